@@ -1,0 +1,165 @@
+"""What the engine needs of a data frame: arrays and names, no formulas left to interpret.
+
+Letters as everywhere in the package: n rows used, p fixed columns, q random effects at a level, G groups at a level.
+Every array is in the row order of the data frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from bayeslme.data.model_matrix import MatrixSpec
+    from bayeslme.spec.formula import Formula
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+VarianceSource = Literal["data", "fitted", "resid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of grouping; ``Design.levels`` holds them outermost first.
+
+    Attributes
+    ----------
+    group : str
+        Name of the grouping column, ``"Subject"``.
+    structure : PdMat
+        The covariance structure of the random effects of this level.
+    formula : Formula
+        The formula of ``Z`` (for blocked structures the first block's).
+    Z : (n, q) array
+        The random-effects model matrix.
+    effects : tuple of str, length q
+        Column names of ``Z`` as R gives them.
+    code : (n,) int array
+        Group of each row, 0 to G - 1, unique across the outer groups.
+    labels : tuple of str, length G
+        ``"outer/inner"``, ordered by the outer level's order, then the inner level's.
+    parent : (G,) int array
+        Code of the group one level out; zeros at the outermost level.
+    """
+
+    group: str
+    structure: Any
+    formula: Formula
+    Z: FloatArray
+    effects: tuple[str, ...]
+    code: IntArray
+    labels: tuple[str, ...]
+    parent: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceCoords:
+    """What a variance function depends on, row by row.
+
+    Attributes
+    ----------
+    covariate : (n,) float array or None
+        The covariate where it is a function of the data; None for ``fitted(.)``, ``resid(.)`` and ``~ 1``.
+    source : {"data", "fitted", "resid"}
+        Where the covariate comes from.
+    level : str, int or None
+        The level of ``fitted(., level = )``; None is the innermost.
+    stratum : (n,) int array
+        Index into `strata`.
+    strata : tuple of str
+        Stratum names, first met first (after sorting by group in `lme`, in data order in `gls`); several factors joined
+        by ``*``. One empty name where there are no strata.
+    """
+
+    covariate: FloatArray | None
+    source: VarianceSource
+    level: str | int | None
+    stratum: IntArray
+    strata: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationCoords:
+    """Where each row stands within its correlation group.
+
+    Attributes
+    ----------
+    code : (n,) int array
+        Correlation group of each row, 0 to m - 1.
+    labels : tuple of str, length m
+        Names of the groups; one empty name where all rows are one group.
+    position : (n, d) float array or None
+        Times or places; None is the order of the rows within the group.
+    groups : tuple of str
+        Names of the grouping columns, outermost first.
+    """
+
+    code: IntArray
+    labels: tuple[str, ...]
+    position: FloatArray | None
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A model specification met with a data frame.
+
+    Attributes
+    ----------
+    spec : LmeSpec
+        The specification this design was built from.
+    y : (n,) float array
+        The response.
+    X : (n, p) float array
+        The fixed-effects model matrix.
+    x_names : tuple of str, length p
+        Column names of `X` as R gives them.
+    assign : (p,) int array
+        0 for the intercept, k for a column of the k-th term.
+    term_labels : tuple of str
+        Labels of the terms, the intercept not among them.
+    has_intercept : bool
+        Whether the first column of `X` is the intercept.
+    levels : tuple of Level
+        The grouping levels, outermost first; empty for `gls` and `lm`.
+    variance : VarianceCoords, tuple of VarianceCoords (one per component of a VarComb) or None
+        Coordinates of the variance function.
+    correlation : CorrelationCoords or None
+        Coordinates of the correlation structure.
+    rows : (n,) int array
+        Positions of the used rows in the data frame, ascending.
+    index : pandas.Index, length n
+        The data frame's index at those rows.
+    n_frame : int
+        Number of rows of the data frame given.
+    frame : pandas.DataFrame
+        The used rows of the needed columns.
+    matrix : MatrixSpec
+        What the fixed part learned from the data.
+    random_matrices : tuple of MatrixSpec
+        The same for each level.
+    response_label : str
+        The left-hand side, deparsed.
+    """
+
+    spec: Any
+    y: FloatArray
+    X: FloatArray
+    x_names: tuple[str, ...]
+    assign: IntArray
+    term_labels: tuple[str, ...]
+    has_intercept: bool
+    levels: tuple[Level, ...]
+    variance: VarianceCoords | tuple[VarianceCoords, ...] | None
+    correlation: CorrelationCoords | None
+    rows: IntArray
+    index: pd.Index
+    n_frame: int
+    frame: pd.DataFrame
+    matrix: MatrixSpec
+    random_matrices: tuple[MatrixSpec, ...]
+    response_label: str
