@@ -1,0 +1,61 @@
+# `make demo` and `make test` do all set-up themselves; the others are for daily work.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format types pytest quick notebooks bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MODEL ?= models/orthodont.toml
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The first interpreter that is Python 3.12 or newer makes the environment: as .python-version has it, else any on PATH.
+# Where venv cannot bring its own pip (Debian without python3-venv), the interpreter's pip installs one.
+$(BIN)/python:
+	@for place in . /; do for name in python3 python3.13 python3.12 python3.14 python; do \
+	  python=$$(cd $$place && $$name -c 'import sys; sys.version_info >= (3, 12) and print(sys.executable)' 2>/dev/null); \
+	  if [ -n "$$python" ]; then \
+	    echo "creating $(VENV) with $$($$python --version)"; \
+	    $$python -m venv $(VENV) || { $$python -m venv --clear --without-pip $(VENV) \
+	      && $$python -m pip --python $(BIN)/python install --quiet pip; }; \
+	    exit; \
+	  fi; \
+	done; done; echo "bayeslme needs Python 3.12 or newer, and none was found on PATH" >&2; exit 1
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## fit models/orthodont.toml and set REML beside the posterior
+	$(BIN)/bayeslme fit $(MODEL)
+
+test: lint types pytest  ## everything: lint, types, unit tests, doctests, notebooks
+
+check: lint types quick  ## the same without what is slow
+
+lint: $(STAMP)  ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## let ruff rewrite the files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)  ## mypy --strict on the package
+	$(BIN)/mypy
+
+pytest: types lint
+	$(BIN)/python -m pytest
+
+quick: $(STAMP)  ## tests that are neither slow nor need PyMC
+	$(BIN)/python -m pytest -q -m 'not slow and not pymc'
+
+notebooks: $(STAMP)  ## execute the case studies only
+	$(BIN)/python -m pytest tests/test_case_studies.py
+
+bench: $(STAMP)  ## the timings that the documentation quotes
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
