@@ -1,0 +1,73 @@
+"""The tree of errors, one branch for each stage; every error a user can cause is one of these."""
+
+from __future__ import annotations
+
+LIMIT = 300
+_WINDOW = 60
+
+
+class BayesLMEError(Exception):
+    """Root of all errors of this package; the message is cut at 300 characters.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, where (argument, term, column or group) and what to do.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= LIMIT else message[: LIMIT - 4] + " ...")
+
+
+class SpecError(BayesLMEError):
+    """The specification cannot be read: a formula, an R call, an argument, a structure or a model file.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what is allowed.
+    text : str, optional
+        The source that was being read.
+    position : int, optional
+        Offset of the culprit in `text`; with both given, the message ends in the source line and a caret below it.
+
+    Attributes
+    ----------
+    text : str or None
+    position : int or None
+
+    Examples
+    --------
+    >>> print(SpecError("unknown function 'lmer'", text="lmer(y ~ x)", position=0))
+    unknown function 'lmer' (position 1)
+        lmer(y ~ x)
+        ^
+    """
+
+    def __init__(
+        self, message: str, *, text: str | None = None, position: int | None = None
+    ) -> None:
+        self.text = text
+        self.position = position
+        if text is None or position is None:
+            super().__init__(message)
+            return
+        excerpt = _caret(text, position)
+        room = LIMIT - len(excerpt) - 20
+        short = message if len(message) <= room else message[: room - 4] + " ..."
+        super().__init__(f"{short} (position {position + 1})\n{excerpt}")
+
+
+class DataError(BayesLMEError):
+    """The data do not fit the specification: a column, a level, missing values, rank, or the grouping."""
+
+
+class FitError(BayesLMEError):
+    """A model that can be read and set up cannot be estimated, sampled or asked this question."""
+
+
+def _caret(text: str, position: int) -> str:
+    """The source around `position` on one line, and a caret under it."""
+    start = max(0, min(position - _WINDOW // 2, len(text) - _WINDOW))
+    line = "".join(" " if c.isspace() else c for c in text[start : start + _WINDOW])
+    return f"    {line.rstrip()}\n    {' ' * (position - start)}^"
