@@ -1,4 +1,4 @@
-"""A module imports only from the floors below its own, and the heavy packages only where they belong."""
+"""A module imports only from the floors below it; heavy packages are named by bayes alone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayeslme"
 # From the ground up; a floor may import from itself and from any floor before it.
 FLOORS = ("errors", "ops", "structures", "spec", "data", "engine", "report", "fit", "bayes", "cli")
 
-# spec.fit and spec.to_pymc are verbs of the specification that need the floors above it: bound here, lazily.
+# spec.fit and spec.to_pymc are verbs of the specification that need higher floors: bound lazily.
 UPWARD = {"spec/bind.py"}
 
 # The floor that names these; below it nobody does, and above it only bayes and cli may.
-HEAVY = {"pymc": "bayes", "pytensor": "bayes", "bambi": "bayes", "arviz": "bayes", "nutpie": "bayes"}
+HEAVY = {
+    "pymc": "bayes",
+    "pytensor": "bayes",
+    "bambi": "bayes",
+    "arviz": "bayes",
+    "nutpie": "bayes",
+}
 PYTENSOR_BRIDGE = "ops.py"  # the one file that knows both array libraries
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
