@@ -1,0 +1,266 @@
+"""Expressions of R's formula language: a handful of frozen nodes, and R's text for them.
+
+Nodes compare by meaning; the position they had in the source serves error messages only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bayeslme.spec.number import r_number
+from bayeslme.spec.operators import (
+    NOT_LEFT_ASSOCIATIVE,
+    PREFIX_PRECEDENCE,
+    RIGHT_ASSOCIATIVE,
+    precedence,
+    spaced,
+)
+
+_SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*\Z|\.\Z")
+RESERVED = frozenset(
+    "TRUE FALSE NULL NA NaN Inf if else for while repeat function break next in".split()
+)
+
+
+_SAFE = 99
+
+
+def _position() -> int:
+    return field(default=0, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A variable, without backticks."""
+
+    name: str
+    position: int = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A non-negative number; `text` is R's way to print it ("0.5", "1e-05", "1L")."""
+
+    value: float
+    text: str = ""
+    position: int = _position()
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            object.__setattr__(self, "text", r_number(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    """A quoted string."""
+
+    value: str
+    position: int = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """``TRUE``, ``FALSE``, ``NA`` (both of `value` None or bool) or ``NULL``, told apart by `text`."""
+
+    text: str
+    position: int = _position()
+
+    @property
+    def value(self) -> bool | None:
+        """True, False, or None for NA and NULL."""
+        return {"TRUE": True, "FALSE": False}.get(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """The lone dot: all other columns, the old formula of an update, or the fitted model."""
+
+    position: int = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One argument of a call, named or not."""
+
+    name: str | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``function(args)``; the function may carry its package, as in ``stats::poly``."""
+
+    function: str
+    args: tuple[Arg, ...]
+    position: int = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """A prefix operator: ``-``, ``+``, ``!`` or ``~``."""
+
+    op: str
+    operand: Expr
+    position: int = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A binary operator; `position` is that of the operator."""
+
+    op: str
+    left: Expr
+    right: Expr
+    position: int = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Paren:
+    """An expression in parentheses, which R keeps and prints."""
+
+    inner: Expr
+    position: int = _position()
+
+
+type Expr = Name | Number | String | Constant | Dot | Call | Unary | Binary | Paren
+
+
+def children(node: Expr) -> tuple[Expr, ...]:
+    """Return the direct subexpressions, left to right."""
+    match node:
+        case Call(args=args):
+            return tuple(a.value for a in args)
+        case Unary(operand=inner) | Paren(inner=inner):
+            return (inner,)
+        case Binary(left=left, right=right):
+            return (left, right)
+        case _:
+            return ()
+
+
+def walk(node: Expr) -> Iterator[Expr]:
+    """Yield the expression and all its parts, depth first, left to right."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def variables(node: Expr) -> tuple[str, ...]:
+    """Return the names of the variables in order of appearance, each once (R's ``all.vars``).
+
+    Examples
+    --------
+    >>> from bayeslme.spec.grammar import parse_expression
+    >>> variables(parse_expression("log(y) ~ x + sin(2 * pi * x)"))
+    ('y', 'x', 'pi')
+    """
+    return tuple(dict.fromkeys(n.name for n in walk(node) if isinstance(n, Name)))
+
+
+def bare(node: Expr) -> Expr:
+    """Return the expression without parentheses around it."""
+    while isinstance(node, Paren):
+        node = node.inner
+    return node
+
+
+def quoted_name(name: str) -> str:
+    """Write a name with backticks where R needs them."""
+    if _SYNTACTIC.match(name) and name not in RESERVED:
+        return name
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quoted_string(value: str) -> str:
+    """Write a string in R's double quotes."""
+    for raw, escaped in (
+        ("\\", "\\\\"),
+        ('"', '\\"'),
+        ("\n", "\\n"),
+        ("\t", "\\t"),
+        ("\r", "\\r"),
+    ):
+        value = value.replace(raw, escaped)
+    return f'"{value}"'
+
+
+def deparse(node: Expr) -> str:
+    """Write an expression as R writes it, spacing included.
+
+    Parameters
+    ----------
+    node : Expr
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from bayeslme.spec.grammar import parse_expression
+    >>> deparse(parse_expression("I( (days / 100)^2 )+a : b"))
+    'I((days/100)^2) + a:b'
+    """
+    match node:
+        case Name(name=name):
+            return quoted_name(name)
+        case Number(text=text) | Constant(text=text):
+            return text
+        case String(value=value):
+            return quoted_string(value)
+        case Dot():
+            return "."
+        case Paren(inner=inner):
+            return f"({deparse(inner)})"
+        case Unary(op=op, operand=operand):
+            return op + _operand(operand, PREFIX_PRECEDENCE[op])
+        case Binary(op=op, left=left, right=right):
+            return _left(left, op) + spaced(op) + _right(right, op)
+        case Call(function=function, args=args):
+            return f"{_function(function)}({', '.join(map(_argument, args))})"
+
+
+def _operand(node: Expr, strength: int) -> str:
+    text = deparse(node)
+    loose = isinstance(node, Binary) and precedence(node.op) < strength
+    return f"({text})" if loose else text
+
+
+def _left(node: Expr, op: str) -> str:
+    text, strength = deparse(node), precedence(op)
+    loose = _tail(node) < strength
+    if isinstance(node, Binary):
+        own = precedence(node.op)
+        loose |= own < strength or (own == strength and op in NOT_LEFT_ASSOCIATIVE)
+    return f"({text})" if loose else text
+
+
+def _right(node: Expr, op: str) -> str:
+    text, strength = deparse(node), precedence(op)
+    loose = isinstance(node, Binary) and (
+        precedence(node.op) < strength
+        or (precedence(node.op) == strength and op not in RIGHT_ASSOCIATIVE)
+    )
+    return f"({text})" if loose else text
+
+
+def _tail(node: Expr) -> int:
+    """Strength of the loosest prefix operator at the right end, which would swallow what follows."""
+    match node:
+        case Unary(op=op, operand=operand):
+            return min(PREFIX_PRECEDENCE[op], _tail(operand))
+        case Binary(right=right):
+            return _tail(right)
+        case _:
+            return _SAFE
+
+
+def _argument(arg: Arg) -> str:
+    text = deparse(arg.value)
+    return text if arg.name is None else f"{quoted_name(arg.name)} = {text}"
+
+
+def _function(name: str) -> str:
+    return "::".join(map(quoted_name, name.split("::")))
