@@ -1,0 +1,186 @@
+"""The algebra of ARMA(p, q) processes: partial autocorrelations, autocorrelations, whitening in linear time.
+
+References: Jones (1980), Technometrics 22, 389 (stationary coefficients from partial autocorrelations); Ansley (1979), Biometrika 66, 59
+(the autoregressive polynomial turns the process into a banded one).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayeslme.ops import NUMPY, Array
+
+if TYPE_CHECKING:
+    from bayeslme.structures.lattice import Lattice
+    from bayeslme.structures.supports import Namespace
+
+
+def partials_to_coefficients(r: Array, order: int, xp: Namespace = NUMPY) -> list[Array]:
+    """Coefficients phi_1..phi_k from partial autocorrelations (..., k), by the Durbin-Levinson recursion."""
+    del xp
+    phi: list[Any] = []
+    for k in range(order):
+        last = r[..., k]
+        phi = [phi[i] - last * phi[k - 1 - i] for i in range(k)] + [last]
+    return phi
+
+
+def coefficients_to_partials(phi: np.ndarray) -> np.ndarray:
+    """Partial autocorrelations from coefficients (..., k); outside (-1, 1) where they are not stationary."""
+    current = np.array(phi, dtype=float)
+    order = current.shape[-1]
+    out = np.empty_like(current)
+    for k in range(order - 1, -1, -1):
+        last = current[..., k : k + 1]
+        out[..., k : k + 1] = last
+        with np.errstate(divide="ignore", invalid="ignore"):
+            current = (current[..., :k] + last * current[..., :k][..., ::-1]) / (1.0 - last**2)
+    return np.where(np.isnan(out), np.inf, out)
+
+
+def autocovariances(phi: Array, theta: Array, p: int, q: int, xp: Namespace = NUMPY) -> list[Array]:
+    """Autocovariances at lags 0..max(p, q) for unit innovations.
+
+    Parameters
+    ----------
+    phi, theta : arrays, shapes (..., p) and (..., q)
+
+    Returns
+    -------
+    list of max(p, q) + 1 arrays of shape (...)
+    """
+    psi = impulse_response(phi, theta, p, q)
+    moving = [1.0] + [theta[..., j] for j in range(q)]
+    right = [sum((moving[j] * psi[j - k] for j in range(k, q + 1)), start=0.0) for k in range(max(p, q) + 1)]
+    one = psi[0]
+    if p == 0:
+        return [value * one for value in right]
+    eye = np.eye(p + 1)
+    matrix = eye
+    for i in range(p):
+        shift = np.zeros((p + 1, p + 1))
+        for k in range(p + 1):
+            shift[k, abs(k - i - 1)] += 1.0
+        matrix = matrix - phi[..., i][..., None, None] * shift
+    known = xp.solve(matrix, xp.stack([value * one for value in right[: p + 1]], axis=-1))
+    gamma = [known[..., k] for k in range(p + 1)]
+    for k in range(p + 1, q + 1):
+        gamma.append(right[k] + sum(phi[..., i] * gamma[k - 1 - i] for i in range(p)))
+    return gamma
+
+
+def impulse_response(phi: Array, theta: Array, p: int, q: int) -> list[Array]:
+    """Weights psi_0..psi_q of the innovations; psi_0 is an array of ones of the batch's shape."""
+    one = 1.0 + 0.0 * (phi[..., 0] if p else theta[..., 0])
+    psi = [one]
+    for j in range(1, q + 1):
+        psi.append(theta[..., j - 1] + sum((phi[..., i] * psi[j - 1 - i] for i in range(min(j, p))), start=0.0))
+    return psi
+
+
+def autocorrelations(phi: Array, theta: Array, p: int, q: int, last: int, xp: Namespace = NUMPY) -> Array:
+    """Autocorrelations at lags 0..last, shape (..., last + 1).
+
+    Beyond lag max(p, q) they follow the autoregression; powers of its companion matrix are doubled, so the work is of order log(last) steps.
+    """
+    gamma = autocovariances(phi, theta, p, q, xp)
+    rho = [g / gamma[0] for g in gamma]
+    if p == 0:
+        known = xp.stack(rho, axis=-1)
+        more = max(0, last + 1 - len(rho))
+        tail = xp.zeros_like(known[..., :1]) * np.zeros(more) if more else None
+        return known[..., : last + 1] if tail is None else xp.concatenate([known, tail], axis=-1)
+    companion = np.zeros((p, p))
+    companion[1:, :-1] = np.eye(p - 1)
+    first = np.zeros((p, 1))
+    first[0, 0] = 1.0
+    power = companion + xp.matmul(xp.constant(first), phi[..., None, :])
+    state = xp.stack(rho[-p:][::-1] if len(rho) >= p else rho[::-1], axis=-1)[..., :, None]  # newest first
+    while state.shape[-1] < last + 2 - len(rho):
+        state = xp.concatenate([state, xp.matmul(power, state)], axis=-1)
+        power = xp.matmul(power, power)
+    later = state[..., 0, 1:]
+    return xp.concatenate([xp.stack(rho, axis=-1), later], axis=-1)[..., : last + 1]
+
+
+def whiten_regular(w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+    """Whiten series without gaps, linear in n.
+
+    After the first m = max(p, q) rows of a group the autoregressive polynomial leaves a moving average, so the covariance of the filtered
+    rows has m bands. A shorter series has the leading part of a longer one's factor: one banded factor serves all groups.
+
+    Parameters
+    ----------
+    w : array, shape (..., c, n)
+    phi, theta : arrays, shapes (..., p) and (..., q)
+    lattice : Lattice
+        With ``regular`` true.
+    """
+    batch = np.broadcast_shapes(w.shape[:-2], phi.shape[:-1], theta.shape[:-1])
+    if not batch:
+        return _whiten_one(w, phi, theta, lattice)
+    count = int(np.prod(batch))
+    w = np.broadcast_to(w, (*batch, *w.shape[-2:])).reshape(count, *w.shape[-2:])
+    phi, theta = (np.broadcast_to(x, (*batch, x.shape[-1])).reshape(count, x.shape[-1]) for x in (phi, theta))
+    pieces = [_whiten_one(*one, lattice) for one in zip(w, phi, theta, strict=True)]
+    white, half = (np.stack(x) for x in zip(*pieces, strict=True))
+    return white.reshape(*batch, *white.shape[1:]), half.reshape(*batch, -1)
+
+
+def _whiten_one(w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+    p, q = len(phi), len(theta)
+    seen = np.arange(lattice.n) - np.repeat(lattice.starts, lattice.sizes)
+    filtered = w.copy()
+    late = np.flatnonzero(seen >= max(p, q))
+    for i in range(p):
+        filtered[:, late] -= phi[i] * w[:, late - i - 1]
+    longest = int(lattice.sizes.max())
+    bands = _filtered_bands(phi, theta, longest)
+    factor = _banded_cholesky(bands)
+    columns = np.zeros((longest, w.shape[0] * len(lattice.starts)))
+    group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
+    grid = columns.reshape(longest, w.shape[0], len(lattice.starts))
+    grid[seen, :, group] = filtered.T
+    solved = _banded_solve(factor, columns).reshape(grid.shape)
+    sums = np.cumsum(np.log(factor[0]))
+    return solved[seen, :, group].T, sums[lattice.sizes - 1]
+
+
+def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:
+    """Lower bands (m + 1, length) of the covariance of filtered rows, relative to the variance of the process."""
+    p, q = len(phi), len(theta)
+    m = max(p, q)
+    gamma = np.array(autocovariances(phi, theta, p, q))
+    psi = np.array(impulse_response(phi, theta, p, q))
+    moving = np.append(1.0, theta)
+    bands = np.zeros((m + 1, length))
+    for k in range(min(m, length - 1) + 1):
+        if k <= q:  # both rows filtered: a moving average
+            bands[k, m : length - k] = moving[: q + 1 - k] @ moving[k:]
+        for j in range(min(m, length - k)):  # column j is unfiltered, row j + k perhaps filtered
+            i = j + k
+            if i < m:
+                bands[k, j] = gamma[k]
+            else:  # cov(e_j, a_i + theta_1 a_(i-1) + ...): only innovations up to time j count
+                bands[k, j] = sum(moving[s] * psi[s - k] for s in range(k, q + 1))
+    return bands / gamma[0]
+
+
+def _banded_cholesky(bands: np.ndarray) -> np.ndarray:
+    from scipy.linalg import LinAlgError, cholesky_banded
+
+    try:
+        return np.asarray(cholesky_banded(bands, lower=True, check_finite=False))
+    except (LinAlgError, ValueError):
+        return np.full_like(bands, np.nan)
+
+
+def _banded_solve(factor: np.ndarray, right: np.ndarray) -> np.ndarray:
+    from scipy.linalg.lapack import dtbtrs
+
+    if not np.all(np.isfinite(factor)):
+        return np.full_like(right, np.nan)
+    solution, _ = dtbtrs(factor, right, uplo="L", trans="N", diag="N")
+    return np.asarray(solution)

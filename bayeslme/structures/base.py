@@ -1,0 +1,177 @@
+"""What every structure has: named parameters, their supports, and the map from the unconstrained scale.
+
+A structure (``VarPower``, ``CorAR1``, ...) is what the user writes: a frozen record of arguments. Bound to coordinates (covariates, strata, positions;
+always NumPy) it becomes a ``Bound``, which knows its parameters by name and turns free unconstrained values into all natural ones. A new structure
+supplies its parameters and one formula; nothing else is asked of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.supports import Namespace, Support
+
+Values = float | Sequence[float] | Mapping[str, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a structure on its natural scale.
+
+    Attributes
+    ----------
+    name : str
+        As nlme prints it.
+    support : Support
+        Where it lives; its map is also nlme's scale for intervals.
+    start : float
+        Natural starting value (the user's, or nlme's default).
+    scale : float
+        Size of a small but visible step on the unconstrained scale; 1 unless the parameter has the units of a covariate.
+    held : bool
+        True where the value is fixed by the user or by the definition (a reference stratum).
+    """
+
+    name: str
+    support: Support
+    start: float
+    scale: float = 1.0
+    held: bool = False
+
+
+class RowStructure(ABC):
+    """A structure that acts on rows: a variance function or a correlation structure."""
+
+    r_name: ClassVar[str]
+
+    @abstractmethod
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
+        """All parameters, held ones too, in nlme's order, for these coordinates."""
+
+    def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:
+        """Map unconstrained (..., k) to natural (..., k). Joint families (ARMA, unstructured) override it."""
+        columns = [p.support.constrain(u[..., j], xp) for j, p in enumerate(parameters)]
+        return xp.stack(columns, axis=-1)
+
+    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        """Inverse of ``constrain``."""
+        columns = [p.support.unconstrain(par[..., j]) for j, p in enumerate(parameters)]
+        return np.stack(columns, axis=-1)
+
+    def bind(self, coords: Any) -> Bound:
+        """Join the structure to its coordinates and check its starting values."""
+        parameters = self.parameters(coords)
+        for p in parameters:
+            if not p.held and not p.support.contains(p.start):
+                msg = (
+                    f"{self.r_name}: the value {p.start:g} of '{p.name}' is outside its range "
+                    f"({p.support.lower:g}, {p.support.upper:g})"
+                )
+                raise SpecError(msg)
+        return Bound(self, coords, parameters)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A row structure with its coordinates.
+
+    Attributes
+    ----------
+    structure : RowStructure
+    coords : object
+        Strata and covariate of a variance function, or the ``Lattice`` of a correlation structure.
+    parameters : tuple of Parameter, length k
+        Held ones included.
+    """
+
+    structure: Any
+    coords: Any
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def free(self) -> np.ndarray:
+        """Positions of the parameters that are estimated, shape (f,)."""
+        return np.flatnonzero([not p.held for p in self.parameters])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all parameters, held ones too."""
+        return tuple(p.name for p in self.parameters)
+
+    @property
+    def start(self) -> np.ndarray:
+        """Unconstrained starting values of the free parameters, shape (f,)."""
+        return self.to_free(np.array([p.start for p in self.parameters]))
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Step scale of the free parameters, shape (f,)."""
+        return np.array([p.scale for p in self.parameters])[self.free]
+
+    def to_free(self, natural: np.ndarray) -> np.ndarray:
+        """All natural values (..., k) to free unconstrained ones (..., f)."""
+        free = self.free
+        if not len(free):
+            return np.zeros((*np.shape(natural)[:-1], 0))
+        with np.errstate(divide="ignore", invalid="ignore"):  # held values may sit on a bound
+            return self.structure.unconstrain(np.asarray(natural, float), self.parameters)[..., free]
+
+    def natural(self, u: Array, xp: Namespace = NUMPY) -> Array:
+        """Free unconstrained values (..., f) to all natural ones (..., k)."""
+        free = self.free
+        start = np.array([p.start for p in self.parameters])
+        if not len(free):
+            return xp.constant(np.broadcast_to(start, (*np.shape(u)[:-1], len(start)))) if not xp.symbolic else xp.constant(start)
+        if len(free) == len(start):
+            return self.structure.constrain(u, self.parameters, xp)
+        chosen = tuple(self.parameters[j] for j in free)
+        values = self.structure.constrain(u, chosen, xp)
+        place = {int(j): i for i, j in enumerate(free)}
+        zero = 0.0 * values[..., 0]
+        return xp.stack([values[..., place[j]] if j in place else zero + start[j] for j in range(len(start))], axis=-1)
+
+
+def as_named(values: Values, names: Sequence[str], what: str) -> dict[str, float]:
+    """Read a scalar, sequence or mapping of numbers as name -> number.
+
+    Parameters
+    ----------
+    values : None, number, sequence or mapping
+    names : sequence of str
+        Names the values may have; a sequence must have their number, a scalar is repeated.
+    what : str
+        Named in errors, e.g. ``"varIdent value"``.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, a wrong length or something that is no number.
+    """
+    if values is None:
+        return {}
+    if isinstance(values, Mapping):
+        unknown = [k for k in values if k not in names]
+        if unknown:
+            msg = f"{what}: '{unknown[0]}' is none of {', '.join(map(str, names))}"
+            raise SpecError(msg)
+        items = dict(values)
+    elif isinstance(values, (int, float, np.integer, np.floating)):
+        items = dict.fromkeys(names, values)
+    else:
+        given = list(values)
+        if len(given) not in (1, len(names)):
+            msg = f"{what}: {len(given)} values for {len(names)} parameters ({', '.join(map(str, names))})"
+            raise SpecError(msg)
+        items = dict(zip(names, given * len(names) if len(given) == 1 else given, strict=False))
+    try:
+        return {str(k): float(v) for k, v in items.items()}
+    except (TypeError, ValueError) as error:
+        msg = f"{what}: numbers are needed, not {items!r}"
+        raise SpecError(msg) from error

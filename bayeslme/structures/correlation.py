@@ -1,0 +1,158 @@
+"""What correlation structures share: whitening rows by the inverse Cholesky factor of their correlation matrix.
+
+C = L L' within each group. ``whiten`` multiplies rows by L^-1; a class that only gives the correlation of two positions gets the dense route,
+factored once per pattern of positions. Classes with a closed form override ``whiten``, and the tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.base import RowStructure
+from bayeslme.structures.lattice import Block, Lattice, distances
+from bayeslme.structures.supports import Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of positions within patterns, as data.
+
+    Attributes
+    ----------
+    distance : float array, shape (r, m, m)
+        Distance in the structure's metric; 1 on the diagonal and in empty places, where the base class owns the answer.
+    apart : bool array, shape (r, m, m)
+        True off the diagonal and between two present positions.
+    index : int array, shape (r, m)
+        Rank of each position among all positions of the data (for unstructured correlation); 0 in empty places.
+    """
+
+    distance: np.ndarray
+    apart: np.ndarray
+    index: np.ndarray
+
+
+class CorStruct(RowStructure):
+    """Abstract correlation structure: parameters, and the correlation of two positions."""
+
+    form: str
+    fixed: bool
+    metric: str = "euclidean"
+    stationary: bool = True  # correlation depends on differences of positions only
+    needs_integers: bool = False  # positions are counted in whole steps
+    spatial: bool = False  # positions may have several coordinates, ties in one of them are allowed
+
+    @abstractmethod
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
+        """Correlation of pairs that are apart.
+
+        Parameters
+        ----------
+        par : array, shape (..., k)
+            All natural parameters.
+        pairs : Pairs
+
+        Returns
+        -------
+        array, shape (..., r, m, m)
+            Entries where ``pairs.apart`` is False are not read, but must be finite.
+        """
+
+    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:
+        """Multiply the rows of every group by the inverse Cholesky factor of its correlation matrix.
+
+        Parameters
+        ----------
+        w : array, shape (..., c, n)
+            Columns by rows, rows last and sorted.
+        par : array, shape (..., k)
+        lattice : Lattice
+
+        Returns
+        -------
+        w : array, shape (..., c, n)
+        half_logdet : array, shape (..., h)
+            Half the log determinant of each group's correlation matrix.
+        """
+        return self.whiten_dense(w, par, lattice, xp)
+
+    def whiten_dense(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:
+        """Whiten through dense factors of the patterns; the definition that closed forms must equal."""
+        padded = xp.concatenate([w, xp.zeros_like(w[..., :1])], axis=-1)
+        pieces, halves, places, owners = [], [], [], []
+        for k, block in enumerate(lattice.blocks(self.stationary)):
+            inverse, log_diagonal = xp.inverse_cholesky(self.matrix(par, lattice, k, xp))
+            rows = padded[..., block.rows]  # (..., c, h, m)
+            if len(block.patterns) == 1:
+                white = xp.matmul(rows, xp.swapaxes(inverse, -1, -2))
+            else:
+                each = inverse[..., block.pattern, :, :]
+                white = xp.moveaxis(xp.matmul(each, xp.moveaxis(rows, -3, -1)), -1, -3)
+            inside = block.rows < lattice.n
+            pieces.append(white[..., inside])
+            places.append(block.rows[inside])
+            halves.append(log_diagonal.sum(axis=-1)[..., block.pattern])
+            owners.append(block.groups)
+        back, home = np.argsort(np.concatenate(places)), np.argsort(np.concatenate(owners))
+        return xp.concatenate(pieces, axis=-1)[..., back], xp.concatenate(halves, axis=-1)[..., home]
+
+    def matrix(self, par: Array, lattice: Lattice, k: int, xp: Namespace = NUMPY) -> Array:
+        """Correlation matrices of the patterns of block ``k``, shape (..., r, m, m); empty places are identity."""
+        pairs = self.pairs(lattice, k)
+        values = self.correlation(par, pairs, xp)
+        return xp.where(pairs.apart, values, np.eye(pairs.apart.shape[-1]))
+
+    def pairs(self, lattice: Lattice, k: int) -> Pairs:
+        """Pairs of block ``k``, computed once."""
+        key = f"pairs{self.metric}{self.stationary}{k}"
+        if key not in lattice.cache:
+            lattice.cache[key] = self._pairs(lattice, lattice.blocks(self.stationary)[k])
+        return lattice.cache[key]  # type: ignore[return-value]
+
+    def _pairs(self, lattice: Lattice, block: Block) -> Pairs:
+        d = distances(block.patterns, self.metric)
+        present = block.present[:, :, None] & block.present[:, None, :]
+        apart = present & ~np.eye(d.shape[-1], dtype=bool)
+        index = np.zeros(block.present.shape, dtype=int)
+        if not self.stationary:
+            ranks = np.unique(lattice.position[:, 0])
+            index = np.where(block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0)
+        return Pairs(np.where(apart, d, 1.0), apart, index)
+
+
+def half_logdet_by_group(terms: Array, lattice: Lattice, xp: Namespace) -> Array:
+    """Half the log determinants from the log innovation variances of the rows, (..., n) to (..., h)."""
+    return xp.segment_sum(0.5 * terms, lattice.starts)
+
+
+def previous_rows(lattice: Lattice) -> np.ndarray:
+    """Index of the row before, itself at the first row of a group; shape (n,)."""
+    return np.where(lattice.first, np.arange(lattice.n), np.arange(lattice.n) - 1)
+
+
+def whiten_markov(w: Array, r: Array, lattice: Lattice, xp: Namespace) -> tuple[Array, Array]:
+    """Whiten a first-order Markov process by scaled first differences; exact for any spacing.
+
+    Parameters
+    ----------
+    w : array, shape (..., c, n)
+    r : array, shape (..., n)
+        Correlation of each row with the one before it; not read at the first row of a group.
+    lattice : Lattice
+
+    Returns
+    -------
+    As ``CorStruct.whiten``.
+    """
+    inner = (~lattice.first).astype(float)
+    r = xp.where(lattice.first, 0.0, r)
+    rest = 1.0 - r * r
+    before = w[..., previous_rows(lattice)]
+    white = (w - (r * inner)[..., None, :] * before) / xp.sqrt(rest)[..., None, :]
+    return white, half_logdet_by_group(xp.log(rest), lattice, xp)
+
+

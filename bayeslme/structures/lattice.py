@@ -1,0 +1,160 @@
+"""Positions of the residuals within their correlation groups, prepared once and shared by groups that look alike.
+
+Everything here is NumPy: positions are data. Rows are sorted by group (and by time within a group where there is a time), groups are consecutive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Groups of similar size, padded to one size, for dense work.
+
+    Attributes
+    ----------
+    rows : int array, shape (h, m)
+        Sorted row of each place; ``n`` (one past the last row) where a place is empty.
+    groups : int array, shape (h,)
+        Which groups these are.
+    pattern : int array, shape (h,)
+        Pattern of each group.
+    patterns : float array, shape (r, m, d)
+        Positions of each pattern, NaN in empty places.
+    present : bool array, shape (r, m)
+    """
+
+    rows: np.ndarray
+    groups: np.ndarray
+    pattern: np.ndarray
+    patterns: np.ndarray
+    present: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Correlation groups of the sorted rows.
+
+    Attributes
+    ----------
+    starts, sizes : int arrays, shape (h,)
+    position : float array, shape (n, d)
+        Times or coordinates; the order within the group where none were given.
+    given : bool
+        Whether positions came from the user.
+    step : float array, shape (n,)
+        Distance to the previous row of the group along the first coordinate, 1 at the first row of a group.
+    first : bool array, shape (n,)
+        First row of a group.
+    """
+
+    starts: np.ndarray
+    sizes: np.ndarray
+    position: np.ndarray
+    given: bool
+    step: np.ndarray
+    first: np.ndarray
+    cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.position)
+
+    @property
+    def regular(self) -> bool:
+        """Whether all rows of every group are one step apart."""
+        return bool(np.all(self.step == 1.0))
+
+    def index(self) -> np.ndarray:
+        """Rank of every row's position among all distinct positions, shape (n,)."""
+        return np.unique(self.position[:, 0], return_inverse=True)[1]
+
+    def blocks(self, relative: bool) -> tuple[Block, ...]:
+        """Groups collected by size and pattern.
+
+        Parameters
+        ----------
+        relative : bool
+            Patterns are compared after shifting each group's first position to zero (stationary correlation), which lets more groups share.
+        """
+        key = f"blocks{relative}"
+        if key not in self.cache:
+            self.cache[key] = tuple(self._block(chosen, relative) for chosen in _size_classes(self.sizes))
+        return self.cache[key]  # type: ignore[return-value]
+
+    def _block(self, groups: np.ndarray, relative: bool) -> Block:
+        m = int(self.sizes[groups].max())
+        inside = np.arange(m) < self.sizes[groups, None]
+        rows = np.where(inside, self.starts[groups, None] + np.arange(m), self.n)
+        padded = np.concatenate([self.position, np.full((1, self.position.shape[1]), np.nan)])
+        places = padded[rows]
+        if relative:
+            places = places - places[:, :1]
+        flat = np.where(np.isnan(places), np.inf, places).reshape(len(groups), -1)
+        _, first, pattern = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+        return Block(rows, groups, pattern.reshape(-1), places[first], inside[first])
+
+    def minimum_distance(self, metric: str) -> float:
+        """Smallest distance between two rows of one group; infinite where no group has two."""
+        if self.position.shape[1] == 1:
+            inner = self.step[~self.first]
+            return float(inner.min()) if len(inner) else np.inf
+        least = np.inf
+        for block in self.blocks(relative=True):
+            d = distances(block.patterns, metric)
+            off = ~np.eye(d.shape[-1], dtype=bool) & block.present[:, :, None] & block.present[:, None, :]
+            least = min(least, float(d[off].min(initial=np.inf)))
+        return least
+
+
+def build_lattice(starts: np.ndarray, n: int, position: np.ndarray | None) -> Lattice:
+    """Lattice of rows already sorted by group and, within a group, by time.
+
+    Parameters
+    ----------
+    starts : int array, shape (h,)
+    n : int
+    position : float array, shape (n, d), or None for the order of the rows
+    """
+    sizes = np.diff(np.append(starts, n))
+    first = np.zeros(n, dtype=bool)
+    first[starts] = True
+    given = position is not None
+    if position is None:
+        position = (np.arange(n) - np.repeat(starts, sizes)).astype(float)[:, None]
+    step = np.ones(n)
+    step[1:] = np.diff(position[:, 0])
+    step[first] = 1.0
+    return Lattice(starts, sizes, position, given, step, first)
+
+
+def distances(patterns: np.ndarray, metric: str) -> np.ndarray:
+    """Distances within each pattern, shape (r, m, m); NaN positions give NaN.
+
+    Parameters
+    ----------
+    patterns : array, shape (r, m, d)
+    metric : {"euclidean", "maximum", "manhattan"}
+    """
+    gap = np.abs(patterns[:, :, None, :] - patterns[:, None, :, :])
+    if metric == "maximum":
+        return gap.max(axis=-1)
+    if metric == "manhattan":
+        return gap.sum(axis=-1)
+    return np.sqrt((gap**2).sum(axis=-1))
+
+
+def _size_classes(sizes: np.ndarray, slack: float = 1.3) -> list[np.ndarray]:
+    """Split groups into classes whose largest member is at most ``slack`` times the smallest: padding stays bounded."""
+    order = np.argsort(sizes, kind="stable")
+    classes, at = [], 0
+    while at < len(order):
+        limit = max(sizes[order[at]] * slack, sizes[order[at]] + 2)
+        end = int(np.searchsorted(sizes[order], limit, side="right"))
+        classes.append(np.sort(order[at:end]))
+        at = end
+    return classes

@@ -1,0 +1,384 @@
+"""Covariance of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors.
+
+Estimation runs over the entries of the relative factor Lambda itself, signs free, so that a zero variance or a perfect correlation is an ordinary
+point (Bates, Maechler, Bolker and Walker 2015, JSS 67(1), section 2). The natural parameters (standard deviations, correlations) are what is
+printed, what intervals and priors speak of.
+
+Random-effects columns are handled on a standard scale: Z = Q T with a ``basis`` T chosen by the class, so that A = T Lambda is of order one and a
+covariate's units or origin do not change the path of the optimiser.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.base import Parameter
+from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
+
+
+class PdMat(ABC):
+    """Abstract positive semidefinite covariance of q random effects.
+
+    Parameters
+    ----------
+    value : array, shape (q, q), optional
+        Starting covariance relative to sigma^2.
+    form : str
+        One-sided formula of the effects, ``"~ age"``. A text given as the first argument is taken for it, as in nlme.
+    """
+
+    r_name: ClassVar[str]
+    description: ClassVar[str | None] = None
+    value: Any
+    form: Any
+
+    def __post_init__(self) -> None:
+        if self.form is None and (isinstance(self.value, str) or hasattr(self.value, "rhs")):
+            object.__setattr__(self, "form", self.value)
+            object.__setattr__(self, "value", None)
+        if self.value is not None:
+            value = np.atleast_2d(np.asarray(self.value, dtype=float))
+            if value.shape[0] != value.shape[1] or not np.allclose(value, value.T) or np.linalg.eigvalsh(value).min() < 0:
+                msg = f"{self.r_name}: the value must be a symmetric, positive semidefinite matrix"
+                raise SpecError(msg)
+            object.__setattr__(self, "value", tuple(map(tuple, value.tolist())))
+
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        """Standard scale T (q, q) of the columns z (n, q); here the root mean squares of the columns."""
+        size = np.sqrt(np.mean(np.square(z), axis=0))
+        return np.diag(np.where(size > 0, size, 1.0))
+
+    @abstractmethod
+    def size(self, q: int) -> int:
+        """Number of parameters for q effects."""
+
+    @abstractmethod
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        """Standard relative factor A = T Lambda, shape (..., q, q), from unconstrained u (..., size)."""
+
+    @abstractmethod
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        """Unconstrained u (size,) whose covariance is ``cov`` (relative to sigma^2), or near it where the class cannot say it."""
+
+    @abstractmethod
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
+        """Names and supports of the natural parameters.
+
+        Parameters
+        ----------
+        effects : sequence of q names
+        label : str
+            Right-hand side of the formula, which names parameters shared by all effects.
+        """
+
+    @abstractmethod
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        """Natural parameters (..., size) of covariances (..., q, q); correlations of a zero variance are 0."""
+
+    @abstractmethod
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
+        """A factor F (..., q, q) with F F' = covariance, from natural parameters (..., size)."""
+
+
+def _correlations(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    sd = np.sqrt(np.maximum(np.diagonal(cov, axis1=-2, axis2=-1), 0.0))
+    scale = np.where(sd > 0, sd, 1.0)
+    return sd, cov / scale[..., :, None] / scale[..., None, :]
+
+
+def _pairs(q: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(q) for j in range(i + 1, q)]
+
+
+def _sd_names(effects: Sequence[str]) -> list[str]:
+    return [f"sd({e})" for e in effects]
+
+
+def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
+    """Stack rows of scalars (batched) into lower triangular matrices."""
+    zero = 0.0 * entries[0][0]
+    q = len(entries)
+    return xp.stack([xp.stack([*row, *[zero] * (q - len(row))], axis=-1) for row in entries], axis=-2)
+
+
+@dataclass(frozen=True)
+class PdSymm(PdMat):
+    """Any covariance: q standard deviations and q (q - 1) / 2 correlations."""
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdSymm"
+    description: ClassVar[str | None] = "General positive-definite"
+
+    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
+        t = np.linalg.qr(z, mode="r") / np.sqrt(len(z)) if len(z) >= z.shape[1] else np.zeros((1, 1))
+        pivots = np.abs(np.diagonal(t))
+        if len(pivots) < z.shape[1] or pivots.min() <= 1e-10 * max(pivots.max(), 1e-300):
+            return PdMat.basis(self, z)
+        return np.asarray(t * np.sign(np.diagonal(t))[:, None])
+
+    def size(self, q: int) -> int:  # noqa: D102
+        return q * (q + 1) // 2
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        q, rows, at = len(basis), [], 0
+        for i in range(q):
+            rows.append([u[..., at + k] for k in range(i + 1)])
+            at += i + 1
+        return _lower_from(rows, xp)
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+        standard = basis @ cov @ basis.T
+        return _semidefinite_cholesky(standard)[np.tril_indices(len(cov))]
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+        sds = [Parameter(n, POSITIVE, 1.0) for n in _sd_names(effects)]
+        cors = [Parameter(f"cor({effects[i]},{effects[j]})", CORRELATION, 0.0) for i, j in _pairs(len(effects))]
+        return (*sds, *cors)
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+        sd, cor = _correlations(cov)
+        upper = np.triu_indices(cov.shape[-1], 1)
+        return np.concatenate([sd, cor[..., upper[0], upper[1]]], axis=-1)
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        cor = {pair: par[..., q + k] for k, pair in enumerate(_pairs(q))}
+        one = 1.0 + 0.0 * par[..., 0]
+        rows: list[list[Array]] = []
+        for i in range(q):  # Cholesky of the correlation matrix, entry by entry
+            row: list[Array] = []
+            for j in range(i):
+                row.append((cor[j, i] - sum(row[k] * rows[j][k] for k in range(j))) / rows[j][j])
+            rest = one - sum(x * x for x in row)
+            rows.append([*row, xp.sqrt(rest if xp.symbolic else np.where(rest > 0, rest, np.nan))])
+        return _lower_from([[par[..., i] * x for x in row] for i, row in enumerate(rows)], xp)
+
+
+@dataclass(frozen=True)
+class PdLogChol(PdSymm):
+    """``PdSymm`` under the name of nlme's default parametrisation."""
+
+    r_name: ClassVar[str] = "pdLogChol"
+    description: ClassVar[str | None] = "General positive-definite, Log-Cholesky parametrization"
+
+
+@dataclass(frozen=True)
+class PdNatural(PdSymm):
+    """``PdSymm`` under the name of nlme's natural parametrisation."""
+
+    r_name: ClassVar[str] = "pdNatural"
+    description: ClassVar[str | None] = "General positive-definite, Natural parametrization"
+
+
+@dataclass(frozen=True)
+class PdDiag(PdMat):
+    """Independent effects, a standard deviation for each."""
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdDiag"
+    description: ClassVar[str | None] = "Diagonal"
+
+    def size(self, q: int) -> int:  # noqa: D102
+        return q
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return u[..., :, None] * np.eye(len(basis))
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+        return np.asarray(np.sqrt(np.diagonal(cov)) * np.diagonal(basis))
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+        return tuple(Parameter(n, POSITIVE, 1.0) for n in _sd_names(effects))
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+        return _correlations(cov)[0]
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return par[..., :, None] * np.eye(q)
+
+
+@dataclass(frozen=True)
+class PdIdent(PdMat):
+    """Independent effects with one common standard deviation."""
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdIdent"
+    description: ClassVar[str | None] = "Multiple of an Identity"
+
+    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
+        size = float(np.sqrt(np.mean(np.square(z)) * z.shape[1] / max(1, np.linalg.matrix_rank(z[: 4 * z.shape[1]]))))
+        return np.eye(z.shape[1]) * (size if size > 0 else 1.0)
+
+    def size(self, q: int) -> int:  # noqa: ARG002, D102
+        return 1
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return u[..., :, None] * np.eye(len(basis))
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+        return np.array([np.sqrt(np.mean(np.diagonal(cov))) * basis[0, 0]])
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: D102
+        return (Parameter(f"sd({effects[0] if len(effects) == 1 else label})", POSITIVE, 1.0),)
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+        return np.sqrt(np.maximum(cov[..., :1, 0], 0.0))
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return par[..., :, None] * np.eye(q)
+
+
+@dataclass(frozen=True)
+class PdCompSymm(PdMat):
+    """One variance and one correlation for all pairs of effects.
+
+    Notes
+    -----
+    The covariance has two eigenvalues, for the mean of the effects and for their contrasts; their roots are the parameters of estimation.
+    """
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdCompSymm"
+    description: ClassVar[str | None] = "Compound Symmetry"
+
+    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
+        size = float(np.sqrt(np.mean(np.square(z))))
+        return np.eye(z.shape[1]) * (size if size > 0 else 1.0)
+
+    def size(self, q: int) -> int:  # noqa: D102
+        return 2 if q > 1 else 1
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        q = len(basis)
+        mean = np.full((q, q), 1.0 / q)
+        if q == 1:
+            return u[..., :, None] * np.eye(1)
+        return u[..., 0][..., None, None] * mean + u[..., 1][..., None, None] * (np.eye(q) - mean)
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+        q = len(cov)
+        mean = cov.sum() / q
+        if q == 1:
+            return np.sqrt([mean]) * basis[0, 0]
+        return np.asarray(np.sqrt(np.maximum([mean, (np.trace(cov) - mean) / (q - 1)], 0.0)) * basis[0, 0])
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+        q = len(effects)
+        cor = (Parameter("corr.", Interval(-1.0 / (q - 1), 1.0), 0.0),) if q > 1 else ()
+        return (Parameter("std. dev", POSITIVE, 1.0), *cor)
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+        sd, cor = _correlations(cov)
+        return sd[..., :1] if cov.shape[-1] == 1 else np.stack([sd[..., 0], cor[..., 0, 1]], axis=-1)
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        if q == 1:
+            return par[..., :, None] * np.eye(1)
+        sd, rho, mean = par[..., 0], par[..., 1], np.full((q, q), 1.0 / q)
+        common, apart = sd * xp.sqrt(1.0 + (q - 1) * rho), sd * xp.sqrt(1.0 - rho)
+        return common[..., None, None] * mean + apart[..., None, None] * (np.eye(q) - mean)
+
+
+@dataclass(frozen=True, init=False)
+class PdBlocked(PdMat):
+    """Independent blocks of effects, each with a structure of its own.
+
+    Parameters
+    ----------
+    blocks : sequence of PdMat or of formula texts
+    """
+
+    blocks: tuple[PdMat, ...]
+    sizes: tuple[int, ...] | None
+    r_name: ClassVar[str] = "pdBlocked"
+    description: ClassVar[str | None] = "Blocked"
+
+    def __init__(self, blocks: Sequence[Any], sizes: tuple[int, ...] | None = None) -> None:
+        if isinstance(blocks, (str, PdMat)) or not blocks:
+            msg = "pdBlocked needs a list of blocks, such as list(pdIdent(~ 1), pdIdent(~ a - 1))"
+            raise SpecError(msg)
+        made = tuple(b if isinstance(b, PdMat) else PdLogChol(form=b) for b in blocks)
+        object.__setattr__(self, "blocks", made)
+        object.__setattr__(self, "sizes", sizes)
+
+    form = None
+    value = None
+
+    def with_sizes(self, sizes: Sequence[int]) -> PdBlocked:
+        """Return the same blocks, each knowing how many effects it has; the data floor calls it once the columns are known."""
+        return PdBlocked(self.blocks, tuple(sizes))
+
+    def _pieces(self) -> list[tuple[PdMat, slice, slice]]:
+        if self.sizes is None:
+            msg = "pdBlocked: the sizes of the blocks are known only once data are there"
+            raise SpecError(msg)
+        out, row, col = [], 0, 0
+        for block, q in zip(self.blocks, self.sizes, strict=True):
+            k = block.size(q)
+            out.append((block, slice(row, row + q), slice(col, col + k)))
+            row, col = row + q, col + k
+        return out
+
+    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
+        out = np.zeros((z.shape[1], z.shape[1]))
+        for block, rows, _ in self._pieces():
+            out[rows, rows] = block.basis(z[:, rows])
+        return out
+
+    def size(self, q: int) -> int:  # noqa: ARG002, D102
+        return sum(block.size(rows.stop - rows.start) for block, rows, _ in self._pieces())
+
+    def _assemble(self, parts: list[Array], xp: Namespace) -> Array:
+        total = sum(self.sizes or ())
+        rows, at = [], 0
+        for part, q in zip(parts, self.sizes or (), strict=True):
+            filler = part[..., :, :1] * 0.0
+            left, right = [filler] * at, [filler] * (total - at - q)
+            rows.append(xp.concatenate([*left, part, *right], axis=-1))
+            at += q
+        return xp.concatenate(rows, axis=-2)
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        return self._assemble([b.factor(u[..., cols], basis[rows, rows], xp) for b, rows, cols in self._pieces()], xp)
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+        return np.concatenate([b.nearest(cov[rows, rows], basis[rows, rows]) for b, rows, _ in self._pieces()])
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: D102
+        labels = label.split("\n") if "\n" in label else [label] * len(self.blocks)
+        return tuple(
+            p
+            for (b, rows, _), own in zip(self._pieces(), labels, strict=True)
+            for p in b.natural_parameters(effects[rows], own)
+        )
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+        return np.concatenate([b.to_natural(cov[..., rows, rows]) for b, rows, _ in self._pieces()], axis=-1)
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return self._assemble(
+            [b.natural_factor(par[..., cols], rows.stop - rows.start, xp) for b, rows, cols in self._pieces()], xp
+        )
+
+
+def _semidefinite_cholesky(a: np.ndarray) -> np.ndarray:
+    """Lower factor with a L L' = a for a positive semidefinite matrix; columns of zero pivots are zero."""
+    a = np.array(a, dtype=float)
+    out = np.zeros_like(a)
+    scale = max(float(np.max(np.diagonal(a), initial=0.0)), 1e-300)
+    for j in range(len(a)):
+        pivot = a[j, j] - out[j, :j] @ out[j, :j]
+        if pivot > 1e-14 * scale:
+            out[j, j] = np.sqrt(pivot)
+            out[j + 1 :, j] = (a[j + 1 :, j] - out[j + 1 :, :j] @ out[j, :j]) / out[j, j]
+    return out

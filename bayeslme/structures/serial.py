@@ -1,0 +1,199 @@
+"""Serial correlation: first-order autoregression in discrete and in continuous time, ARMA, compound symmetry.
+
+Box, Jenkins and Reinsel (1994), chapter 3; Pinheiro and Bates (2000), section 5.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.arma import autocorrelations, coefficients_to_partials, partials_to_coefficients, whiten_regular
+from bayeslme.structures.base import Parameter, Values, as_named
+from bayeslme.structures.correlation import CorStruct, Pairs, half_logdet_by_group, whiten_markov
+from bayeslme.structures.lattice import Lattice
+from bayeslme.structures.supports import CORRELATION, REAL, UNIT, Interval, Namespace
+
+
+@dataclass(frozen=True)
+class CorAR1(CorStruct):
+    """First-order autoregression at whole-number times: corr = Phi^lag.
+
+    Parameters
+    ----------
+    value : float
+        Starting value of Phi, in (-1, 1).
+    form : str
+        ``"~ t | g"``; without a time the order of the rows counts.
+    fixed : bool
+        Hold Phi at ``value``.
+
+    Notes
+    -----
+    Gaps in time count by their length, so a missing visit is no neighbour. The process is Markov for any gap, so whitening is a scaled first
+    difference of the rows, linear in n.
+    """
+
+    value: Values = 0.0
+    form: str = "~ 1"
+    fixed: bool = False
+    r_name: ClassVar[str] = "corAR1"
+    needs_integers = True
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+        start = as_named(self.value, ["Phi"], "corAR1 value")
+        return (Parameter("Phi", CORRELATION, start.get("Phi", 0.0), held=self.fixed),)
+
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return par[..., 0][..., None, None, None] ** pairs.distance
+
+    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+        return whiten_markov(w, par[..., :1] ** lattice.step, lattice, xp)
+
+
+@dataclass(frozen=True)
+class CorCAR1(CorStruct):
+    """First-order autoregression in continuous time: corr = Phi^|s - t|, Phi in (0, 1), any real times.
+
+    Parameters
+    ----------
+    value : float
+        Starting value of Phi, the correlation of two residuals one unit of time apart.
+    form, fixed
+        As in ``CorAR1``.
+    """
+
+    value: Values = 0.2
+    form: str = "~ 1"
+    fixed: bool = False
+    r_name: ClassVar[str] = "corCAR1"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+        start = as_named(self.value, ["Phi"], "corCAR1 value")
+        return (Parameter("Phi", UNIT, start.get("Phi", 0.2), held=self.fixed),)
+
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
+
+    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+        return whiten_markov(w, xp.exp(xp.log(par[..., :1]) * lattice.step), lattice, xp)
+
+
+@dataclass(frozen=True)
+class CorARMA(CorStruct):
+    """Autoregressive moving average of order (p, q) at whole-number times.
+
+    e_t = sum phi_i e_(t-i) + a_t + sum theta_j a_(t-j).
+
+    Parameters
+    ----------
+    value : sequence of p + q floats, optional
+        Starting values, phi first; zeros by default.
+    form : str
+    p, q : int
+        Orders, not both zero.
+    fixed : bool
+
+    Notes
+    -----
+    Both parts are kept stationary and invertible through partial autocorrelations (Jones 1980, Technometrics 22; Monahan 1984, Biometrika 71).
+    nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true ones.
+    """
+
+    value: Values = None
+    form: str = "~ 1"
+    p: int = 0
+    q: int = 0
+    fixed: bool = False
+    r_name: ClassVar[str] = "corARMA"
+    needs_integers = True
+
+    def __post_init__(self) -> None:
+        for name in ("p", "q"):
+            order = getattr(self, name)
+            if isinstance(order, bool) or int(order) != order or order < 0:
+                msg = f"corARMA: {name} must be a whole number, 0 or more, not {order!r}"
+                raise SpecError(msg)
+            object.__setattr__(self, name, int(order))
+        if self.p + self.q == 0:
+            msg = "corARMA: at least one of the orders p and q must be positive"
+            raise SpecError(msg)
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+        names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
+        start = as_named(self.value, names, "corARMA value")
+        given = np.array([start.get(n, 0.0) for n in names])
+        for part, what in ((given[: self.p], "stationary"), (given[self.p :], "invertible")):
+            if not np.all(np.abs(coefficients_to_partials(part)) < 1):
+                msg = f"corARMA: the value {part.tolist()} is not {what}"
+                raise SpecError(msg)
+        support = CORRELATION if max(self.p, self.q) == 1 else REAL  # the region of higher orders is joint, no box
+        return tuple(Parameter(n, support, v, held=self.fixed) for n, v in zip(names, given, strict=True))
+
+    def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        partials = xp.tanh(u / 2)
+        parts = [partials_to_coefficients(partials[..., : self.p], self.p, xp), partials_to_coefficients(partials[..., self.p :], self.q, xp)]
+        return xp.stack([column for part in parts for column in part], axis=-1)
+
+    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: ARG002, D102
+        partials = [coefficients_to_partials(par[..., : self.p]), coefficients_to_partials(par[..., self.p :])]
+        return 2 * np.arctanh(np.concatenate(partials, axis=-1))
+
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        lags = np.rint(pairs.distance).astype(int)
+        rho = autocorrelations(par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp)
+        return rho[..., lags]
+
+    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+        if xp.symbolic or not lattice.regular:
+            return self.whiten_dense(w, par, lattice, xp)
+        return whiten_regular(w, par[..., : self.p], par[..., self.p :], lattice)
+
+
+@dataclass(frozen=True)
+class CorCompSymm(CorStruct):
+    """Compound symmetry: one correlation for every pair of a group.
+
+    Parameters
+    ----------
+    value : float
+        Starting value of Rho.
+    form : str
+        ``"~ 1 | g"``.
+    fixed : bool
+
+    Notes
+    -----
+    Rho may be negative, down to -1 / (m - 1) for the largest group of m rows. The Cholesky factor's inverse is a running mean, linear in n.
+    """
+
+    value: Values = 0.0
+    form: str = "~ 1"
+    fixed: bool = False
+    r_name: ClassVar[str] = "corCompSymm"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        largest = int(coords.sizes.max())
+        lower = -1.0 / (largest - 1) if largest > 1 else -1.0
+        start = as_named(self.value, ["Rho"], "corCompSymm value")
+        return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
+
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)
+
+    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+        rho = par[..., :1]
+        seen = np.arange(lattice.n) - np.repeat(lattice.starts, lattice.sizes)  # rows of the group before this one
+        sums = xp.cumsum(w, axis=-1) - w
+        before = sums - sums[..., np.repeat(lattice.starts, lattice.sizes)]
+        spread = 1.0 + (seen - 1.0) * rho
+        spread = xp.where(seen == 0, 1.0, spread)
+        variance = xp.where(seen == 0, 1.0, (1.0 - rho) * (1.0 + seen * rho) / spread)
+        white = (w - (rho / spread)[..., None, :] * before) / xp.sqrt(variance)[..., None, :]
+        return white, half_logdet_by_group(xp.log(variance), lattice, xp)
+
+

@@ -1,0 +1,144 @@
+"""Spatial correlation as a function of distance over range, with an optional nugget. Pinheiro and Bates (2000), section 5.3.2.
+
+With a nugget n two residuals apart have correlation (1 - n) h(d / range).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.base import Parameter, Values, as_named
+from bayeslme.structures.correlation import CorStruct, Pairs, whiten_markov
+from bayeslme.structures.lattice import Lattice
+from bayeslme.structures.supports import UNIT, Above, Namespace, Positive
+
+METRICS = ("euclidean", "maximum", "manhattan")
+
+
+@dataclass(frozen=True)
+class _Spatial(CorStruct):
+    """Arguments of every spatial structure.
+
+    Parameters
+    ----------
+    value : sequence of floats, optional
+        Range, and the nugget where there is one.
+    form : str
+        ``"~ x + y | g"``.
+    nugget : bool
+        Estimate a nugget effect.
+    metric : {"euclidean", "maximum", "manhattan"}
+        Abbreviations are understood.
+    fixed : bool
+    """
+
+    value: Values = None
+    form: str = "~ 1"
+    nugget: bool = False
+    metric: Literal["euclidean", "maximum", "manhattan"] | str = "euclidean"
+    fixed: bool = False
+    spatial = True
+
+    def __post_init__(self) -> None:
+        full = [m for m in METRICS if m.startswith(str(self.metric).lower())]
+        if len(full) != 1:
+            msg = f"{self.r_name}: metric must be one of {', '.join(METRICS)}, not {self.metric!r}"
+            raise SpecError(msg)
+        object.__setattr__(self, "metric", full[0])
+
+    @abstractmethod
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
+        """Correlation at distance / range = ``ratio`` > 0, elementwise."""
+
+    def _range(self, least: float) -> tuple[Positive | Above, float]:
+        """Support and starting value of the range, from the smallest distance."""
+        return Positive(), 0.9 * least
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        least = coords.minimum_distance(self.metric)
+        if least <= 0:
+            msg = f"{self.r_name}: two rows of one group have the same position; distances must be positive"
+            raise SpecError(msg)
+        support, start = self._range(least if np.isfinite(least) else 1.0)
+        names = ["range", "nugget"] if self.nugget else ["range"]
+        given = self.value
+        if self.nugget and np.size(given) == 1 and given is not None and not isinstance(given, dict):
+            given = {"range": float(np.ravel(given)[0])}
+        value = as_named(given, names, f"{self.r_name} value")
+        out = [Parameter("range", support, value.get("range", start), held=self.fixed)]
+        if self.nugget:
+            out.append(Parameter("nugget", UNIT, value.get("nugget", 0.1), held=self.fixed))
+        return tuple(out)
+
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        values = self.decay(pairs.distance / par[..., 0][..., None, None, None], xp)
+        return (1.0 - par[..., 1][..., None, None, None]) * values if self.nugget else values
+
+
+@dataclass(frozen=True)
+class CorExp(_Spatial):
+    """Exponential: h(r) = exp(-r). On a line without nugget it is a Markov process, whitened in linear time."""
+
+    r_name: ClassVar[str] = "corExp"
+
+    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+        return xp.exp(-ratio)
+
+    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+        if self.nugget or lattice.position.shape[1] > 1:
+            return self.whiten_dense(w, par, lattice, xp)
+        return whiten_markov(w, xp.exp(-lattice.step / par[..., :1]), lattice, xp)
+
+
+@dataclass(frozen=True)
+class CorGaus(_Spatial):
+    """Gaussian: h(r) = exp(-r^2)."""
+
+    r_name: ClassVar[str] = "corGaus"
+
+    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+        return xp.exp(-(ratio * ratio))
+
+
+@dataclass(frozen=True)
+class CorRatio(_Spatial):
+    """Rational quadratic: h(r) = 1 / (1 + r^2)."""
+
+    r_name: ClassVar[str] = "corRatio"
+
+    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: ARG002, D102
+        return 1.0 / (1.0 + ratio * ratio)
+
+
+@dataclass(frozen=True)
+class _Compact(_Spatial):
+    """Correlation that ends at the range; the range is then kept above the smallest distance, as below it nothing would be correlated."""
+
+    def _range(self, least: float) -> tuple[Positive | Above, float]:
+        return Above(least), 1.1 * least
+
+
+@dataclass(frozen=True)
+class CorLin(_Compact):
+    """Linear: h(r) = 1 - r for r < 1, else 0."""
+
+    r_name: ClassVar[str] = "corLin"
+
+    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+        return xp.where(ratio < 1.0, 1.0 - ratio, 0.0)
+
+
+@dataclass(frozen=True)
+class CorSpher(_Compact):
+    """Spherical: h(r) = 1 - 1.5 r + 0.5 r^3 for r < 1, else 0."""
+
+    r_name: ClassVar[str] = "corSpher"
+
+    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+        return xp.where(ratio < 1.0, 1.0 - 1.5 * ratio + 0.5 * ratio**3, 0.0)

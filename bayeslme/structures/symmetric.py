@@ -1,0 +1,116 @@
+"""Unstructured correlation: one correlation for every pair of positions, on nlme's two scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.base import Parameter, Values, as_named
+from bayeslme.structures.correlation import CorStruct, Pairs
+from bayeslme.structures.supports import CORRELATION, Namespace
+
+
+@dataclass(frozen=True)
+class CorSymm(CorStruct):
+    """General correlation of m positions, m (m - 1) / 2 parameters.
+
+    Parameters
+    ----------
+    value : sequence of floats, optional
+        Correlations in the order (1,2), (1,3), ..., (1,m), (2,3), ...; zeros by default.
+    form : str
+        ``"~ visit | g"``; without positions the order of the rows counts.
+    fixed : bool
+
+    Notes
+    -----
+    Estimated through spherical coordinates of the Cholesky rows, which keep the matrix positive definite
+    (Pinheiro and Bates 1996, Statistics and Computing 6, 289).
+    """
+
+    value: Values = None
+    form: str = "~ 1"
+    fixed: bool = False
+    r_name: ClassVar[str] = "corSymm"
+    stationary = False
+    needs_integers = True
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        m = len(np.unique(coords.position[:, 0]))
+        names = [f"cor({i + 1},{j + 1})" for i in range(m) for j in range(i + 1, m)]
+        if not names:
+            msg = f"{self.r_name}: every group has a single row, no correlation can be estimated"
+            raise SpecError(msg)
+        start = as_named(self.value, names, f"{self.r_name} value")
+        given = np.array([start.get(n, 0.0) for n in names])
+        if np.linalg.eigvalsh(_matrix(given)).min() <= 0:
+            msg = f"{self.r_name}: the value is no positive definite correlation matrix"
+            raise SpecError(msg)
+        return tuple(Parameter(n, CORRELATION, v, held=self.fixed) for n, v in zip(names, given, strict=True))
+
+    def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        rows = _cholesky_rows(u, _side(len(parameters)), xp)
+        m = len(rows)
+        return xp.stack([sum(a * b for a, b in zip(rows[i], rows[j], strict=False)) for i in range(m) for j in range(i + 1, m)], axis=-1)
+
+    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: ARG002, D102
+        flat = np.asarray(par, float).reshape(-1, par.shape[-1])
+        return np.stack([_angles(one) for one in flat]).reshape(par.shape)
+
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        m = _side(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
+        place = np.zeros((m, m), dtype=int)
+        place[np.triu_indices(m, 1)] = np.arange(m * (m - 1) // 2)
+        place = place + place.T
+        return par[..., place[pairs.index[:, :, None], pairs.index[:, None, :]]]
+
+
+@dataclass(frozen=True)
+class CorNatural(CorSymm):
+    """General correlation printed as ``CorSymm``; nlme's second name for it, with intervals on the same scale."""
+
+    r_name: ClassVar[str] = "corNatural"
+
+
+def _side(k: int) -> int:
+    return int((1 + np.sqrt(1 + 8 * k)) / 2 + 0.5)
+
+
+def _matrix(par: np.ndarray) -> np.ndarray:
+    m = _side(len(par))
+    out = np.eye(m)
+    out[np.triu_indices(m, 1)] = par
+    return out + np.triu(out, 1).T
+
+
+def _cholesky_rows(u: Array, m: int, xp: Namespace) -> list[list[Array]]:
+    """Rows of the Cholesky factor from angles pi e^u / (1 + e^u); row i has i angles."""
+    angle = (np.pi / 2) * (1.0 + xp.tanh(u / 2))
+    one = 1.0 + 0.0 * u[..., 0]
+    rows, at = [[one]], 0
+    for i in range(1, m):
+        left, row = one, []
+        for k in range(i):
+            row.append(left * xp.cos(angle[..., at + k]))
+            left = left * xp.sin(angle[..., at + k])
+        rows.append([*row, left])
+        at += i
+    return rows
+
+
+def _angles(par: np.ndarray) -> np.ndarray:
+    """Unconstrained spherical coordinates of one set of correlations."""
+    factor = np.linalg.cholesky(_matrix(par))
+    out = []
+    for i in range(1, len(factor)):
+        left = 1.0
+        for k in range(i):
+            cosine = np.clip(factor[i, k] / left, -1.0, 1.0)
+            angle = np.arccos(cosine)
+            out.append(np.log(angle) - np.log(np.pi - angle))
+            left *= np.sin(angle)
+    return np.array(out)

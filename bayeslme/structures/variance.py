@@ -1,0 +1,329 @@
+"""Variance functions: the standard deviation of a residual relative to sigma, as a function of strata and covariates.
+
+sd(eps_i) = sigma g(v_i, delta). Each class gives log g. Pinheiro and Bates (2000), section 5.2.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from bayeslme.errors import DataError, SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
+from bayeslme.structures.supports import POSITIVE, REAL, Namespace
+
+
+class VarianceCoordinates(Protocol):
+    """What a variance function reads: a covariate and a stratum for every row."""
+
+    @property
+    def covariate(self) -> np.ndarray | None:
+        """Covariate, shape (n,), or None."""
+
+    @property
+    def stratum(self) -> np.ndarray:
+        """Stratum of every row, ints of shape (n,)."""
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Names of the strata; one empty name where there is no grouping."""
+
+
+class VarFunc(RowStructure):
+    """Abstract variance function: parameters, and ``log_sd``."""
+
+    form: str
+    needs_covariate: ClassVar[bool] = True
+
+    @abstractmethod
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
+        """Logarithm of the relative standard deviation.
+
+        Parameters
+        ----------
+        par : array, shape (..., k)
+            All natural parameters.
+        coords : VarianceCoordinates
+
+        Returns
+        -------
+        array, shape (..., n)
+        """
+
+
+def _covariate(coords: VarianceCoordinates, who: str) -> np.ndarray:
+    if coords.covariate is None:
+        msg = f"{who}: form needs a covariate, such as ~ x or ~ fitted(.)"
+        raise SpecError(msg)
+    return coords.covariate
+
+
+def _nonzero(v: np.ndarray, who: str) -> np.ndarray:
+    zero = int(np.sum(v == 0))
+    if zero:
+        msg = f"{who}: the variance covariate is zero in {zero} rows, where its power has no standard deviation; use varConstPower"
+        raise DataError(msg)
+    return np.abs(v)
+
+
+def _by_stratum(par: Array, stratum: np.ndarray, strata: int, offset: int = 0) -> Array:
+    """Parameter of every row: column ``offset`` for one stratum, one column per stratum otherwise."""
+    if strata == 1:
+        return par[..., offset : offset + 1]
+    return par[..., offset + stratum]
+
+
+@dataclass(frozen=True)
+class VarFixed(VarFunc):
+    """Variance proportional to a covariate: g = sqrt(v), no parameter.
+
+    Parameters
+    ----------
+    form : str
+        One-sided formula of the covariate, ``"~ age"``.
+    """
+
+    form: str
+    r_name: ClassVar[str] = "varFixed"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        v = _covariate(coords, "varFixed")
+        if np.any(v <= 0):
+            msg = "varFixed: the covariate must be positive, it is a variance"
+            raise DataError(msg)
+        return ()
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return xp.constant(0.5 * np.log(coords.covariate))
+
+
+@dataclass(frozen=True)
+class VarIdent(VarFunc):
+    """A standard deviation of its own for each stratum: g = delta_s, delta = 1 in the reference stratum.
+
+    Parameters
+    ----------
+    value : number, sequence or mapping, optional
+        Starting ratios of the strata other than the reference.
+    form : str
+        ``"~ 1 | Sex"``, or ``"~ 1 | Sex * age"`` for the combinations of several factors.
+    fixed : mapping, optional
+        Ratios held, by stratum.
+    """
+
+    value: Values = None
+    form: str = "~ 1"
+    fixed: Mapping[str, float] | None = None
+    r_name: ClassVar[str] = "varIdent"
+    needs_covariate: ClassVar[bool] = False
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        strata = list(coords.strata)
+        fixed = as_named(self.fixed, strata, "varIdent fixed")
+        named = set(self.value) if isinstance(self.value, Mapping) else set()
+        candidates = [s for s in strata if s not in fixed and s not in named] or [s for s in strata if s not in fixed]
+        if not candidates:
+            msg = f"varIdent: every stratum ({', '.join(strata)}) is held; leave out the reference, whose ratio is 1"
+            raise SpecError(msg)
+        reference = candidates[0]
+        others = [s for s in strata if s != reference and s not in fixed]
+        start = as_named(self.value, others if others else strata, "varIdent value")
+        return tuple(
+            Parameter(s, POSITIVE, fixed.get(s, 1.0 if s == reference else start.get(s, 1.0)), held=s == reference or s in fixed)
+            for s in [reference, *(s for s in strata if s != reference)]
+        )
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        names = [p.name for p in self.parameters(coords)]
+        place = np.array([names.index(s) for s in coords.strata])
+        return xp.log(par)[..., place[coords.stratum]]
+
+
+class _PerStratum(VarFunc):
+    """A variance function of a covariate whose parameters may differ by stratum."""
+
+    def _expand(self, kinds: dict[str, tuple[Any, float, Values]], coords: Any, scales: dict[str, float]) -> tuple[Parameter, ...]:
+        """Parameters of every kind for every stratum, in nlme's names ('power', 'Male', 'const.Male')."""
+        strata = list(coords.strata)
+        several = len(kinds) > 1
+        fixed = getattr(self, "fixed", None)
+        out = []
+        for kind, (support, default, value) in kinds.items():
+            names = strata if len(strata) > 1 else [kind]
+            held_all = _fixed_of(fixed, kind, several)
+            held = as_named(held_all, names, f"{self.r_name} fixed")
+            start = as_named(value, [n for n in names if n not in held] or names, f"{self.r_name} value")
+            for n in names:
+                label = f"{kind}.{n}" if several and len(strata) > 1 else n
+                out.append(Parameter(label, support, held.get(n, start.get(n, default)), scales.get(kind, 1.0), held=n in held))
+        return tuple(out)
+
+
+def _fixed_of(fixed: Any, kind: str, several: bool) -> Values:
+    """The part of a ``fixed`` argument that speaks of one kind of parameter."""
+    if not several or fixed is None:
+        return fixed  # type: ignore[no-any-return]
+    if not isinstance(fixed, Mapping):
+        msg = f"fixed must name its parameters, e.g. {{'{kind}': 1}}"
+        raise SpecError(msg)
+    return fixed.get(kind)
+
+
+def _spread(v: np.ndarray | None) -> float:
+    """Inverse typical size of a covariate, the scale of a coefficient that multiplies it."""
+    size = 0.0 if v is None else float(np.std(v)) or float(np.max(np.abs(v), initial=0.0))
+    return 1.0 / size if size > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class VarPower(_PerStratum):
+    """A power of the absolute covariate: g = |v|^delta.
+
+    Parameters
+    ----------
+    value : number, sequence or mapping, optional
+        Starting powers, 0 by default.
+    form : str
+        ``"~ fitted(.)"`` (default), ``"~ age"``, ``"~ age | Sex"``.
+    fixed : number or mapping, optional
+        Powers held.
+    """
+
+    value: Values = None
+    form: str = "~ fitted(.)"
+    fixed: Values = None
+    r_name: ClassVar[str] = "varPower"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        v = _nonzero(_covariate(coords, "varPower"), "varPower")
+        return self._expand({"power": (REAL, 0.0, self.value)}, coords, {"power": _spread(np.log(v))})
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return _by_stratum(par, coords.stratum, len(coords.strata)) * np.log(np.abs(coords.covariate))
+
+
+@dataclass(frozen=True)
+class VarExp(_PerStratum):
+    """An exponential of the covariate: g = exp(delta v).
+
+    Parameters
+    ----------
+    value, form, fixed
+        As in ``VarPower``; the coefficient's name is ``expon``.
+    """
+
+    value: Values = None
+    form: str = "~ fitted(.)"
+    fixed: Values = None
+    r_name: ClassVar[str] = "varExp"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        v = _covariate(coords, "varExp")
+        return self._expand({"expon": (REAL, 0.0, self.value)}, coords, {"expon": _spread(v)})
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+        return _by_stratum(par, coords.stratum, len(coords.strata)) * coords.covariate
+
+
+@dataclass(frozen=True)
+class VarConstPower(_PerStratum):
+    """A constant plus a power: g = const + |v|^power.
+
+    Parameters
+    ----------
+    const, power : number, sequence or mapping, optional
+        Starting values (0.1 and 0).
+    form : str
+    fixed : mapping, optional
+        ``{"const": 1}``, or per stratum ``{"power": {"Male": 0.5}}``.
+    """
+
+    const: Values = None
+    power: Values = None
+    form: str = "~ fitted(.)"
+    fixed: Mapping[str, Values] | None = None
+    r_name: ClassVar[str] = "varConstPower"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        v = np.abs(_covariate(coords, "varConstPower"))
+        kinds = {"const": (POSITIVE, 0.1, self.const), "power": (REAL, 0.0, self.power)}
+        return self._expand(kinds, coords, {"power": _spread(np.log(v[v > 0]))})
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        s = len(coords.strata)
+        const, power = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
+        v = np.abs(coords.covariate)
+        safe = np.log(np.where(v > 0, v, 1.0))  # 0^power is 0 for a positive power, the only kind that data with zeros allow
+        return xp.log(const + xp.where(v > 0, xp.exp(power * safe), 0.0))
+
+
+@dataclass(frozen=True)
+class VarConstProp(_PerStratum):
+    """Two error components: g = sqrt(const^2 + prop^2 v^2).
+
+    With a free sigma the three scales are not identified apart; hold ``control={"sigma": 1}`` for a unique answer.
+
+    Parameters
+    ----------
+    const, prop : number, sequence or mapping, optional
+        Starting values (0.1 and 0.1).
+    form : str
+    fixed : mapping, optional
+    """
+
+    const: Values = None
+    prop: Values = None
+    form: str = "~ fitted(.)"
+    fixed: Mapping[str, Values] | None = None
+    r_name: ClassVar[str] = "varConstProp"
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        v = _covariate(coords, "varConstProp")
+        kinds = {"const": (POSITIVE, 0.1, self.const), "prop": (REAL, 0.1, self.prop)}
+        return self._expand(kinds, coords, {"prop": _spread(v)})
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        s = len(coords.strata)
+        const, prop = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
+        return 0.5 * xp.log(const**2 + (prop * coords.covariate) ** 2)
+
+
+@dataclass(frozen=True, init=False)
+class VarComb(VarFunc):
+    """A product of variance functions.
+
+    Parameters
+    ----------
+    *functions : VarFunc
+        Their parameters are printed with the prefixes ``A.``, ``B.``, ...
+    """
+
+    functions: tuple[VarFunc, ...]
+    r_name: ClassVar[str] = "varComb"
+
+    def __init__(self, *functions: VarFunc) -> None:
+        if not functions or not all(isinstance(f, VarFunc) for f in functions):
+            msg = "varComb needs variance functions, such as varIdent(form = ~ 1 | g), varExp(form = ~ x)"
+            raise SpecError(msg)
+        object.__setattr__(self, "functions", tuple(functions))
+
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+        out = []
+        for k, (function, own) in enumerate(zip(self.functions, coords, strict=True)):
+            out += [
+                Parameter(f"{chr(65 + k)}.{p.name}", p.support, p.start, p.scale, p.held) for p in function.parameters(own)
+            ]
+        return tuple(out)
+
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+        total, first = 0.0, 0
+        for function, own in zip(self.functions, coords, strict=True):
+            size = len(function.parameters(own))
+            total = total + function.log_sd(par[..., first : first + size], own, xp)
+            first += size
+        return total
