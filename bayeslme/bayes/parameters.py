@@ -1,0 +1,37 @@
+"""The parameters of a model as the Bayesian side names them: ``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``, ``varfunc``, ``corstruct``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["fixef", "sigma", "sd", "cor", "varfunc", "corstruct"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One named variable of the model.
+
+    Attributes
+    ----------
+    name : str
+        ``"sd_Subject"``.
+    kind : {"fixef", "sigma", "sd", "cor", "varfunc", "corstruct"}
+        Which sort of parameter it is.
+    coefs : tuple of str, length k
+        Names of its coefficients, as nlme prints them; of a correlation matrix the names of its rows.
+    lower, upper : tuple of float, length k
+        The open interval each coefficient (each entry of a matrix) lives in.
+    dim : str or None
+        Name of its dimension; None for a single number.
+    matrix : bool
+        Whether the variable is a whole (k, k) correlation matrix.
+    """
+
+    name: str
+    kind: Kind
+    coefs: tuple[str, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    dim: str | None = None
+    matrix: bool = False

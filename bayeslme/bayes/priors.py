@@ -1,0 +1,290 @@
+"""Priors of a model: what the user named, the rest from a preset, resolved once into an object that prints and evaluates itself.
+
+A prior is written as text (``"HalfNormal(sigma=5)"``) or given as a ``bambi.Prior``; a mapping assigns priors to the variables ``fixef``, ``sigma``,
+``sd_<group>``, ``cor_<group>``, ``varfunc`` and ``corstruct``, or within one of them to its coefficients. What is not named keeps the preset's prior. A
+density that reaches beyond the interval where its parameter lives is cut there and renormalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from bayeslme.bayes.families import FAMILIES, MATRIX_FAMILIES
+from bayeslme.bayes.parameters import Block
+from bayeslme.bayes.prior_language import Prior, as_prior, spread
+from bayeslme.errors import SpecError
+
+FloatArray = npt.NDArray[np.float64]
+PriorsLike = str | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParameterPrior:
+    """The prior of one variable: independent densities of its coefficients, or of linear combinations of them.
+
+    Attributes
+    ----------
+    block : Block
+    priors : tuple of Prior
+        One for each of the k coefficients; a single one for a correlation matrix.
+    basis : (k, k) array or None
+        Unit lower or upper triangular up to order (determinant 1): the densities are those of ``basis @ coefficients``. None is the identity.
+    """
+
+    block: Block
+    priors: tuple[Prior, ...]
+    basis: FloatArray | None = None
+
+    def bounds(self, j: int) -> tuple[float, float]:
+        """Interval where coefficient ``j`` has prior mass."""
+        low, high = FAMILIES[self.priors[j].family].support(self.priors[j].numbers())
+        if self.basis is not None:
+            return low, high
+        return max(low, self.block.lower[j]), min(high, self.block.upper[j])
+
+    def log_density(self, x: npt.ArrayLike) -> FloatArray:
+        """Logarithm of the prior density.
+
+        Parameters
+        ----------
+        x : array, shape (..., k), or (..., k, k) for a correlation matrix
+            Natural values; a single number's trailing axis may be left out.
+
+        Returns
+        -------
+        array, shape (...)
+            Minus infinity outside the support.
+        """
+        values = np.asarray(x, dtype=float)
+        if self.block.matrix:
+            return lkj_log_density(values, self.priors[0].numbers()["eta"])
+        if self.block.dim is None:
+            values = values[..., None] if values.ndim == 0 or values.shape[-1:] != (1,) else values
+        if self.basis is not None:
+            values = values @ self.basis.T
+        terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
+        return np.sum(terms, axis=0)
+
+    def _one(self, x: FloatArray, j: int) -> FloatArray:
+        prior, (low, high) = self.priors[j], self.bounds(j)
+        family, args = FAMILIES[prior.family], prior.numbers()
+        inside = (x > low) & (x < high)
+        safe = np.where(inside, x, self.inner_point(j))
+        return np.where(inside, family.log_density(safe, args) - self.log_mass(j), -np.inf)
+
+    def log_mass(self, j: int) -> float:
+        """Logarithm of what is left of prior ``j`` on its interval; 0 for an improper one."""
+        prior, (low, high) = self.priors[j], self.bounds(j)
+        family, args = FAMILIES[prior.family], prior.numbers()
+        own_low, own_high = family.support(args)
+        if family.cumulative is None:
+            return float(np.log(high - low)) if np.isfinite(high - low) else 0.0
+        above = 1.0 if high >= own_high else float(family.cumulative(np.float64(high), args))
+        below = 0.0 if low <= own_low else float(family.cumulative(np.float64(low), args))
+        with np.errstate(divide="ignore"):
+            return float(np.log(above - below))
+
+    def inner_point(self, j: int) -> float:
+        """A finite point strictly inside the interval of coefficient ``j``."""
+        low, high = self.bounds(j)
+        if np.isfinite(low) and np.isfinite(high):
+            return (low + high) / 2
+        if np.isfinite(low):
+            return low + 1.0
+        return high - 1.0 if np.isfinite(high) else 0.0
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether the density has a finite integral."""
+        if self.block.matrix:
+            return True
+        finite = [np.isfinite(np.subtract(*self.bounds(j))) for j in range(len(self.priors))]
+        return all(FAMILIES[p.family].cumulative is not None or f for p, f in zip(self.priors, finite, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Priors:
+    """All priors of a model; printing it shows them.
+
+    Attributes
+    ----------
+    preset : str
+        The preset that filled in what was not named.
+    parameters : tuple of ParameterPrior
+    """
+
+    preset: str
+    parameters: tuple[ParameterPrior, ...]
+    _by_name: dict[str, ParameterPrior] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the parameters by name."""
+        object.__setattr__(self, "_by_name", {p.block.name: p for p in self.parameters})
+
+    def __getitem__(self, name: str) -> ParameterPrior:
+        """Return the prior of a variable."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Any:
+        """Iterate over the parameters' priors."""
+        return iter(self.parameters)
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether every prior is proper."""
+        return all(p.is_proper for p in self.parameters)
+
+    def log_density(self, values: Mapping[str, npt.ArrayLike]) -> dict[str, FloatArray]:
+        """Log prior density of each variable.
+
+        Parameters
+        ----------
+        values : mapping of variable name to array (..., k)
+
+        Returns
+        -------
+        dict of variable name to array (...)
+        """
+        return {p.block.name: p.log_density(values[p.block.name]) for p in self.parameters}
+
+    def table(self) -> list[tuple[str, str, str]]:
+        """Rows (variable, coefficient, prior), coefficients that share a prior in one row."""
+        rows = []
+        for p in self.parameters:
+            if p.block.matrix or len(set(p.priors)) == 1:
+                label = ", ".join(p.block.coefs) if p.block.dim and not p.block.matrix else ""
+                rows.append((p.block.name, label, str(p.priors[0])))
+                continue
+            for j, (name, prior) in enumerate(zip(p.block.coefs, p.priors, strict=True)):
+                centred = p.basis is not None and np.count_nonzero(p.basis[j]) > 1
+                rows.append((p.block.name, name, str(prior) + (" at the predictors' means" if centred else "")))
+        return rows
+
+    def __str__(self) -> str:
+        """List the priors, one line for each."""
+        rows = self.table()
+        first = max((len(f"{v} {c}".strip()) for v, c, _ in rows), default=0)
+        lines = [f"{f'{v} {c}'.strip():<{first}}  ~ {text}" for v, c, text in rows]
+        return "\n".join([f"Priors ({self.preset}):", *(f"  {line}" for line in lines)])
+
+
+def lkj_log_density(matrix: FloatArray, eta: float) -> FloatArray:
+    """Normalised log density of the LKJ distribution over correlation matrices.
+
+    Parameters
+    ----------
+    matrix : array, shape (..., q, q)
+    eta : float
+
+    Returns
+    -------
+    array, shape (...)
+
+    References
+    ----------
+    Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100, 1989; theorem 5.
+    """
+    q = matrix.shape[-1]
+    sign, log_det = np.linalg.slogdet(matrix)
+    inside = (sign > 0) & np.isfinite(log_det)
+    return np.where(inside, (eta - 1) * np.where(inside, log_det, 0.0) - lkj_log_constant(q, eta), -np.inf)
+
+
+def lkj_log_constant(q: int, eta: float) -> float:
+    """Log integral of det(R)^(eta - 1) over the correlation matrices of order ``q``: its partial correlations are independent betas."""
+    total = 0.0
+    for k in range(1, q):
+        shape = eta + (q - 1 - k) / 2
+        total += (q - k) * (special.betaln(shape, shape) + (2 * shape - 1) * np.log(2.0))
+    return float(total)
+
+
+def resolve(
+    priors: PriorsLike,
+    blocks: Sequence[Block],
+    presets: Mapping[str, Mapping[str, tuple[Prior, ...]]],
+    basis: FloatArray | None = None,
+) -> Priors:
+    """Join the user's priors with a preset.
+
+    Parameters
+    ----------
+    priors : None, the name of a preset, or a mapping from variables to priors (or to mappings from coefficients to priors)
+        The mapping may name its preset under the key ``"preset"``.
+    blocks : sequence of Block
+        The model's variables.
+    presets : mapping of preset name to variable name to priors
+    basis : (p, p) array, optional
+        The default preset's basis of ``fixef``; kept while the user names no prior of the intercept.
+
+    Raises
+    ------
+    SpecError
+        For an unknown preset, variable or coefficient, or a prior without mass where its parameter lives.
+    """
+    given = {"preset": priors} if isinstance(priors, str) else dict(priors or {})
+    preset = given.pop("preset", "default")
+    if preset not in presets:
+        msg = f"priors: unknown preset {preset!r}; presets are {', '.join(presets)}"
+        raise SpecError(msg)
+    names = [b.name for b in blocks]
+    for name in given:
+        if name not in names:
+            msg = f"priors: '{name}' is no parameter of this model; it has {', '.join(names)}"
+            raise SpecError(msg)
+    out = []
+    for block in blocks:
+        own = basis if block.kind == "fixef" and preset == "default" else None
+        out.append(_resolve_one(given.get(block.name), block, presets[preset][block.name], own))
+    custom = f"{preset} where not named" if given else preset
+    return Priors(custom, tuple(out))
+
+
+def _resolve_one(given: Any, block: Block, defaults: tuple[Prior, ...], basis: FloatArray | None) -> ParameterPrior:
+    if given is None:
+        chosen, named = list(defaults), set()
+    elif isinstance(given, Mapping):
+        chosen, named = list(defaults), set(given)
+        for coef, prior in given.items():
+            if block.matrix or coef not in block.coefs:
+                what = "takes one prior" if block.matrix else f"has {', '.join(block.coefs)}"
+                msg = f"priors: '{block.name}' has no coefficient '{coef}'; it {what}"
+                raise SpecError(msg)
+            chosen[block.coefs.index(coef)] = spread(as_prior(prior, coef), [coef], coef)[0]
+    else:
+        prior = as_prior(given, block.name)
+        count = block.coefs[:1] if block.matrix else block.coefs
+        chosen, named = list(spread(prior, count, block.name)), set(block.coefs)
+    if basis is not None and _mixes(basis, block, named):
+        basis = None
+    result = ParameterPrior(block, tuple(chosen), basis)
+    _check_support(result)
+    return result
+
+
+def _mixes(basis: FloatArray, block: Block, named: set[str]) -> bool:
+    """Whether a coefficient the user named stands for a combination in the default basis."""
+    return any(np.count_nonzero(basis[block.coefs.index(c)]) > 1 for c in named)
+
+
+def _check_support(p: ParameterPrior) -> None:
+    for j, prior in enumerate(p.priors):
+        if (prior.family in MATRIX_FAMILIES) != p.block.matrix:
+            kind = "a correlation matrix: use LKJ(eta=1)" if p.block.matrix else "no correlation matrix"
+            msg = f"priors: {prior} does not fit '{p.block.name}', which is {kind}"
+            raise SpecError(msg)
+        if p.block.matrix:
+            continue
+        low, high = p.bounds(j)
+        if low >= high or np.isneginf(p.log_mass(j)):
+            msg = (
+                f"priors: {prior} has no mass where '{p.block.name}' ({p.block.coefs[j]}) lives, "
+                f"({p.block.lower[j]:g}, {p.block.upper[j]:g})"
+            )
+            raise SpecError(msg)
