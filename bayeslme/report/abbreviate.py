@@ -1,11 +1,12 @@
 """Short column names for wide tables, as R makes them.
 
-Lower-case vowels go first, from the right, then lower-case letters, then whatever is left; the first character of a
-word stays. A name that would not be unique keeps more letters.
+Lower-case vowels go first, from the right, then lower-case letters, then whatever is left; the
+first character of a word stays. A name that would not be unique keeps more letters.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 VOWELS = frozenset("aeiou")
@@ -35,7 +36,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def shorten(name: str, length: int) -> str:
-    """Abbreviate one name to `length` characters (blanks, which part words, are not counted and go last).
+    """Abbreviate one name to `length` characters; blanks, which part words, are not counted.
 
     Examples
     --------
@@ -75,13 +76,8 @@ def abbreviate(names: Sequence[str], length: int = 6) -> list[str]:
     result = {name: shorten(name, length) for name in names}
     longest = max(map(len, names), default=0)
     while length < longest:
-        seen: set[str] = set()
-        repeated = set()
-        for name, short in result.items():
-            if short in seen:
-                repeated.add(short)
-            seen.add(short)
-        clashing = [name for name, short in result.items() if short in repeated]
+        counts = Counter(result.values())
+        clashing = [name for name, short in result.items() if counts[short] > 1]
         if not clashing:
             break
         length += 1

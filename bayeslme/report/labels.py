@@ -1,17 +1,9 @@
-"""The names that nlme prints for structures and methods; a structure not listed prints its own name."""
+"""The names nlme prints for structures and methods; what is not listed prints its own name."""
 
 from __future__ import annotations
 
 from bayeslme.report.records import CorrelationPart, VariancePart
 
-PDMAT = {
-    "pdSymm": "General positive-definite",
-    "pdLogChol": "General positive-definite, Log-Cholesky parametrization",
-    "pdNatural": "General positive-definite, Natural parametrization",
-    "pdDiag": "Diagonal",
-    "pdIdent": "Multiple of an Identity",
-    "pdCompSymm": "Compound Symmetry",
-}
 CORRELATION = {
     "corAR1": "AR(1)",
     "corCAR1": "Continuous AR(1)",
@@ -43,11 +35,6 @@ TITLE = {
     "gls": "Generalized least squares",
     "lm": "Linear model",
 }
-
-
-def pdmat_label(r_name: str) -> str:
-    """Name of a covariance structure of random effects."""
-    return PDMAT.get(r_name, r_name)
 
 
 def correlation_label(part: CorrelationPart) -> str:

@@ -1,4 +1,4 @@
-"""Numbers as R shows them: common decimals for a column, seven significant digits, fixed or scientific."""
+"""Numbers as R shows them: a column has common decimals, enough for seven digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_DECIMALS = 15
 
 @dataclass(frozen=True, slots=True)
 class _Digits:
-    """One number to `DIGITS` significant digits: sign, decimal exponent, digits that are not trailing zeros."""
+    """A rounded number: sign, decimal exponent, digits that are not trailing zeros."""
 
     negative: bool
     exponent: int
@@ -44,8 +44,8 @@ def _scientific(value: float, decimals: int) -> str:
 def format_numbers(values: Iterable[float], digits: int = DIGITS) -> list[str]:
     """Format numbers as one column: a common number of decimals, right-aligned to a common width.
 
-    The number of decimals is the smallest that shows every value to `digits` significant digits (trailing zeros
-    dropped); scientific notation is taken where it is narrower. NaN is ``NA``.
+    The number of decimals is the smallest that shows every value to `digits` significant digits,
+    trailing zeros dropped; scientific notation is taken where it is narrower. NaN is ``NA``.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def _sigma_line(page: Page) -> str:
 
 
 def coefficients_text(fixed: pd.DataFrame) -> str:
-    """Print a table of coefficients: columns rounded by their largest value, p-values to four decimals."""
+    """Print a table of coefficients; columns are rounded by their largest value."""
     cells = [
         format_p_values(fixed[c], smallest=False) if c == "p-value" else format_zapped(fixed[c])
         for c in fixed.columns
@@ -121,7 +121,8 @@ def summary_text(page: Page) -> str:
 
 def fit_text(page: Page) -> str:
     """Print a fit in short: log-likelihood, coefficients, variance components."""
-    loglik = f"  {LOGLIK.get(page.method, 'Log-likelihood')}: {format_numbers([page.criteria['logLik']])[0]}"
+    name = LOGLIK.get(page.method, "Log-likelihood")
+    loglik = f"  {name}: {format_numbers([page.criteria['logLik']])[0]}"
     coef = named(page.fixed["Value"])
     rows = row_parts_text(page)
     if page.kind == "lme":

@@ -1,4 +1,4 @@
-"""The blocks of a page: random effects, correlation structure, variance function, numbers of groups."""
+"""The blocks of a page: random effects, correlation, variance function, numbers of groups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayeslme.report.abbreviate import abbreviate
 from bayeslme.report.grid import grid, named, number_grid
-from bayeslme.report.labels import correlation_label, pdmat_label, variance_label
+from bayeslme.report.labels import correlation_label, variance_label
 from bayeslme.report.numbers import format_numbers
 from bayeslme.report.records import CorrelationPart, Page, RandomBlock, RandomPart, VariancePart
 
@@ -17,7 +17,7 @@ CORRELATION_DECIMALS = 3
 
 
 def lower_triangle(corr: pd.DataFrame) -> list[list[str]]:
-    """Cells of a correlation matrix below its diagonal, by columns, with common decimals; the rest blank.
+    """Cells of a correlation matrix below its diagonal, by columns; the rest blank.
 
     Returns
     -------
@@ -32,7 +32,8 @@ def lower_triangle(corr: pd.DataFrame) -> list[list[str]]:
 def corr_columns(block: RandomBlock) -> list[list[str]]:
     """Columns of correlations beside the standard deviations: q - 1 of q cells.
 
-    The first row, which has no correlations, holds short names of the columns; not so under compound symmetry.
+    The first row, which has no correlations, holds short names of the columns; not so under
+    compound symmetry.
     """
     columns = lower_triangle(block.corr)[:-1]
     if block.style == "general":
@@ -54,7 +55,7 @@ def _deviations(block: RandomBlock, residual: float | None) -> str:
 def _block_text(block: RandomBlock, residual: float | None) -> str:
     lines = [f" Formula: {block.formula}"]
     if len(block.sd) > 1:
-        lines.append(f" Structure: {pdmat_label(block.r_name)}")
+        lines.append(f" Structure: {block.description or block.r_name}")
     return "\n".join([*lines, _deviations(block, residual)]) + "\n"
 
 

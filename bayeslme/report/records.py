@@ -20,6 +20,8 @@ class RandomBlock:
         One-sided formula with its group, ``"~age | Subject"``.
     r_name : str
         nlme's name of the structure, ``"pdLogChol"``.
+    description : str or None
+        The same in words.
     rhs : str
         The formula's right-hand side, ``"age"``.
     sd : Series, length q
@@ -30,6 +32,7 @@ class RandomBlock:
 
     formula: str
     r_name: str
+    description: str | None
     rhs: str
     sd: pd.Series
     corr: pd.DataFrame
@@ -52,7 +55,7 @@ class RandomPart:
 
 @dataclass(frozen=True, slots=True)
 class CorrelationPart:
-    """A correlation structure: its name, formula, coefficients, and the matrix of an unstructured one."""
+    """A correlation structure; an unstructured one has a matrix too."""
 
     r_name: str
     formula: str

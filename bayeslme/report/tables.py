@@ -1,4 +1,4 @@
-"""Tables that stand alone: analysis of variance, comparison of fits, variance components, intervals."""
+"""Tables that stand alone: analysis of variance, comparison, components, intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _cells(column: pd.Series) -> list[str]:
 
 
 def anova_text(table: pd.DataFrame, heading: str = "") -> str:
-    """Print an analysis of variance or a comparison of fits: p-values as ``<.0001``, missing cells blank.
+    """Print an analysis of variance or a comparison of fits; missing cells are blank.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def intervals_text(
     Parameters
     ----------
     parts : mapping
-        ``"fixed"``, group names (outermost first), ``"corstruct"``, ``"varfunc"``, ``"sigma"`` to tables with
-        columns lower, est., upper.
+        ``"fixed"``, group names (outermost first), ``"corstruct"``, ``"varfunc"``, ``"sigma"`` to
+        tables with columns lower, est., upper.
     level : float
         Confidence level.
     kind : {"lme", "gls", "lm"}

@@ -1,0 +1,85 @@
+"""Denominator degrees of freedom by the inner-outer rule.
+
+A coefficient is estimated at the innermost level at which its column varies; a level with G groups
+inside G' outer ones, at which p coefficients are estimated, leaves G - G' - p degrees of freedom
+(Pinheiro and Bates 2000, section 2.4.2). The intercept takes the largest of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bayeslme.data.types import Design
+
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees:
+    """Denominator degrees of freedom.
+
+    Attributes
+    ----------
+    columns : (p,) int array
+        For each coefficient.
+    terms : (t,) int array
+        For each term, the intercept (where there is one) first.
+    """
+
+    columns: IntArray
+    terms: IntArray
+
+
+def constant_within(x: npt.NDArray[np.float64], code: IntArray) -> npt.NDArray[np.bool_]:
+    """Tell which columns do not vary inside any group.
+
+    Parameters
+    ----------
+    x : (n, p) array
+    code : (n,) int array
+        Group of each row; all of 0 to G - 1 occur.
+
+    Returns
+    -------
+    (p,) bool array
+    """
+    _, first = np.unique(code, return_index=True)
+    return np.asarray((x == x[first][code]).all(axis=0))
+
+
+def column_levels(design: Design) -> IntArray:
+    """Level at which each column is estimated: 1 the outermost grouping, K + 1 the observations.
+
+    Returns
+    -------
+    (p,) int array
+        0 for the intercept.
+    """
+    inner = np.array([~constant_within(design.X, level.code) for level in design.levels])
+    levels = 1 + inner.reshape(len(design.levels), -1).sum(axis=0)
+    return np.where((design.assign == 0) & design.has_intercept, 0, levels)
+
+
+def inner_outer(design: Design) -> Degrees:
+    """Denominator degrees of freedom of every coefficient and every term.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    Degrees
+    """
+    levels = column_levels(design)
+    groups = [len(level.labels) for level in design.levels]
+    counts = np.array([int(design.has_intercept), *groups, len(design.y)])
+    spent = np.bincount(levels[levels > 0], minlength=len(counts))[1:]
+    left = np.diff(counts) - spent
+    columns = np.where(levels > 0, left[levels - 1], left.max())
+    members = [np.flatnonzero(design.assign == k) for k in np.unique(design.assign)]
+    innermost = [member[levels[member].argmax()] for member in members]
+    return Degrees(columns, columns[innermost])
