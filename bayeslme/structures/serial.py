@@ -100,7 +100,8 @@ class CorARMA(CorStruct):
 
     Notes
     -----
-    Both parts are kept stationary and invertible through partial autocorrelations (Jones 1980, Technometrics 22; Monahan 1984, Biometrika 71).
+    Both parts are kept stationary and invertible through partial autocorrelations (Jones 1980, Technometrics 22; Monahan 1984, Biometrika 71):
+    phi by its own, theta by those of the autoregression with coefficients -theta, whose polynomial 1 + theta_1 B + ... is the invertible one.
     nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true ones.
     """
 
@@ -127,8 +128,8 @@ class CorARMA(CorStruct):
         names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
         start = as_named(self.value, names, "corARMA value")
         given = np.array([start.get(n, 0.0) for n in names])
-        for part, what in ((given[: self.p], "stationary"), (given[self.p :], "invertible")):
-            if not np.all(np.abs(coefficients_to_partials(part)) < 1):
+        for part, sign, what in ((given[: self.p], 1, "stationary"), (given[self.p :], -1, "invertible")):
+            if not np.all(np.abs(coefficients_to_partials(sign * part)) < 1):
                 msg = f"corARMA: the value {part.tolist()} is not {what}"
                 raise SpecError(msg)
         support = CORRELATION if max(self.p, self.q) == 1 else REAL  # the region of higher orders is joint, no box
@@ -136,11 +137,12 @@ class CorARMA(CorStruct):
 
     def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
         partials = xp.tanh(u / 2)
-        parts = [partials_to_coefficients(partials[..., : self.p], self.p, xp), partials_to_coefficients(partials[..., self.p :], self.q, xp)]
-        return xp.stack([column for part in parts for column in part], axis=-1)
+        phi = partials_to_coefficients(partials[..., : self.p], self.p, xp)
+        minus_theta = partials_to_coefficients(-partials[..., self.p :], self.q, xp)
+        return xp.stack([*phi, *(-column for column in minus_theta)], axis=-1)
 
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: ARG002, D102
-        partials = [coefficients_to_partials(par[..., : self.p]), coefficients_to_partials(par[..., self.p :])]
+        partials = [coefficients_to_partials(par[..., : self.p]), -coefficients_to_partials(-par[..., self.p :])]
         return 2 * np.arctanh(np.concatenate(partials, axis=-1))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
