@@ -57,9 +57,18 @@ class NumpyOps:
         inverse : array, shape (..., m, m), lower triangular
         log_diagonal : array, shape (..., m)
         """
-        factor = _cholesky(c)
+        factor = NumpyOps.cholesky(c)
         inverse = np.tril(np.linalg.inv(factor))
         return inverse, np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+
+    @staticmethod
+    def cholesky(c: Array) -> Array:
+        """Lower Cholesky factors of a batch (..., m, m); NaN where a matrix has none."""
+        try:
+            return np.linalg.cholesky(c)
+        except np.linalg.LinAlgError:
+            flat = c.reshape(-1, *c.shape[-2:])
+            return np.stack([_cholesky_or_nan(matrix) for matrix in flat]).reshape(c.shape)
 
     @staticmethod
     def solve(a: Array, b: Array) -> Array:
@@ -72,19 +81,11 @@ class NumpyOps:
         return np.asarray(x, dtype=float)
 
 
-def _cholesky(c: np.ndarray) -> np.ndarray:
-    """Lower Cholesky factors; NaN where a matrix of the batch has none."""
+def _cholesky_or_nan(matrix: np.ndarray) -> np.ndarray:
     try:
-        return np.linalg.cholesky(c)
+        return np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
-        flat = c.reshape(-1, *c.shape[-2:])
-        out = np.broadcast_to(np.eye(c.shape[-1]) * np.nan, flat.shape).copy()
-        for k, matrix in enumerate(flat):
-            try:
-                out[k] = np.linalg.cholesky(matrix)
-            except np.linalg.LinAlgError:
-                out[k] = np.nan * np.eye(c.shape[-1])
-        return out.reshape(c.shape)
+        return np.full(matrix.shape, np.nan)
 
 
 class PyTensorOps:

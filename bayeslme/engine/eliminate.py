@@ -1,0 +1,172 @@
+"""Random effects out of the normal equations, level by level, innermost first.
+
+With S the Gram matrix of the whitened columns [Z_k | rest] of a group and A the standard relative factor of the level,
+
+    H = A' S_zz A + I = L L',      U = L^-1 A' S_z,rest,      S_rest <- S_rest - U' U   (summed into the parent group),
+
+and log|H| / 2 adds to the log determinant (Bates et al. 2015, JSS 67(1), equations 14-18; Pinheiro and Bates 2000, section 2.2.3).
+A = 0 is an ordinary point. All groups of a level are handled at once with the group axis last, and any leading axes are batches of theta.
+The same code runs in NumPy and PyTensor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.engine.problem import Problem
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.supports import Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Gram:
+    """Cross products of the whitened columns at every level; no theta of the random effects in them.
+
+    Attributes
+    ----------
+    levels : tuple of arrays
+        Innermost first: shape (..., c_k, c_k, G_k), c_k counting the columns that are left at that level.
+    total : array, shape (..., p + 1, p + 1)
+        Cross products of [X | y].
+    """
+
+    levels: tuple[Array, ...]
+    total: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Eliminated:
+    """What elimination leaves.
+
+    Attributes
+    ----------
+    block : array, shape (..., p + 1, p + 1), or (..., p + 1, p + 1, G_1) by outermost group
+        [X | y]' V^-1 [X | y], V relative to sigma^2.
+    half_logdet : array, shape (...,), or (..., G_1)
+        Sum of log|H| / 2.
+    upper : tuple of arrays (..., q, q, G), innermost first
+        L' of each level.
+    rest : tuple of arrays (..., q, c_rest, G), innermost first
+        U of each level; its columns are the outer Z's, X and y.
+    """
+
+    block: Array
+    half_logdet: Array
+    upper: tuple[Array, ...]
+    rest: tuple[Array, ...]
+
+
+def gram(problem: Problem, w: Array, xp: Namespace = NUMPY) -> Gram:
+    """Cross products by innermost group and, summed, by every outer level.
+
+    Parameters
+    ----------
+    w : array, shape (..., c, n)
+        Whitened columns.
+    """
+    if not problem.stages:
+        return Gram((), xp.matmul(w, xp.swapaxes(w, -1, -2)))
+    inner = _cross_products(w, problem.row_starts, xp)
+    levels = [inner]
+    for stage, outer in zip(problem.stages, problem.stages[1:], strict=False):
+        del outer
+        s = levels[-1]
+        levels.append(xp.segment_sum(s[..., stage.q :, stage.q :, :], stage.parent_starts))
+    last = problem.stages[-1].q
+    return Gram(tuple(levels), levels[-1][..., last:, last:, :].sum(axis=-1))
+
+
+def _cross_products(w: Array, starts: np.ndarray, xp: Namespace) -> Array:
+    """Gram matrices (..., c, c, G) of consecutive groups of rows, column by column so that temporary memory stays linear in the rows."""
+    c = w.type.shape[-2] if xp.symbolic else w.shape[-2]
+    upper = [xp.segment_sum(w[..., i : i + 1, :] * w[..., i:, :], starts) for i in range(c)]
+    rows = [xp.stack([upper[min(i, j)][..., abs(i - j), :] for j in range(c)], axis=-2) for i in range(c)]
+    return xp.stack(rows, axis=-3)
+
+
+def eliminate(problem: Problem, g: Gram, factors: tuple[Array, ...], xp: Namespace = NUMPY, *, by_group: bool = False) -> Eliminated:
+    """Eliminate every level.
+
+    Parameters
+    ----------
+    problem : Problem
+    g : Gram
+    factors : tuple of arrays (..., q, q)
+        Standard relative factors A = T Lambda, innermost first.
+    by_group : bool
+        Keep the outermost groups apart in ``block`` and ``half_logdet``.
+    """
+    correction: Array = 0.0
+    half: Array = 0.0
+    uppers, rests = [], []
+    for k, (stage, s, a) in enumerate(zip(problem.stages, g.levels, factors, strict=True)):
+        left = s - correction if k else s
+        upper, rest, logs = _factor_level(left, a, stage.q, xp)
+        uppers.append(upper)
+        rests.append(rest)
+        last = k + 1 == len(problem.stages)
+        half = half + logs
+        if not last:
+            lost = _outer(rest, xp) + (correction[..., stage.q :, stage.q :, :] if k else 0.0)
+            correction = xp.segment_sum(lost, stage.parent_starts)
+            half = xp.segment_sum(half, stage.parent_starts)
+        elif by_group:
+            block = left[..., stage.q :, stage.q :, :] - _outer(rest, xp)
+        else:
+            block = g.total - _summed(rest, xp) - _carried(correction, stage.q)
+            half = half.sum(axis=-1)
+    if not problem.stages:
+        block = g.total[..., None] if by_group else g.total
+        half = xp.zeros_like(block[..., 0, 0])
+    return Eliminated(block, half, tuple(uppers), tuple(rests))
+
+
+def _carried(correction: Array, q: int) -> Array:
+    return correction if isinstance(correction, float) else correction[..., q:, q:, :].sum(axis=-1)
+
+
+def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Array, Array]:
+    """L' (..., q, q, G), U (..., q, rest, G) and log|L| (..., G) of one level."""
+    at = xp.swapaxes(a, -1, -2)
+    top = s[..., :q, :, :]
+    rows = _left_multiply(at, top, xp)
+    h = xp.matmul(at[..., None, :, :], rows[..., :, :q, :]) + np.eye(q)[:, :, None]
+    work = xp.concatenate([h, rows[..., :, q:, :]], axis=-2)
+    done, logs = [], 0.0
+    for j in range(q):  # Cholesky of H carried over to the rest, one pivot for all groups at a time
+        pivot = xp.sqrt(work[..., 0, j, :])
+        row = work[..., 0, :, :] / pivot[..., None, :]
+        logs = logs + xp.log(pivot)
+        done.append(row)
+        if j + 1 < q:
+            work = work[..., 1:, :, :] - row[..., j + 1 : q, None, :] * row[..., None, :, :]
+    full = xp.stack(done, axis=-3)
+    return full[..., :, :q, :], full[..., :, q:, :], logs
+
+
+def _left_multiply(at: Array, top: Array, xp: Namespace) -> Array:
+    """Multiply the first axis of (..., q, c, G) by a matrix, as one product with (q, c G)."""
+    if xp.symbolic:
+        return xp.matmul(at, top.reshape((top.shape[0], -1))).reshape(top.shape)
+    flat = top.reshape(*top.shape[:-2], -1)
+    out = np.matmul(at, flat)
+    return out.reshape(*out.shape[:-1], *top.shape[-2:])
+
+
+def _outer(rest: Array, xp: Namespace) -> Array:
+    """U' U by group, (..., rest, rest, G)."""
+    q = rest.type.shape[-3] if xp.symbolic else rest.shape[-3]
+    total: Array = 0.0
+    for j in range(q):
+        row = rest[..., j, :, :]
+        total = total + row[..., :, None, :] * row[..., None, :, :]
+    return total
+
+
+def _summed(rest: Array, xp: Namespace) -> Array:
+    """Sum of U' U over the groups, (..., rest, rest), as one matrix product."""
+    swapped = xp.moveaxis(rest, -3, -2)  # (..., rest, q, G)
+    flat = swapped.reshape((swapped.shape[0], -1)) if xp.symbolic else swapped.reshape(*swapped.shape[:-2], -1)
+    return xp.matmul(flat, xp.swapaxes(flat, -1, -2))

@@ -1,0 +1,198 @@
+"""From a design to estimates: starting values, the search, and what is read off at the optimum."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayeslme.engine.conditional import modes
+from bayeslme.engine.likelihood import Likelihood, Method
+from bayeslme.engine.optimise import Optimum, best_start, maximise
+from bayeslme.engine.problem import Problem, bind_variance, build_problem
+from bayeslme.engine.starts import candidates, scales
+from bayeslme.errors import FitError
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design
+
+WIDE_CELLS = 2e5  # below this many cells of the columns a batch of six costs little more than one evaluation
+REFRESHES = 60  # of a variance covariate that depends on the fit
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Estimates on the natural scale.
+
+    Attributes
+    ----------
+    problem : Problem
+    method : str
+    theta : array, shape (k,)
+    beta : array, shape (p,)
+    sigma : float
+    sigma_held : bool
+        Whether sigma was given rather than estimated.
+    loglik : float
+    vcov : array, shape (p, p)
+        sigma^2 (X'V^-1X)^-1.
+    factors : tuple of arrays (q, q), outermost level first
+        Relative factors Lambda: the level's covariance is sigma^2 Lambda Lambda'.
+    modes : tuple of arrays (G, q), outermost level first
+        Conditional modes of the random effects.
+    corstruct, varfunc : array or None
+        Natural parameters, held ones included.
+    log_sd : array, shape (n,), design's row order
+        Logarithm of the residual standard deviation relative to sigma.
+    converged : bool
+    message : str
+    evaluations : int
+    """
+
+    problem: Problem
+    method: Method
+    theta: np.ndarray
+    beta: np.ndarray
+    sigma: float
+    sigma_held: bool
+    loglik: float
+    vcov: np.ndarray
+    factors: tuple[np.ndarray, ...]
+    modes: tuple[np.ndarray, ...]
+    corstruct: np.ndarray | None
+    varfunc: np.ndarray | None
+    log_sd: np.ndarray
+    converged: bool
+    message: str
+    evaluations: int
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters, coefficients and sigma included."""
+        return len(self.beta) + len(self.theta) + (0 if self.sigma_held else 1)
+
+    def likelihood(self) -> Likelihood:
+        """The likelihood function behind these estimates."""
+        return Likelihood(self.problem, self.method, self.sigma if self.sigma_held else None)
+
+
+def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
+    """Maximise the marginal likelihood of a design.
+
+    Parameters
+    ----------
+    design : Design
+        Its specification carries the method and the controls.
+    start : array, shape (k,), optional
+        Starting value of theta in place of the built-in ones.
+
+    Raises
+    ------
+    FitError
+        Where no likelihood exists, e.g. more random effects than rows with a perfect fit.
+    """
+    spec = design.spec
+    sigma, max_iter = spec.control.sigma, spec.control.max_iter or 200
+    problem = build_problem(design)
+    if problem.waiting:
+        return _alternate(problem, design, max_iter, start)
+    likelihood = Likelihood(problem, spec.method if spec.function != "lm" else "OLS", sigma)
+    optimum = search(likelihood, max_iter=max_iter, start=start)
+    found = read_off(likelihood, design, optimum)
+    _report(found, design)
+    return found
+
+
+def search(likelihood: Likelihood, *, max_iter: int, start: np.ndarray | None = None, keep: int = 2) -> Optimum:
+    """Maximise from the best of the candidate starts; the runners-up guard against a second hill."""
+    problem = likelihood.problem
+    wide = problem.columns.size < WIDE_CELLS or likelihood.problem.constant_rows
+    scale = scales(problem)
+    if start is not None:
+        return maximise(likelihood, np.asarray(start, float), scale, max_iter=max_iter, wide=wide)
+    tried = best_start(likelihood, candidates(problem), keep if wide else 1)
+    best: Optimum | None = None
+    for one in tried:
+        got = maximise(likelihood, one, scale, max_iter=max_iter, wide=wide)
+        if best is None or got.value > best.value + 1e-7 or (got.converged and not best.converged and got.value > best.value - 1e-7):
+            best = got
+    assert best is not None  # noqa: S101
+    return _to_boundary(likelihood, best)
+
+
+def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero: a zero variance is zero."""
+    theta = optimum.theta.copy()
+    value = optimum.value
+    for stage in likelihood.problem.stages:
+        block = np.arange(stage.theta.start, stage.theta.stop)
+        small = block[np.abs(theta[block]) < 1e-2]
+        for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
+            trial = theta.copy()
+            trial[chosen] = 0.0
+            got = float(likelihood(trial[None])[0])
+            if got >= value - 1e-8:
+                theta, value = trial, max(got, value)
+    return Optimum(theta, float(likelihood(theta[None])[0]), optimum.gradient, optimum.converged, optimum.message, optimum.iterations)
+
+
+def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estimate:
+    """Coefficients, modes and structures at the optimum."""
+    problem, theta = likelihood.problem, optimum.theta
+    e, _ = likelihood.eliminated(theta)
+    pr = likelihood.profile(theta)
+    if not np.isfinite(pr.loglik):
+        msg = f"the likelihood is not defined at the end of the search ({optimum.message}); the model fits the data perfectly or has no information"
+        raise FitError(msg)
+    p, sigma = problem.p, float(pr.sigma)
+    inverse = np.linalg.inv(pr.factor[:p, :p]) if p else np.zeros((0, 0))
+    standard = inverse.T @ pr.factor[p, :p]
+    to_natural = np.linalg.inv(problem.x_basis) if p else np.zeros((0, 0))
+    root = to_natural @ inverse.T
+    b = modes(problem, e, likelihood.factors(theta), standard)
+    cor, var = likelihood.row_parameters(theta)
+    log_sd = np.zeros(problem.n)
+    if problem.variance is not None:
+        log_sd[problem.order] = problem.variance.structure.log_sd(var, problem.variance.coords)
+    lambdas = tuple(np.linalg.solve(s.basis, a) for s, a in zip(problem.stages, likelihood.factors(theta), strict=True))
+    return Estimate(
+        problem, likelihood.method, theta, to_natural @ standard + problem.shift, sigma, likelihood.sigma is not None,
+        float(pr.loglik), sigma**2 * root @ root.T, lambdas[::-1], b[::-1], cor, var, log_sd,
+        optimum.converged, optimum.message, likelihood.evaluations,
+    )  # fmt: skip
+
+
+def _alternate(problem: Problem, design: Design, max_iter: int, start: np.ndarray | None) -> Estimate:
+    """Variance functions of the fit: optimise with their covariate held, refresh it, until nothing moves.
+
+    The answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert 1988), not the maximum of a likelihood.
+    """
+    from bayeslme.engine.fitted import variance_covariates
+
+    spec = design.spec
+    covariates = variance_covariates(design, None)
+    found: Estimate | None = None
+    theta, moved = start, np.inf
+    for _ in range(REFRESHES):
+        bound = bind_variance(problem, design, covariates)
+        likelihood = Likelihood(bound, spec.method, spec.control.sigma)
+        optimum = search(likelihood, max_iter=max_iter, start=theta)
+        found = read_off(likelihood, design, optimum)
+        moved = np.inf if theta is None or found is None else float(np.max(np.abs(optimum.theta - theta) / (np.abs(theta) + 1.0), initial=0.0))
+        if moved < 1e-7:
+            break
+        theta = optimum.theta
+        covariates = variance_covariates(design, found)
+    if found is None or moved >= 1e-4:
+        warnings.warn("the variance covariate and the fit did not settle on each other; simplify the weights", stacklevel=3)
+    assert found is not None  # noqa: S101
+    _report(found, design)
+    return found
+
+
+def _report(found: Estimate, design: Design) -> None:
+    if not found.converged:
+        warnings.warn(f"the fit did not converge: {found.message}", stacklevel=4)
+    del design

@@ -1,0 +1,53 @@
+"""Fitted values by level, and the variance covariates that are functions of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design
+    from bayeslme.engine.estimate import Estimate
+
+
+def fitted_values(design: Design, beta: np.ndarray, modes: tuple[np.ndarray, ...], depth: int | None = None) -> np.ndarray:
+    """X beta plus the random effects of the outermost ``depth`` levels (all by default), shape (n,)."""
+    values = design.X @ beta
+    for level, b in list(zip(design.levels, modes, strict=True))[: len(modes) if depth is None else depth]:
+        values = values + np.einsum("nq,nq->n", level.Z, b[level.code])
+    return np.asarray(values)
+
+
+def depth_of(design: Design, level: str | int | None) -> int:
+    """Number of grouping levels that a level name or number includes: 0 for the fixed part, all by default."""
+    from bayeslme.errors import SpecError
+
+    groups = [lev.group for lev in design.levels]
+    if level is None:
+        return len(groups)
+    if level in ("fixed", 0, "0"):
+        return 0
+    if isinstance(level, str) and level in groups:
+        return groups.index(level) + 1
+    if isinstance(level, (int, np.integer)) and 0 < level <= len(groups):
+        return int(level)
+    msg = f"level {level!r} is none of 'fixed', {', '.join(map(repr, groups))} or 0 to {len(groups)}"
+    raise SpecError(msg)
+
+
+def variance_covariates(design: Design, found: Estimate | None) -> tuple[np.ndarray | None, ...]:
+    """Covariates of the variance components that depend on the fit; before the first fit those of least squares."""
+    coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
+    out: list[np.ndarray | None] = []
+    for c in coords:
+        if c.source == "data":
+            out.append(None)
+            continue
+        if found is None:
+            beta = np.linalg.lstsq(design.X, design.y, rcond=None)[0]
+            fitted = design.X @ beta
+        else:
+            fitted = fitted_values(design, found.beta, found.modes, depth_of(design, c.level))
+        out.append(fitted if c.source == "fitted" else design.y - fitted)
+    return tuple(out)

@@ -1,0 +1,180 @@
+"""The marginal likelihood: whiten, eliminate, profile.
+
+ML and REML differ in ``profile`` and nowhere else. Leading axes of theta are batches: a gradient by differences, a grid of starting values or four
+thousand posterior densities are one call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from bayeslme.engine.eliminate import Eliminated, Gram, eliminate, gram
+from bayeslme.engine.problem import Problem
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.supports import Namespace
+
+Method = Literal["REML", "ML", "OLS"]
+BATCH_BYTES = 2e8  # temporary memory of one batch of theta values
+
+
+@dataclass(frozen=True, slots=True)
+class Whitened:
+    """Rows after the residual structure is taken out.
+
+    Attributes
+    ----------
+    columns : array, shape (..., c, n)
+    half_logdet : array, shape (..., G) by innermost group
+        log|R| / 2 of each innermost group's rows, R relative to sigma^2.
+    """
+
+    columns: Array
+    half_logdet: Array
+
+
+def whiten(problem: Problem, corstruct: Array | None, varfunc: Array | None, xp: Namespace = NUMPY, columns: Array | None = None) -> Whitened:
+    """Divide rows by their relative standard deviation, then take out the correlation.
+
+    Parameters
+    ----------
+    corstruct, varfunc : arrays (..., k), or None
+        Natural parameters of the structures, held ones included.
+    columns : array, shape (c, n), optional
+        Rows to whiten in place of the problem's own.
+    """
+    w: Array = problem.columns if columns is None else columns
+    starts = problem.row_starts
+    half: Array = np.zeros(len(starts))
+    if problem.variance is not None:
+        log_sd = problem.variance.structure.log_sd(varfunc, problem.variance.coords, xp)
+        w = w * xp.exp(-log_sd)[..., None, :]
+        half = xp.segment_sum(log_sd, starts) + half
+    if problem.correlation is not None:
+        lattice = problem.correlation.coords
+        w, logs = problem.correlation.structure.whiten(w, corstruct, lattice, xp)
+        inner = np.searchsorted(lattice.starts, starts)  # correlation groups are nested in the innermost groups
+        half = half + xp.segment_sum(logs, inner)
+    return Whitened(w, half)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Maximum over beta (and sigma) at given theta.
+
+    Attributes
+    ----------
+    loglik : array, shape (...,)
+    sigma : array, shape (...,)
+    factor : array, shape (..., p + 1, p + 1)
+        Lower Cholesky factor of the block: its leading part is that of X'V^-1X, its last row holds the solution.
+    """
+
+    loglik: Array
+    sigma: Array
+    factor: np.ndarray
+
+
+def profile(problem: Problem, e: Eliminated, half_logdet: Array, method: Method, sigma: Array | None = None) -> Profile:
+    """Profile beta, and sigma where it is not given, out of the last block.
+
+    Parameters
+    ----------
+    half_logdet : array, shape (...,)
+        log|R| / 2 over all rows.
+    sigma : array, shape (...,), optional
+        Residual standard deviation, where it is held or a parameter of its own.
+    """
+    n, p = problem.n, problem.p
+    factor = NUMPY.cholesky(e.block)
+    diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logdet_x = np.log(diagonal[..., :p]).sum(axis=-1) + np.log(np.abs(np.diagonal(problem.x_basis))).sum()
+        rss = diagonal[..., p] ** 2
+        df = n - p if method == "REML" else n
+        found = np.sqrt(rss / df) if sigma is None else np.asarray(sigma)
+        loglik = -0.5 * df * np.log(2 * np.pi) - df * np.log(found) - 0.5 * rss / found**2 - e.half_logdet - half_logdet
+        if method == "REML":
+            loglik = loglik - logdet_x
+        if method == "OLS":
+            found = np.sqrt(rss / (n - p)) if sigma is None else found
+    return Profile(np.where(np.isfinite(loglik), loglik, -np.inf), found, factor)
+
+
+@dataclass
+class Likelihood:
+    """The profiled log-likelihood of a problem as a function of theta (and log sigma).
+
+    Parameters
+    ----------
+    problem : Problem
+    method : {"REML", "ML", "OLS"}
+    sigma : float, optional
+        Residual standard deviation held fixed.
+    """
+
+    problem: Problem
+    method: Method
+    sigma: float | None = None
+    evaluations: int = 0
+    _fixed: tuple[Gram, np.ndarray] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.problem.constant_rows:
+            self._fixed = self._rows(np.zeros((self.problem.size,)))
+
+    def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Standard relative factors of theta (..., k), innermost first."""
+        return tuple(s.structure.factor(theta[..., s.theta], s.basis) for s in self.problem.stages)
+
+    def row_parameters(self, theta: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Natural parameters of the correlation structure and of the variance function."""
+        pr = self.problem
+        cor = None if pr.correlation is None else pr.correlation.natural(theta[..., pr.theta_correlation])
+        var = None if pr.variance is None else pr.variance.natural(theta[..., pr.theta_variance])
+        return cor, var
+
+    def _rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray]:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            white = whiten(self.problem, *self.row_parameters(theta))
+            return gram(self.problem, white.columns), white.half_logdet
+
+    def rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray]:
+        """Gram matrices of the whitened rows, and log|R| / 2 by innermost group."""
+        return self._fixed if self._fixed is not None else self._rows(theta)
+
+    def eliminated(self, theta: np.ndarray, *, by_group: bool = False) -> tuple[Eliminated, np.ndarray]:
+        """Eliminate at theta (..., k); also log|R| / 2, in all or by outermost group."""
+        g, half = self.rows(theta)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            e = eliminate(self.problem, g, self.factors(theta), by_group=by_group)
+        if not by_group:
+            return e, half.sum(axis=-1)
+        root = self.problem.root_of_group()
+        starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+        return e, NUMPY.segment_sum(half, starts)
+
+    def profile(self, theta: np.ndarray, sigma: np.ndarray | None = None) -> Profile:
+        """Profile at theta (..., k), with sigma (...) if it is given."""
+        e, half = self.eliminated(theta)
+        return profile(self.problem, e, half, self.method, self.sigma if sigma is None else sigma)
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        """Log-likelihood (b,) of theta (b, k); minus infinity where it does not exist. Large batches are cut into pieces of bounded memory."""
+        self.evaluations += len(theta)
+        return np.concatenate([self.profile(piece).loglik for piece in self._pieces(theta)])
+
+    def with_sigma(self, theta: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
+        """Log-likelihood (b,) of theta (b, k) and log sigma (b,), beta profiled (ML) or integrated (REML)."""
+        self.evaluations += len(theta)
+        joint = np.concatenate([theta, log_sigma[:, None]], axis=1)
+        return np.concatenate([self.profile(piece[:, :-1], np.exp(piece[:, -1])).loglik for piece in self._pieces(joint)])
+
+    def _pieces(self, theta: np.ndarray) -> list[np.ndarray]:
+        c, n = self.problem.columns.shape
+        groups = len(self.problem.row_starts)
+        each = 8.0 * (3 * c * c * groups + (0 if self._fixed is not None else 3 * c * n))
+        step = int(max(1, BATCH_BYTES // each))
+        return [theta[i : i + step] for i in range(0, len(theta), step)]

@@ -1,0 +1,143 @@
+"""Maximisation by quasi-Newton steps in which every question is one batched call.
+
+The gradient is by central differences, all coordinates at once; the line search asks for several step lengths at once where evaluations are cheap.
+BFGS in the sense of Nocedal and Wright (2006), chapter 6, with the inverse Hessian started from second differences, so that coordinates of very
+different scale need no tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Objective = Callable[[np.ndarray], np.ndarray]
+
+STEP = 1e-4  # of a coordinate's scale: truncation error of central differences ~ 1e-8, rounding ~ 1e-16 |f| / STEP
+LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
+LIMIT = 40.0  # an unconstrained coordinate beyond this many scales is at its natural bound for double precision
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Where the search ended.
+
+    Attributes
+    ----------
+    theta : array, shape (k,)
+    value : float
+    gradient : array, shape (k,)
+    converged : bool
+    message : str
+        Why it stopped, and if it did not converge what to try.
+    iterations : int
+    """
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    converged: bool
+    message: str
+    iterations: int
+
+
+def gradient(f: Objective, theta: np.ndarray, scale: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Value, gradient and second differences (k,) at theta from one batch of 2 k + 1."""
+    h = STEP * scale
+    moves = np.diag(h)
+    values = f(np.concatenate([theta[None], theta + moves, theta - moves]))
+    k = len(theta)
+    up, down = values[1 : k + 1], values[k + 1 :]
+    with np.errstate(invalid="ignore"):
+        return float(values[0]), (up - down) / (2 * h), (up - 2 * values[0] + down) / h**2
+
+
+def best_start(f: Objective, candidates: np.ndarray, keep: int) -> np.ndarray:
+    """The ``keep`` best of the candidates (s, k), best first."""
+    values = f(candidates)
+    values = np.where(np.isfinite(values), values, -np.inf)
+    return np.asarray(candidates[np.argsort(-values, kind="stable")[:keep]])
+
+
+def maximise(f: Objective, start: np.ndarray, scale: np.ndarray, *, max_iter: int = 200, tol: float = 1e-9, wide: bool = True) -> Optimum:
+    """Maximise f from one start.
+
+    Parameters
+    ----------
+    f : callable
+        (b, k) -> (b,), minus infinity where undefined.
+    start, scale : arrays, shape (k,)
+    tol : float
+        Stop when the gain still predicted by the quadratic model is below it.
+    wide : bool
+        Ask for all step lengths of a line search in one batch (cheap evaluations) instead of one after the other.
+    """
+    theta = start.copy()
+    if not len(theta):
+        return Optimum(theta, float(f(theta[None])[0]), theta, True, "nothing to optimise", 0)
+    value, g, curve = gradient(f, theta, scale)
+    if not np.isfinite(value):
+        return Optimum(theta, value, g, False, "the likelihood is not defined at the starting values: give others", 0)
+    inverse = _first_inverse(g, curve, scale)
+    restarted, message = 0, "iteration limit: raise control['max_iter'], or centre and scale covariates"
+    for iteration in range(1, max_iter + 1):
+        g = np.where(np.isfinite(g), g, 0.0)
+        step = inverse @ g
+        gain = float(g @ step)
+        if gain < tol:
+            if restarted or gain <= 0 and not np.any(g):
+                return Optimum(theta, value, g, True, "converged", iteration)
+            restarted += 1  # confirm with fresh curvature before believing it
+            value, g, curve = gradient(f, theta, scale)
+            inverse = _first_inverse(g, curve, scale)
+            continue
+        step *= min(1.0, 8.0 / np.max(np.abs(step / scale)))
+        new, new_value = _line_search(f, theta, value, step, gain, wide=wide)
+        if new_value <= value:
+            if restarted > 1:
+                done = gain < 1e-5
+                return Optimum(theta, value, g, done, "converged" if done else "no step uphill found: a ridge or a bound", iteration)
+            restarted += 1
+            value, g, curve = gradient(f, theta, scale)
+            inverse = _first_inverse(g, curve, scale)
+            continue
+        new = np.clip(new, -LIMIT * scale - np.abs(start), LIMIT * scale + np.abs(start))
+        new_value, new_g, curve = gradient(f, new, scale)
+        inverse = _update(inverse, new - theta, g - new_g)
+        if new_value - value > tol:
+            restarted = min(restarted, 1)
+        theta, value, g = new, new_value, new_g
+    return Optimum(theta, value, g, False, message, max_iter)
+
+
+def _first_inverse(g: np.ndarray, curve: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Diagonal inverse Hessian of -f from second differences; where f is not concave a step of at most about one scale."""
+    curve = np.where(np.isfinite(curve), curve, 0.0)
+    floor = np.maximum(np.abs(np.where(np.isfinite(g), g, 0.0)) / scale, 1e-6 / scale**2)
+    return np.diag(1.0 / np.maximum(-curve, 0.2 * floor) * np.where(curve < 0, 1.0, 1.0))
+
+
+def _line_search(f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float, *, wide: bool) -> tuple[np.ndarray, float]:
+    """The best of several lengths, or the first that gains a fair share of what the slope promises."""
+    if wide:
+        values = f(theta + LENGTHS[:, None] * step)
+        values = np.where(np.isfinite(values), values, -np.inf)
+        best = int(np.argmax(values))
+        return theta + LENGTHS[best] * step, float(values[best])
+    for length in (1.0, 0.3, 0.1, 0.01, 0.001):
+        got = float(f((theta + length * step)[None])[0])
+        if np.isfinite(got) and got > value + 1e-4 * length * gain:
+            return theta + length * step, got
+    return theta, -np.inf
+
+
+def _update(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """BFGS update of the inverse Hessian of -f; skipped where the curvature along the step is not positive."""
+    y = np.where(np.isfinite(y), y, 0.0)
+    sy = float(s @ y)
+    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+        return inverse
+    rho = 1.0 / sy
+    left = np.eye(len(s)) - rho * np.outer(s, y)
+    return np.asarray(left @ inverse @ left.T + rho * np.outer(s, s))

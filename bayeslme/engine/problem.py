@@ -1,0 +1,239 @@
+"""The model as the engine sees it: sorted rows, standardised columns, bound structures. Built once per design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayeslme.errors import DataError
+from bayeslme.structures import Bound, Lattice, PdMat, build_lattice
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One level of random effects, as elimination meets it (innermost first).
+
+    Attributes
+    ----------
+    group : str
+    structure : PdMat
+    basis : array, shape (q, q)
+        Standard scale of the effects: the engine's columns are Z basis^-1.
+    n_groups : int
+    parent_starts : int array
+        First group of this level in each group of the next outer level; (0,) at the outermost.
+    parent : int array, shape (n_groups,)
+        Group of the next outer level; zeros at the outermost.
+    theta : slice
+        Place of this level's parameters in theta.
+    """
+
+    group: str
+    structure: PdMat
+    basis: np.ndarray
+    n_groups: int
+    parent_starts: np.ndarray
+    parent: np.ndarray
+    theta: slice
+
+    @property
+    def q(self) -> int:
+        """Number of random effects."""
+        return len(self.basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything that does not depend on theta.
+
+    Attributes
+    ----------
+    columns : array, shape (c, n)
+        Rows of the transposed [Z_K ... Z_1 | X | y], innermost level first, rows sorted by group and time; Z and X standardised,
+        y less its least-squares fit.
+    order : int array, shape (n,)
+        Row of the design at each sorted place.
+    stages : tuple of Stage
+        Innermost first.
+    row_starts : int array
+        First sorted row of each innermost group; (0,) without groups.
+    x_basis : array, shape (p, p)
+        Upper triangular R with X = (engine's X) R.
+    shift : array, shape (p,)
+        Least-squares coefficients taken out of y, natural scale.
+    variance, correlation : Bound or None
+    theta_variance, theta_correlation : slice
+    waiting : bool
+        True while a variance covariate (fitted values) is still to be supplied.
+    """
+
+    columns: np.ndarray
+    order: np.ndarray
+    stages: tuple[Stage, ...]
+    row_starts: np.ndarray
+    x_basis: np.ndarray
+    shift: np.ndarray
+    variance: Bound | None
+    correlation: Bound | None
+    theta_variance: slice
+    theta_correlation: slice
+    waiting: bool
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.columns.shape[1]
+
+    @property
+    def p(self) -> int:
+        """Number of fixed-effects columns."""
+        return len(self.shift)
+
+    @property
+    def size(self) -> int:
+        """Number of entries of theta."""
+        return self.theta_variance.stop
+
+    @property
+    def constant_rows(self) -> bool:
+        """Whether the whitened rows do not depend on theta, so that their Gram matrix is formed once."""
+        return self.theta_correlation.start == self.size
+
+    def root_of_group(self) -> np.ndarray:
+        """Outermost group of each innermost group, shape (G_K,)."""
+        if not self.stages:
+            return np.zeros(1, dtype=int)
+        at = np.arange(self.stages[0].n_groups)
+        for stage in self.stages[:-1]:
+            at = stage.parent[at]
+        return at
+
+
+def build_problem(design: Design, covariates: tuple[np.ndarray | None, ...] | None = None) -> Problem:
+    """Sort, standardise and bind a design.
+
+    Parameters
+    ----------
+    design : Design
+    covariates : tuple of arrays (n,), optional
+        Variance covariates that are functions of the fit (``fitted(.)``), one per variance component, in the design's row order.
+    """
+    levels = design.levels[::-1]
+    order = _sorted_order(design)
+    stages, blocks, at = [], [], 0
+    sizes = [_structure(level).size(level.Z.shape[1]) for level in design.levels]
+    places = dict(zip((level.group for level in design.levels), np.cumsum([0, *sizes]), strict=False))
+    for k, level in enumerate(levels):
+        structure = _structure(level)
+        basis = structure.basis(level.Z)
+        blocks.append(np.linalg.solve(basis.T, level.Z.T) if basis.shape[0] > 1 else level.Z.T / basis[0, 0])
+        at = int(places[level.group])
+        size = structure.size(len(basis))
+        parent = level.parent if k + 1 < len(levels) else np.zeros(len(level.labels), dtype=int)
+        starts = _starts(parent)
+        stages.append(Stage(level.group, structure, basis, len(level.labels), starts, parent, slice(at, at + size)))
+    x, x_basis = _orthonormal(design.X)
+    coef = x.T @ design.y / design.X.shape[0]
+    rest = design.y - x @ coef
+    shift = np.linalg.solve(x_basis, coef) if len(coef) else coef
+    columns = np.concatenate([*blocks, x.T, rest[None, :]])
+    if not np.array_equal(order, np.arange(len(order))):
+        columns = columns[:, order]
+    columns = np.ascontiguousarray(columns)
+    row_starts = _starts(levels[0].code[order]) if levels else np.zeros(1, dtype=int)
+    correlation = _bind_correlation(design, order)
+    total = sum(sizes)
+    theta_correlation = slice(total, total + (len(correlation.free) if correlation else 0))
+    problem = Problem(
+        columns, order, tuple(stages), row_starts, x_basis, shift, None, correlation,
+        theta_variance=slice(theta_correlation.stop, theta_correlation.stop), theta_correlation=theta_correlation, waiting=False,
+    )  # fmt: skip
+    return bind_variance(problem, design, covariates)
+
+
+def bind_variance(problem: Problem, design: Design, covariates: tuple[np.ndarray | None, ...] | None) -> Problem:
+    """Return the problem with its variance function bound to these fitted covariates (design's row order)."""
+    structure = design.spec.weights
+    if structure is None:
+        return problem
+    coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
+    if covariates is None and any(c.source != "data" for c in coords):
+        return replace(problem, waiting=True)
+    given = covariates or (None,) * len(coords)
+    bound_coords = tuple(
+        replace(
+            c,
+            covariate=_take(c.covariate if c.source == "data" else v, problem.order),
+            stratum=c.stratum[problem.order],
+        )
+        for c, v in zip(coords, given, strict=True)
+    )
+    single = not isinstance(design.variance, tuple)
+    bound = structure.bind(bound_coords[0] if single else bound_coords)
+    start = problem.theta_correlation.stop
+    return replace(problem, variance=bound, theta_variance=slice(start, start + len(bound.free)), waiting=False)
+
+
+def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
+    return None if values is None else np.asarray(values, float)[order]
+
+
+def _structure(level: Level) -> PdMat:
+    structure: PdMat = level.structure
+    return structure
+
+
+def _sorted_order(design: Design) -> np.ndarray:
+    keys: list[np.ndarray] = []
+    if design.correlation is not None:
+        position = design.correlation.position
+        if position is not None and position.shape[1] == 1:
+            keys.append(position[:, 0])
+        keys.append(design.correlation.code)
+    if design.levels:
+        keys.append(design.levels[-1].code)
+    if not keys:
+        return np.arange(len(design.y))
+    if len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1]):
+        return np.arange(len(design.y))
+    return np.lexsort(keys)
+
+
+def _starts(code: np.ndarray) -> np.ndarray:
+    """First place of each run of a sorted code."""
+    return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
+
+
+def _orthonormal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns with X'X = n I, and the upper triangular matrix that gives the originals back."""
+    if x.shape[1] == 0:
+        return x, np.zeros((0, 0))
+    if x.shape[0] < x.shape[1]:
+        msg = f"{x.shape[0]} rows cannot identify {x.shape[1]} fixed-effects coefficients"
+        raise DataError(msg)
+    q, r = np.linalg.qr(x)
+    sign = np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    root = np.sqrt(len(x))
+    return q * sign * root, r * sign[:, None] / root
+
+
+def _bind_correlation(design: Design, order: np.ndarray) -> Bound | None:
+    structure, coords = design.spec.correlation, design.correlation
+    if structure is None or coords is None:
+        return None
+    position: Any = None if coords.position is None else coords.position[order]
+    lattice: Lattice = build_lattice(_starts_pair(design, coords.code[order], order), len(order), position)
+    bound: Bound = structure.bind(lattice)
+    return bound
+
+
+def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray) -> np.ndarray:
+    starts = _starts(code)
+    if not design.levels:
+        return starts
+    return np.union1d(starts, _starts(design.levels[-1].code[order]))

@@ -1,0 +1,57 @@
+"""Starting values: a small grid that covers the usual orders of magnitude, evaluated in one batch."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from bayeslme.engine.problem import Problem, Stage
+from bayeslme.structures import Bound
+
+RELATIVE = (0.3, 1.0, 3.0)  # sd of a random effect (on its standard scale) relative to sigma
+SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
+MOST = 60
+
+
+def scales(problem: Problem) -> np.ndarray:
+    """Step scale of every entry of theta, shape (k,)."""
+    out = np.ones(problem.size)
+    for bound, place in ((problem.correlation, problem.theta_correlation), (problem.variance, problem.theta_variance)):
+        if bound is not None:
+            out[place] = bound.scale
+    return out
+
+
+def candidates(problem: Problem) -> np.ndarray:
+    """Starting values (s, k): every level's relative size crossed with shifts of the correlation."""
+    options = [[_stage_start(stage, r) for r in RELATIVE] for stage in _outermost_first(problem)]
+    shifts = [_row_start(problem.correlation, s) for s in (SHIFTS if _moves(problem.correlation) else (0.0,))]
+    variance = _row_start(problem.variance, 0.0)
+    grid = itertools.islice(itertools.product(*options, shifts), MOST)
+    return np.stack([np.concatenate([*parts, variance]) for parts in grid])
+
+
+def _outermost_first(problem: Problem) -> list[Stage]:
+    return list(problem.stages[::-1])
+
+
+def _stage_start(stage: Stage, relative: float) -> np.ndarray:
+    if stage.structure.value is not None and relative == 1.0:
+        return stage.structure.nearest(np.asarray(stage.structure.value), stage.basis)
+    inverse = np.linalg.inv(stage.basis)
+    return stage.structure.nearest(relative**2 * inverse @ inverse.T / stage.q, stage.basis)
+
+
+def _moves(bound: Bound | None) -> bool:
+    return bound is not None and len(bound.free) > 0
+
+
+def _row_start(bound: Bound | None, shift: float) -> np.ndarray:
+    if bound is None:
+        return np.zeros(0)
+    start = bound.start
+    if len(start) and shift:
+        start = start.copy()
+        start[0] += shift
+    return start
