@@ -1,0 +1,233 @@
+"""Values written inside an R call: numbers, ``c()``, ``list()``, ``matrix()``, ``diag()``.
+
+They are folded here, by a handful of functions; a variable has no value.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
+from typing import Any
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.arguments import match_arguments
+from bayeslme.spec.expr import (
+    Arg,
+    Binary,
+    Call,
+    Constant,
+    Expr,
+    Name,
+    Number,
+    Paren,
+    String,
+    Unary,
+    deparse,
+)
+
+type Scalar = float | bool | str | None
+type Value = Scalar | tuple[Any, ...] | dict[str, Any]
+
+_MAX_LENGTH = 10_000
+_LOGICAL_NAMES = {"T": True, "F": False}
+_NUMBERS = {"pi": math.pi}
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
+}
+_MATHS: dict[str, Callable[[float], float]] = {
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "exp": math.exp,
+    "abs": abs,
+}
+
+
+def constant(node: Expr, text: str) -> Value:
+    """Fold an expression without variables to its value.
+
+    Parameters
+    ----------
+    node : Expr
+    text : str
+        The source, for error messages.
+
+    Returns
+    -------
+    float, bool, str, None, tuple or dict
+        ``c(1, 2)`` is a tuple, ``c(a = 1)`` and ``list(a = 1)`` are dicts, a matrix is a tuple of
+        rows; a vector of length one is its element, as R has no scalars.
+
+    Examples
+    --------
+    >>> from bayeslme.spec.grammar import parse_expression
+    >>> constant(parse_expression("c(Female = -1/2)"), "")
+    {'Female': -0.5}
+    >>> constant(parse_expression("diag(c(4, 2))"), "")
+    ((4.0, 0.0), (0.0, 2.0))
+    """
+    try:
+        return _value(node, text)
+    except (ZeroDivisionError, OverflowError, ValueError, TypeError) as error:
+        raise SpecError(
+            f"{deparse(node)} has no value ({error})", text=text, position=node.position
+        ) from error
+
+
+def _value(node: Expr, text: str) -> Value:
+    match node:
+        case Number(value=value) | String(value=value) | Constant(value=value):
+            return value
+        case Paren(inner=inner):
+            return _value(inner, text)
+        case Name(name=name) if name in _LOGICAL_NAMES:
+            return _LOGICAL_NAMES[name]
+        case Name(name=name) if name in _NUMBERS:
+            return _NUMBERS[name]
+        case Unary(op="-", operand=operand):
+            return _map(operator.neg, _value(operand, text))
+        case Binary(op=op, left=left, right=right) if op in _ARITHMETIC or op == ":":
+            return _binary(op, _value(left, text), _value(right, text))
+        case Call(function=function) if function in _CALLS:
+            return _CALLS[function](node, text)
+        case Call(function=function, args=(Arg(value=inner),)) if function in _MATHS:
+            return _map(_MATHS[function], _value(inner, text))
+    raise SpecError(
+        f"a number, c(), list(), matrix() or diag() is needed, not {deparse(node)}",
+        text=text,
+        position=node.position,
+    )
+
+
+def _map(function: Callable[[float], float], value: Value) -> Value:
+    if isinstance(value, dict):
+        return {k: _map(function, v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_map(function, v) for v in value)
+    return float(function(_number(value)))
+
+
+def _binary(op: str, left: Value, right: Value) -> Value:
+    if op == ":":
+        first, last = _number(left), _number(right)
+        count = int(abs(last - first) + 1e-10) + 1
+        step = 1.0 if last >= first else -1.0
+        return _simplified([first + step * i for i in range(_checked(count))])
+    function = _ARITHMETIC[op]
+    if isinstance(left, tuple) and not isinstance(right, tuple | dict):
+        return _map(lambda x: function(x, _number(right)), left)
+    if isinstance(right, tuple) and not isinstance(left, tuple | dict):
+        return _map(lambda x: function(_number(left), x), right)
+    return float(function(_number(left), _number(right)))
+
+
+def _combine(call: Call, text: str) -> Value:
+    """``c()`` and ``list()``."""
+    named = [arg.name is not None for arg in call.args]
+    if not all(named) and any(named):
+        raise SpecError(
+            f"name all elements of {call.function}() or none", text=text, position=call.position
+        )
+    values = [_value(arg.value, text) for arg in call.args]
+    if any(named):
+        names = [str(arg.name) for arg in call.args]
+        if len(set(names)) < len(names):
+            raise SpecError(
+                f"a name stands twice in {deparse(call)}", text=text, position=call.position
+            )
+        return dict(zip(names, values, strict=True))
+    if call.function == "list":
+        return tuple(values)
+    flat = [x for v in values for x in (v if isinstance(v, tuple) else (v,))]
+    return _simplified(flat)
+
+
+def _repeat(call: Call, text: str) -> Value:
+    given = match_arguments(call, ("x", "times", "each"), text)
+    value = _value(given["x"], text)
+    items = value if isinstance(value, tuple) else (value,)
+    each = _count(given.get("each"), text)
+    times = _count(given.get("times"), text)
+    _checked(len(items) * each * times)
+    return _simplified([x for x in items for _ in range(each)] * times)
+
+
+def _matrix(call: Call, text: str) -> Value:
+    given = match_arguments(call, ("data", "nrow", "ncol", "byrow", "dimnames"), text)
+    data = _value(given["data"], text) if "data" in given else 0.0
+    items = [_number(x) for x in (data if isinstance(data, tuple) else (data,))]
+    if "nrow" in given or "ncol" not in given:
+        rows = _count(given.get("nrow"), text) if "nrow" in given else len(items)
+        columns = _count(given["ncol"], text) if "ncol" in given else -(-len(items) // rows)
+    else:
+        columns = _count(given["ncol"], text)
+        rows = -(-len(items) // columns)
+    if (rows * columns) % len(items):
+        raise SpecError(
+            f"{len(items)} numbers do not fill a {rows} x {columns} matrix",
+            text=text,
+            position=call.position,
+        )
+    full = list(islice(cycle(items), _checked(rows * columns)))
+    if "byrow" in given and _value(given["byrow"], text) is True:
+        return tuple(tuple(full[i * columns : (i + 1) * columns]) for i in range(rows))
+    return tuple(tuple(full[i::rows]) for i in range(rows))
+
+
+def _diagonal(call: Call, text: str) -> Value:
+    given = match_arguments(call, ("x", "nrow"), text)
+    value = _value(given["x"], text) if "x" in given else 1.0
+    if isinstance(value, tuple):
+        entries = [_number(x) for x in value]
+    elif "nrow" in given:
+        entries = [_number(value)] * _count(given["nrow"], text)
+    else:
+        entries = [1.0] * int(_number(value))
+    size = len(entries)
+    _checked(size * size)
+    return tuple(tuple(entries[i] if i == j else 0.0 for j in range(size)) for i in range(size))
+
+
+def _count(node: Expr | None, text: str) -> int:
+    if node is None:
+        return 1
+    value = _number(_value(node, text))
+    if value < 1 or value % 1:
+        raise SpecError(
+            f"a positive whole number is needed, not {deparse(node)}",
+            text=text,
+            position=node.position,
+        )
+    return int(value)
+
+
+def _checked(count: int) -> int:
+    if count > _MAX_LENGTH:
+        message = f"more than {_MAX_LENGTH} numbers"
+        raise ValueError(message)
+    return count
+
+
+def _number(value: Value) -> float:
+    if isinstance(value, float | int):
+        return float(value)
+    message = f"{value!r} is no number"
+    raise TypeError(message)
+
+
+def _simplified(values: Sequence[Value]) -> Value:
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+_CALLS: dict[str, Callable[[Call, str], Value]] = {
+    "c": _combine,
+    "list": _combine,
+    "rep": _repeat,
+    "matrix": _matrix,
+    "diag": _diagonal,
+}

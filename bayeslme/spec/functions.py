@@ -1,0 +1,52 @@
+"""The functions a formula may call; their meaning is given by the data floor, nothing else can be run."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.expr import Call, Expr, walk
+
+ELEMENTWISE = frozenset(
+    {
+        "I", "abs", "acos", "asin", "atan", "ceiling", "cos", "cosh", "exp", "expm1", "floor",
+        "log", "log10", "log1p", "log2", "logb", "round", "sign", "sin", "sinh", "sqrt", "tan",
+        "tanh", "trunc", "pmax", "pmin", "ifelse", "is.na", "as.numeric", "as.integer",
+        "as.logical", "as.double",
+    }
+)  # fmt: skip
+FACTORS = frozenset(
+    {"factor", "ordered", "as.factor", "as.ordered", "as.character", "interaction", "cut", "C"}
+)
+LEARNED = frozenset({"poly", "scale", "mean", "median", "min", "max", "sd", "var", "sum", "length"})
+BUILDERS = frozenset({"c", "offset"})
+VARIANCE_COVARIATES = frozenset({"fitted", "resid", "residuals"})
+FUNCTIONS = ELEMENTWISE | FACTORS | LEARNED | BUILDERS | VARIANCE_COVARIATES
+REFUSED_OPERATORS = {
+    "$": "write the column alone: the data frame comes with the data argument ('$' is not allowed)",
+    "@": "'@' is not allowed in a formula",
+}
+
+
+def check_functions(node: Expr, text: str) -> None:
+    """Raise a SpecError at the first function or operator that no formula may contain.
+
+    Parameters
+    ----------
+    node : Expr
+    text : str
+        The source `node` was read from, for the message.
+    """
+    for part in walk(node):
+        if isinstance(part, Call):
+            if part.function.removeprefix("stats::").removeprefix("base::") not in FUNCTIONS:
+                raise SpecError(unknown(part.function), text=text, position=part.position)
+        elif getattr(part, "op", None) in REFUSED_OPERATORS:
+            raise SpecError(REFUSED_OPERATORS[part.op], text=text, position=part.position)  # type: ignore[union-attr]
+
+
+def unknown(name: str) -> str:
+    """Return the message for a function that is not on the list."""
+    near = get_close_matches(name, FUNCTIONS, n=2)
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    return f"unknown function '{name}' in a formula{hint}; compute the column in the data frame"
