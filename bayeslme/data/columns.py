@@ -1,0 +1,197 @@
+"""The columns of a data frame that a model needs, each read once into plain arrays."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.data.factors import Factor, from_logical, from_numbers, from_text, number_labels
+from bayeslme.data.types import FloatArray, IntArray
+from bayeslme.errors import DataError
+
+CONSTANTS = {"pi": np.pi, "TRUE": True, "FALSE": False, "T": True, "F": False, "NA": np.nan}
+Column = FloatArray | Factor
+
+
+class Columns:
+    """A data frame seen as float arrays and factors.
+
+    Columns are converted when first asked for; numeric ones without missing-value masks are not copied.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+
+    Raises
+    ------
+    DataError
+        If `frame` is not a data frame.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        if not isinstance(frame, pd.DataFrame):
+            msg = f"data must be a pandas DataFrame, not {type(frame).__name__}"
+            raise DataError(msg)
+        self.frame = frame
+        self.n = len(frame)
+        self._read: dict[str, Column] = {}
+        self._integer: dict[str, bool] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._read or name in self.frame.columns
+
+    def require(self, names: Iterable[str], where: str) -> None:
+        """Check that columns exist, and once; R's constants (``pi``) need none.
+
+        Raises
+        ------
+        DataError
+            Naming the column, where it is used, and what there is instead.
+        """
+        for name in names:
+            if name in CONSTANTS and name not in self:
+                continue
+            found = self.frame.columns.get_loc(name) if name in self.frame.columns else None
+            if found is None:
+                raise DataError(_unknown(name, where, [str(c) for c in self.frame.columns]))
+            if not isinstance(found, int):
+                msg = f"column '{name}' ({where}) occurs more than once in the data; rename one of them"
+                raise DataError(msg)
+
+    def __getitem__(self, name: str) -> Column:
+        column = self._read.get(name)
+        if column is None:
+            self.require([name], "formula")
+            series = self.frame[name]
+            self._integer[name] = pd.api.types.is_integer_dtype(series.dtype)
+            column = self._read[name] = read(series)
+        return column
+
+    def factor(self, name: str) -> Factor:
+        """A column as a factor: numbers become sorted levels."""
+        column = self[name]
+        if isinstance(column, Factor):
+            return column
+        return from_numbers(column, integer=self._integer[name])
+
+    def is_integer(self, name: str) -> bool:
+        """Whether a column is of an integer type, whose labels R prints without exponent."""
+        return self[name] is not None and self._integer[name]
+
+    def take(self, rows: IntArray) -> Columns:
+        """The columns read so far, and later ones, at these rows of the frame."""
+        taken = _TakenColumns(self, rows)
+        taken._integer = dict(self._integer)
+        for name, column in self._read.items():
+            taken._read[name] = _take(column, rows)
+        return taken
+
+
+class _TakenColumns(Columns):
+    """Columns at some rows of a frame."""
+
+    def __init__(self, source: Columns, rows: IntArray) -> None:
+        super().__init__(source.frame)
+        self.n = len(rows)
+        self._source = source
+        self._rows = rows
+
+    def __getitem__(self, name: str) -> Column:
+        column = self._read.get(name)
+        if column is None:
+            column = self._read[name] = _take(self._source[name], self._rows)
+            self._integer[name] = self._source._integer[name]
+        return column
+
+
+def _take(column: Column, rows: IntArray) -> Column:
+    return column.take(rows) if isinstance(column, Factor) else column[rows]
+
+
+def read(series: pd.Series[Any]) -> Column:
+    """Turn a column into a float array or a factor.
+
+    Parameters
+    ----------
+    series : pandas.Series
+        Numbers and booleans (nullable or not), Categoricals, and text.
+
+    Returns
+    -------
+    (n,) float array or Factor
+        NaN or code -1 where missing.
+
+    Raises
+    ------
+    DataError
+        For dates, complex numbers, and other types that no model matrix can hold.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        code = series.array.codes  # type: ignore[attr-defined]
+        kind = "ordered" if dtype.ordered else "factor"
+        return Factor(code.astype(np.intp), _category_labels(dtype.categories), kind)  # type: ignore[arg-type]
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        return series.to_numpy(dtype=np.float64)
+    if pd.api.types.is_bool_dtype(dtype):
+        missing = series.isna().to_numpy()
+        return from_logical(series.fillna(value=False).to_numpy(dtype=bool), missing if missing.any() else None)
+    if pd.api.types.is_complex_dtype(dtype):
+        raise _unreadable(series, "complex numbers")
+    if pd.api.types.is_numeric_dtype(dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _read_objects(series)
+
+
+def _read_objects(series: pd.Series[Any]) -> Column:
+    """Read a column of Python objects by what they are."""
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind == "string":
+        values = series.astype(object)
+        return from_text(values.where(values.notna(), None).tolist())
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return pd.to_numeric(series.astype(object)).to_numpy(dtype=np.float64, na_value=np.nan)
+    if kind == "boolean":
+        missing = series.isna().to_numpy()
+        flags = np.array([value is True or value is np.True_ for value in series], dtype=bool)
+        return from_logical(flags, missing if missing.any() else None)
+    if kind == "empty":
+        return np.full(len(series), np.nan)
+    raise _unreadable(series, f"values of type {kind}")
+
+
+def _unreadable(series: pd.Series[Any], what: str) -> DataError:
+    return DataError(
+        f"column '{series.name}' holds {what}, and a model needs numbers, text or a Categorical; convert it first"
+    )
+
+
+def _category_labels(categories: pd.Index[Any]) -> tuple[str, ...]:
+    if pd.api.types.is_bool_dtype(categories.dtype):
+        return tuple("TRUE" if c else "FALSE" for c in categories)
+    if pd.api.types.is_numeric_dtype(categories.dtype):
+        return number_labels(categories.to_numpy(), integer=pd.api.types.is_integer_dtype(categories.dtype))
+    return tuple(map(str, categories))
+
+
+def missing(column: Column) -> npt.NDArray[np.bool_] | None:
+    """Where a column has no value, (n,) bool; None where it has them all."""
+    mask: npt.NDArray[np.bool_] = column.code < 0 if isinstance(column, Factor) else np.isnan(column)
+    return mask if mask.any() else None
+
+
+def infinite(column: Column) -> int:
+    """Count the infinite values of a column."""
+    return 0 if isinstance(column, Factor) else int(np.isinf(column).sum())
+
+
+def _unknown(name: str, where: str, available: list[str]) -> str:
+    close = difflib.get_close_matches(name, available, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    shown = ", ".join(available[:12]) + (", ..." if len(available) > 12 else "")  # noqa: PLR2004
+    return f"column '{name}' ({where}) is not in the data{hint}; its columns are: {shown}"

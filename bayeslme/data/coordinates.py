@@ -1,0 +1,202 @@
+"""Coordinates of the row-side structures: covariates and strata of variance functions, groups and positions of correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.evaluate import evaluate_number
+from bayeslme.data.groups import Grouping, nest, strata
+from bayeslme.data.model_matrix import learn
+from bayeslme.data.types import (
+    CorrelationCoords,
+    FloatArray,
+    IntArray,
+    VarianceCoords,
+    VarianceSource,
+)
+from bayeslme.errors import DataError, SpecError
+from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare, deparse
+from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.number import r_number
+from bayeslme.spec.terms import Terms, expand
+
+MODEL_COVARIATES: dict[str, VarianceSource] = {
+    "fitted": "fitted",
+    "resid": "resid",
+    "residuals": "resid",
+}
+
+
+def components(weights: Any) -> tuple[Any, ...]:
+    """The variance functions of a specification: those of a product, or the one."""
+    return () if weights is None else tuple(getattr(weights, "functions", (weights,)))
+
+
+def variance_coords(
+    weights: Any, columns: Columns, sort_by: IntArray | None
+) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
+    """Coordinates of a variance function.
+
+    Parameters
+    ----------
+    weights : VarFunc or None
+    columns : Columns
+        At the rows used.
+    sort_by : (n,) int array or None
+        Groups by which nlme sorts the rows before it numbers the strata.
+
+    Returns
+    -------
+    VarianceCoords, a tuple of them for a VarComb, or None
+    """
+    made = tuple(_variance(part, columns, sort_by) for part in components(weights))
+    return made if hasattr(weights, "functions") else next(iter(made), None)
+
+
+def _variance(part: Any, columns: Columns, sort_by: IntArray | None) -> VarianceCoords:
+    form = parse_formula(part.form)
+    source, level = covariate_source(form.rhs)
+    covariate = None
+    if source == "data" and not is_constant(form.rhs):
+        covariate = finite(evaluate_number(form.rhs, columns), form.rhs, part.r_name)
+    stratum, names = strata(columns, form.groups, sort_by)
+    return VarianceCoords(covariate, source, level, stratum, names)
+
+
+def is_constant(expr: Expr) -> bool:
+    """Whether a formula is ``~ 1``: no covariate."""
+    inner = bare(expr)
+    return isinstance(inner, Number) and inner.value == 1
+
+
+def covariate_source(expr: Expr) -> tuple[VarianceSource, str | int | None]:
+    """Where a variance covariate comes from, and the level of ``fitted(., level = )``."""
+    call = bare(expr)
+    if not isinstance(call, Call) or call.function not in MODEL_COVARIATES:
+        return "data", None
+    level: str | int | None = None
+    dots = 0
+    for arg in call.args:
+        if isinstance(arg.value, Dot) and arg.name in (None, "object"):
+            dots += 1
+        elif arg.name == "level" and isinstance(arg.value, Number):
+            level = int(arg.value.value)
+        elif arg.name == "level" and isinstance(arg.value, String | Name):
+            level = arg.value.value if isinstance(arg.value, String) else arg.value.name
+        elif not (isinstance(arg.value, Constant) or arg.name == "type"):
+            dots = -1
+    if dots != 1:
+        msg = f"a variance covariate of the model is written fitted(.), fitted(., level = 0) or resid(.), not {deparse(call)}"
+        raise SpecError(msg)
+    return MODEL_COVARIATES[call.function], level
+
+
+def correlation_coords(
+    correlation: Any, columns: Columns, random: tuple[Grouping, ...]
+) -> CorrelationCoords | None:
+    """Coordinates of a correlation structure.
+
+    Parameters
+    ----------
+    correlation : CorStruct or None
+    columns : Columns
+        At the rows used.
+    random : tuple of Grouping
+        The random-effects groups, outermost first; empty for `gls`.
+
+    Returns
+    -------
+    CorrelationCoords or None
+
+    Raises
+    ------
+    DataError
+        For groups that are coarser than the random ones or cross them, ties, and positions that are no integers.
+    """
+    if correlation is None:
+        return None
+    form = parse_formula(correlation.form)
+    groups = _correlation_groups(form.groups, columns, random)
+    if random and form.groups:
+        _check_nested(groups, random[-1], correlation.r_name)
+    position = _position(correlation, form, columns)
+    if position is not None:
+        _check_position(correlation, form, position, groups)
+    names = form.groups or tuple(level.name for level in random)
+    return CorrelationCoords(groups.code, groups.labels, position, names)
+
+
+def _correlation_groups(
+    names: Sequence[str], columns: Columns, random: tuple[Grouping, ...]
+) -> Grouping:
+    if names:
+        if tuple(names) == tuple(level.name for level in random):
+            return random[-1]
+        return nest(columns, names)[-1]
+    if random:
+        return random[-1]
+    nothing = np.zeros(1, dtype=np.intp)
+    return Grouping("", np.zeros(columns.n, dtype=np.intp), ("",), nothing)
+
+
+def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
+    """Every correlation group must lie within one innermost random group."""
+    of_group = np.empty(len(groups.labels), dtype=np.intp)
+    of_group[groups.code] = random.code
+    crossing = np.flatnonzero(of_group[groups.code] != random.code)
+    if len(crossing):
+        label = groups.labels[groups.code[crossing[0]]]
+        msg = (
+            f"{who}: correlation groups '{groups.name}' must be equal to or within the innermost random groups "
+            f"'{random.name}', but '{label}' lies in several of them; use form = ~ ... | {random.name}"
+        )
+        raise DataError(msg)
+
+
+def _position(correlation: Any, form: Formula, columns: Columns) -> FloatArray | None:
+    if is_constant(form.rhs) or correlation.r_name == "corCompSymm":
+        return None
+    if correlation.spatial:
+        terms = expand(form.without_groups())
+        return learn(Terms(False, terms.terms), columns)[1]
+    return finite(evaluate_number(form.rhs, columns), form.rhs, correlation.r_name)[:, None]
+
+
+def _check_position(correlation: Any, form: Formula, position: FloatArray, groups: Grouping) -> None:
+    label = deparse(form.rhs)
+    who = f"{correlation.r_name}(form = {form})"
+    if correlation.needs_integers and (position != np.round(position)).any():
+        bad = position[position != np.round(position)][0]
+        msg = f"{who}: positions must be integers, and '{label}' has {r_number(bad)}; use corCAR1 for real times"
+        raise DataError(msg)
+    tied = ties(groups.code, position)
+    if tied is not None:
+        place = ", ".join(r_number(v) for v in position[tied].tolist())
+        where = f"group '{groups.labels[groups.code[tied]]}' of '{groups.name}'" if groups.name else "the data"
+        msg = f"{who}: {where} has two rows at {label} = {place}; each group needs distinct positions"
+        raise DataError(msg)
+
+
+def ties(code: IntArray, position: FloatArray) -> int | None:
+    """One row that shares its group and its position with another row; None where there is none."""
+    keys = (*position.T[::-1], code)
+    order = np.lexsort(keys)
+    same = np.ones(len(code) - 1, dtype=bool)
+    for key in keys:
+        walked = key[order]
+        same &= walked[1:] == walked[:-1]
+    found = np.flatnonzero(same)
+    return int(order[found[0] + 1]) if len(found) else None
+
+
+def finite(values: FloatArray, expr: Expr, who: str) -> FloatArray:
+    """Check a covariate for values that are not finite."""
+    bad = 0 if np.isfinite(values).all() else int((~np.isfinite(values)).sum())
+    if bad:
+        msg = f"{who}: '{deparse(expr)}' is not a finite number in {bad} of the rows used"
+        raise DataError(msg)
+    return values

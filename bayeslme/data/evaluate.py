@@ -1,0 +1,239 @@
+"""Values of R expressions on the columns of a data frame, through a whitelist of functions.
+
+Nothing here can run code: a name is a column or one of R's constants, a call is an entry of a table. Logical values follow R's
+three-valued logic. What a function learns from the data (``poly``, ``scale``, ``mean(x)`` inside a formula) is kept in a memory,
+so that new data are transformed as the old ones were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bayeslme.data.columns import CONSTANTS, Columns
+from bayeslme.data.factors import Factor, from_logical
+from bayeslme.data.functions import FUNCTIONS, MATHS
+from bayeslme.data.types import FloatArray
+from bayeslme.data.values import (
+    COMPARISONS,
+    Basis,
+    Scalar,
+    Value,
+    compare_labels,
+    compare_numbers,
+    connect,
+    logical,
+    number,
+    scalar_label,
+)
+from bayeslme.errors import SpecError
+from bayeslme.spec.expr import (
+    Binary,
+    Call,
+    Constant,
+    Dot,
+    Expr,
+    Name,
+    Number,
+    Paren,
+    String,
+    Unary,
+    deparse,
+)
+
+Memory = dict[str, Any]
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "^": np.power,
+    "%%": np.mod,
+    "%/%": np.floor_divide,
+}
+
+
+def evaluate(expr: Expr, columns: Columns, memory: Memory | None = None) -> Value:
+    """Evaluate an expression.
+
+    Parameters
+    ----------
+    expr : Expr
+        Node of ``bayeslme.spec.expr``.
+    columns : Columns
+    memory : dict, optional
+        What stateful functions have learned, by their text; filled where empty.
+
+    Returns
+    -------
+    (n,) float array, Factor, Basis, scalar, or a tuple of scalars from ``c()``
+
+    Raises
+    ------
+    SpecError
+        For what is no part of the language.
+    DataError
+        For unknown columns, or text where a number is needed.
+    """
+    return _Evaluation(columns, {} if memory is None else memory).value(expr)
+
+
+def evaluate_rows(
+    expr: Expr, columns: Columns, memory: Memory | None = None
+) -> FloatArray | Factor | Basis:
+    """Evaluate to one value per row; a numeric constant is repeated."""
+    value = evaluate(expr, columns, memory)
+    if isinstance(value, np.ndarray | Factor | Basis):
+        return value
+    if isinstance(value, str | tuple):
+        msg = f"'{deparse(expr)}' is no variable: it does not have one value per row"
+        raise SpecError(msg)
+    return np.full(columns.n, float(value))
+
+
+def evaluate_number(expr: Expr, columns: Columns, memory: Memory | None = None) -> FloatArray:
+    """Evaluate to one number per row, or say which factor stands where a number is needed."""
+    value = evaluate_rows(expr, columns, memory)
+    if not isinstance(value, Basis):
+        return number(value, deparse(expr))
+    if value.values.shape[1] > 1:
+        msg = f"'{deparse(expr)}' has several columns where one number per row is needed"
+        raise SpecError(msg)
+    return value.values[:, 0]
+
+
+def evaluate_mask(expr: Expr, columns: Columns) -> np.ndarray:
+    """Rows on which a logical expression is TRUE, (n,) bool; NA counts as FALSE, as in R's subset."""
+    value = evaluate(expr, columns)
+    if isinstance(value, bool):
+        return np.full(columns.n, value)
+    if not isinstance(value, Factor) or value.kind != "logical":
+        msg = f"subset must be a comparison such as age > 8, and '{deparse(expr)}' is none"
+        raise SpecError(msg)
+    return np.asarray(value.code == 1)
+
+
+class _Evaluation:
+    """One walk over an expression."""
+
+    def __init__(self, columns: Columns, memory: Memory) -> None:
+        self.columns = columns
+        self.memory = memory
+
+    def value(self, expr: Expr) -> Value:
+        match expr:
+            case Name(name=name):
+                return self._name(name)
+            case Number(value=constant) | String(value=constant):
+                return constant
+            case Constant(value=flag):
+                return np.nan if flag is None else flag
+            case Paren(inner=inner):
+                return self.value(inner)
+            case Unary(op=op, operand=operand):
+                return self._unary(op, operand)
+            case Binary(op=op, left=left, right=right):
+                return self._binary(op, left, right)
+            case Call():
+                return self._call(expr)
+            case Dot():
+                raise _refused(".", expr)
+
+    def numeric(self, expr: Expr) -> Any:
+        return self._number(self.value(expr), expr)
+
+    def truth(self, expr: Expr) -> np.ndarray:
+        value = self.value(expr)
+        if isinstance(value, bool):
+            return np.full(self.columns.n, int(value))
+        if isinstance(value, Factor) and value.kind == "logical":
+            return value.code
+        msg = f"'{deparse(expr)}' is neither TRUE nor FALSE; a comparison is needed there"
+        raise SpecError(msg)
+
+    def _number(self, value: Value, expr: Expr) -> Any:
+        if isinstance(value, np.ndarray | Factor):
+            return number(value, deparse(expr))
+        if isinstance(value, bool | float | int):
+            return float(value)
+        if isinstance(value, Basis) and value.values.shape[1] == 1:
+            return value.values[:, 0]
+        msg = f"'{deparse(expr)}' stands where a number is needed"
+        raise SpecError(msg)
+
+    def _name(self, name: str) -> Value:
+        if name in CONSTANTS and name not in self.columns:
+            return CONSTANTS[name]
+        return self.columns[name]
+
+    def _unary(self, op: str, operand: Expr) -> Value:
+        if op == "!":
+            code = self.truth(operand)
+            return logical(np.where(code < 0, -1, 1 - code))
+        if op not in ("+", "-"):
+            raise _refused(op, operand)
+        value: FloatArray = self.numeric(operand)
+        return -value if op == "-" else value
+
+    def _binary(self, op: str, left: Expr, right: Expr) -> Value:
+        if op in ARITHMETIC:
+            # R gives Inf and NaN quietly; a term that is not finite is reported by name later
+            with np.errstate(all="ignore"):
+                result: FloatArray = ARITHMETIC[op](self.numeric(left), self.numeric(right))
+            return result if np.ndim(result) else float(result)
+        if op in COMPARISONS:
+            return self._compare(op, left, right)
+        if op in ("&", "|", "&&", "||"):
+            return connect(op[0], self.truth(left), self.truth(right))
+        if op == "%in%":
+            return self._among(left, right)
+        raise _refused(op, Binary(op, left, right))
+
+    def _compare(self, op: str, left: Expr, right: Expr) -> Factor:
+        a, b = self.value(left), self.value(right)
+        if isinstance(a, Factor | str) or isinstance(b, Factor | str):
+            if not _plain_logical(a, b):
+                return compare_labels(op, a, b, deparse(Binary(op, left, right)))
+        x = np.broadcast_to(self._number(a, left), (self.columns.n,))
+        return compare_numbers(op, x, self._number(b, right))
+
+    def _among(self, left: Expr, right: Expr) -> Factor:
+        a, b = self.value(left), self.value(right)
+        table: tuple[Scalar, ...]
+        if isinstance(b, np.ndarray | Factor | Basis):
+            msg = f"%in% needs constants on its right, such as c(1, 2), not '{deparse(right)}'"
+            raise SpecError(msg)
+        table = b if isinstance(b, tuple) else (b,)
+        if isinstance(a, Factor):
+            labels = set(map(scalar_label, table))
+            return from_logical(np.array([*(level in labels for level in a.levels), False])[a.code])
+        numbers = [self._number(item, right) for item in table]
+        return from_logical(np.isin(self._number(a, left), numbers))
+
+    def _call(self, call: Call) -> Value:
+        name = call.function.rpartition("::")[2]
+        if name in MATHS:
+            if len(call.args) != 1:
+                msg = f"{name}() takes one argument, not {len(call.args)}"
+                raise SpecError(msg, text=deparse(call), position=0)
+            with np.errstate(all="ignore"):
+                result: FloatArray = MATHS[name](self.numeric(call.args[0].value))
+            return result if np.ndim(result) else float(result)
+        function = FUNCTIONS.get(name)
+        if function is None:
+            known = ", ".join(sorted({*FUNCTIONS, *MATHS}))
+            msg = f"'{name}' is no function that a formula may call; known are {known}"
+            raise SpecError(msg, text=deparse(call), position=0)
+        return function(self, call)
+
+
+def _plain_logical(a: Value, b: Value) -> bool:
+    """Whether a logical variable meets TRUE, FALSE or a number: then it counts as 0 and 1."""
+    kinds = [v.kind == "logical" if isinstance(v, Factor) else not isinstance(v, str) for v in (a, b)]
+    return all(kinds)
+
+
+def _refused(what: str, expr: Expr) -> SpecError:
+    return SpecError(f"'{what}' has no value in '{deparse(expr)}'")

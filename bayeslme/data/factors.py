@@ -1,0 +1,189 @@
+"""Factors as integer codes and level labels, in R's level order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bayeslme.data.types import IntArray
+from bayeslme.spec.number import r_number
+
+Kind = Literal["factor", "ordered", "logical", "text"]
+LOGICAL_LEVELS = ("FALSE", "TRUE")
+_EXPONENT = 1e5  # from here on R may print whole numbers with an exponent
+_SPREAD = 8  # a table of this many times n entries is still cheaper than hashing or sorting n values
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A categorical variable.
+
+    Attributes
+    ----------
+    code : (n,) int array
+        Index into `levels`; -1 where the value is missing.
+    levels : tuple of str
+        Labels in R's order.
+    kind : {"factor", "ordered", "logical", "text"}
+        Text is a character column, which R turns into a factor with sorted levels.
+    contrasts : str or None
+        Contrasts that the factor carries itself, from ``C(f, contr.sum)``.
+    """
+
+    code: IntArray
+    levels: tuple[str, ...]
+    kind: Kind = "factor"
+    contrasts: str | None = None
+
+    def take(self, rows: IntArray) -> Factor:
+        """Return the factor at these rows, all levels kept."""
+        return replace(self, code=self.code[rows])
+
+
+def compress(code: npt.NDArray[np.integer], size: int) -> tuple[IntArray, IntArray]:
+    """Renumber non-negative codes below `size` to 0..G-1 in their order, dropping what is not used.
+
+    Parameters
+    ----------
+    code : (n,) int array
+    size : int
+        Exclusive upper bound of the codes.
+
+    Returns
+    -------
+    code : (n,) int array
+        The new codes.
+    used : (G,) int array
+        The old codes, ascending.
+    """
+    if size <= _SPREAD * len(code) + 1024:
+        used = np.flatnonzero(np.bincount(code, minlength=size))
+        if len(used) == size:
+            return code.astype(np.intp, copy=False), used
+        table = np.empty(size, dtype=np.intp)
+        table[used] = np.arange(len(used))
+        return table[code], used
+    used, new = np.unique(code, return_inverse=True)
+    return new.astype(np.intp, copy=False), used.astype(np.intp, copy=False)
+
+
+def drop_unused(factor: Factor) -> Factor:
+    """Drop the levels that do not occur; a logical variable keeps both of its levels, as in R."""
+    if factor.kind == "logical":
+        return factor
+    present = factor.code >= 0
+    if present.all():
+        code, used = compress(factor.code, len(factor.levels))
+    else:
+        inner, used = compress(factor.code[present], len(factor.levels))
+        code = np.full(len(factor.code), -1, dtype=np.intp)
+        code[present] = inner
+    if len(used) == len(factor.levels):
+        return replace(factor, code=code)
+    return replace(factor, code=code, levels=tuple(factor.levels[k] for k in used))
+
+
+def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
+    """R's ``factor(x)`` of numbers: levels sorted by value, labels as R prints the numbers.
+
+    Parameters
+    ----------
+    values : (n,) array
+        NaN is missing.
+    integer : bool
+        Whether the numbers are of R's integer type, which never prints an exponent.
+    """
+    present = ~np.isnan(values)
+    known = values if present.all() else values[present]
+    if not len(known):
+        return Factor(np.full(len(values), -1, dtype=np.intp), ())
+    inner, unique = _sorted_codes(known)
+    code = inner
+    if len(known) != len(values):
+        code = np.full(len(values), -1, dtype=np.intp)
+        code[present] = inner
+    return Factor(code, number_labels(unique, integer=integer))
+
+
+def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
+    """Codes and sorted unique values; integers within a small range are counted instead of sorted."""
+    low, high = known.min(), known.max()
+    if np.isfinite(low) and np.isfinite(high) and high - low <= _SPREAD * len(known):
+        whole = known.astype(np.int64)
+        if (whole == known).all():
+            code, used = compress(whole - int(low), int(high - low) + 1)
+            return code, used + int(low)
+    unique, code = np.unique(known, return_inverse=True)
+    return code.astype(np.intp, copy=False), unique
+
+
+def from_text(values: list[str | None]) -> Factor:
+    """Turn strings (None is missing) into a factor with levels in code-point order, as R in the C locale."""
+    import pandas as pd
+
+    code, unique = pd.factorize(np.array(values, dtype=object), use_na_sentinel=True)
+    labels = [str(u) for u in unique]
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    rank = np.empty(len(labels) + 1, dtype=np.intp)
+    rank[order] = np.arange(len(labels))
+    rank[-1] = -1
+    return Factor(rank[code], tuple(labels[k] for k in order), "text")
+
+
+def from_logical(values: npt.NDArray[np.bool_], missing: npt.NDArray[np.bool_] | None = None) -> Factor:
+    """Turn a boolean array into a factor with levels FALSE, TRUE."""
+    code = values.astype(np.intp)
+    if missing is not None:
+        code[missing] = -1
+    return Factor(code, LOGICAL_LEVELS, "logical")
+
+
+def cross(outer: Factor, inner: Factor, separator: str) -> tuple[Factor, IntArray, IntArray]:
+    """Combinations of two complete factors that occur, ordered by the outer, then the inner level.
+
+    Returns
+    -------
+    crossed : Factor
+        With labels ``outer<separator>inner``.
+    first, second : (G,) int arrays
+        The outer and the inner code of each combination.
+    """
+    width = max(1, len(inner.levels))
+    code, used = compress(outer.code * width + inner.code, len(outer.levels) * width)
+    first, second = np.divmod(used, width)
+    left = np.array(outer.levels, dtype=np.str_)[first]
+    right = np.array(inner.levels, dtype=np.str_)[second]
+    labels = np.strings.add(np.strings.add(left, separator), right)
+    return Factor(code, tuple(labels.tolist())), first, second
+
+
+def relabel(factor: Factor, levels: tuple[str, ...]) -> IntArray:
+    """Codes of a factor in terms of other `levels`; -1 where missing or unknown."""
+    if factor.levels == levels:
+        return factor.code
+    place = {label: k for k, label in enumerate(levels)}
+    table = np.array([*(place.get(label, -1) for label in factor.levels), -1], dtype=np.intp)
+    return table[factor.code]
+
+
+def number_labels(values: npt.NDArray[Any], *, integer: bool) -> tuple[str, ...]:
+    """Label numbers as R's ``as.character`` does: 15 significant digits, the shorter of fixed and exponent notation.
+
+    Examples
+    --------
+    >>> number_labels(np.array([1e-05, 0.2, 8.0, 1e5, 123456.0]), integer=False)
+    ('1e-05', '0.2', '8', '1e+05', '123456')
+    >>> number_labels(np.array([8, 100000]), integer=True)
+    ('8', '100000')
+    """
+    if integer or _plain(values):
+        return tuple(values.astype(np.int64).astype(np.str_).tolist())
+    return tuple(map(r_number, values.tolist()))
+
+
+def _plain(values: npt.NDArray[Any]) -> bool:
+    """Whether all are whole numbers too small for an exponent."""
+    return bool(np.isfinite(values).all() and (np.abs(values) < _EXPONENT).all() and (values == np.trunc(values)).all())

@@ -1,0 +1,118 @@
+"""Grouping factors: nested levels, whose inner labels are read within the outer ones, and crossed strata."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.evaluate import evaluate_rows
+from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers
+from bayeslme.data.types import IntArray
+from bayeslme.data.values import Basis
+from bayeslme.errors import SpecError
+from bayeslme.spec.grammar import parse_expression
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """One level of nested groups.
+
+    Attributes
+    ----------
+    name : str
+        The grouping column.
+    code : (n,) int array
+        Group of each row, 0 to G - 1.
+    labels : tuple of str, length G
+        ``"outer/inner"``, by outer level order, then inner level order.
+    parent : (G,) int array
+        Group one level out; zeros at the outermost level.
+    """
+
+    name: str
+    code: IntArray
+    labels: tuple[str, ...]
+    parent: IntArray
+
+
+def group_factor(columns: Columns, name: str) -> Factor:
+    """A grouping column as a factor: numbers sorted, text sorted, factors in level order; unused levels dropped."""
+    if name in columns:
+        return drop_unused(columns.factor(name))
+    value = evaluate_rows(parse_expression(name), columns)
+    if isinstance(value, Basis):
+        msg = f"'{name}' has several columns and cannot be a group"
+        raise SpecError(msg)
+    factor = value if isinstance(value, Factor) else from_numbers(value, integer=False)
+    return drop_unused(factor)
+
+
+def nest(columns: Columns, names: Sequence[str], separator: str = "/") -> tuple[Grouping, ...]:
+    """Nested groups, outermost first.
+
+    Parameters
+    ----------
+    columns : Columns
+        Without missing values in the grouping columns.
+    names : sequence of str
+    separator : str
+        Between outer and inner labels.
+
+    Returns
+    -------
+    tuple of Grouping, one for each name
+    """
+    levels: list[Grouping] = []
+    outer: Factor | None = None
+    for name in names:
+        inner = group_factor(columns, name)
+        if outer is None:
+            outer, parent = inner, np.zeros(len(inner.levels), dtype=np.intp)
+        else:
+            outer, parent, _ = cross(outer, inner, separator)
+        levels.append(Grouping(name, outer.code, outer.levels, parent))
+    return tuple(levels)
+
+
+def first_met(code: IntArray, labels: tuple[str, ...], sort_by: IntArray | None) -> tuple[IntArray, tuple[str, ...]]:
+    """Renumber strata in the order in which they are met.
+
+    Parameters
+    ----------
+    code : (n,) int array
+    labels : tuple of str
+    sort_by : (n,) int array or None
+        Groups by which the rows are thought sorted; None for the order of the rows.
+
+    Returns
+    -------
+    code : (n,) int array
+    labels : tuple of str
+    """
+    if len(labels) == 1:
+        return code, labels
+    walked = code if sort_by is None else code[np.argsort(sort_by, kind="stable")]
+    reversed_first = np.empty(len(labels), dtype=np.intp)
+    reversed_first[walked[::-1]] = np.arange(len(walked))
+    order = np.argsort(-reversed_first)
+    rank = np.empty(len(labels), dtype=np.intp)
+    rank[order] = np.arange(len(labels))
+    return rank[code], tuple(labels[k] for k in order)
+
+
+def strata(columns: Columns, names: Sequence[str], sort_by: IntArray | None) -> tuple[IntArray, tuple[str, ...]]:
+    """Strata of a variance function: combinations joined by ``*``, first met first; one empty name without grouping."""
+    if not names:
+        return np.zeros(columns.n, dtype=np.intp), ("",)
+    innermost = nest(columns, names, separator="*")[-1]
+    return first_met(innermost.code, innermost.labels, sort_by)
+
+
+def members(code: IntArray, count: int) -> IntArray:
+    """Number of rows of each group, (G,)."""
+    return np.bincount(code, minlength=count)
+
+

@@ -1,0 +1,113 @@
+"""Values that an R expression can have, and R's logic on them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslme.data.factors import LOGICAL_LEVELS, Factor, number_labels
+from bayeslme.data.types import FloatArray
+from bayeslme.errors import DataError, SpecError
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Several columns made by one function.
+
+    Attributes
+    ----------
+    values : (n, k) float array
+    names : tuple of str, length k
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+
+
+Scalar = float | str | bool
+Value = FloatArray | Factor | Basis | Scalar | tuple[Scalar, ...]
+
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def number(value: FloatArray | Factor, label: str) -> FloatArray:
+    """Numbers as they are, logical values as 0 and 1; anything else is an error that names it."""
+    if isinstance(value, np.ndarray):
+        return value
+    if value.kind == "logical":
+        return np.where(value.code < 0, np.nan, value.code.astype(float))
+    what = "text" if value.kind == "text" else "a factor"
+    msg = f"'{label}' is {what} where a number is needed"
+    if what == "a factor":
+        msg += f"; as.numeric({label}) is the position of its level"
+    raise DataError(msg)
+
+
+def logical(code: np.ndarray) -> Factor:
+    """A logical variable from 0, 1 and -1 for NA."""
+    return Factor(code.astype(np.intp), LOGICAL_LEVELS, "logical")
+
+
+def connect(op: str, a: np.ndarray, b: np.ndarray) -> Factor:
+    """R's ``&`` and ``|``: what decides alone decides, NA otherwise."""
+    decisive = 0 if op == "&" else 1
+    unknown = np.where((a < 0) | (b < 0), -1, 1 - decisive)
+    return logical(np.where((a == decisive) | (b == decisive), decisive, unknown))
+
+
+def scalar_label(value: Scalar) -> str:
+    """A constant as R's ``as.character`` writes it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return LOGICAL_LEVELS[value]
+    return number_labels(np.array([value], dtype=float), integer=False)[0]
+
+
+def compare_numbers(op: str, x: FloatArray, y: FloatArray) -> Factor:
+    """Compare numbers row by row; NaN gives NA."""
+    x, y = np.broadcast_arrays(x, y)
+    return logical(np.where(np.isnan(x) | np.isnan(y), -1, COMPARISONS[op](x, y)))
+
+
+def compare_labels(op: str, a: Value, b: Value, text: str) -> Factor:
+    """Compare a factor with a label or with another factor; `text` is the comparison, for messages."""
+    if not isinstance(a, Factor) and isinstance(b, Factor):
+        return compare_labels(_MIRRORED[op], b, a, text)
+    if not isinstance(a, Factor) or isinstance(b, np.ndarray | Basis | tuple):
+        msg = f"'{text}' compares text with numbers; compare a factor with one label in quotes"
+        raise SpecError(msg)
+    if op not in ("==", "!=") and a.kind not in ("ordered", "text"):
+        msg = f"'{text}': '{op}' has no meaning for an unordered factor; use == or %in%"
+        raise SpecError(msg)
+    if isinstance(b, Factor):
+        return _compare_factors(op, a, b)
+    label = scalar_label(b)
+    if a.kind == "text":
+        truth = [COMPARISONS[op](level, label) for level in a.levels]
+    else:
+        if op not in ("==", "!=") and label not in a.levels:
+            msg = f"'{text}': '{label}' is none of the levels {', '.join(a.levels[:8])}"
+            raise DataError(msg)
+        place = a.levels.index(label) if label in a.levels else -1
+        truth = [COMPARISONS[op](k, place) for k in range(len(a.levels))]
+    return logical(np.array([*map(int, truth), -1])[a.code])
+
+
+def _compare_factors(op: str, a: Factor, b: Factor) -> Factor:
+    levels = a.levels if a.levels == b.levels else tuple(sorted({*a.levels, *b.levels}))
+    x = np.array([*map(levels.index, a.levels), -1])[a.code]
+    y = np.array([*map(levels.index, b.levels), -1])[b.code]
+    return logical(np.where((x < 0) | (y < 0), -1, COMPARISONS[op](x, y)))
