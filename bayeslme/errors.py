@@ -66,6 +66,10 @@ class FitError(BayesLMEError):
     """A model that can be read and set up cannot be estimated, sampled or asked this question."""
 
 
+class IdentificationWarning(UserWarning):
+    """The data cannot tell a variance apart from another; the model is fitted all the same, as in nlme."""
+
+
 def _caret(text: str, position: int) -> str:
     """The source around `position` on one line, and a caret under it."""
     start = max(0, min(position - _WINDOW // 2, len(text) - _WINDOW))
