@@ -132,6 +132,44 @@ class MatrixSpec:
         return X, self.names, self.assign
 
 
+@dataclass(frozen=True, slots=True)
+class JoinedMatrix:
+    """The matrices of several blocks side by side.
+
+    Attributes
+    ----------
+    parts : tuple of MatrixSpec
+    """
+
+    parts: tuple[MatrixSpec, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names, block after block."""
+        return tuple(name for part in self.parts for name in part.names)
+
+    @property
+    def codings(self) -> Mapping[str, Coding]:
+        """Codings of the factors of all blocks."""
+        return {label: coding for part in self.parts for label, coding in part.codings.items()}
+
+    @property
+    def columns_needed(self) -> tuple[str, ...]:
+        """Names of the data columns that the matrices are made of."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.columns_needed))
+
+    @property
+    def assign(self) -> IntArray:
+        """Term of each column within its block, (q,)."""
+        return np.concatenate([part.assign for part in self.parts])
+
+    def apply(self, frame: pd.DataFrame | Columns) -> tuple[FloatArray, tuple[str, ...], IntArray]:
+        """Make the matrix for other data, as ``MatrixSpec.apply``."""
+        columns = frame if isinstance(frame, Columns) else Columns(frame)
+        values = [part.apply(columns)[0] for part in self.parts]
+        return np.concatenate(values, axis=1), self.names, self.assign
+
+
 def needed(terms: Terms) -> tuple[str, ...]:
     """Names of the variables in the terms."""
     return tuple(dict.fromkeys(name for v in terms.variables for name in variables(v)))

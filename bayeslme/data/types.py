@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
-    from bayeslme.data.model_matrix import MatrixSpec
+    from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
     from bayeslme.spec.formula import Formula
 
 FloatArray = npt.NDArray[np.float64]
@@ -140,8 +140,8 @@ class Design:
         The used rows of the needed columns.
     matrix : MatrixSpec
         What the fixed part learned from the data.
-    random_matrices : tuple of MatrixSpec
-        The same for each level.
+    random_matrices : tuple of MatrixSpec or JoinedMatrix
+        The same for each level; blocked structures have a matrix for each block.
     response_label : str
         The left-hand side, deparsed.
     """
@@ -161,5 +161,5 @@ class Design:
     n_frame: int
     frame: pd.DataFrame
     matrix: MatrixSpec
-    random_matrices: tuple[MatrixSpec, ...]
+    random_matrices: tuple[MatrixSpec | JoinedMatrix, ...]
     response_label: str
