@@ -14,14 +14,18 @@ from bayeslme.engine.conditional import modes
 from bayeslme.engine.eliminate import Eliminated, Gram, eliminate, gram
 from bayeslme.engine.estimate import Estimate, estimate
 from bayeslme.engine.fitted import depth_of, fitted_values
-from bayeslme.engine.likelihood import Likelihood, profile, whiten
+from bayeslme.engine.information import Information, information, natural_point
+from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile, whiten
+from bayeslme.engine.normalise import normalise
 from bayeslme.engine.problem import Problem, build_problem
 
 __all__ = [
     "Eliminated",
     "Estimate",
     "Gram",
+    "Information",
     "Likelihood",
+    "NaturalPoint",
     "Problem",
     "build_problem",
     "depth_of",
@@ -29,7 +33,10 @@ __all__ = [
     "estimate",
     "fitted_values",
     "gram",
+    "information",
     "modes",
+    "natural_point",
+    "normalise",
     "profile",
     "whiten",
 ]

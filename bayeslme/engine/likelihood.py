@@ -103,6 +103,25 @@ def profile(problem: Problem, e: Eliminated, half_logdet: Array, method: Method,
     return Profile(np.where(np.isfinite(loglik), loglik, -np.inf), found, factor)
 
 
+@dataclass(frozen=True, slots=True)
+class NaturalPoint:
+    """Natural parameters; leading axes (...) are batches.
+
+    Attributes
+    ----------
+    sigma : array, shape (...,)
+    random : tuple of arrays (..., size), outermost level first
+        Natural parameters of every level's covariance (standard deviations, correlations), absolute.
+    corstruct, varfunc : arrays (..., k), or None
+        Held parameters included.
+    """
+
+    sigma: np.ndarray
+    random: tuple[np.ndarray, ...]
+    corstruct: np.ndarray | None
+    varfunc: np.ndarray | None
+
+
 @dataclass
 class Likelihood:
     """The profiled log-likelihood of a problem as a function of theta (and log sigma).
@@ -152,14 +171,38 @@ class Likelihood:
             e = eliminate(self.problem, g, self.factors(theta), by_group=by_group)
         if not by_group:
             return e, half.sum(axis=-1)
-        root = self.problem.root_of_group()
-        starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
-        return e, NUMPY.segment_sum(half, starts)
+        return e, self._logdet_by_root(half)
 
     def profile(self, theta: np.ndarray, sigma: np.ndarray | None = None) -> Profile:
         """Profile at theta (..., k), with sigma (...) if it is given."""
         e, half = self.eliminated(theta)
         return profile(self.problem, e, half, self.method, self.sigma if sigma is None else sigma)
+
+    def natural(self, point: NaturalPoint, *, by_group: bool = False) -> tuple[Eliminated, np.ndarray]:
+        """Eliminate at natural parameters; also log|R| / 2, in all or by outermost group."""
+        pr = self.problem
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if self._fixed is not None:
+                g, half = self._fixed
+            else:
+                white = whiten(pr, point.corstruct, point.varfunc)
+                g, half = gram(pr, white.columns), white.half_logdet
+            scale = np.asarray(point.sigma)[..., None, None]
+            factors = tuple(
+                stage.basis @ stage.structure.natural_factor(par, stage.q) / scale
+                for stage, par in zip(pr.stages, point.random[::-1], strict=True)
+            )
+            e = eliminate(pr, g, factors, by_group=by_group)
+        return e, self._logdet_by_root(half) if by_group else half.sum(axis=-1)
+
+    def at_natural(self, point: NaturalPoint) -> np.ndarray:
+        """Log-likelihood (...,) at natural parameters, beta profiled (ML) or integrated (REML)."""
+        e, half = self.natural(point)
+        return np.asarray(profile(self.problem, e, half, self.method, point.sigma).loglik)
+
+    def _logdet_by_root(self, half: np.ndarray) -> np.ndarray:
+        root = self.problem.root_of_group()
+        return NUMPY.segment_sum(half, np.flatnonzero(np.append(True, root[1:] != root[:-1])))
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Log-likelihood (b,) of theta (b, k); minus infinity where it does not exist. Large batches are cut into pieces of bounded memory."""

@@ -65,6 +65,14 @@ class RowStructure(ABC):
         columns = [p.support.unconstrain(par[..., j]) for j, p in enumerate(parameters)]
         return np.stack(columns, axis=-1)
 
+    def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        """Scale (..., k) on which Wald intervals are formed; nlme's choice is the unconstrained scale."""
+        return self.unconstrain(par, parameters)
+
+    def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        """Inverse of ``to_interval_scale``."""
+        return np.asarray(self.constrain(u, parameters))
+
     def bind(self, coords: Any) -> Bound:
         """Join the structure to its coordinates and check its starting values."""
         parameters = self.parameters(coords)

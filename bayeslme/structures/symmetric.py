@@ -9,7 +9,7 @@ import numpy as np
 
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
-from bayeslme.structures.base import Parameter, Values, as_named
+from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs
 from bayeslme.structures.supports import CORRELATION, Namespace
 
@@ -60,6 +60,12 @@ class CorSymm(CorStruct):
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: ARG002, D102
         flat = np.asarray(par, float).reshape(-1, par.shape[-1])
         return np.stack([_angles(one) for one in flat]).reshape(par.shape)
+
+    def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: D102
+        return RowStructure.unconstrain(self, par, parameters)
+
+    def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: D102
+        return np.asarray(RowStructure.constrain(self, u, parameters))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
         m = _side(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
