@@ -127,6 +127,11 @@ class Paren:
 type Expr = Name | Number | String | Constant | Dot | Call | Unary | Binary | Paren
 
 
+def is_expression(value: object) -> bool:
+    """Tell whether something is a node of an expression."""
+    return isinstance(value, Expr.__value__)
+
+
 def children(node: Expr) -> tuple[Expr, ...]:
     """Return the direct subexpressions, left to right."""
     match node:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -103,7 +104,7 @@ def class_of(name: str) -> Any:
 
 
 def canonical(structure: Any) -> Any:
-    """Return a structure with its formula in R's spacing, so that equal models compare equal.
+    """Return a structure with formula and values in one spelling, so that equal models compare equal.
 
     Parameters
     ----------
@@ -117,13 +118,32 @@ def canonical(structure: Any) -> Any:
         return structures.VarComb(*map(canonical, structure.functions))
     if isinstance(structure, structures.PdBlocked):
         return structures.PdBlocked([canonical(b) for b in structure.blocks], structure.sizes)
-    if structure.form is None or not is_dataclass(structure):
-        return structure
-    formula = one_sided(parse_formula(structure.form), structure.r_name)
-    default = next(f.default for f in fields(structure) if f.name == "form")
+    changes = {}
+    for part in fields(structure):
+        old = getattr(structure, part.name)
+        new = _form(old, part.default, structure) if part.name == "form" else _plain(old)
+        if type(new) is not type(old) or new != old:
+            changes[part.name] = new
+    return replace(structure, **changes) if changes else structure
+
+
+def _form(form: Any, default: Any, structure: Any) -> str | None:
+    if form is None:
+        return None
+    formula = one_sided(parse_formula(form), structure.r_name)
     same = isinstance(default, str) and parse_formula(default) == formula
-    form = default if same else str(formula)
-    return structure if form == structure.form else replace(structure, form=form)  # type: ignore[type-var]
+    return default if same else str(formula)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as floats, sequences and arrays as tuples, mappings as dicts."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(_plain(v) for v in value)
+    return value
 
 
 def one_sided(formula: Formula, who: str, text: str = "", position: int | None = None) -> Formula:

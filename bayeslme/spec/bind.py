@@ -1,0 +1,61 @@
+"""The verbs of a specification that need higher floors; they are imported when they are used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayeslme.spec.model import LmeSpec
+
+
+def fit(spec: LmeSpec, data: Any) -> Any:
+    """Estimate a specification on a data frame.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+
+    Returns
+    -------
+    Fit or LmList
+    """
+    from bayeslme.fit.api import fit_spec
+
+    return fit_spec(spec, data)
+
+
+def to_pymc(spec: LmeSpec, data: Any, **options: Any) -> Any:
+    """Translate a specification and data into a PyMC model.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+    **options
+        `form` ("marginal" or "hierarchical"), `priors`, `beta` ("variable" or "integrated").
+
+    Returns
+    -------
+    pymc.Model
+    """
+    from bayeslme.bayes.model import to_pymc as build
+
+    return build(spec, data, **options)
+
+
+def to_bambi(spec: LmeSpec, data: Any) -> Any:
+    """Translate a specification into a bambi model, where bambi has its parts.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+
+    Returns
+    -------
+    bambi.Model
+    """
+    from bayeslme.bayes.bambi import to_bambi as build
+
+    return build(spec, data)

@@ -1,0 +1,235 @@
+"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)`` and ``lmList(...)``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.arguments import match_arguments
+from bayeslme.spec.constants import constant
+from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
+from bayeslme.spec.control import Control, make_control
+from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, deparse
+from bayeslme.spec.formula import as_formula
+from bayeslme.spec.grammar import parse_expression
+from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
+from bayeslme.spec.model import LmeSpec, RandomLevel
+from bayeslme.spec.random import random_of
+from bayeslme.spec.structure_reader import (
+    CORRELATION_ARGUMENTS,
+    VARIANCE_ARGUMENTS,
+    canonical,
+    is_formula,
+    one_sided,
+    structure_of,
+)
+from bayeslme.spec.write import NA_DEFAULT
+from bayeslme.structures import PdLogChol, VarFixed
+
+_SHARED = ("subset", "method", "na.action", "control")
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "lme": (
+        "fixed", "data", "random", "correlation", "weights", *_SHARED, "contrasts", "keep.data",
+    ),
+    "gls": (
+        "model", "data", "correlation", "weights", *_SHARED, "verbose", "contrasts",
+    ),
+    "lm": (
+        "formula", "data", "subset", "weights", "na.action", "method", "model", "x", "y", "qr",
+        "singular.ok", "contrasts", "offset",
+    ),
+    "lmList": ("object", "data", "level", "subset", "na.action", "control", "pool", "warn.lm"),
+}  # fmt: skip
+_WITHOUT_EFFECT = frozenset({"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm"})
+_REFUSED = {
+    ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
+    ("lm", "offset"): "offset is not allowed, as in nlme: subtract it from the response",
+    ("lmList", "level"): "lmList: leave out level, the formula y ~ x | g names the groups",
+    ("lmList", "control"): "lmList: leave out control, each group is fitted by least squares",
+}
+_CONTROLS = ("lmeControl", "glsControl", "list")
+_ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
+
+
+def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
+    """Read a call of lme, gls, lm or lmList as R spells it.
+
+    Parameters
+    ----------
+    call : str
+        ``"lme(distance ~ age, random = ~ 1 | Subject, data = Orthodont)"``; an assignment in front
+        of it is skipped.
+    contrasts : pair of str
+        R's option ``contrasts`` for unordered and for ordered factors.
+
+    Returns
+    -------
+    LmeSpec
+
+    Raises
+    ------
+    SpecError
+        For what R's grammar or nlme does not know, with the token and its place.
+
+    Examples
+    --------
+    >>> spec = translate("lme(distance ~ age, random = ~ 1 | Subject, data = Orthodont)")
+    >>> print(spec)
+    lme("distance ~ age", data=Orthodont, random="~1 | Subject")
+    >>> spec.to_r()
+    'lme(distance ~ age, data = Orthodont, random = ~1 | Subject)'
+    """
+    if not isinstance(call, str):
+        raise SpecError(f"translate() reads an R call, a string, not {type(call).__name__}")
+    return _translate(call, contrast_pair(contrasts))
+
+
+@lru_cache(maxsize=256)
+def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
+    assignment = _ASSIGNMENT.match(text)
+    blank = " " * assignment.end() if assignment else ""
+    node = bare(parse_expression(blank + text[len(blank) :]))
+    function = node.function.removeprefix("nlme::").removeprefix("stats::") if isinstance(node, Call) else ""
+    if not isinstance(node, Call) or function not in ARGUMENTS:
+        raise SpecError(_unknown(node, function), text=text, position=node.position)
+    given = match_arguments(node, ARGUMENTS[function], text)
+    for name in given:
+        if (function, name) in _REFUSED:
+            raise SpecError(_REFUSED[function, name], text=text, position=given[name].position)
+    return _Reader(function, given, text).spec(node.position, contrasts)
+
+
+def _unknown(node: Expr, function: str) -> str:
+    if not function:
+        return f"a call such as lme(y ~ x, random = ~ 1 | g) is needed, not {deparse(node):.40}"
+    hint = "; from_bambi() reads lme4's formulas" if function in {"lmer", "glmer"} else ""
+    return f"unknown function '{function}': translate() reads {', '.join(ARGUMENTS)}{hint}"
+
+
+class _Reader:
+    """The arguments of one call, read one by one; errors carry their place."""
+
+    def __init__(self, function: str, given: dict[str, Expr], text: str) -> None:
+        self.function = function
+        self.given = {name: node for name, node in given.items() if bare(node) != Constant("NULL")}
+        self.text = text
+
+    def spec(self, position: int, contrasts: tuple[str, str]) -> LmeSpec:
+        """Read all arguments."""
+        formula_argument = ARGUMENTS[self.function][0]
+        if formula_argument not in self.given:
+            raise self._error(f"{self.function}: the formula '{formula_argument}' is missing", position)
+        for name in _WITHOUT_EFFECT & self.given.keys():
+            constant(self.given[name], self.text)
+        fixed = self._located(
+            formula_argument, lambda node: check_fixed(as_formula(node, self.text), self.function)
+        )
+        random: tuple[RandomLevel, ...] = ()
+        if self.function == "lme":
+            # R's default random effects are the fixed ones, their groups those of a groupedData
+            default = (RandomLevel(None, PdLogChol(form=f"~{deparse(fixed.rhs)}")),)
+            random = self._located("random", lambda node: random_of(node, self.text), default)
+        return LmeSpec(
+            function=self.function,  # type: ignore[arg-type]
+            fixed=fixed,
+            random=random,
+            correlation=self._located("correlation", self._correlation),
+            weights=self._located("weights", self._weights),
+            subset=self._located("subset", lambda node: check_subset(node, self.text)),
+            method=self._method(),
+            na_action=self._located("na.action", self._na_action, NA_DEFAULT[self.function]),
+            control=self._located("control", self._control, Control()),
+            contrasts=contrasts,
+            factor_contrasts=self._located("contrasts", self._contrasts, {}),
+            data=self._located("data", self._data),
+        )
+
+    def _located(self, name: str, read: Callable[[Expr], Any], default: Any = None) -> Any:
+        if name not in self.given:
+            return default
+        node = self.given[name]
+        try:
+            return read(node)
+        except SpecError as error:
+            if error.text is not None:
+                raise
+            raise self._error(str(error), node.position) from error
+
+    def _error(self, message: str, position: int) -> SpecError:
+        return SpecError(message, text=self.text, position=position)
+
+    def _correlation(self, node: Expr) -> Any:
+        return structure_of(node, self.text, CORRELATION_ARGUMENTS)
+
+    def _weights(self, node: Expr) -> Any:
+        if is_formula(node):
+            formula = as_formula(node, self.text)
+            return canonical(VarFixed(str(one_sided(formula, "weights", self.text, node.position))))
+        return structure_of(node, self.text, VARIANCE_ARGUMENTS)
+
+    def _method(self) -> Any:
+        if self.function == "lm":
+            method = self._located("method", lambda node: constant(node, self.text), "qr")
+            if method != "qr":
+                raise self._error("lm: method is \"qr\"", self.given["method"].position)
+            return "OLS"
+        if self.function == "lmList":
+            return "OLS"
+        return self._located("method", self._checked_method, "REML")
+
+    def _checked_method(self, node: Expr) -> Any:
+        value = constant(node, self.text)
+        if value == ("REML", "ML"):
+            return "REML"  # R's own default vector
+        return check_method(value, self.function)  # type: ignore[arg-type]
+
+    def _na_action(self, node: Expr) -> Any:
+        node = bare(node)
+        if isinstance(node, Name):
+            return check_na_action(node.name)
+        if isinstance(node, String):
+            return check_na_action(node.value)
+        raise SpecError(f"na.action is na.fail, na.omit or na.exclude, not {deparse(node)}")
+
+    def _control(self, node: Expr) -> Control:
+        node = bare(node)
+        function = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
+        if not isinstance(node, Call) or function not in _CONTROLS:
+            raise SpecError(f"control is {', '.join(_CONTROLS)} with options, not {deparse(node)}")
+        options: dict[str, Any] = {}
+        for arg in node.args:
+            if arg.name is None or arg.name in options:
+                problem = "is given twice" if arg.name else "needs a name, such as sigma = 1"
+                raise self._error(
+                    f"control: the option {arg.name or deparse(arg.value)} {problem}",
+                    arg.value.position,
+                )
+            options[arg.name] = constant(arg.value, self.text)
+        return make_control(options)
+
+    def _contrasts(self, node: Expr) -> dict[str, str]:
+        node = bare(node)
+        if not isinstance(node, Call) or node.function not in {"list", "c"}:
+            raise SpecError(f'contrasts is list(f = "contr.sum"), not {deparse(node)}')
+        chosen = {}
+        for arg in node.args:
+            value = bare(arg.value)
+            if arg.name is None or not isinstance(value, Name | String):
+                raise self._error(
+                    f'contrasts is list(f = "contr.sum"), not {deparse(node)}', value.position
+                )
+            name = value.name if isinstance(value, Name) else value.value
+            chosen[arg.name] = contrast_name(name.removeprefix("stats::"))
+        return chosen
+
+    def _data(self, node: Expr) -> str:
+        node = bare(node)
+        if not isinstance(node, Name):
+            raise SpecError(
+                f"data is the name of a data frame, not {deparse(node)}: choose rows by subset, "
+                "and columns by their names"
+            )
+        return node.name

@@ -1,0 +1,269 @@
+"""Specifications from Python arguments: what ``lme()``, ``gls()`` and ``lm()`` check before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.contrasts import read_contrasts
+from bayeslme.spec.control import make_control
+from bayeslme.spec.expr import Expr, is_expression, variables
+from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.functions import check_functions
+from bayeslme.spec.grammar import parse_expression
+from bayeslme.spec.model import Function, LmeSpec, NaAction
+from bayeslme.spec.random import read_random
+from bayeslme.spec.structure_reader import (
+    CORRELATION_ARGUMENTS,
+    VARIANCE_ARGUMENTS,
+    canonical,
+    is_formula,
+    structure_of,
+)
+from bayeslme.structures import CorStruct, VarFixed, VarFunc
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_NA_ACTIONS: tuple[str, ...] = get_args(NaAction.__value__)
+
+
+def make_lme(
+    fixed: str | Formula,
+    random: Any,
+    correlation: CorStruct | str | None = None,
+    weights: VarFunc | str | None = None,
+    subset: Any = None,
+    method: str = "REML",
+    na_action: str = "fail",
+    control: Mapping[str, Any] | None = None,
+    contrasts: Any = None,
+    priors: Any = None,
+    data: str | None = None,
+) -> LmeSpec:
+    """Specify a linear mixed model.
+
+    Parameters
+    ----------
+    fixed : str
+        ``"y ~ x"``.
+    random : str, dict or PdMat
+        ``"~ 1 | g"``, ``"~ x | g1/g2"``, ``{"g1": "~ 1", "g2": PdDiag("~ x")}``.
+    correlation : CorStruct or R text, optional
+    weights : VarFunc or R text, optional
+        A one-sided formula stands for VarFixed, as in nlme.
+    subset : str or boolean mask, optional
+    method : {"REML", "ML"}
+    na_action : {"fail", "omit", "exclude"}
+    control : mapping, optional
+    contrasts : pair of str or mapping, optional
+    priors : mapping or str, optional
+    data : str, optional
+        The label of the data frame.
+
+    Returns
+    -------
+    LmeSpec
+    """
+    spec = _base("lme", fixed, subset, method, na_action, control, contrasts, priors, data)
+    return replace(
+        spec,
+        random=read_random(random),
+        correlation=read_correlation(correlation),
+        weights=read_weights(weights),
+    )
+
+
+def make_gls(
+    model: str | Formula,
+    correlation: CorStruct | str | None = None,
+    weights: VarFunc | str | None = None,
+    subset: Any = None,
+    method: str = "REML",
+    na_action: str = "fail",
+    control: Mapping[str, Any] | None = None,
+    contrasts: Any = None,
+    priors: Any = None,
+    data: str | None = None,
+) -> LmeSpec:
+    """Specify a linear model with correlated or heteroscedastic residuals; see `make_lme`.
+
+    Returns
+    -------
+    LmeSpec
+    """
+    spec = _base("gls", model, subset, method, na_action, control, contrasts, priors, data)
+    return replace(
+        spec, correlation=read_correlation(correlation), weights=read_weights(weights)
+    )
+
+
+def make_lm(
+    formula: str | Formula,
+    subset: Any = None,
+    na_action: str = "fail",
+    contrasts: Any = None,
+    priors: Any = None,
+    data: str | None = None,
+) -> LmeSpec:
+    """Specify an ordinary linear model; see `make_lme`.
+
+    Returns
+    -------
+    LmeSpec
+    """
+    return _base("lm", formula, subset, "OLS", na_action, None, contrasts, priors, data)
+
+
+def make_lmlist(
+    formula: str | Formula,
+    subset: Any = None,
+    na_action: str = "fail",
+    contrasts: Any = None,
+    data: str | None = None,
+) -> LmeSpec:
+    """Specify one linear model a group, ``"y ~ x | g"``; see `make_lme`.
+
+    Returns
+    -------
+    LmeSpec
+    """
+    return _base("lmList", formula, subset, "OLS", na_action, None, contrasts, None, data)
+
+
+def _base(
+    function: Function,
+    fixed: str | Formula,
+    subset: Any,
+    method: str,
+    na_action: str,
+    control: Any,
+    contrasts: Any,
+    priors: Any,
+    data: str | None,
+) -> LmeSpec:
+    pair, by_factor = read_contrasts(contrasts)
+    rows, mask = read_subset(subset)
+    return LmeSpec(
+        function=function,
+        fixed=check_fixed(parse_formula(fixed), function),
+        subset=rows,
+        method=check_method(method, function),
+        na_action=check_na_action(na_action),
+        control=make_control(control),
+        contrasts=pair,
+        factor_contrasts=by_factor,
+        priors=check_priors(priors),
+        data=data,
+        mask=mask,
+    )
+
+
+def check_fixed(formula: Formula, function: str) -> Formula:
+    """Return the formula of the fixed effects after checking response and groups."""
+    if formula.lhs is None:
+        raise SpecError(f"{function}: the formula {formula} has no response; write y ~ x")
+    if function == "lmList":
+        if not formula.groups or formula.crossed:
+            raise SpecError(f"lmList: the formula {formula} needs its groups, y ~ x | g")
+    elif formula.grouping is not None:
+        raise SpecError(
+            f"{function}: the groups of {formula} belong into random or correlation, "
+            "as in random = ~ 1 | g"
+        )
+    return formula
+
+
+def check_method(method: str, function: str) -> Any:
+    """Return the estimation method after checking it."""
+    allowed = ("OLS",) if function in {"lm", "lmList"} else ("REML", "ML")
+    if method not in allowed:
+        raise SpecError(f"{function}: method is {' or '.join(allowed)}, not {method!r}")
+    return method
+
+
+def check_na_action(action: str) -> Any:
+    """Return the treatment of missing values, ``"omit"`` or R's ``"na.omit"``."""
+    name = str(action).removeprefix("stats::").removeprefix("na.")
+    if name not in _NA_ACTIONS:
+        raise SpecError(f"na_action is one of {', '.join(_NA_ACTIONS)}, not {action!r}")
+    return name
+
+
+def check_priors(priors: Any) -> Any:
+    """Return priors after checking that they are a preset's name or a mapping by variable."""
+    if priors is not None and not isinstance(priors, str | Mapping):
+        raise SpecError(
+            f"priors are a preset's name or a mapping from variables, not {type(priors).__name__}"
+        )
+    return dict(priors) if isinstance(priors, Mapping) else priors
+
+
+def read_correlation(correlation: Any) -> CorStruct | None:
+    """Read a correlation structure, as an object or as R's text."""
+    if isinstance(correlation, str):
+        correlation = structure_of(
+            parse_expression(correlation), correlation, CORRELATION_ARGUMENTS
+        )
+    if correlation is None:
+        return None
+    if not isinstance(correlation, CorStruct):
+        raise SpecError(
+            f"correlation is a structure such as CorAR1(form='~ 1 | g'), not {correlation!r:.60}"
+        )
+    return canonical(correlation)  # type: ignore[no-any-return]
+
+
+def read_weights(weights: Any) -> VarFunc | None:
+    """Read a variance function, as an object, as R's text, or as the formula of a VarFixed."""
+    if isinstance(weights, str):
+        node = parse_expression(weights)
+        if is_formula(node):
+            return canonical(VarFixed(weights))  # type: ignore[no-any-return]
+        weights = structure_of(node, weights, VARIANCE_ARGUMENTS)
+    if weights is None:
+        return None
+    if not isinstance(weights, VarFunc):
+        raise SpecError(
+            f"weights is a variance function such as VarPower(form='~ x'), not {weights!r:.60}"
+        )
+    return canonical(weights)  # type: ignore[no-any-return]
+
+
+def read_subset(subset: Any) -> tuple[Expr | None, npt.NDArray[np.bool_] | None]:
+    """Read a subset, an expression on columns or a boolean mask.
+
+    Returns
+    -------
+    expression : Expr or None
+    mask : (n_frame,) bool array or None
+    """
+    if subset is None:
+        return None, None
+    if is_expression(subset):
+        return check_subset(subset, ""), None
+    if isinstance(subset, str):
+        return check_subset(parse_expression(subset), subset), None
+    import numpy as np
+
+    mask = np.asarray(subset)
+    if mask.dtype != bool or mask.ndim != 1:
+        raise SpecError(
+            "subset is an expression on columns, such as 'age > 8', or a boolean mask of the rows"
+        )
+    return None, mask
+
+
+def check_subset(node: Expr, text: str) -> Expr:
+    """Return a subset expression after checking its functions."""
+    if not variables(node):
+        raise SpecError(
+            "subset is an expression on columns, such as age > 8",
+            text=text or None,
+            position=node.position,
+        )
+    check_functions(node, text)
+    return node

@@ -1,0 +1,161 @@
+"""The random argument, in any of its spellings: formula, list or dict by group, or a structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.expr import Call, Expr, bare, deparse
+from bayeslme.spec.formula import Formula, as_formula, parse_formula
+from bayeslme.spec.grammar import parse_expression
+from bayeslme.spec.model import RandomLevel
+from bayeslme.spec.structure_reader import (
+    RANDOM_ARGUMENTS,
+    canonical,
+    is_formula,
+    one_sided,
+    structure_of,
+)
+from bayeslme.structures import PdBlocked, PdLogChol, PdMat
+
+_ALLOWED = (
+    "random is '~ x | g', '~ x | g1/g2', {group: formula or PdMat} (in R: list(g = ~ x)), "
+    "or a PdMat"
+)
+
+
+def read_random(random: Any) -> tuple[RandomLevel, ...]:
+    """Read the random argument of the Python functions.
+
+    Parameters
+    ----------
+    random : str, Formula, mapping or PdMat
+        Text is read as R: a formula, ``list(g = pdDiag(~ x))`` or ``pdDiag(~ x)``.
+
+    Returns
+    -------
+    tuple of RandomLevel
+        Outermost first.
+
+    Examples
+    --------
+    >>> [level.group for level in read_random("~ 1 | litter/pig")]
+    ['litter', 'pig']
+    """
+    if isinstance(random, str):
+        return random_of(parse_expression(random), random)
+    if isinstance(random, Formula):
+        return _from_formula(random)
+    if isinstance(random, PdMat):
+        return _from_structure(random)
+    if isinstance(random, Mapping) and random:
+        return _distinct(tuple(_named_level(group, what) for group, what in random.items()))
+    raise SpecError(f"{_ALLOWED}; not {type(random).__name__}")
+
+
+def random_of(node: Expr, text: str) -> tuple[RandomLevel, ...]:
+    """Read the random argument of an R call.
+
+    Parameters
+    ----------
+    node : Expr
+    text : str
+
+    Returns
+    -------
+    tuple of RandomLevel
+    """
+    node = bare(node)
+    if is_formula(node):
+        return _from_formula(_effects(node, text))
+    if isinstance(node, Call) and node.function == "list" and node.args:
+        levels = []
+        for arg in node.args:
+            if arg.name is None:
+                if len(node.args) == 1:
+                    return random_of(arg.value, text)
+                raise SpecError(
+                    "name the group of each element, as in random = list(g1 = ~ 1, g2 = ~ x)",
+                    text=text,
+                    position=arg.value.position,
+                )
+            levels.append(RandomLevel(arg.name, _structure(arg.value, text)))
+        return _distinct(tuple(levels))
+    if isinstance(node, Call) and node.function.removeprefix("nlme::") in RANDOM_ARGUMENTS:
+        return _from_structure(structure_of(node, text, RANDOM_ARGUMENTS))
+    raise SpecError(f"{_ALLOWED}; not {deparse(node)}", text=text, position=node.position)
+
+
+def _effects(node: Expr, text: str) -> Formula:
+    return one_sided(as_formula(node, text), "random", text, node.position)
+
+
+def _structure(node: Expr, text: str) -> Any:
+    if not is_formula(node):
+        return structure_of(node, text, RANDOM_ARGUMENTS)
+    formula = _effects(node, text)
+    _refuse_groups(formula)
+    return PdLogChol(form=str(formula))
+
+
+def _from_formula(formula: Formula) -> tuple[RandomLevel, ...]:
+    one_sided(formula, "random")
+    if formula.crossed:
+        raise SpecError(
+            f"random: {formula} has crossed groups, which nlme writes as one group with "
+            "pdBlocked(list(pdIdent(~ a - 1), pdIdent(~ b - 1)))"
+        )
+    structure = PdLogChol(form=str(formula.without_groups()))
+    return tuple(RandomLevel(group, structure) for group in formula.groups or (None,))
+
+
+def _from_structure(structure: PdMat) -> tuple[RandomLevel, ...]:
+    """A structure alone; its formula may name the groups, as in ``PdDiag("~ x | g")``."""
+    structure = _with_form(structure)
+    if isinstance(structure, PdBlocked):
+        return (RandomLevel(None, structure),)
+    formula = parse_formula(structure.form)
+    plain = canonical(_replace_form(structure, str(formula.without_groups())))
+    return tuple(RandomLevel(group, plain) for group in formula.groups or (None,))
+
+
+def _named_level(group: Any, what: Any) -> RandomLevel:
+    if not isinstance(group, str):
+        raise SpecError(f"random: the group {group!r} must be a column name")
+    if isinstance(what, PdMat):
+        structure = _with_form(what)
+    elif isinstance(what, str | Formula):
+        text = str(what)
+        structure = _structure(parse_expression(text), text)
+    else:
+        raise SpecError(f"random: '{group}' needs a formula or a PdMat, not {type(what).__name__}")
+    return RandomLevel(group, structure)
+
+
+def _with_form(structure: PdMat) -> PdMat:
+    structure = canonical(structure)
+    blocks = structure.blocks if isinstance(structure, PdBlocked) else (structure,)
+    if any(block.form is None for block in blocks):
+        raise SpecError(f"{structure.r_name} needs a formula of its effects, such as ~ 1")
+    return structure
+
+
+def _replace_form(structure: Any, form: str) -> Any:
+    return type(structure)(value=structure.value, form=form)
+
+
+def _refuse_groups(formula: Formula) -> None:
+    if formula.groups:
+        raise SpecError(f"random: the groups of {formula} are named twice")
+
+
+def _distinct(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:
+    groups = [level.group for level in levels]
+    twice = next((g for g in groups if groups.count(g) > 1), None)
+    if twice is not None:
+        raise SpecError(f"random: group '{twice}' stands twice")
+    for level in levels:
+        for formula in level.formulas:
+            _refuse_groups(formula)
+    return levels

@@ -1,0 +1,145 @@
+"""Change parts of a specification, with R's ``. ~ . - x`` for the fixed effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.contrasts import read_contrasts
+from bayeslme.spec.control import make_control
+from bayeslme.spec.expr import Arg, Binary, Call, Dot, Expr, Name, Number, Paren, Unary, walk
+from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.make import (
+    check_fixed,
+    check_method,
+    check_na_action,
+    check_priors,
+    read_correlation,
+    read_subset,
+    read_weights,
+)
+from bayeslme.spec.model import LmeSpec
+from bayeslme.spec.random import read_random
+from bayeslme.spec.terms import Term, expand
+
+_FORMULA_NAMES = ("fixed", "model", "formula")
+_CHANGES: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "random": lambda value: {"random": read_random(value)},
+    "correlation": lambda value: {"correlation": read_correlation(value)},
+    "weights": lambda value: {"weights": read_weights(value)},
+    "subset": lambda value: dict(zip(("subset", "mask"), read_subset(value), strict=True)),
+    "na_action": lambda value: {"na_action": check_na_action(value)},
+    "control": lambda value: {"control": make_control(value)},
+    "contrasts": lambda value: dict(
+        zip(("contrasts", "factor_contrasts"), read_contrasts(value), strict=True)
+    ),
+    "priors": lambda value: {"priors": check_priors(value)},
+    "data": lambda value: {"data": value},
+}
+_ALLOWED = {
+    "lme": {*_CHANGES, "method"},
+    "gls": {*_CHANGES, "method"} - {"random"},
+    "lm": {"subset", "na_action", "contrasts", "priors", "data"},
+    "lmList": {"subset", "na_action", "contrasts", "data"},
+}
+
+
+def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
+    """Return a specification with some of its arguments changed.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    **changes
+        Arguments of `make_lme` and its like. `fixed` (or `model`, `formula`) may use dots for the
+        old sides, ``". ~ . - x"``; None takes correlation, weights, subset, control or priors away.
+
+    Returns
+    -------
+    LmeSpec
+
+    Examples
+    --------
+    >>> from bayeslme.spec.call import translate
+    >>> spec = translate("gls(y ~ a * b, data = d, correlation = corAR1())")
+    >>> print(update(spec, model=". ~ . - a:b", correlation=None, method="ML"))
+    gls("y ~ a + b", data=d, method="ML")
+    """
+    new: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name in _FORMULA_NAMES:
+            formula = update_formula(spec.fixed, parse_formula(value))
+            new["fixed"] = check_fixed(formula, spec.function)
+        elif name not in _ALLOWED[spec.function]:
+            allowed = ", ".join(sorted({"fixed", *_ALLOWED[spec.function]}))
+            raise SpecError(f"update() of {spec.function} cannot change '{name}'; it has {allowed}")
+        elif name == "method":
+            new["method"] = check_method(value, spec.function)
+        else:
+            new |= _CHANGES[name](value)
+    return replace(spec, **new)
+
+
+def update_formula(old: Formula, new: Formula) -> Formula:
+    """Replace dots by the sides of the old formula and simplify, as R's ``update.formula``.
+
+    Parameters
+    ----------
+    old, new : Formula
+
+    Returns
+    -------
+    Formula
+
+    Examples
+    --------
+    >>> str(update_formula(parse_formula("y ~ x * g"), parse_formula("log(.) ~ . - x:g")))
+    'log(y) ~ x + g'
+    """
+    left = old.lhs if new.lhs is None else new.lhs
+    if left is not None and old.lhs is not None:
+        left = _substitute(left, old.lhs)
+    elif left is not None and any(isinstance(n, Dot) for n in walk(left)):
+        raise SpecError(f"the dot on the left of {new} stands for no response")
+    right = _substitute(new.rhs, old.rhs)
+    terms = expand(Formula(left, right))
+    parts: list[Expr] = [_product(term) for term in terms.terms] or [Number(1)]
+    rhs = parts[0]
+    for part in parts[1:]:
+        rhs = Binary("+", rhs, part)
+    if not terms.intercept:
+        rhs = Binary("-", rhs, Number(1))
+    grouping = old.grouping if new.grouping is None else new.grouping
+    return Formula(left, rhs, grouping)
+
+
+def _product(term: Term) -> Expr:
+    node = term.variables[0]
+    for variable in term.variables[1:]:
+        node = Binary(":", node, variable)
+    return node
+
+
+def _substitute(node: Expr, old: Expr) -> Expr:
+    """Put the old side in the place of every dot, in parentheses unless the dot stands alone."""
+    if isinstance(node, Dot):
+        return old
+    return _inner(node, old if isinstance(old, Name | Call) else Paren(old))
+
+
+def _inner(node: Expr, old: Expr) -> Expr:
+    match node:
+        case Dot():
+            return old
+        case Call(function=function, args=args):
+            return Call(function, tuple(Arg(a.name, _inner(a.value, old)) for a in args))
+        case Unary(op=op, operand=operand):
+            return Unary(op, _inner(operand, old))
+        case Binary(op=op, left=left, right=right):
+            return Binary(op, _inner(left, old), _inner(right, old))
+        case Paren(inner=inner):
+            return Paren(_inner(inner, old))
+        case _:
+            return node

@@ -1,0 +1,198 @@
+"""Specifications back into calls: R's ``lme(...)`` and the Python one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from bayeslme.spec.contrasts import DEFAULT
+from bayeslme.spec.expr import deparse, quoted_name, quoted_string
+from bayeslme.spec.formula import parse_formula
+from bayeslme.spec.model import LmeSpec, RandomLevel
+from bayeslme.spec.number import exact_number
+from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
+
+_FORMULA_ARGUMENT = {"lme": "fixed", "gls": "model", "lm": "formula", "lmList": "object"}
+NA_DEFAULT = {"lme": "fail", "gls": "fail", "lm": "omit", "lmList": "fail"}
+
+
+def r_call(spec: LmeSpec) -> str:
+    """Write the R call of a specification, defaults left out."""
+    parts = [str(spec.fixed)]
+    if spec.data is not None:
+        parts.append(f"data = {_r_name(spec.data)}")
+    if spec.random:
+        parts.append(f"random = {_r_random(spec.random)}")
+    if spec.correlation is not None:
+        parts.append(f"correlation = {r_structure(spec.correlation)}")
+    if spec.weights is not None:
+        parts.append(f"weights = {r_structure(spec.weights)}")
+    if spec.subset is not None:
+        parts.append(f"subset = {deparse(spec.subset)}")
+    if spec.method == "ML":
+        parts.append('method = "ML"')
+    if spec.na_action != NA_DEFAULT[spec.function]:
+        parts.append(f"na.action = na.{spec.na_action}")
+    if spec.control.options:
+        parts.append(f"control = {r_value(dict(spec.control.options), 'list')}")
+    if spec.factor_contrasts:
+        parts.append(f"contrasts = {r_value(spec.factor_contrasts, 'list')}")
+    return f"{spec.function}({', '.join(parts)})"
+
+
+def r_structure(structure: Any) -> str:
+    """Write a structure as R spells it."""
+    if isinstance(structure, VarComb):
+        return f"varComb({', '.join(map(r_structure, structure.functions))})"
+    if isinstance(structure, PdBlocked):
+        return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    parts = []
+    for name, value in given_arguments(structure):
+        leading = not parts and (name == "value" or _leading_form(structure, name))
+        written = str(parse_formula(value)) if name == "form" else r_value(value)
+        parts.append(written if leading else f"{name} = {written}")
+    return f"{structure.r_name}({', '.join(parts)})"
+
+
+def r_value(value: Any, wrapper: str = "c") -> str:
+    """Write a number, string, vector, named vector, list or matrix as R does."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, str):
+        return quoted_string(value)
+    if isinstance(value, Mapping):
+        nested = wrapper == "list" or any(isinstance(v, Mapping) for v in value.values())
+        items = ", ".join(f"{quoted_name(str(k))} = {r_value(v)}" for k, v in value.items())
+        return f"{'list' if nested else 'c'}({items})"
+    if isinstance(value, Sequence):
+        if value and isinstance(value[0], Sequence) and not isinstance(value[0], str):
+            columns = [x for column in zip(*value, strict=True) for x in column]
+            return f"matrix({r_value(columns)}, {len(value)})"
+        return f"c({', '.join(map(r_value, value))})"
+    return exact_number(float(value))
+
+
+def python_call(spec: LmeSpec) -> str:
+    """Write the Python call of a specification, defaults left out."""
+    if spec.factor_contrasts and spec.contrasts != DEFAULT:
+        return f"translate({_quote(r_call(spec))}, contrasts={_pair(spec.contrasts)})"
+    parts = [_quote(str(spec.fixed)), f"data={'...' if spec.data is None else spec.data}"]
+    if spec.random:
+        parts.append(f"random={_python_random(spec.random)}")
+    if spec.correlation is not None:
+        parts.append(f"correlation={python_structure(spec.correlation)}")
+    if spec.weights is not None:
+        parts.append(f"weights={python_structure(spec.weights)}")
+    if spec.subset is not None:
+        parts.append(f"subset={_quote(deparse(spec.subset))}")
+    if spec.method == "ML":
+        parts.append('method="ML"')
+    if spec.na_action != "fail":
+        parts.append(f"na_action={_quote(spec.na_action)}")
+    if spec.control.options:
+        parts.append(f"control={python_value(dict(spec.control.options))}")
+    if spec.factor_contrasts:
+        parts.append(f"contrasts={python_value(spec.factor_contrasts)}")
+    elif spec.contrasts != DEFAULT:
+        parts.append(f"contrasts={_pair(spec.contrasts)}")
+    if spec.priors is not None:
+        parts.append(f"priors={python_value(spec.priors)}")
+    return f"{spec.function.lower()}({', '.join(parts)})"
+
+
+def python_structure(structure: Any) -> str:
+    """Write a structure as the Python constructor call."""
+    name = type(structure).__name__
+    if isinstance(structure, VarComb):
+        return f"{name}({', '.join(map(python_structure, structure.functions))})"
+    if isinstance(structure, PdBlocked):
+        return f"{name}([{', '.join(map(python_structure, structure.blocks))}])"
+    parts = []
+    for argument, value in given_arguments(structure):
+        leading = not parts and (argument == "value" or _leading_form(structure, argument))
+        written = python_value(value)
+        parts.append(written if leading else f"{argument}={written}")
+    return f"{name}({', '.join(parts)})"
+
+
+def python_value(value: Any) -> str:
+    """Write a value as Python does, strings in double quotes."""
+    if isinstance(value, str):
+        return _quote(value)
+    if isinstance(value, Mapping):
+        items = ", ".join(f"{python_value(k)}: {python_value(v)}" for k, v in value.items())
+        return f"{{{items}}}"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(map(python_value, value))}]"
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15  # noqa: PLR2004
+    return repr(int(value)) if whole else repr(value)
+
+
+def given_arguments(structure: Any) -> list[tuple[str, Any]]:
+    """Return the arguments of a structure that differ from their defaults, in order."""
+    return [
+        (f.name, value)
+        for f in fields(structure)
+        if (value := getattr(structure, f.name)) != f.default
+    ]
+
+
+def _leading_form(structure: Any, name: str) -> bool:
+    return name == "form" and isinstance(structure, PdMat | VarFixed)
+
+
+def _plain(level: RandomLevel) -> bool:
+    return type(level.structure) is PdLogChol and level.structure.value is None
+
+
+def _shared_formula(random: tuple[RandomLevel, ...]) -> str | None:
+    """One formula for all levels, ``~x | g1/g2``, where that says everything."""
+    if not all(_plain(level) and level.formula == random[0].formula for level in random):
+        return None
+    groups = "/".join(quoted_name(level.group) for level in random if level.group is not None)
+    text = str(random[0].formula)
+    return f"{text} | {groups}" if groups else text
+
+
+def _r_random(random: tuple[RandomLevel, ...]) -> str:
+    shared = _shared_formula(random)
+    if shared is not None:
+        return shared
+    if random[0].group is None:
+        return r_structure(random[0].structure)
+    levels = [
+        f"{quoted_name(str(level.group))} = "
+        + (str(level.formula) if _plain(level) else r_structure(level.structure))
+        for level in random
+    ]
+    return f"list({', '.join(levels)})"
+
+
+def _python_random(random: tuple[RandomLevel, ...]) -> str:
+    shared = _shared_formula(random)
+    if shared is not None:
+        return _quote(shared)
+    if random[0].group is None:
+        return python_structure(random[0].structure)
+    levels = [
+        f"{_quote(str(level.group))}: "
+        + (_quote(str(level.formula)) if _plain(level) else python_structure(level.structure))
+        for level in random
+    ]
+    return f"{{{', '.join(levels)}}}"
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _pair(pair: tuple[str, str]) -> str:
+    return f"({_quote(pair[0])}, {_quote(pair[1])})"
+
+
+def _r_name(label: str) -> str:
+    return "::".join(map(quoted_name, label.split("::")))
