@@ -22,12 +22,13 @@ from bayeslme.data.types import CorrelationCoords, Design, FloatArray, Level
 from bayeslme.errors import DataError, IdentificationWarning, SpecError
 from bayeslme.spec.expr import deparse, variables
 from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.terms import Terms, expand
 
 SHARED = frozenset({"pdIdent", "pdCompSymm"})  # one variance for all effects of a block
 
 
-def build(spec: Any, frame: pd.DataFrame) -> Design:
+def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     """Meet a specification with data.
 
     Parameters
@@ -55,7 +56,7 @@ def build(spec: Any, frame: pd.DataFrame) -> Design:
     whole = Columns(frame)
     plan = _Plan.of(spec, whole)
     names = plan.needed(whole)
-    rows = used_rows(whole, names, spec.subset, spec.na_action)
+    rows = used_rows(whole, names, spec.subset if spec.mask is None else spec.mask, spec.na_action)
     columns = whole if rows is None else whole.take(rows)
     contrasts = _contrasts(spec)
     matrix, X = learn(plan.terms, columns, contrasts)
@@ -101,13 +102,13 @@ class _RandomPart:
 class _Plan:
     """What a specification asks of the data."""
 
-    spec: Any
+    spec: LmeSpec
     terms: Terms
     random: tuple[_RandomPart, ...]
     forms: tuple[Formula, ...]
 
     @classmethod
-    def of(cls, spec: Any, columns: Columns) -> _Plan:
+    def of(cls, spec: LmeSpec, columns: Columns) -> _Plan:
         random = tuple(part for level in spec.random for part in _random_parts(level, columns))
         rows = [part.form for part in components(spec.weights)]
         rows += [] if spec.correlation is None else [spec.correlation.form]
@@ -119,6 +120,8 @@ class _Plan:
         wanted: dict[str, str] = dict.fromkeys(variables(_left(self.spec.fixed)), "response")
         for variable in self.terms.variables:
             wanted.update(_new(wanted, variables(variable), "fixed"))
+        for group in self.spec.fixed.groups:
+            wanted.update(_new(wanted, _group_columns(group, columns), "groups"))
         for part in self.random:
             wanted.update(_new(wanted, _group_columns(part.group, columns), "random groups"))
             for formula in part.formulas:
@@ -141,12 +144,9 @@ def _group_columns(group: str, columns: Columns) -> tuple[str, ...]:
     return parse_formula(f"~ {group}").variables
 
 
-def _random_parts(level: Any, columns: Columns) -> tuple[_RandomPart, ...]:
-    blocks = getattr(level.structure, "blocks", (level.structure,))
-    formulas = tuple(parse_formula(block.form or "~ 1") for block in blocks)
+def _random_parts(level: RandomLevel, columns: Columns) -> tuple[_RandomPart, ...]:
     groups = (level.group,) if level.group else _default_groups(columns)
-    plain = tuple(formula.without_groups() for formula in formulas)
-    return tuple(_RandomPart(group, level.structure, plain) for group in groups)
+    return tuple(_RandomPart(group, level.structure, level.formulas) for group in groups)
 
 
 def _default_groups(columns: Columns) -> tuple[str, ...]:
@@ -159,12 +159,12 @@ def _default_groups(columns: Columns) -> tuple[str, ...]:
     return groups
 
 
-def _contrasts(spec: Any) -> Contrasts:
+def _contrasts(spec: LmeSpec) -> Contrasts:
     unordered, ordered = spec.contrasts
     return Contrasts(unordered, ordered, dict(spec.factor_contrasts))
 
 
-def _check_contrast_names(spec: Any, matrices: tuple[MatrixSpec | JoinedMatrix, ...]) -> None:
+def _check_contrast_names(spec: LmeSpec, matrices: tuple[MatrixSpec | JoinedMatrix, ...]) -> None:
     known = {label: None for matrix in matrices for label in matrix.codings}
     for name in spec.factor_contrasts:
         if name not in known:

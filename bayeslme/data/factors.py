@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -121,16 +122,25 @@ def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
 
 
 def from_text(values: list[str | None]) -> Factor:
-    """Turn strings (None is missing) into a factor with levels in code-point order, as R in the C locale."""
+    """Turn strings (None is missing) into a factor with sorted levels.
+
+    Letters are sorted before case is looked at ("abc", "Q", "Zed"), as R does in all but the plain C locale.
+    """
     import pandas as pd
 
     code, unique = pd.factorize(np.array(values, dtype=object), use_na_sentinel=True)
     labels = [str(u) for u in unique]
-    order = sorted(range(len(labels)), key=labels.__getitem__)
+    order = sorted(range(len(labels)), key=lambda k: collation_key(labels[k]))
     rank = np.empty(len(labels) + 1, dtype=np.intp)
     rank[order] = np.arange(len(labels))
     rank[-1] = -1
     return Factor(rank[code], tuple(labels[k] for k in order), "text")
+
+
+def collation_key(label: str) -> tuple[str, str]:
+    """Sorting key of text: letters first, then lower before upper case."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
+    return plain.casefold(), label.swapcase()
 
 
 def from_logical(values: npt.NDArray[np.bool_], missing: npt.NDArray[np.bool_] | None = None) -> Factor:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bayeslme.data.columns import Columns
-from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers, relabel
+from bayeslme.data.factors import Factor, collation_key, cross, drop_unused, from_numbers, relabel
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Scalar, Value, logical, scalar_label
 from bayeslme.errors import DataError, SpecError
@@ -212,7 +212,7 @@ def _interaction(ev: Evaluation, call: Call) -> Value:
 
 def _as_character(ev: Evaluation, call: Call) -> Value:
     factor = as_factor(ev, Arguments(call, ["x"])["x"])
-    levels = tuple(sorted(factor.levels))
+    levels = tuple(sorted(factor.levels, key=collation_key))
     return Factor(relabel(factor, levels), levels, "text")
 
 

@@ -7,7 +7,7 @@ Every array is in the row order of the data frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
     from bayeslme.spec.formula import Formula
+    from bayeslme.spec.model import LmeSpec
+    from bayeslme.structures import PdMat
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -47,7 +49,7 @@ class Level:
     """
 
     group: str
-    structure: Any
+    structure: PdMat
     formula: Formula
     Z: FloatArray
     effects: tuple[str, ...]
@@ -146,7 +148,7 @@ class Design:
         The left-hand side, deparsed.
     """
 
-    spec: Any
+    spec: LmeSpec
     y: FloatArray
     X: FloatArray
     x_names: tuple[str, ...]
