@@ -88,13 +88,14 @@ class Outcome:
 
 def compare_fit(fit: Any, case: Case) -> Outcome:
     """Every stored quantity of one fit; another optimum or a flat one ends the comparison early."""
-    out, stored = Outcome(), case["results"]
-    gain = fit.loglik - number(stored["logLik"])
+    stored = case["results"]
+    out = another_optimum(fit.loglik, case)
     out.close("df", fit.df, stored["df"], 0)
     if not out.same("fixef names", fit.fixef.index, stored["fixef"]):
         return out
-    if _another_optimum(out, fit, case, gain):
+    if out.note:
         return out
+    gain = fit.loglik - number(stored["logLik"])
     out.close("AIC", fit.aic, number(stored["AIC"]), CRITERION + 2 * abs(gain))
     out.close("BIC", fit.bic, number(stored["BIC"]), CRITERION + 2 * abs(gain))
     _fixed(out, fit, stored)
@@ -110,22 +111,22 @@ def compare_fit(fit: Any, case: Case) -> Outcome:
     return out
 
 
-def _another_optimum(out: Outcome, fit: Any, case: Case, gain: float) -> bool:
-    stored = case["results"]
-    want = number(stored["logLik"])
+def another_optimum(loglik: float, case: Case) -> Outcome:
+    """Judge a log-likelihood; a note says that it belongs to another optimum than nlme's."""
+    out, want = Outcome(), number(case["results"]["logLik"])
+    gain = loglik - want
     slack = LOGLIK_FIXED_POINT if weights_follow_the_fit(case) else LOGLIK
     if not gain >= -1e-6 * abs(want) - slack:  # NaN is wrong too
-        out.bad.append(f"logLik: {fit.loglik:.8g} for {want:.8g}")
+        out.bad.append(f"logLik: {loglik:.8g} for {want:.8g}")
     above = HIGHER + (slack if slack > LOGLIK else 0)
     if case.get("nlme_default_suboptimal"):
         above = min(above, HIGHER_SUBOPTIMAL)
-    if not gain > above:
-        return False
-    out.note = f"higher by {gain:.2g}"
-    best = want + max(0.0, number(case.get("best_refit_gain") or 0.0))
-    if fit.loglik > best + HIGHER + slack and case["id"] not in verified():
-        out.bad.append(f"logLik: {fit.loglik:.8g} is above all of R's optimisers' {best:.8g}")
-    return True
+    if gain > above:
+        out.note = f"higher by {gain:.2g}"
+        best = want + max(0.0, number(case.get("best_refit_gain") or 0.0))
+        if loglik > best + HIGHER + slack and case["id"] not in verified():
+            out.bad.append(f"logLik: {loglik:.8g} is above all of R's optimisers' {best:.8g}")
+    return out
 
 
 def _fixed(out: Outcome, fit: Any, stored: dict[str, Any]) -> None:

@@ -263,4 +263,4 @@ main <- function(args) {
   cat(far, "cases differ\n")
 }
 
-if (!interactive()) main(commandArgs(TRUE))
+if (!interactive() && sys.nframe() == 0) main(commandArgs(TRUE))
