@@ -20,7 +20,7 @@ class BayesLMEError(Exception):
 
 
 class SpecError(BayesLMEError):
-    """The specification cannot be read: a formula, an R call, an argument, a structure or a model file.
+    """The specification cannot be read: formula, R call, argument, structure or model file.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ class SpecError(BayesLMEError):
     text : str, optional
         The source that was being read.
     position : int, optional
-        Offset of the culprit in `text`; with both given, the message ends in the source line and a caret below it.
+        Offset of the culprit in `text`; with both given, the message ends in the source line and
+        a caret below it.
 
     Attributes
     ----------
@@ -59,15 +60,15 @@ class SpecError(BayesLMEError):
 
 
 class DataError(BayesLMEError):
-    """The data do not fit the specification: a column, a level, missing values, rank, or the grouping."""
+    """The data do not fit the specification: column, level, missing values, rank or grouping."""
 
 
 class FitError(BayesLMEError):
-    """A model that can be read and set up cannot be estimated, sampled or asked this question."""
+    """A model that can be set up cannot be estimated, sampled or asked this question."""
 
 
 class IdentificationWarning(UserWarning):
-    """The data cannot tell a variance apart from another; the model is fitted all the same, as in nlme."""
+    """The data cannot tell two variances apart; the model is fitted all the same, as in nlme."""
 
 
 def _caret(text: str, position: int) -> str:

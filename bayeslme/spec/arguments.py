@@ -1,4 +1,4 @@
-"""R's way to match the arguments of a call to their names: exact, then partial, then by position."""
+"""R's way to match the arguments of a call: by exact name, by partial name, by position."""
 
 from __future__ import annotations
 
@@ -84,6 +84,6 @@ def _full_name(name: str, names: Sequence[str], call: Call, text: str, at: int) 
 
 
 def locate_name(name: str, text: str, value_at: int) -> int:
-    """Place of an argument's name, which stands before its value; an operator's own place is later."""
+    """Return the place of an argument's name, the last one before its value."""
     found = max(text.rfind(form, 0, value_at) for form in (name, quoted_name(name)))
     return found if found >= 0 else value_at

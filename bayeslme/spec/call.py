@@ -43,7 +43,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     ),
     "lmList": ("object", "data", "level", "subset", "na.action", "control", "pool", "warn.lm"),
 }  # fmt: skip
-_WITHOUT_EFFECT = frozenset({"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm"})
+_WITHOUT_EFFECT = frozenset(
+    {"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm"}
+)
 _REFUSED = {
     ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
     ("lm", "offset"): "offset is not allowed, as in nlme: subtract it from the response",
@@ -92,7 +94,11 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
-    function = node.function.removeprefix("nlme::").removeprefix("stats::") if isinstance(node, Call) else ""
+    function = (
+        node.function.removeprefix("nlme::").removeprefix("stats::")
+        if isinstance(node, Call)
+        else ""
+    )
     if not isinstance(node, Call) or function not in ARGUMENTS:
         raise SpecError(_unknown(node, function), text=text, position=node.position)
     given = match_arguments(node, ARGUMENTS[function], text)
@@ -121,7 +127,9 @@ class _Reader:
         """Read all arguments."""
         formula_argument = ARGUMENTS[self.function][0]
         if formula_argument not in self.given:
-            raise self._error(f"{self.function}: the formula '{formula_argument}' is missing", position)
+            raise self._error(
+                f"{self.function}: the formula '{formula_argument}' is missing", position
+            )
         for name in _WITHOUT_EFFECT & self.given.keys():
             constant(self.given[name], self.text)
         fixed = self._located(
@@ -174,7 +182,7 @@ class _Reader:
         if self.function == "lm":
             method = self._located("method", lambda node: constant(node, self.text), "qr")
             if method != "qr":
-                raise self._error("lm: method is \"qr\"", self.given["method"].position)
+                raise self._error('lm: method is "qr"', self.given["method"].position)
             return "OLS"
         if self.function == "lmList":
             return "OLS"

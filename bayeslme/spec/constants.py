@@ -31,8 +31,7 @@ type Scalar = float | bool | str | None
 type Value = Scalar | tuple[Any, ...] | dict[str, Any]
 
 _MAX_LENGTH = 10_000
-_LOGICAL_NAMES = {"T": True, "F": False}
-_NUMBERS = {"pi": math.pi}
+_NAMES: dict[str, Scalar] = {"T": True, "F": False, "pi": math.pi}
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -80,28 +79,29 @@ def constant(node: Expr, text: str) -> Value:
 
 
 def _value(node: Expr, text: str) -> Value:
+    value: Value
     match node:
-        case Number(value=value) | String(value=value) | Constant(value=value):
-            return value
+        case Number() | String() | Constant():
+            value = node.value
         case Paren(inner=inner):
-            return _value(inner, text)
-        case Name(name=name) if name in _LOGICAL_NAMES:
-            return _LOGICAL_NAMES[name]
-        case Name(name=name) if name in _NUMBERS:
-            return _NUMBERS[name]
+            value = _value(inner, text)
+        case Name(name=name) if name in _NAMES:
+            value = _NAMES[name]
         case Unary(op="-", operand=operand):
-            return _map(operator.neg, _value(operand, text))
+            value = _map(operator.neg, _value(operand, text))
         case Binary(op=op, left=left, right=right) if op in _ARITHMETIC or op == ":":
-            return _binary(op, _value(left, text), _value(right, text))
+            value = _binary(op, _value(left, text), _value(right, text))
         case Call(function=function) if function in _CALLS:
-            return _CALLS[function](node, text)
+            value = _CALLS[function](node, text)
         case Call(function=function, args=(Arg(value=inner),)) if function in _MATHS:
-            return _map(_MATHS[function], _value(inner, text))
-    raise SpecError(
-        f"a number, c(), list(), matrix() or diag() is needed, not {deparse(node)}",
-        text=text,
-        position=node.position,
-    )
+            value = _map(_MATHS[function], _value(inner, text))
+        case _:
+            raise SpecError(
+                f"a number, c(), list(), matrix() or diag() is needed, not {deparse(node)}",
+                text=text,
+                position=node.position,
+            )
+    return value
 
 
 def _map(function: Callable[[float], float], value: Value) -> Value:

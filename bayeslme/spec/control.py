@@ -83,7 +83,11 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
 def _positive(value: Any, what: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < float("inf")
+    ):
         raise SpecError(f"control: {what} is a positive number, not {value!r}")
     return float(value)
 

@@ -20,7 +20,23 @@ from bayeslme.spec.operators import (
 
 _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*\Z|\.\Z")
 RESERVED = frozenset(
-    "TRUE FALSE NULL NA NaN Inf if else for while repeat function break next in".split()
+    {
+        "TRUE",
+        "FALSE",
+        "NULL",
+        "NA",
+        "NaN",
+        "Inf",
+        "if",
+        "else",
+        "for",
+        "while",
+        "repeat",
+        "function",
+        "break",
+        "next",
+        "in",
+    }
 )
 
 
@@ -28,7 +44,7 @@ _SAFE = 99
 
 
 def _position() -> int:
-    return field(default=0, compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
+    return field(default=0, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +78,7 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """``TRUE``, ``FALSE``, ``NA`` (both of `value` None or bool) or ``NULL``, told apart by `text`."""
+    """``TRUE``, ``FALSE``, ``NA`` or ``NULL``; `text` tells which."""
 
     text: str
     position: int = _position()
@@ -208,23 +224,25 @@ def deparse(node: Expr) -> str:
     >>> deparse(parse_expression("I( (days / 100)^2 )+a : b"))
     'I((days/100)^2) + a:b'
     """
+    text = ""
     match node:
         case Name(name=name):
-            return quoted_name(name)
-        case Number(text=text) | Constant(text=text):
-            return text
+            text = quoted_name(name)
+        case Number() | Constant():
+            text = node.text
         case String(value=value):
-            return quoted_string(value)
+            text = quoted_string(value)
         case Dot():
-            return "."
+            text = "."
         case Paren(inner=inner):
-            return f"({deparse(inner)})"
+            text = f"({deparse(inner)})"
         case Unary(op=op, operand=operand):
-            return op + _operand(operand, PREFIX_PRECEDENCE[op])
+            text = op + _operand(operand, PREFIX_PRECEDENCE[op])
         case Binary(op=op, left=left, right=right):
-            return _left(left, op) + spaced(op) + _right(right, op)
+            text = _left(left, op) + spaced(op) + _right(right, op)
         case Call(function=function, args=args):
-            return f"{_function(function)}({', '.join(map(_argument, args))})"
+            text = f"{_function(function)}({', '.join(map(_argument, args))})"
+    return text
 
 
 def _operand(node: Expr, strength: int) -> str:
@@ -252,7 +270,7 @@ def _right(node: Expr, op: str) -> str:
 
 
 def _tail(node: Expr) -> int:
-    """Strength of the loosest prefix operator at the right end, which would swallow what follows."""
+    """Return the strength of the loosest prefix operator at the right end of an expression."""
     match node:
         case Unary(op=op, operand=operand):
             return min(PREFIX_PRECEDENCE[op], _tail(operand))

@@ -1,4 +1,4 @@
-"""The functions a formula may call; their meaning is given by the data floor, nothing else can be run."""
+"""The functions a formula may call; the data floor gives them their meaning."""
 
 from __future__ import annotations
 

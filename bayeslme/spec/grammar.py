@@ -1,7 +1,8 @@
 """Read R expressions: a lark grammar for tokens and brackets, R's operator table for the rest.
 
-The grammar leaves a chain of operands and operators flat; `_Chain` folds it by precedence climbing, which treats a prefix
-operator after a tighter binary one (``a * -b``, ``x == !y``) exactly as R's own parser does. Nothing is ever evaluated.
+The grammar leaves a chain of operands and operators flat; `_Chain` folds it by precedence climbing,
+which treats a prefix operator after a tighter binary one (``a * -b``, ``x == !y``) exactly as R's
+own parser does. Nothing is ever evaluated.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
-    walk,
 )
 from bayeslme.spec.operators import (
     COMPARISONS,
@@ -101,7 +101,7 @@ def _parse(text: str) -> Expr:
         raise SpecError("empty text where an R expression belongs")
     if len(text) > MAX_LENGTH or _depth(text) > MAX_DEPTH:
         raise SpecError(
-            f"expression too long or too deeply nested: at most {MAX_LENGTH} characters and {MAX_DEPTH} brackets"
+            f"expression too long or deep: at most {MAX_LENGTH} characters, {MAX_DEPTH} brackets"
         )
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput
 
@@ -109,9 +109,7 @@ def _parse(text: str) -> Expr:
         tree = _lark().parse(text)
     except UnexpectedCharacters as error:
         raise SpecError(
-            f"unexpected character {text[error.pos_in_stream]!r}",
-            text=text,
-            position=error.pos_in_stream,
+            f"unexpected character {error.char!r}", text=text, position=error.pos_in_stream
         ) from None
     except UnexpectedInput as error:
         raise _unexpected(error, text) from None
@@ -148,9 +146,9 @@ def _lark() -> Lark:
 
 def _builder() -> Any:
     """The transformer, made late because importing lark costs 50 ms."""
-    from lark import Token, Transformer
+    from lark import Transformer
 
-    class Build(Transformer):  # type: ignore[type-arg,misc]
+    class Build(Transformer):  # type: ignore[type-arg]
         """Nodes from grammar rules."""
 
         def start(self, items: list[Expr]) -> Expr:
@@ -206,7 +204,7 @@ class _Chain:
 
     def fold(self) -> Expr:
         """Return the tree of the whole chain."""
-        return self.items[0] if len(self.items) == 1 else self._climb(0)  # type: ignore[no-any-return]
+        return self._climb(0)
 
     def _climb(self, weakest: int) -> Expr:
         left = self._operand()
@@ -234,7 +232,7 @@ class _Chain:
         return Unary(str(item), operand, position=_start(item))
 
 
-def _start(token: Token) -> int:
+def _start(token: Any) -> int:
     return token.start_pos or 0
 
 
@@ -267,11 +265,3 @@ def _number(token: Token) -> Number:
 
 def _unquote(token: str) -> str:
     return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token[1:-1], flags=re.DOTALL)
-
-
-def refuse(node: Expr, text: str, kinds: dict[str, str]) -> None:
-    """Raise a SpecError at the first operator or function in `node` that `kinds` maps to a reason."""
-    for part in walk(node):
-        what = part.function if isinstance(part, Call) else getattr(part, "op", "")
-        if what in kinds:
-            raise SpecError(kinds[what], text=text, position=part.position)

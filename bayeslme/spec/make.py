@@ -1,4 +1,4 @@
-"""Specifications from Python arguments: what ``lme()``, ``gls()`` and ``lm()`` check before anything is fitted."""
+"""Specifications from Python arguments: what ``lme()``, ``gls()`` and ``lm()`` check first."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _NA_ACTIONS: tuple[str, ...] = get_args(NaAction.__value__)
 def make_lme(
     fixed: str | Formula,
     random: Any,
+    *,
     correlation: CorStruct | str | None = None,
     weights: VarFunc | str | None = None,
     subset: Any = None,
@@ -68,7 +69,17 @@ def make_lme(
     -------
     LmeSpec
     """
-    spec = _base("lme", fixed, subset, method, na_action, control, contrasts, priors, data)
+    spec = _base(
+        "lme",
+        fixed,
+        subset=subset,
+        method=method,
+        na_action=na_action,
+        control=control,
+        contrasts=contrasts,
+        priors=priors,
+        data=data,
+    )
     return replace(
         spec,
         random=read_random(random),
@@ -79,6 +90,7 @@ def make_lme(
 
 def make_gls(
     model: str | Formula,
+    *,
     correlation: CorStruct | str | None = None,
     weights: VarFunc | str | None = None,
     subset: Any = None,
@@ -95,14 +107,23 @@ def make_gls(
     -------
     LmeSpec
     """
-    spec = _base("gls", model, subset, method, na_action, control, contrasts, priors, data)
-    return replace(
-        spec, correlation=read_correlation(correlation), weights=read_weights(weights)
+    spec = _base(
+        "gls",
+        model,
+        subset=subset,
+        method=method,
+        na_action=na_action,
+        control=control,
+        contrasts=contrasts,
+        priors=priors,
+        data=data,
     )
+    return replace(spec, correlation=read_correlation(correlation), weights=read_weights(weights))
 
 
 def make_lm(
     formula: str | Formula,
+    *,
     subset: Any = None,
     na_action: str = "fail",
     contrasts: Any = None,
@@ -115,11 +136,20 @@ def make_lm(
     -------
     LmeSpec
     """
-    return _base("lm", formula, subset, "OLS", na_action, None, contrasts, priors, data)
+    return _base(
+        "lm",
+        formula,
+        subset=subset,
+        na_action=na_action,
+        contrasts=contrasts,
+        priors=priors,
+        data=data,
+    )
 
 
 def make_lmlist(
     formula: str | Formula,
+    *,
     subset: Any = None,
     na_action: str = "fail",
     contrasts: Any = None,
@@ -131,19 +161,22 @@ def make_lmlist(
     -------
     LmeSpec
     """
-    return _base("lmList", formula, subset, "OLS", na_action, None, contrasts, None, data)
+    return _base(
+        "lmList", formula, subset=subset, na_action=na_action, contrasts=contrasts, data=data
+    )
 
 
 def _base(
     function: Function,
     fixed: str | Formula,
+    *,
     subset: Any,
-    method: str,
     na_action: str,
-    control: Any,
     contrasts: Any,
-    priors: Any,
     data: str | None,
+    method: str = "OLS",
+    control: Any = None,
+    priors: Any = None,
 ) -> LmeSpec:
     pair, by_factor = read_contrasts(contrasts)
     rows, mask = read_subset(subset)

@@ -102,13 +102,13 @@ class LmeSpec:
         return python_call(self)
 
     def to_r(self) -> str:
-        """Return the R call; ``translate`` reads it back (the option pair of contrasts is no part of it)."""
+        """Return the R call, which ``translate`` reads back (R's option contrasts apart)."""
         from bayeslme.spec.write import r_call
 
         return r_call(self)
 
     def update(self, **changes: Any) -> LmeSpec:
-        """Return the specification with some arguments changed; see `bayeslme.spec.update.update`."""
+        """Return the specification with some arguments changed; see `bayeslme.spec.update`."""
         from bayeslme.spec.update import update
 
         return update(self, **changes)

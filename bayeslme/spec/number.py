@@ -36,6 +36,6 @@ def r_number(value: float) -> str:
 
 
 def exact_number(value: float) -> str:
-    """Format a number as R prints it where that reads back as the same number, else with all its digits."""
+    """Format a number as R prints it where that loses nothing, else with all its digits."""
     text = r_number(value)
     return text if math.isnan(value) or float(text) == value else repr(float(value))

@@ -1,4 +1,4 @@
-"""Structures as R spells them: ``corAR1(0.2, form = ~ 1 | Subject)`` becomes ``CorAR1(0.2, ...)``."""
+"""Structures as R spells them: ``corAR1(0.2, form = ~ 1 | g)`` becomes ``CorAR1(0.2, ...)``."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def class_of(name: str) -> Any:
 
 
 def canonical(structure: Any) -> Any:
-    """Return a structure with formula and values in one spelling, so that equal models compare equal.
+    """Return a structure with formula and values in one spelling, so that equal ones compare equal.
 
     Parameters
     ----------

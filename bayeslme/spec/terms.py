@@ -78,7 +78,7 @@ class Terms:
         return tuple(dict.fromkeys(v for term in self.terms for v in term.variables))
 
     def coding(self) -> tuple[tuple[bool, ...], ...]:
-        """Tell which factors are coded by contrasts (True) and which by one dummy per level (False).
+        """Tell which factors are coded by contrasts (True) and which by a dummy per level (False).
 
         A factor in a term is coded by contrasts where the term without it is empty or is contained
         in an earlier term (the 1 and 2 of R's ``attr(terms, "factors")``). Without an intercept R
@@ -168,22 +168,23 @@ class _Algebra:
         """Return the terms of an expression as bit masks, in order, each once."""
         match node:
             case Paren(inner=inner) | Unary(op="+", operand=inner):
-                return self.expand(inner)
+                masks = self.expand(inner)
             case Number(value=value) if value in (0, 1):
                 self.intercept = (value == 1) == self.adding
-                return []
+                masks = []
             case Unary(op="-", operand=inner):
-                return self._minus([], inner)
+                masks = self._minus([], inner)
             case Binary(op="-", left=left, right=right):
-                return self._minus(self.expand(left), right)
+                masks = self._minus(self.expand(left), right)
             case Binary(op="^", left=left, right=right):
-                return self._power(self.expand(left), bare(right))
+                masks = self._power(self.expand(left), bare(right))
             case Binary(op=op, left=left, right=right) if op in _ALGEBRA:
-                return self._combine(op, self.expand(left), self.expand(right))
+                masks = self._combine(op, self.expand(left), self.expand(right))
             case Dot():
-                return [self._bit(name) for name in self._dot(node)]
+                masks = [self._bit(name) for name in self._dot(node)]
             case _:
-                return [self._bit(node)]
+                masks = [self._bit(node)]
+        return masks
 
     def _combine(self, op: str, left: list[int], right: list[int]) -> list[int]:
         if op == "+":

@@ -123,23 +123,22 @@ def _product(term: Term) -> Expr:
 
 
 def _substitute(node: Expr, old: Expr) -> Expr:
-    """Put the old side in the place of every dot, in parentheses unless the dot stands alone."""
-    if isinstance(node, Dot):
-        return old
-    return _inner(node, old if isinstance(old, Name | Call) else Paren(old))
-
-
-def _inner(node: Expr, old: Expr) -> Expr:
+    """Put the old side in the place of every dot, in parentheses where it is an operand."""
     match node:
         case Dot():
             return old
         case Call(function=function, args=args):
-            return Call(function, tuple(Arg(a.name, _inner(a.value, old)) for a in args))
+            return Call(function, tuple(Arg(a.name, _substitute(a.value, old)) for a in args))
         case Unary(op=op, operand=operand):
-            return Unary(op, _inner(operand, old))
+            return Unary(op, _operand(operand, old))
         case Binary(op=op, left=left, right=right):
-            return Binary(op, _inner(left, old), _inner(right, old))
+            return Binary(op, _operand(left, old), _operand(right, old))
         case Paren(inner=inner):
-            return Paren(_inner(inner, old))
+            return Paren(_substitute(inner, old))
         case _:
             return node
+
+
+def _operand(node: Expr, old: Expr) -> Expr:
+    wrap = isinstance(node, Dot) and not isinstance(old, Name | Call)
+    return Paren(old) if wrap else _substitute(node, old)

@@ -48,7 +48,7 @@ def r_structure(structure: Any) -> str:
         return f"varComb({', '.join(map(r_structure, structure.functions))})"
     if isinstance(structure, PdBlocked):
         return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
-    parts = []
+    parts: list[str] = []
     for name, value in given_arguments(structure):
         leading = not parts and (name == "value" or _leading_form(structure, name))
         written = str(parse_formula(value)) if name == "form" else r_value(value)
@@ -59,21 +59,27 @@ def r_structure(structure: Any) -> str:
 def r_value(value: Any, wrapper: str = "c") -> str:
     """Write a number, string, vector, named vector, list or matrix as R does."""
     if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, str):
-        return quoted_string(value)
-    if isinstance(value, Mapping):
+        text = "NULL"
+    elif isinstance(value, bool):
+        text = "TRUE" if value else "FALSE"
+    elif isinstance(value, str):
+        text = quoted_string(value)
+    elif isinstance(value, Mapping):
         nested = wrapper == "list" or any(isinstance(v, Mapping) for v in value.values())
         items = ", ".join(f"{quoted_name(str(k))} = {r_value(v)}" for k, v in value.items())
-        return f"{'list' if nested else 'c'}({items})"
-    if isinstance(value, Sequence):
-        if value and isinstance(value[0], Sequence) and not isinstance(value[0], str):
-            columns = [x for column in zip(*value, strict=True) for x in column]
-            return f"matrix({r_value(columns)}, {len(value)})"
-        return f"c({', '.join(map(r_value, value))})"
-    return exact_number(float(value))
+        text = f"{'list' if nested else 'c'}({items})"
+    elif isinstance(value, Sequence):
+        text = _r_vector(value)
+    else:
+        text = exact_number(float(value))
+    return text
+
+
+def _r_vector(values: Sequence[Any]) -> str:
+    if values and isinstance(values[0], Sequence) and not isinstance(values[0], str):
+        columns = [x for column in zip(*values, strict=True) for x in column]
+        return f"matrix({r_value(columns)}, {len(values)})"
+    return f"c({', '.join(map(r_value, values))})"
 
 
 def python_call(spec: LmeSpec) -> str:
@@ -111,7 +117,7 @@ def python_structure(structure: Any) -> str:
         return f"{name}({', '.join(map(python_structure, structure.functions))})"
     if isinstance(structure, PdBlocked):
         return f"{name}([{', '.join(map(python_structure, structure.blocks))}])"
-    parts = []
+    parts: list[str] = []
     for argument, value in given_arguments(structure):
         leading = not parts and (argument == "value" or _leading_form(structure, argument))
         written = python_value(value)
