@@ -1,0 +1,187 @@
+"""The presets of priors, and the starting values of a model, from its data.
+
+``"default"`` is weakly informative, scales with the data and does not depend on where the response or a predictor has its zero. With s the standard
+deviation of y and s_x that of a column x (its root mean square where it is constant):
+
+    fixef, a slope      Normal(0, 2.5 s / s_x)
+    fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an intercept column, mean(y) goes to the
+                        combination of columns that is constant, if there is one
+    sigma               HalfStudentT(4, s)
+    sd, slope of z      HalfStudentT(4, s / s_z)
+    sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of the same level, as their line is extrapolated to zero
+    sd, shared          HalfStudentT(4, s / root mean square of the columns)
+    cor                 LKJ(1): uniform over correlation matrices; a single correlation is uniform over its interval
+    varfunc, corstruct  LogNormal(log start, 1) where positive (ratios, constants, ranges), Normal(start, scale) on the real line (powers; the
+                        scale is 1 over the typical size of a covariate that is multiplied), Uniform on an interval (Phi, Rho, nugget)
+
+``"flat"`` is constant on the natural scale, each parameter on its interval: the mode with beta integrated is the REML estimate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayeslme.bayes.layout import Layout, LevelLayout
+from bayeslme.bayes.parameters import Block
+from bayeslme.bayes.prior_language import Prior
+from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, resolve
+from bayeslme.errors import DataError
+
+if TYPE_CHECKING:
+    from bayeslme.structures import Bound
+
+Preset = dict[str, tuple[Prior, ...]]
+_DF = 4.0
+
+
+def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
+    """Resolve priors on the data of a model.
+
+    Parameters
+    ----------
+    layout : Layout
+    priors : None, preset name or mapping
+        See ``bayeslme.bayes.priors.resolve``.
+
+    Returns
+    -------
+    Priors
+    """
+    if isinstance(priors, Priors):
+        return priors
+    default, basis = _default(layout)
+    return resolve(priors, layout.blocks, {"default": default, "flat": _flat(layout)}, basis)
+
+
+def _default(layout: Layout) -> tuple[Preset, FloatArray | None]:
+    design = layout.design
+    s = float(np.std(design.y))
+    if not s > 0:
+        msg = f"the response '{design.response_label}' is constant; the default priors need its standard deviation"
+        raise DataError(msg)
+    fixef, basis = _default_fixef(layout, s)
+    out: Preset = {"fixef": fixef}
+    for level in layout.levels:
+        out[level.sd.name] = tuple(_half_student(v) for v in _sd_scales(level, s))
+        for piece in level.pieces:
+            if piece.cor is not None:
+                out[piece.cor.name] = _default_cor(piece.cor)
+    for block, bound in ((layout.corstruct, layout.problem.correlation), (layout.varfunc, layout.problem.variance)):
+        if block is not None and bound is not None:
+            out[block.name] = _default_rows(bound)
+    if layout.sigma is not None:
+        out["sigma"] = (_half_student(s),)
+    return out, basis
+
+
+def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatArray | None]:
+    design = layout.design
+    x, mean_y = design.X, float(np.mean(design.y))
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    varies = spread > 1e-10 * np.maximum(np.abs(centre), 1e-300)
+    size = np.where(varies, spread, np.sqrt(np.mean(x**2, axis=0)))
+    scale = 2.5 * s / np.where(size > 0, size, 1.0)
+    if design.has_intercept:
+        location = np.zeros(x.shape[1])
+        location[0] = mean_y
+        basis = np.eye(x.shape[1])
+        basis[0, 1:] = centre[1:]
+        return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), basis
+    location = mean_y * _constant_combination(x)
+    return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), None
+
+
+def _constant_combination(x: FloatArray) -> FloatArray:
+    """Coefficients whose linear combination of columns is 1 in every row; zeros where there are none."""
+    if x.shape[1] == 0:
+        return np.zeros(0)
+    found = np.linalg.lstsq(x, np.ones(len(x)), rcond=None)[0]
+    return found if np.allclose(x @ found, 1.0, atol=1e-8) else np.zeros(x.shape[1])
+
+
+def _sd_scales(level: LevelLayout, s: float) -> FloatArray:
+    z = level.level.Z
+    centre, spread = z.mean(axis=0), z.std(axis=0)
+    varies = spread > 1e-10 * np.maximum(np.abs(centre), 1e-300)
+    root = np.sqrt(np.mean(z**2, axis=0))
+    out = []
+    for piece in level.pieces:
+        own = np.arange(z.shape[1])[piece.rows]
+        if piece.sds.stop - piece.sds.start != len(own):
+            out.append(s / float(np.sqrt(np.mean(z[:, own] ** 2))))
+            continue
+        slopes = own[varies[own]]
+        far = np.sqrt(1.0 + np.sum((centre[slopes] / spread[slopes]) ** 2))
+        out += [s / spread[j] if varies[j] else s * far / (root[j] or 1.0) for j in own]
+    return np.array(out)
+
+
+def _default_cor(block: Block) -> tuple[Prior, ...]:
+    if block.matrix:
+        return (Prior("LKJ", (("eta", 1.0),)),)
+    return (_uniform(block.lower[0], block.upper[0]),)
+
+
+def _default_rows(bound: Bound) -> tuple[Prior, ...]:
+    out = []
+    for j in bound.free:
+        p = bound.parameters[j]
+        low, high = float(p.support.lower), float(p.support.upper)
+        if np.isfinite(high):
+            out.append(_uniform(low, high))
+        elif np.isfinite(low):
+            out.append(Prior("LogNormal", (("mu", float(np.log(p.start - low)) if low == 0.0 else 0.0), ("sigma", 1.0))))
+        else:
+            out.append(_normal(p.start, p.scale))
+    return tuple(out)
+
+
+def _flat(layout: Layout) -> Preset:
+    return {
+        b.name: (Prior("LKJ", (("eta", 1.0),)),) if b.matrix else (Prior("Flat", ()),) * len(b.coefs)
+        for b in layout.blocks
+    }
+
+
+def _normal(mu: float, sigma: float) -> Prior:
+    return Prior("Normal", (("mu", float(mu)), ("sigma", float(sigma))))
+
+
+def _uniform(lower: float, upper: float) -> Prior:
+    return Prior("Uniform", (("lower", lower), ("upper", upper)))
+
+
+def _half_student(sigma: float) -> Prior:
+    return Prior("HalfStudentT", (("nu", _DF), ("sigma", float(sigma))))
+
+
+def starting_values(layout: Layout) -> dict[str, FloatArray]:
+    """Natural starting values: least squares, and the residual variance shared out evenly over the levels.
+
+    Returns
+    -------
+    dict of variable name to array (k,), (k, k) for a matrix
+    """
+    design, problem = layout.design, layout.problem
+    rest = float(np.sqrt(np.sum(problem.columns[-1] ** 2) / max(problem.n - problem.p, 1)))
+    share = (rest if rest > 0 else 1.0) / np.sqrt(1.0 + len(layout.levels))
+    values: dict[str, FloatArray] = {"fixef": np.asarray(problem.shift, dtype=float), "sigma": np.array([share])}
+    for level in layout.levels:
+        z = level.level.Z
+        root = np.sqrt(np.mean(z**2, axis=0))
+        for_sd = []
+        for piece in level.pieces:
+            own = root[piece.rows]
+            count = piece.sds.stop - piece.sds.start
+            sizes = own if count == len(own) else [float(np.sqrt(np.mean(own**2)))]
+            for_sd += [share / (v or 1.0) / np.sqrt(len(own)) for v in sizes]
+            if piece.cor is not None:
+                values[piece.cor.name] = np.eye(piece.q) if piece.cor.matrix else np.array([0.0])
+        values[level.sd.name] = np.array(for_sd)
+    for block, bound in ((layout.corstruct, problem.correlation), (layout.varfunc, problem.variance)):
+        if block is not None and bound is not None:
+            values[block.name] = np.array([bound.parameters[j].start for j in bound.free])
+    del design
+    return {b.name: values[b.name] for b in layout.blocks}

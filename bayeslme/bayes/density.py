@@ -1,0 +1,162 @@
+"""log p(y | parameters) with the random effects integrated out, out of the engine's three steps.
+
+With beta given only [Z | y - X beta] is whitened and eliminated; with beta integrated [Z | X | y]. Draws (NumPy, batched) and models (PyTensor) share the
+functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.bayes.layout import Layout, Values
+from bayeslme.engine.eliminate import eliminate, gram
+from bayeslme.engine.likelihood import whiten
+from bayeslme.engine.problem import Problem
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.supports import Namespace
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianBeta:
+    """A Gaussian prior of the coefficients on the natural scale; both None where it is flat.
+
+    Attributes
+    ----------
+    mean : array, shape (p,)
+    precision : array, shape (p, p)
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+
+
+def conditional(layout: Layout, problem: Problem, columns: Array, values: Values, xp: Namespace) -> Array:
+    """log p(y | beta, ...) from residual columns.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem without its fixed effects.
+    columns : array, shape (c, n)
+        Sorted, standardised columns [Z | y - X beta].
+    values : mapping of variable name to array
+
+    Returns
+    -------
+    scalar
+    """
+    white = whiten(problem, *layout.row_parameters(values, xp), xp, columns)
+    e = eliminate(problem, gram(problem, white.columns, xp), layout.factors(values, xp), xp)
+    sigma = layout.sigma_of(values)
+    constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + white.half_logdet.sum() + e.half_logdet
+    return -constant - 0.5 * e.block[0, 0] / sigma**2
+
+
+def integrated(layout: Layout, columns: Array, values: Values, prior: GaussianBeta | None, xp: Namespace) -> Array:
+    """log p(y | ...) with beta integrated over its prior; under a flat one the restricted likelihood.
+
+    Parameters
+    ----------
+    columns : array, shape (c, n)
+        Sorted, standardised columns [Z | X | y], as the engine has them.
+    prior : GaussianBeta or None
+
+    Returns
+    -------
+    scalar
+    """
+    problem, p = layout.problem, layout.problem.p
+    white = whiten(problem, *layout.row_parameters(values, xp), xp, columns)
+    e = eliminate(problem, gram(problem, white.columns, xp), layout.factors(values, xp), xp)
+    sigma = layout.sigma_of(values)
+    block = e.block / sigma**2
+    logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
+    df = problem.n - p
+    if prior is not None:
+        mean, precision = _engine_scale(problem, prior)
+        block = block + _bordered(mean, precision)
+        logdet_x = logdet_x - 0.5 * float(np.linalg.slogdet(prior.precision)[1])
+        df = problem.n
+    pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
+    half = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
+    scale = problem.n * xp.log(sigma) + white.half_logdet.sum() + e.half_logdet
+    return -0.5 * df * LOG_2PI - scale - half - 0.5 * pivots[p]
+
+
+def _engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and precision of the engine's coefficients, gamma = R (beta - shift)."""
+    inverse = np.linalg.inv(problem.x_basis)
+    return problem.x_basis @ (prior.mean - problem.shift), inverse.T @ prior.precision @ inverse
+
+
+def _bordered(mean: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """[X | y] block of a Gaussian prior: (P, P m; m'P, m'P m)."""
+    pulled = precision @ mean
+    return np.block([[precision, pulled[:, None]], [pulled[None, :], np.array([[mean @ pulled]])]])
+
+
+def _pivots(rows: list[list[Array]]) -> list[Array]:
+    """Pivots of Gaussian elimination of a symmetric matrix, entry by entry; the last is the Schur complement of the rest."""
+    pivots = []
+    while rows:
+        head, *rest = rows
+        pivots.append(head[0])
+        rows = [[row[j] - row[0] * head[j] / head[0] for j in range(1, len(row))] for row in rest]
+    return pivots
+
+
+def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
+    """log p(y_g | ...) of every outermost group, for many draws.
+
+    Parameters
+    ----------
+    layout : Layout
+    values : mapping of variable name to array, shapes (s, ...)
+        Draws, ``fixef`` among them.
+    chunk_bytes : float
+        Bound of the temporary memory; draws are worked off in pieces.
+
+    Returns
+    -------
+    array, shape (s, G_1); (s, 1) without groups
+    """
+    problem = layout.problem
+    draws = len(values["fixef"])
+    root = problem.root_of_group()
+    starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+    sizes = np.diff(np.append(problem.row_starts[starts], problem.n))
+    out = np.empty((draws, len(starts)))
+    for piece in draw_pieces(layout, draws, chunk_bytes):
+        some = {k: v[piece] for k, v in values.items()}
+        out[piece] = _by_group(layout, some, starts, sizes)
+    return out
+
+
+def draw_pieces(layout: Layout, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
+    """Consecutive slices of the draws whose temporary arrays stay below a bound."""
+    c, n = layout.problem.columns.shape
+    cells = 3 * c * c * len(layout.problem.row_starts) + 3 * c * n
+    step = int(max(1, chunk_bytes // (8.0 * cells)))
+    return [slice(i, min(i + step, draws)) for i in range(0, draws, step)]
+
+
+def _by_group(layout: Layout, values: Values, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    problem = layout.problem
+    sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), dtype=float), (len(values["fixef"]),))
+    full = {**values, "sigma": sigma}
+    white = whiten(problem, *layout.row_parameters(full))
+    e = eliminate(problem, gram(problem, white.columns), layout.factors(full), by_group=True)
+    residual = np.concatenate([-engine_coefficients(problem, values["fixef"]), np.ones((len(sigma), 1))], axis=1)
+    rss = np.einsum("si,...ijg,sj->sg", residual, e.block, residual, optimize=True)
+    half = NUMPY.segment_sum(np.broadcast_to(white.half_logdet, (len(sigma), white.half_logdet.shape[-1])), starts)
+    scale = sizes * (0.5 * LOG_2PI + np.log(sigma)[:, None])
+    return -scale - half - np.broadcast_to(e.half_logdet, half.shape) - 0.5 * rss / sigma[:, None] ** 2
+
+
+def engine_coefficients(problem: Problem, fixef: np.ndarray) -> np.ndarray:
+    """Coefficients (..., p) on the scale of the engine's X and shifted y."""
+    return (fixef - problem.shift) @ problem.x_basis.T

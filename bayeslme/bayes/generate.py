@@ -1,0 +1,67 @@
+"""New data from a model's parameters: random effects of new groups and correlated residuals, in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayeslme.bayes.layout import Layout, Values
+from bayeslme.engine.problem import Problem
+from bayeslme.structures import CorStruct, Lattice
+
+
+def new_response(layout: Layout, values: Values, X: np.ndarray, Z: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw a response for new groups that look like the old ones.
+
+    Parameters
+    ----------
+    layout : Layout
+    values : mapping of variable name to one draw
+    X : array, shape (n, p)
+    Z : tuple of arrays (n, q), outermost level first
+    rng : Generator
+
+    Returns
+    -------
+    array, shape (n,), design's row order
+    """
+    y = X @ values["fixef"]
+    for level, z in zip(layout.levels, Z, strict=True):
+        count = len(level.level.labels)
+        b = rng.standard_normal((count, level.q)) @ level.factor(values).T
+        y = y + np.einsum("nq,nq->n", z, b[level.level.code])
+    return np.asarray(y + new_residuals(layout, values, rng))
+
+
+def new_residuals(layout: Layout, values: Values, rng: np.random.Generator) -> np.ndarray:
+    """Draw residuals with the model's standard deviations and correlations, shape (n,), design's row order."""
+    problem = layout.problem
+    cor, var = layout.row_parameters(values)
+    eps = colour(problem, cor, rng.standard_normal(problem.n))
+    if problem.variance is not None:
+        eps = eps * np.exp(problem.variance.structure.log_sd(var, problem.variance.coords))
+    out = np.empty(problem.n)
+    out[problem.order] = eps * float(layout.sigma_of(values))
+    return out
+
+
+def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.ndarray:
+    """Multiply independent rows by the Cholesky factors of their groups' correlation matrices: the inverse of whitening.
+
+    Parameters
+    ----------
+    cor : array, shape (k,), or None
+        Natural parameters of the correlation structure.
+    white : array, shape (n,), sorted
+    """
+    if problem.correlation is None or cor is None:
+        return white
+    structure: CorStruct = problem.correlation.structure
+    lattice: Lattice = problem.correlation.coords
+    out = np.empty_like(white)
+    padded = np.append(white, 0.0)
+    for k, block in enumerate(lattice.blocks(structure.stationary)):
+        factors = np.linalg.cholesky(structure.matrix(cor, lattice, k))
+        rows = np.einsum("hij,hj->hi", factors[block.pattern], padded[block.rows])
+        inside = block.rows < lattice.n
+        out[block.rows[inside]] = rows[inside]
+    return out

@@ -1,0 +1,255 @@
+"""How the named variables of a Bayesian model feed the engine: which they are, and the engine's arrays from their values.
+
+The same functions serve draws (NumPy, leading axes are batches) and models (PyTensor).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayeslme.bayes.parameters import Block
+from bayeslme.engine.problem import Problem, build_problem
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures import Bound, Parameter, PdBlocked, PdMat, PdSymm, RowStructure
+from bayeslme.structures.supports import Namespace
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design, Level
+
+Values = Mapping[str, Array]
+_RESERVED = ("chain", "draw", "row", "term", "varfunc_coef", "corstruct_coef")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block of a level's covariance: its own structure, standard deviations and correlation.
+
+    Attributes
+    ----------
+    structure : PdMat
+    rows : slice
+        Which of the level's effects it covers.
+    sds : slice
+        Which of the level's standard deviations are its own.
+    cor : Block or None
+        Its correlation: a matrix, or one number.
+    """
+
+    structure: PdMat
+    rows: slice
+    sds: slice
+    cor: Block | None
+
+    @property
+    def q(self) -> int:
+        """Number of effects."""
+        return int(self.rows.stop - self.rows.start)
+
+    def natural(self, values: Values, sd: Array, xp: Namespace) -> Array:
+        """Natural parameters of the structure, (..., size)."""
+        own = sd[..., self.sds]
+        if self.cor is None:
+            return own
+        cor = values[self.cor.name]
+        if self.cor.matrix:
+            upper = np.triu_indices(self.q, 1)
+            return xp.concatenate([own, cor[..., upper[0], upper[1]]], axis=-1)
+        return xp.concatenate([own, cor[..., None]], axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelLayout:
+    """One level of random effects.
+
+    Attributes
+    ----------
+    level : Level
+        The design's level.
+    key : str
+        The group's name as it enters variable names.
+    sd : Block
+    pieces : tuple of Piece
+        One, unless the structure is blocked.
+    """
+
+    level: Level
+    key: str
+    sd: Block
+    pieces: tuple[Piece, ...]
+
+    @property
+    def q(self) -> int:
+        """Number of effects."""
+        return len(self.level.effects)
+
+    def factor(self, values: Values, xp: Namespace = NUMPY) -> Array:
+        """A factor F (..., q, q) with cov(b) = F F'."""
+        sd = values[self.sd.name]
+        par = [piece.natural(values, sd, xp) for piece in self.pieces]
+        full = par[0] if len(par) == 1 else xp.concatenate(par, axis=-1)
+        return self.level.structure.natural_factor(full, self.q, xp)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The variables of a model, and the engine's problem they are the parameters of.
+
+    Attributes
+    ----------
+    design : Design
+    problem : Problem
+    fixef : Block
+    sigma : Block or None
+        None where sigma is held.
+    levels : tuple of LevelLayout
+        Outermost first.
+    varfunc, corstruct : Block or None
+        Free parameters of the variance function and of the correlation structure; None where there are none.
+    """
+
+    design: Design
+    problem: Problem
+    fixef: Block
+    sigma: Block | None
+    levels: tuple[LevelLayout, ...]
+    varfunc: Block | None
+    corstruct: Block | None
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All variables, in the order they are printed."""
+        random = [b for lv in self.levels for b in (lv.sd, *(p.cor for p in lv.pieces if p.cor))]
+        return tuple(b for b in (self.fixef, *random, self.corstruct, self.varfunc, self.sigma) if b is not None)
+
+    @property
+    def held_sigma(self) -> float | None:
+        """Residual standard deviation held by ``control``, or None."""
+        held: float | None = self.design.spec.control.sigma
+        return held
+
+    def sigma_of(self, values: Values) -> Array:
+        """Residual standard deviation (...)."""
+        return self.held_sigma if self.sigma is None else values["sigma"]
+
+    def factors(self, values: Values, xp: Namespace = NUMPY) -> tuple[Array, ...]:
+        """Standard relative factors A = T Lambda (..., q, q) of the stages, innermost first."""
+        sigma = xp.constant(self.sigma_of(values)) if self.sigma is None else self.sigma_of(values)
+        out = []
+        for layout, stage in zip(reversed(self.levels), self.problem.stages, strict=True):
+            relative = layout.factor(values, xp) / sigma[..., None, None]
+            out.append(xp.matmul(xp.constant(stage.basis), relative))
+        return tuple(out)
+
+    def row_parameters(self, values: Values, xp: Namespace = NUMPY) -> tuple[Array | None, Array | None]:
+        """All natural parameters of the correlation structure and of the variance function, held ones put in."""
+        cor = _with_held(self.problem.correlation, self.corstruct, values, xp)
+        var = _with_held(self.problem.variance, self.varfunc, values, xp)
+        return cor, var
+
+
+def _with_held(bound: Bound | None, block: Block | None, values: Values, xp: Namespace) -> Array | None:
+    if bound is None:
+        return None
+    start = np.array([p.start for p in bound.parameters])
+    if block is None:
+        return xp.constant(start)
+    free, given = list(bound.free), values[block.name]
+    if len(free) == len(start):
+        return given
+    zero = 0.0 * given[..., 0]
+    columns = [given[..., free.index(j)] if j in free else zero + start[j] for j in range(len(start))]
+    return xp.stack(columns, axis=-1)
+
+
+def build_layout(design: Design, covariates: tuple[np.ndarray | None, ...] | None = None) -> Layout:
+    """Name the variables of a design's model.
+
+    Parameters
+    ----------
+    design : Design
+    covariates : tuple of arrays (n,), optional
+        Variance covariates that depend on the fit, as for ``build_problem``.
+
+    Raises
+    ------
+    SpecError
+        For a grouping column whose name is taken by a dimension of every posterior.
+    """
+    problem = build_problem(design, covariates)
+    p = len(design.x_names)
+    fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")
+    held = design.spec.control.sigma is not None
+    sigma = None if held else Block("sigma", "sigma", ("sigma",), (0.0,), (np.inf,))
+    levels = tuple(_level_layout(level) for level in design.levels)
+    varfunc = _row_block("varfunc", problem.variance)
+    corstruct = _row_block("corstruct", problem.correlation)
+    return Layout(design, problem, fixef, sigma, levels, varfunc, corstruct)
+
+
+def _row_block(kind: Any, bound: Bound | None) -> Block | None:
+    free = [] if bound is None else [bound.parameters[j] for j in bound.free]
+    if not free:
+        return None
+    return _block(kind, kind, tuple(p.name for p in free), free, f"{kind}_coef")
+
+
+def _block(name: str, kind: Any, coefs: tuple[str, ...], parameters: list[Parameter], dim: str | None) -> Block:
+    lower = tuple(float(p.support.lower) for p in parameters)
+    upper = tuple(float(p.support.upper) for p in parameters)
+    return Block(name, kind, coefs, lower, upper, dim)
+
+
+def _level_layout(level: Level) -> LevelLayout:
+    key = level.group.replace("/", "_")
+    if key in _RESERVED:
+        msg = f"the grouping column '{level.group}' has the name of a dimension of every posterior; rename the column"
+        raise SpecError(msg)
+    structure: PdMat = level.structure
+    label = str(level.formula)
+    if isinstance(structure, PdBlocked):
+        bounds = np.cumsum([0, *(structure.sizes or ())])
+        parts = [(b, slice(int(i), int(j))) for b, i, j in zip(structure.blocks, bounds, bounds[1:], strict=False)]
+    else:
+        parts = [(structure, slice(0, len(level.effects)))]
+    names: list[str] = []
+    parameters: list[Parameter] = []
+    pieces = []
+    for k, (own, rows) in enumerate(parts):
+        effects = level.effects[rows]
+        natural = own.natural_parameters(effects, label)
+        sds = [p for p in natural if p.support.lower == 0.0 and np.isinf(p.support.upper)]
+        cors = [p for p in natural if p not in sds]
+        suffix = f"_{k + 1}" if len(parts) > 1 else ""
+        at = slice(len(names), len(names) + len(sds))
+        names += list(effects) if len(sds) == len(effects) else [p.name for p in sds]
+        parameters += sds
+        pieces.append(Piece(own, rows, at, _cor_block(own, key, suffix, effects, cors)))
+    dim = f"{key}_effect" if tuple(names) == level.effects else f"{key}_sd"
+    return LevelLayout(level, key, _block(f"sd_{key}", "sd", tuple(names), parameters, dim), tuple(pieces))
+
+
+def _cor_block(structure: PdMat, key: str, suffix: str, effects: tuple[str, ...], cors: list[Parameter]) -> Block | None:
+    if not cors:
+        return None
+    name, q = f"cor_{key}{suffix}", len(effects)
+    if isinstance(structure, PdSymm):
+        return Block(name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True)
+    return _block(name, "cor", (cors[0].name,), cors, None)
+
+
+def is_joint(bound: Bound) -> bool:
+    """Whether the structure's parameters are restricted jointly, not each to an interval of its own."""
+    return type(bound.structure).constrain is not RowStructure.constrain
+
+
+def without_fixed(problem: Problem) -> Problem:
+    """Return the problem with the fixed effects taken out: columns [Z | y] for residuals y - X beta."""
+    keep = np.r_[0 : len(problem.columns) - 1 - problem.p, len(problem.columns) - 1]
+    return replace(
+        problem, columns=problem.columns[keep], x_basis=np.zeros((0, 0)), shift=np.zeros(0)
+    )

@@ -1,0 +1,276 @@
+"""A specification and its data as a PyMC model, marginal or hierarchical.
+
+The likelihood is the engine's code run on PyTensor variables: elementwise operations with the group axis last and sums over groups by padded indices.
+No batched linear algebra enters, which is what keeps compilation short: for Orthodont with varIdent and corAR1 the density and its gradient
+compile in 1.3 s with warm caches (a minute at the very first use on a machine) and take 10 microseconds a call. Data are ``pm.Data``; the response is one observed ``pm.CustomDist``, so PyMC's own samplers, modes and predictive draws
+apply to it. Coefficients are sampled on a linear scale that makes X orthonormal.
+
+This module imports PyMC; it is itself imported only when a model is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.logprob.transforms import Transform
+from pytensor.compile.sharedvalue import SharedVariable
+
+from bayeslme.bayes.defaults import resolve_priors, starting_values
+from bayeslme.bayes.density import GaussianBeta, conditional, integrated
+from bayeslme.bayes.generate import new_response
+from bayeslme.bayes.hierarchical import add_hierarchical
+from bayeslme.bayes.layout import Layout, build_layout, is_joint, without_fixed
+from bayeslme.bayes.parameters import Block
+from bayeslme.bayes.priors import ParameterPrior, Priors, PriorsLike
+from bayeslme.bayes.transforms import Preconditioned, StructureSupport
+from bayeslme.bayes.variables import add_variable
+from bayeslme.errors import SpecError
+from bayeslme.ops import pytensor_ops
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayeslme.data.types import Design
+
+Form = Literal["marginal", "hierarchical"]
+BetaRole = Literal["variable", "integrated"]
+Tensor = Any
+
+
+def to_pymc(
+    spec: Any, data: pd.DataFrame, form: Form = "marginal", priors: PriorsLike = None, beta: BetaRole = "variable"
+) -> pm.Model:
+    """Translate a specification into a PyMC model.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+    form : {"marginal", "hierarchical"}
+        Random effects integrated out, or variables.
+    priors : None, preset name or mapping, optional
+        By default the specification's, or the default preset.
+    beta : {"variable", "integrated"}
+        With ``"integrated"`` (marginal form only) the coefficients are integrated over their prior, which must be flat or Gaussian.
+
+    Returns
+    -------
+    pymc.Model
+        With the data as ``pm.Data``, named dims and coords.
+
+    Examples
+    --------
+    >>> spec = bayeslme.translate("lme(distance ~ age, random = ~ 1 | Subject)")  # doctest: +SKIP
+    >>> model = spec.to_pymc(bayeslme.load_data("orthodont"))  # doctest: +SKIP
+    """
+    from bayeslme.data.design import build
+
+    chosen = priors if priors is not None else spec.priors
+    return build_model(build(spec, data), form=form, priors=chosen, beta=beta)
+
+
+def build_model(
+    design: Design, form: Form = "marginal", priors: PriorsLike | Priors = None, beta: BetaRole = "variable"
+) -> pm.Model:
+    """As ``to_pymc``, from a design."""
+    _check_options(form, beta)
+    layout = build_layout(design)
+    _check_generative(layout, form)
+    resolved = resolve_priors(layout, priors)
+    with pm.Model(coords=coordinates(layout)) as model:
+        data = _add_data(layout)
+        values = _add_variables(layout, resolved, beta)
+        if form == "hierarchical":
+            add_hierarchical(layout, values, data)
+        elif beta == "integrated":
+            _add_integrated(layout, resolved["fixef"], values, data)
+        else:
+            _add_marginal(layout, values, data)
+    return model
+
+
+def _check_options(form: str, beta: str) -> None:
+    if form not in ("marginal", "hierarchical"):
+        msg = f"form: {form!r} is neither 'marginal' nor 'hierarchical'"
+        raise SpecError(msg)
+    if beta not in ("variable", "integrated"):
+        msg = f"beta: {beta!r} is neither 'variable' nor 'integrated'"
+        raise SpecError(msg)
+    if form == "hierarchical" and beta == "integrated":
+        msg = "beta='integrated' needs form='marginal': given the random effects the coefficients are variables"
+        raise SpecError(msg)
+
+
+def _check_generative(layout: Layout, form: Form) -> None:
+    variance = layout.design.variance
+    sources = {c.source for c in (variance if isinstance(variance, tuple) else (variance,)) if c is not None}
+    if "resid" in sources:
+        msg = "weights: a variance that depends on resid(.) has no generative model; use fitted(.) or a covariate"
+        raise SpecError(msg)
+    if "fitted" in sources and form == "marginal":
+        msg = "weights: a variance that depends on fitted(.) has no closed marginal form; use form='hierarchical'"
+        raise SpecError(msg)
+
+
+def coordinates(layout: Layout) -> dict[str, Any]:
+    """Names of all dimensions: coefficients as nlme prints them, groups, rows by the data frame's index."""
+    index = layout.design.index
+    coords: dict[str, Any] = {"row": index.to_numpy() if index.is_unique and index.nlevels == 1 else layout.design.rows}
+    for level in layout.levels:
+        coords[level.key] = np.array(level.level.labels)
+        coords[f"{level.key}_effect"] = list(level.level.effects)
+    for block in layout.blocks:
+        if block.dim is not None:
+            coords[block.dim] = list(block.coefs)
+        if block.matrix:
+            coords[f"{block.dim}_bis"] = list(block.coefs)
+    return coords
+
+
+def _add_data(layout: Layout) -> dict[str, Tensor]:
+    design = layout.design
+    data = {"X": _held(pm.Data("X", design.X, dims=("row", "term")), design.X.shape)}
+    for level in layout.levels:
+        name, z = f"Z_{level.key}", level.level.Z
+        data[name] = _held(pm.Data(name, z, dims=("row", f"{level.key}_effect")), z.shape)
+    return data
+
+
+def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Give static shapes: the group structure is fixed, values may be exchanged with ``pm.set_data``."""
+    return pt.specify_shape(x, shape)
+
+
+def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, Tensor]:
+    start = starting_values(layout)
+    out: dict[str, Tensor] = {}
+    for prior in priors:
+        block = prior.block
+        if block.kind == "fixef" and (beta == "integrated" or not block.coefs):
+            continue
+        variable = add_variable(prior, start[block.name], _transform(layout, block))
+        shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
+        out[block.name] = pt.specify_shape(variable, shape) if shape else variable
+    return out
+
+
+def _transform(layout: Layout, block: Block) -> Transform | None:
+    problem = layout.problem
+    if block.kind == "fixef":
+        spread = np.sqrt(np.mean(problem.columns[-1] ** 2)) or 1.0
+        return Preconditioned(problem.shift, np.linalg.inv(problem.x_basis) * spread / np.sqrt(problem.n))
+    bound = problem.correlation if block.kind == "corstruct" else None
+    if bound is not None and is_joint(bound) and len(bound.free) > 1:
+        return StructureSupport(bound)
+    return None
+
+
+def random_columns(layout: Layout, data: dict[str, Tensor]) -> list[Tensor]:
+    """Sorted, standardised columns of the random effects (q, n), innermost level first."""
+    order = layout.problem.order
+    sorted_already = np.array_equal(order, np.arange(len(order)))
+    out = []
+    for level, stage in zip(reversed(layout.levels), layout.problem.stages, strict=True):
+        z = pt.dot(np.linalg.inv(stage.basis).T, data[f"Z_{level.key}"].T)
+        out.append(z if sorted_already else z[:, order])
+    return out
+
+
+def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
+    design, problem = layout.design, layout.problem
+    reduced = without_fixed(problem)
+    names = [*values, *data]
+
+    def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        named = dict(zip(names, args, strict=True))
+        return {k: named[k] for k in values}, {k: named[k] for k in data}
+
+    def logp(value: Tensor, *args: Tensor) -> Tensor:
+        own, given = split(args)
+        fixed = pt.dot(given["X"], own["fixef"]) if "fixef" in own else 0.0
+        residual = (_held(value, (problem.n,)) - fixed)[problem.order]
+        columns = pt.concatenate([*random_columns(layout, given), residual[None, :]], axis=0)
+        return conditional(layout, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops())
+
+    def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
+        own, given = split(args)
+        own.setdefault("fixef", np.zeros(0))
+        z = tuple(given[f"Z_{level.key}"] for level in layout.levels)
+        if not size:
+            return new_response(layout, own, given["X"], z, rng)
+        draws = [new_response(layout, own, given["X"], z, rng) for _ in range(int(np.prod(size)))]
+        return np.reshape(draws, (*size, problem.n))
+
+    _observe([*values.values(), *data.values()], logp, random, design.y)
+
+
+def _add_integrated(layout: Layout, prior: ParameterPrior, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
+    problem = layout.problem
+    gaussian = gaussian_beta(prior)
+    names = [*values, *data]
+    inverse = np.linalg.inv(problem.x_basis) if problem.p else np.zeros((0, 0))
+
+    def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        named = dict(zip(names, args, strict=True))
+        return {k: named[k] for k in values}, {k: named[k] for k in data}
+
+    def logp(value: Tensor, *args: Tensor) -> Tensor:
+        own, given = split(args)
+        x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
+        rest = (_held(value, (problem.n,)) - pt.dot(given["X"], problem.shift))[problem.order]
+        columns = pt.concatenate([*random_columns(layout, given), x, rest[None, :]], axis=0)
+        return integrated(layout, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops())
+
+    def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
+        if gaussian is None:
+            msg = "beta is integrated over a flat prior: there is nothing to draw it from; use beta='variable'"
+            raise SpecError(msg)
+        own, given = split(args)
+        z = tuple(given[f"Z_{level.key}"] for level in layout.levels)
+        covariance = np.linalg.inv(gaussian.precision)
+        draws = []
+        for _ in range(int(np.prod(size)) if size else 1):
+            own["fixef"] = rng.multivariate_normal(gaussian.mean, covariance)
+            draws.append(new_response(layout, own, given["X"], z, rng))
+        return np.reshape(draws, (*size, problem.n)) if size else draws[0]
+
+    _observe([*values.values(), *data.values()], logp, random, layout.design.y)
+
+
+def gaussian_beta(prior: ParameterPrior) -> GaussianBeta | None:
+    """Mean and precision of a Gaussian prior of the coefficients; None where it is flat.
+
+    Raises
+    ------
+    SpecError
+        If it is neither.
+    """
+    families = {p.family for p in prior.priors}
+    if families <= {"Flat"}:
+        return None
+    if families != {"Normal"}:
+        msg = f"beta='integrated' needs Normal or Flat priors of all of fixef, not {', '.join(sorted(families))}"
+        raise SpecError(msg)
+    args = [p.numbers() for p in prior.priors]
+    basis = np.eye(len(args)) if prior.basis is None else prior.basis
+    weights = np.array([a["sigma"] ** -2 for a in args])
+    return GaussianBeta(np.linalg.solve(basis, [a["mu"] for a in args]), basis.T @ (weights[:, None] * basis))
+
+
+def _observe(parameters: list[Tensor], logp: Any, random: Any, y: np.ndarray) -> None:
+    inputs = [_core(x, k) for k, x in enumerate(parameters)]
+    signature = ",".join(inputs) + "->(n)"
+    pm.CustomDist("y", *parameters, logp=logp, random=random, signature=signature, observed=y, dims="row")
+
+
+def _core(x: Tensor, k: int) -> str:
+    """Core dimensions of the k-th parameter; data matrices share the rows of the response."""
+    names = [f"a{k}", f"b{k}"][: x.type.ndim]
+    return f"(n,b{k})" if x.type.ndim == 2 and x.owner and _is_data(x) else f"({','.join(names)})"
+
+
+def _is_data(x: Tensor) -> bool:
+    return any(isinstance(v, SharedVariable) for v in x.owner.inputs)

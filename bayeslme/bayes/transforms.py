@@ -1,0 +1,160 @@
+"""Maps from the unconstrained scale that PyMC has not: correlation matrices, joint supports of a structure, preconditioned coefficients.
+
+This module imports PyMC; it is itself imported only while a model is built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.logprob.transforms import Transform
+from pytensor import wrap_py
+
+from bayeslme.ops import pytensor_ops
+from bayeslme.structures import Bound
+
+Tensor = Any
+
+
+class Preconditioned(Transform):
+    """Coefficients as ``centre + scale @ u``: linear, so that modes do not move, and close to uncorrelated for the sampler.
+
+    Parameters
+    ----------
+    centre : array, shape (p,)
+    scale : array, shape (p, p)
+        Inverse of the upper factor of X, times the residual standard deviation.
+    """
+
+    name = "preconditioned"
+    ndim_supp = 1
+
+    def __init__(self, centre: np.ndarray, scale: np.ndarray) -> None:
+        self.centre = centre
+        self.scale = scale
+        self.inverse = np.linalg.inv(scale)
+        self.log_det = float(np.linalg.slogdet(scale)[1])
+
+    def forward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Natural to unconstrained, shape (p,)."""
+        return pt.dot(self.inverse, value - self.centre)
+
+    def backward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Unconstrained to natural, shape (p,)."""
+        return self.centre + pt.dot(self.scale, value)
+
+    def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:  # noqa: ARG002
+        """Log determinant of ``backward``, a constant."""
+        return pt.constant(self.log_det)
+
+
+class CorrelationMatrix(Transform):
+    """Correlation matrices (q, q) through the inverse hyperbolic tangents of their partial correlations.
+
+    Written out entry by entry: q is small, and elementwise code compiles faster than linear algebra.
+
+    Parameters
+    ----------
+    q : int
+
+    References
+    ----------
+    Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100, 1989; section 2.
+    """
+
+    name = "partial"
+    ndim_supp = 2
+
+    def __init__(self, q: int) -> None:
+        self.q = q
+        self.pairs = [(i, j) for i in range(1, q) for j in range(i)]
+
+    def forward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Matrix (q, q) to unconstrained (q (q - 1) / 2,)."""
+        factor = correlation_cholesky(value, self.q)
+        partials = []
+        for i, j in self.pairs:
+            rest = 1.0 - sum(factor[i][k] ** 2 for k in range(j))
+            partials.append(factor[i][j] / pt.sqrt(rest))
+        return pt.arctanh(pt.stack(partials))
+
+    def backward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Unconstrained to matrix (q, q)."""
+        rows = self._rows(pt.tanh(value))
+        entries = [
+            [1.0 if i == j else sum(a * b for a, b in zip(rows[max(i, j)], rows[min(i, j)], strict=False)) for j in range(self.q)]
+            for i in range(self.q)
+        ]
+        return pt.stack([pt.stack(row) for row in entries])
+
+    def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Log determinant of the free entries of the matrix with respect to the unconstrained values."""
+        log_rest = 2.0 * (np.log(2.0) - value - pt.softplus(-2.0 * value))  # log(1 - tanh^2)
+        weights = np.array([1.0 + (self.q - j - 2) / 2 for _, j in self.pairs])
+        return pt.sum(weights * log_rest)
+
+    def _rows(self, partials: Tensor) -> list[list[Tensor]]:
+        """Rows of the Cholesky factor."""
+        rows: list[list[Tensor]] = [[pt.constant(1.0)]]
+        at = 0
+        for i in range(1, self.q):
+            row, rest = [], pt.constant(1.0)
+            for _ in range(i):
+                row.append(partials[at] * pt.sqrt(rest))
+                rest = rest * (1.0 - partials[at] ** 2)
+                at += 1
+            rows.append([*row, pt.sqrt(rest)])
+        return rows
+
+
+def correlation_cholesky(matrix: Tensor, q: int) -> list[list[Tensor]]:
+    """Rows of the lower factor of a correlation matrix, entry by entry."""
+    rows: list[list[Tensor]] = []
+    for i in range(q):
+        row: list[Tensor] = []
+        for j in range(i):
+            row.append((matrix[i, j] - sum(row[k] * rows[j][k] for k in range(j))) / rows[j][j])
+        rows.append([*row, pt.sqrt(1.0 - sum(x * x for x in row)) if row else pt.constant(1.0)])
+    return rows
+
+
+class StructureSupport(Transform):
+    """The support of a row structure whose parameters are restricted jointly (ARMA, unstructured correlation).
+
+    Parameters
+    ----------
+    bound : Bound
+        The structure with its coordinates; its free parameters are the value.
+    """
+
+    name = "structure"
+    ndim_supp = 1
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+        self.size = len(bound.free)
+
+    def forward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Natural to unconstrained, shape (f,); only starting values pass here, so it needs no gradient."""
+        natural = np.array([p.start for p in self.bound.parameters])
+
+        @wrap_py(itypes=[pt.dvector], otypes=[pt.dvector])
+        def to_free(x: np.ndarray) -> np.ndarray:
+            full = natural.copy()
+            full[self.bound.free] = x
+            return np.asarray(self.bound.to_free(full), dtype=float)
+
+        return to_free(pt.as_tensor(value, dtype="float64"))
+
+    def backward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Unconstrained to natural, shape (f,)."""
+        value = pt.specify_shape(value, (self.size,))
+        return self.bound.natural(value, pytensor_ops())[self.bound.free]
+
+    def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Log determinant of ``backward``, from its derivatives row by row."""
+        natural = self.backward(value)
+        rows = [pt.grad(natural[k], value) for k in range(self.size)]
+        return pt.log(pt.abs(pt.linalg.det(pt.stack(rows))))

@@ -1,0 +1,214 @@
+"""Resolved priors as PyMC random variables with names, dims, starting values and transforms.
+
+This module imports PyMC; it is itself imported only while a model is built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions import transforms as tr
+from pymc.logprob.transforms import Transform
+
+from bayeslme.bayes.families import FAMILIES
+from bayeslme.bayes.priors import ParameterPrior, lkj_log_constant
+from bayeslme.bayes.transforms import CorrelationMatrix, correlation_cholesky
+
+Tensor = Any
+
+
+def add_variable(prior: ParameterPrior, start: np.ndarray, transform: Transform | None = None) -> Tensor:
+    """Add a variable to the model being built.
+
+    Parameters
+    ----------
+    prior : ParameterPrior
+    start : array, shape (k,) or (k, k)
+        Starting value, on the natural scale.
+    transform : Transform, optional
+        Map from the unconstrained scale; by default that of the interval the variable lives in.
+
+    Returns
+    -------
+    tensor, shape (k,), (k, k) for a correlation matrix, or () for a single number
+    """
+    block = prior.block
+    if block.matrix:
+        return _correlation_matrix(prior, start)
+    initval = _inside(prior, np.asarray(start, dtype=float)) if transform is None else np.asarray(start, dtype=float)
+    alike = prior.basis is None and len({(p.family, prior.bounds(j)) for j, p in enumerate(prior.priors)}) == 1
+    if block.dim is None or alike:
+        options = {"initval": initval, "default_transform": None, "transform": transform or _interval(prior)}
+        return _scalar(prior, options) if block.dim is None else _vector(prior, options)
+    return _mixed(prior, initval, transform)
+
+
+def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None) -> Tensor:
+    """A vector whose coefficients, or combinations of them, have priors of different families or intervals."""
+    block, k = prior.block, len(prior.priors)
+    bounds = np.array([prior.bounds(j) for j in range(k)])
+    if transform is None and not np.all(np.isinf(bounds)):
+        transform = PerCoefficient(bounds[:, 0], bounds[:, 1])
+    basis = np.eye(k) if prior.basis is None else prior.basis
+    densities = [_univariate(prior, j) for j in range(k)]
+    solve = np.linalg.inv(basis)
+
+    def logp(value: Tensor, matrix: Tensor) -> Tensor:
+        combined = pt.dot(matrix, value)
+        return sum(pm.logp(d, combined[j]) for j, d in enumerate(densities))
+
+    def dist(matrix: Tensor, size: Tensor) -> Tensor:  # noqa: ARG001
+        return pt.dot(solve, pt.stack([_univariate(prior, j) for j in range(k)]))
+
+    return pm.CustomDist(
+        block.name,
+        basis,
+        logp=logp,
+        dist=dist,
+        signature="(p,p)->(p)",
+        dims=block.dim,
+        initval=start,
+        default_transform=None,
+        transform=transform,
+    )
+
+
+def _scalar(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
+    name, (low, high) = prior.block.name, prior.bounds(0)
+    options["initval"] = float(np.ravel(options["initval"])[0])
+    own, args = _class_and_args(prior, 0)
+    if _is_cut(prior, 0):
+        lower, upper = (None if np.isinf(v) else v for v in (low, high))
+        return pm.Truncated(name, own.dist(**args), lower=lower, upper=upper, **options)
+    return own(name, **args, **options)
+
+
+def _vector(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
+    own, _ = _class_and_args(prior, 0)
+    each = [_class_and_args(prior, j)[1] for j in range(len(prior.priors))]
+    args = {key: np.array([a[key] for a in each]) for key in each[0]}
+    name, dim = prior.block.name, prior.block.dim
+    if _is_cut(prior, 0):
+        low, high = (None if np.isinf(v) else v for v in prior.bounds(0))
+        base = own.dist(**args) if args else own.dist(shape=(len(each),))
+        return pm.Truncated(name, base, lower=low, upper=high, dims=dim, **options)
+    return own(name, **args, dims=dim, **options)
+
+
+def _univariate(prior: ParameterPrior, j: int) -> Tensor:
+    own, args = _class_and_args(prior, j)
+    if not _is_cut(prior, j):
+        return own.dist(**args)
+    low, high = (None if np.isinf(v) else v for v in prior.bounds(j))
+    return pm.Truncated.dist(own.dist(**args), lower=low, upper=high)
+
+
+def _class_and_args(prior: ParameterPrior, j: int) -> tuple[Any, dict[str, float]]:
+    """PyMC's class; a flat prior becomes the uniform or half-flat one of its interval."""
+    one, (low, high) = prior.priors[j], prior.bounds(j)
+    if one.family in ("Flat", "HalfFlat") and np.isfinite(high - low):
+        return pm.Uniform, {"lower": low, "upper": high}
+    if one.family == "Flat" and low == 0.0:
+        return pm.HalfFlat, {}
+    return getattr(pm, one.family), one.numbers()
+
+
+def _is_cut(prior: ParameterPrior, j: int) -> bool:
+    """Whether the density reaches beyond the interval of its parameter."""
+    family = FAMILIES[prior.priors[j].family]
+    own = family.support(prior.priors[j].numbers())
+    return family.cumulative is not None and own != prior.bounds(j)
+
+
+def _interval(prior: ParameterPrior) -> Transform | None:
+    """Transform of coefficients that live in one common interval."""
+    bounds = np.array([prior.bounds(j) for j in range(len(prior.priors))])
+    low, high = bounds[:, 0], bounds[:, 1]
+    if np.all(np.isinf(bounds)):
+        return None
+    if np.all(low == 0.0) and np.all(np.isinf(high)):
+        return tr.log
+    return tr.Interval(*(None if np.isinf(v) else float(v) for v in bounds[0]))
+
+
+class PerCoefficient(Transform):
+    """Intervals that differ between the coefficients of a vector.
+
+    Parameters
+    ----------
+    low, high : arrays, shape (k,)
+        Bounds, infinite where there is none.
+    """
+
+    name = "intervals"
+    ndim_supp = 1
+
+    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
+        self.parts = [
+            None if np.isinf(a) and np.isinf(b) else tr.Interval(*(None if np.isinf(v) else float(v) for v in (a, b)))
+            for a, b in zip(low, high, strict=True)
+        ]
+
+    def forward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Natural to unconstrained, shape (k,)."""
+        return pt.stack([p.forward(value[j]) if p else value[j] for j, p in enumerate(self.parts)])
+
+    def backward(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Unconstrained to natural, shape (k,)."""
+        return pt.stack([p.backward(value[j]) if p else value[j] for j, p in enumerate(self.parts)])
+
+    def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
+        """Sum of the log derivatives."""
+        return sum((p.log_jac_det(value[j]) for j, p in enumerate(self.parts) if p), start=pt.constant(0.0))
+
+
+def _inside(prior: ParameterPrior, start: np.ndarray) -> np.ndarray:
+    """Starting values, moved to an inner point where the prior excludes them."""
+    values = np.broadcast_to(start, (len(prior.priors),)).copy()
+    for j in range(len(values)):
+        low, high = prior.bounds(j)
+        if not low < values[j] < high:
+            values[j] = prior.inner_point(j)
+    return values
+
+
+def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
+    block, q = prior.block, len(prior.block.coefs)
+    eta = prior.priors[0].numbers()["eta"]
+    constant = lkj_log_constant(q, eta)
+
+    def logp(value: Tensor, identity: Tensor) -> Tensor:  # noqa: ARG001
+        factor = correlation_cholesky(value, q)
+        return (eta - 1.0) * 2.0 * sum(pt.log(factor[i][i]) for i in range(1, q)) - constant
+
+    def random(identity: np.ndarray, rng: np.random.Generator, size: Any) -> np.ndarray:  # noqa: ARG001
+        return lkj_draw(q, eta, rng)
+
+    return pm.CustomDist(
+        block.name,
+        np.eye(q),
+        logp=logp,
+        random=random,
+        signature="(q,q)->(q,q)",
+        initval=start,
+        transform=CorrelationMatrix(q),
+        dims=(block.dim, f"{block.dim}_bis"),
+    )
+
+
+def lkj_draw(q: int, eta: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw a correlation matrix (q, q) from the LKJ distribution through its partial correlations."""
+    factor = np.zeros((q, q))
+    factor[0, 0] = 1.0
+    for i in range(1, q):
+        rest = 1.0
+        for j in range(i):
+            shape = eta + (q - 2 - j) / 2
+            partial = 2.0 * rng.beta(shape, shape) - 1.0
+            factor[i, j] = partial * np.sqrt(rest)
+            rest *= 1.0 - partial**2
+        factor[i, i] = np.sqrt(rest)
+    return factor @ factor.T
