@@ -140,7 +140,9 @@ def read(series: pd.Series[Any]) -> Column:
         return series.to_numpy(dtype=np.float64)
     if pd.api.types.is_bool_dtype(dtype):
         missing = series.isna().to_numpy()
-        return from_logical(series.fillna(value=False).to_numpy(dtype=bool), missing if missing.any() else None)
+        return from_logical(
+            series.fillna(value=False).to_numpy(dtype=bool), missing if missing.any() else None
+        )
     if pd.api.types.is_complex_dtype(dtype):
         raise _unreadable(series, "complex numbers")
     if pd.api.types.is_numeric_dtype(dtype):
@@ -175,13 +177,17 @@ def _category_labels(categories: pd.Index[Any]) -> tuple[str, ...]:
     if pd.api.types.is_bool_dtype(categories.dtype):
         return tuple("TRUE" if c else "FALSE" for c in categories)
     if pd.api.types.is_numeric_dtype(categories.dtype):
-        return number_labels(categories.to_numpy(), integer=pd.api.types.is_integer_dtype(categories.dtype))
+        return number_labels(
+            categories.to_numpy(), integer=pd.api.types.is_integer_dtype(categories.dtype)
+        )
     return tuple(map(str, categories))
 
 
 def missing(column: Column) -> npt.NDArray[np.bool_] | None:
     """Where a column has no value, (n,) bool; None where it has them all."""
-    mask: npt.NDArray[np.bool_] = column.code < 0 if isinstance(column, Factor) else np.isnan(column)
+    mask: npt.NDArray[np.bool_] = (
+        column.code < 0 if isinstance(column, Factor) else np.isnan(column)
+    )
     return mask if mask.any() else None
 
 

@@ -166,7 +166,9 @@ def _position(correlation: Any, form: Formula, columns: Columns) -> FloatArray |
     return finite(evaluate_number(form.rhs, columns), form.rhs, correlation.r_name)[:, None]
 
 
-def _check_position(correlation: Any, form: Formula, position: FloatArray, groups: Grouping) -> None:
+def _check_position(
+    correlation: Any, form: Formula, position: FloatArray, groups: Grouping
+) -> None:
     label = deparse(form.rhs)
     who = f"{correlation.r_name}(form = {form})"
     if correlation.needs_integers and (position != np.round(position)).any():
@@ -176,8 +178,14 @@ def _check_position(correlation: Any, form: Formula, position: FloatArray, group
     tied = ties(groups.code, position)
     if tied is not None:
         place = ", ".join(r_number(v) for v in position[tied].tolist())
-        where = f"group '{groups.labels[groups.code[tied]]}' of '{groups.name}'" if groups.name else "the data"
-        msg = f"{who}: {where} has two rows at {label} = {place}; each group needs distinct positions"
+        where = (
+            f"group '{groups.labels[groups.code[tied]]}' of '{groups.name}'"
+            if groups.name
+            else "the data"
+        )
+        msg = (
+            f"{who}: {where} has two rows at {label} = {place}; each group needs distinct positions"
+        )
         raise DataError(msg)
 
 

@@ -62,7 +62,10 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     matrix, X = learn(plan.terms, columns, contrasts)
     _check_rank(X, matrix.names)
     groupings = nest(columns, [level.group for level in plan.random])
-    made = [_level(level, grouping, columns, contrasts) for level, grouping in zip(plan.random, groupings, strict=True)]
+    made = [
+        _level(level, grouping, columns, contrasts)
+        for level, grouping in zip(plan.random, groupings, strict=True)
+    ]
     _check_contrast_names(spec, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
@@ -201,7 +204,16 @@ def _level(
     if not matrix.names:
         msg = f"random: '{part.formulas[0]}' for group '{part.group}' has no effects; use ~ 1 for an intercept"
         raise SpecError(msg)
-    level = Level(part.group, structure, part.formulas[0], Z, matrix.names, grouping.code, grouping.labels, grouping.parent)
+    level = Level(
+        part.group,
+        structure,
+        part.formulas[0],
+        Z,
+        matrix.names,
+        grouping.code,
+        grouping.labels,
+        grouping.parent,
+    )
     return level, matrix
 
 
@@ -217,7 +229,9 @@ def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
         return
     dependent = aliased(X)
     if dependent:
-        what = ", ".join(f"'{names[k]}'" for k in dependent[:8]) + (", ..." if len(dependent) > 8 else "")  # noqa: PLR2004
+        what = ", ".join(f"'{names[k]}'" for k in dependent[:8]) + (
+            ", ..." if len(dependent) > 8 else ""
+        )  # noqa: PLR2004
         msg = f"fixed: {what} depend linearly on the columns before them (rank {X.shape[1] - len(dependent)} of {X.shape[1]}); leave them out"
         raise DataError(msg)
 
@@ -228,9 +242,13 @@ def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
         count = len(level.labels)
         outer = levels[k - 1] if k else None
         if count == 1 and not _shares(level):
-            _warn(f"group '{level.group}' has one level in the data: the variance of its random effects is not identified")
+            _warn(
+                f"group '{level.group}' has one level in the data: the variance of its random effects is not identified"
+            )
         elif count == n and "(Intercept)" in level.effects:
-            _warn(f"group '{level.group}' has one row per level: its variance and the residual variance are not identified apart")
+            _warn(
+                f"group '{level.group}' has one row per level: its variance and the residual variance are not identified apart"
+            )
         elif outer is not None and count == len(outer.labels):
             _warn(
                 f"every '{outer.group}' has one '{level.group}': the variances of these two levels are not identified apart"

@@ -231,7 +231,9 @@ class _Evaluation:
 
 def _plain_logical(a: Value, b: Value) -> bool:
     """Whether a logical variable meets TRUE, FALSE or a number: then it counts as 0 and 1."""
-    kinds = [v.kind == "logical" if isinstance(v, Factor) else not isinstance(v, str) for v in (a, b)]
+    kinds = [
+        v.kind == "logical" if isinstance(v, Factor) else not isinstance(v, str) for v in (a, b)
+    ]
     return all(kinds)
 
 

@@ -15,7 +15,9 @@ from bayeslme.spec.number import r_number
 Kind = Literal["factor", "ordered", "logical", "text"]
 LOGICAL_LEVELS = ("FALSE", "TRUE")
 _EXPONENT = 1e5  # from here on R may print whole numbers with an exponent
-_SPREAD = 8  # a table of this many times n entries is still cheaper than hashing or sorting n values
+_SPREAD = (
+    8  # a table of this many times n entries is still cheaper than hashing or sorting n values
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,9 @@ def collation_key(label: str) -> tuple[str, str]:
     return plain.casefold(), label.swapcase()
 
 
-def from_logical(values: npt.NDArray[np.bool_], missing: npt.NDArray[np.bool_] | None = None) -> Factor:
+def from_logical(
+    values: npt.NDArray[np.bool_], missing: npt.NDArray[np.bool_] | None = None
+) -> Factor:
     """Turn a boolean array into a factor with levels FALSE, TRUE."""
     code = values.astype(np.intp)
     if missing is not None:
@@ -196,4 +200,8 @@ def number_labels(values: npt.NDArray[Any], *, integer: bool) -> tuple[str, ...]
 
 def _plain(values: npt.NDArray[Any]) -> bool:
     """Whether all are whole numbers too small for an exponent."""
-    return bool(np.isfinite(values).all() and (np.abs(values) < _EXPONENT).all() and (values == np.trunc(values)).all())
+    return bool(
+        np.isfinite(values).all()
+        and (np.abs(values) < _EXPONENT).all()
+        and (values == np.trunc(values)).all()
+    )

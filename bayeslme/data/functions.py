@@ -168,7 +168,11 @@ def _factor(ordered: bool) -> Function:
     def make(ev: Evaluation, call: Call) -> Value:
         args = Arguments(call, ["x", "levels", "labels", "ordered"])
         factor = as_factor(ev, args["x"])
-        kind = "ordered" if args.constant(ev, "ordered", ordered or factor.kind == "ordered") else "factor"
+        kind = (
+            "ordered"
+            if args.constant(ev, "ordered", ordered or factor.kind == "ordered")
+            else "factor"
+        )
         if "levels" in args.given:
             levels = tuple(map(scalar_label, _tuple(args.constant(ev, "levels", ()))))
             factor = Factor(relabel(factor, levels), levels)
@@ -203,9 +207,13 @@ def _interaction(ev: Evaluation, call: Call) -> Value:
         present = (result.code >= 0) & (other.code >= 0)
         code = np.full(len(present), -1, dtype=np.intp)
         # R varies the first factor fastest
-        swapped, second, first = cross(other.take(np.flatnonzero(present)), result.take(np.flatnonzero(present)), ".")
+        swapped, second, first = cross(
+            other.take(np.flatnonzero(present)), result.take(np.flatnonzero(present)), "."
+        )
         code[present] = swapped.code
-        labels = tuple(f"{result.levels[i]}.{other.levels[j]}" for i, j in zip(first, second, strict=True))
+        labels = tuple(
+            f"{result.levels[i]}.{other.levels[j]}" for i, j in zip(first, second, strict=True)
+        )
         result = Factor(code, labels)
     return result
 
@@ -237,7 +245,9 @@ def _as_logical(ev: Evaluation, call: Call) -> Value:
     value = ev.value(Arguments(call, ["x"])["x"])
     if isinstance(value, Factor) and value.kind != "logical":
         table = {"TRUE": 1, "T": 1, "true": 1, "FALSE": 0, "F": 0, "false": 0}
-        return logical(np.array([*(table.get(level, -1) for level in value.levels), -1])[value.code])
+        return logical(
+            np.array([*(table.get(level, -1) for level in value.levels), -1])[value.code]
+        )
     x = np.broadcast_to(ev.numeric(call.args[0].value), (ev.columns.n,))
     return logical(np.where(np.isnan(x), -1, x != 0))
 
@@ -277,7 +287,11 @@ def _cut(ev: Evaluation, call: Call) -> Value:
         code = np.where(x == breaks[0 if right else -1], 0 if right else len(breaks) - 2, code)
     inside = (code >= 0) & (code < len(breaks) - 1) & ~np.isnan(x)
     labels = args.constant(ev, "labels", None)
-    names = _intervals(breaks, right=right, closed=closed) if labels is None else tuple(map(scalar_label, labels))
+    names = (
+        _intervals(breaks, right=right, closed=closed)
+        if labels is None
+        else tuple(map(scalar_label, labels))
+    )
     kind = "ordered" if args.constant(ev, "ordered_result", False) else "factor"
     return Factor(np.where(inside, code, -1).astype(np.intp), names, kind)  # type: ignore[arg-type]
 

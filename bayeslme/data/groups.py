@@ -77,7 +77,9 @@ def nest(columns: Columns, names: Sequence[str], separator: str = "/") -> tuple[
     return tuple(levels)
 
 
-def first_met(code: IntArray, labels: tuple[str, ...], sort_by: IntArray | None) -> tuple[IntArray, tuple[str, ...]]:
+def first_met(
+    code: IntArray, labels: tuple[str, ...], sort_by: IntArray | None
+) -> tuple[IntArray, tuple[str, ...]]:
     """Renumber strata in the order in which they are met.
 
     Parameters
@@ -103,7 +105,9 @@ def first_met(code: IntArray, labels: tuple[str, ...], sort_by: IntArray | None)
     return rank[code], tuple(labels[k] for k in order)
 
 
-def strata(columns: Columns, names: Sequence[str], sort_by: IntArray | None) -> tuple[IntArray, tuple[str, ...]]:
+def strata(
+    columns: Columns, names: Sequence[str], sort_by: IntArray | None
+) -> tuple[IntArray, tuple[str, ...]]:
     """Strata of a variance function: combinations joined by ``*``, first met first; one empty name without grouping."""
     if not names:
         return np.zeros(columns.n, dtype=np.intp), ("",)
@@ -114,5 +118,3 @@ def strata(columns: Columns, names: Sequence[str], sort_by: IntArray | None) -> 
 def members(code: IntArray, count: int) -> IntArray:
     """Number of rows of each group, (G,)."""
     return np.bincount(code, minlength=count)
-
-

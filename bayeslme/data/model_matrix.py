@@ -211,7 +211,9 @@ def learn(
     return MatrixSpec(terms, codings, by_contrasts, memory, names, assign), X
 
 
-def _evaluate(terms: Terms, columns: Columns, memory: Memory) -> dict[str, FloatArray | Factor | Basis]:
+def _evaluate(
+    terms: Terms, columns: Columns, memory: Memory
+) -> dict[str, FloatArray | Factor | Basis]:
     return {deparse_variable(v): _variable(v, columns, memory) for v in terms.variables}
 
 
@@ -286,7 +288,9 @@ def _term_columns(
         else:
             basis = Basis(value[:, None], ("",))
         single = isinstance(value, Basis) and len(value.names) == 1
-        named = Basis(basis.values, tuple(label if single else label + name for name in basis.names))
+        named = Basis(
+            basis.values, tuple(label if single else label + name for name in basis.names)
+        )
         result = named if result is None else _product(result, named)
     return result if result is not None else Basis(np.empty((0, 0)), ())
 
@@ -303,7 +307,11 @@ def _check_finite(evaluated: Evaluated) -> None:
             bad = int((value.code < 0).sum())
         else:
             array = value.values if isinstance(value, Basis) else value
-            bad = 0 if np.isfinite(array).all() else int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
+            bad = (
+                0
+                if np.isfinite(array).all()
+                else int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
+            )
         if bad:
             msg = f"'{label}' is not a finite number in {bad} of the rows used; drop those rows (subset) or transform it otherwise"
             raise DataError(msg)

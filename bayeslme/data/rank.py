@@ -6,7 +6,9 @@ import numpy as np
 
 from bayeslme.data.types import FloatArray
 
-TOLERANCE = 1e-7  # as R's qr(): a column less than this part of its length outside the others is aliased
+TOLERANCE = (
+    1e-7  # as R's qr(): a column less than this part of its length outside the others is aliased
+)
 _SAFE = 1e-8  # squared; above it the Gram matrix alone, whose rounding is near 1e-16, decides
 
 

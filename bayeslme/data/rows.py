@@ -86,7 +86,10 @@ def _complete(
         if isinstance(column, np.ndarray):
             _refuse_infinite(column if keep is None else column[keep], name)
     if counts and na_action == "fail":
-        what = ", ".join(f"{name} ({count} rows)" if count > 1 else f"{name} (1 row)" for name, count in counts.items())
+        what = ", ".join(
+            f"{name} ({count} rows)" if count > 1 else f"{name} (1 row)"
+            for name, count in counts.items()
+        )
         msg = f"missing values in {what}; use na_action='omit' (na.action = na.omit) to drop these rows"
         raise DataError(msg)
     return complete if counts else None
