@@ -10,7 +10,6 @@ import numpy as np
 from bayeslme.data.columns import Columns
 from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.groups import Grouping, nest, strata
-from bayeslme.data.model_matrix import learn
 from bayeslme.data.types import (
     CorrelationCoords,
     FloatArray,
@@ -22,7 +21,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare, deparse
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.number import r_number
-from bayeslme.spec.terms import Terms, expand
+from bayeslme.spec.terms import expand
 
 MODEL_COVARIATES: dict[str, VarianceSource] = {
     "fitted": "fitted",
@@ -123,8 +122,9 @@ def correlation_coords(
     groups = _correlation_groups(form.groups, columns, random)
     if random and form.groups:
         _check_nested(groups, random[-1], correlation.r_name)
-    position = _position(correlation, form, columns)
+    position = position_values(correlation, form, columns)
     if position is not None:
+        finite(position, form.rhs, correlation.r_name)
         _check_position(correlation, form, position, groups)
     names = form.groups or tuple(level.name for level in random)
     return CorrelationCoords(groups.code, groups.labels, position, names)
@@ -157,13 +157,21 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
         raise DataError(msg)
 
 
-def _position(correlation: Any, form: Formula, columns: Columns) -> FloatArray | None:
+def position_values(correlation: Any, form: Formula, columns: Columns) -> FloatArray | None:
+    """Times or places of the rows, (n, d); None for the order of the rows, and where places do not matter.
+
+    Several variables of a spatial structure are its coordinates, in their order in the formula.
+    """
     if is_constant(form.rhs) or correlation.r_name == "corCompSymm":
         return None
-    if correlation.spatial:
-        terms = expand(form.without_groups())
-        return learn(Terms(False, terms.terms), columns)[1]
-    return finite(evaluate_number(form.rhs, columns), form.rhs, correlation.r_name)[:, None]
+    if not correlation.spatial:
+        return evaluate_number(form.rhs, columns)[:, None]
+    terms = expand(form.without_groups()).terms
+    places = [v for term in terms for v in term.variables]
+    if any(term.order > 1 for term in terms):
+        msg = f"{correlation.r_name}: places are written ~ x + y, not {deparse(form.rhs)}"
+        raise SpecError(msg)
+    return np.column_stack([evaluate_number(v, columns) for v in places])
 
 
 def _check_position(

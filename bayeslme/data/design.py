@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, correlation_coords, variance_coords
 from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.groups import Grouping, members, nest
+from bayeslme.data.groups import Grouping, nest
 from bayeslme.data.model_matrix import Contrasts, JoinedMatrix, MatrixSpec, learn
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
@@ -231,7 +230,7 @@ def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
     if dependent:
         what = ", ".join(f"'{names[k]}'" for k in dependent[:8]) + (
             ", ..." if len(dependent) > 8 else ""
-        )  # noqa: PLR2004
+        )
         msg = f"fixed: {what} depend linearly on the columns before them (rank {X.shape[1] - len(dependent)} of {X.shape[1]}); leave them out"
         raise DataError(msg)
 

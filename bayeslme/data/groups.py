@@ -38,16 +38,20 @@ class Grouping:
     parent: IntArray
 
 
-def group_factor(columns: Columns, name: str) -> Factor:
-    """A grouping column as a factor: numbers sorted, text sorted, factors in level order; unused levels dropped."""
+def group_values(columns: Columns, name: str) -> Factor:
+    """A grouping column, or an expression such as factor(x), as a factor with all its levels."""
     if name in columns:
-        return drop_unused(columns.factor(name))
+        return columns.factor(name)
     value = evaluate_rows(parse_expression(name), columns)
     if isinstance(value, Basis):
         msg = f"'{name}' has several columns and cannot be a group"
         raise SpecError(msg)
-    factor = value if isinstance(value, Factor) else from_numbers(value, integer=False)
-    return drop_unused(factor)
+    return value if isinstance(value, Factor) else from_numbers(value, integer=False)
+
+
+def group_factor(columns: Columns, name: str) -> Factor:
+    """A grouping column as a factor: numbers sorted, text sorted, factors in level order; unused levels dropped."""
+    return drop_unused(group_values(columns, name))
 
 
 def nest(columns: Columns, names: Sequence[str], separator: str = "/") -> tuple[Grouping, ...]:
@@ -113,8 +117,3 @@ def strata(
         return np.zeros(columns.n, dtype=np.intp), ("",)
     innermost = nest(columns, names, separator="*")[-1]
     return first_met(innermost.code, innermost.labels, sort_by)
-
-
-def members(code: IntArray, count: int) -> IntArray:
-    """Number of rows of each group, (G,)."""
-    return np.bincount(code, minlength=count)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bayeslme.errors import DataError
 
-ATTRIBUTES = ("source", "note", "units", "labels", "formula", "licence")
+ATTRIBUTES = ("source", "note", "units", "labels", "formula", "licence", "true_values")
 
 
 def load_data(name: str) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def load_data(name: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A fresh copy. ``attrs`` holds "source", "note", "units" (by column), "labels" (by column), "formula" (R's grouped-data
-        formula, or None) and "licence".
+        formula, or None) and "licence"; of simulated data also "true_values".
 
     Raises
     ------
@@ -55,7 +55,7 @@ def load_data(name: str) -> pd.DataFrame:
         raise DataError(msg)
     about = _catalogue()[key]
     frame = _read(key, about["columns"])
-    frame.attrs = {"name": key, **{a: about.get(a) for a in ATTRIBUTES}}
+    frame.attrs = {"name": key, **{a: about[a] for a in ATTRIBUTES if a in about}}
     return frame
 
 

@@ -82,7 +82,9 @@ def trees() -> str:
     return _csv(("PLot", "MP", "SITES", "dbh", "dbh.log", "BAL", "BA", "dds.log"), rows)
 
 
-def _stand(draws: Draws, plot: int, period: int, site: str, mean: float) -> list[tuple[object, ...]]:
+def _stand(
+    draws: Draws, plot: int, period: int, site: str, mean: float
+) -> list[tuple[object, ...]]:
     """The trees of one plot in one period, in the order in which they stand along it."""
     t = TREES
     spread = [math.exp(draws.normal(3.0, 0.45)) for _ in range(int(t["trees"]))]

@@ -1,0 +1,218 @@
+"""What prediction needs of a new data frame: the matrices, groups and coordinates of its rows, as the model learned them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
+from bayeslme.data.evaluate import evaluate_number
+from bayeslme.data.factors import Factor, from_numbers
+from bayeslme.data.groups import group_values
+from bayeslme.data.types import (
+    CorrelationCoords,
+    Design,
+    FloatArray,
+    IntArray,
+    Level,
+    VarianceCoords,
+)
+from bayeslme.spec.formula import parse_formula
+
+
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """New rows seen through a fitted model's design.
+
+    Attributes
+    ----------
+    X : (m, p) float array
+        NaN in rows with a missing value.
+    Z : tuple of (m, q) float arrays
+        One for each level asked for, outermost first.
+    code : tuple of (m,) int arrays
+        Group of each row at each of those levels, as in the design's level; -1 where the group is unknown or missing.
+    group : tuple of Factor
+        The joined labels of the new rows' own groups at each level ("outer/inner"), known to the model or not.
+    complete : (m,) bool array
+        Rows whose fixed-effects row has no missing value.
+    index : pandas.Index, length m
+    columns : Columns
+        The new frame, for further coordinates.
+    """
+
+    X: FloatArray
+    Z: tuple[FloatArray, ...]
+    code: tuple[IntArray, ...]
+    group: tuple[Factor, ...]
+    complete: npt.NDArray[np.bool_]
+    index: pd.Index[Any]
+    columns: Columns
+
+
+def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> NewRows:
+    """Read a new data frame.
+
+    Parameters
+    ----------
+    design : Design
+        Of the fitted model.
+    frame : pandas.DataFrame
+        Needs no response; groups that the model has not met are allowed and get code -1.
+    depth : int, optional
+        How many levels are needed: 0 for the fixed part alone (no grouping column is then needed), default all.
+
+    Returns
+    -------
+    NewRows
+
+    Raises
+    ------
+    DataError
+        For a missing column, or a factor level that the model has not seen.
+    """
+    columns = Columns(frame)
+    X = design.matrix.apply(columns)[0]
+    levels = design.levels[:depth]
+    columns.require([level.group for level in levels if "(" not in level.group], "random groups")
+    Z = tuple(matrix.apply(columns)[0] for matrix in design.random_matrices[: len(levels)])
+    own = nested_labels(columns, [level.group for level in levels])
+    code = _codes(levels, columns)
+    return NewRows(X, Z, code, own, ~np.isnan(X).any(axis=1), frame.index, columns)
+
+
+def _codes(levels: Sequence[Level], columns: Columns) -> tuple[IntArray, ...]:
+    """Known group of each new row at each level; inner labels are read within the known outer group."""
+    codes: list[IntArray] = []
+    outer: IntArray | None = None
+    for k, level in enumerate(levels):
+        factor = group_values(columns, level.group)
+        parent = level.parent if k else np.zeros(len(level.labels), dtype=np.intp)
+        skip = [len(levels[k - 1].labels[p]) + 1 if k else 0 for p in parent.tolist()]
+        own = [label[s:] for label, s in zip(level.labels, skip, strict=True)]
+        outer = _look_up(
+            factor, own, parent, np.zeros(columns.n, dtype=np.intp) if outer is None else outer
+        )
+        codes.append(outer)
+    return tuple(codes)
+
+
+def _look_up(factor: Factor, own: list[str], parent: IntArray, outer: IntArray) -> IntArray:
+    """Code of the group with this label within this outer group; -1 where there is none."""
+    place = {label: k for k, label in enumerate(dict.fromkeys(own))}
+    width = max(1, len(place))
+    keys = parent * width + np.array([place[label] for label in own], dtype=np.intp)
+    wanted = np.array([*(place.get(label, -1) for label in factor.levels), -1], dtype=np.intp)[
+        factor.code
+    ]
+    known = (wanted >= 0) & (outer >= 0)
+    found = pd.Index(keys).get_indexer(np.where(known, outer * width + wanted, -1))
+    return np.where(known, found, -1).astype(np.intp)
+
+
+def nested_labels(
+    columns: Columns, names: Sequence[str], separator: str = "/"
+) -> tuple[Factor, ...]:
+    """Joined labels of nested groups, missing ones allowed.
+
+    Parameters
+    ----------
+    columns : Columns
+    names : sequence of str
+        Grouping columns, outermost first.
+    separator : str
+
+    Returns
+    -------
+    tuple of Factor, one for each name
+        Code -1 where any of the labels is missing.
+    """
+    out: list[Factor] = []
+    for name in names:
+        factor = group_values(columns, name)
+        if out:
+            outer, width = out[-1], max(1, len(factor.levels))
+            known = (outer.code >= 0) & (factor.code >= 0)
+            pair = np.where(known, outer.code * width + factor.code, np.nan)
+            crossed = from_numbers(pair, integer=True)
+            used = [divmod(int(label), width) for label in crossed.levels]
+            labels = tuple(f"{outer.levels[a]}{separator}{factor.levels[b]}" for a, b in used)
+            factor = Factor(crossed.code, labels)
+        out.append(factor)
+    return tuple(out)
+
+
+def new_variance(
+    design: Design, rows: NewRows
+) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
+    """Coordinates of the variance function at new rows; a stratum the model has not met has code -1.
+
+    Parameters
+    ----------
+    design : Design
+    rows : NewRows
+
+    Returns
+    -------
+    VarianceCoords, a tuple of them for a VarComb, or None
+    """
+    weights = design.spec.weights
+    known = design.variance if isinstance(design.variance, tuple) else (design.variance,)
+    made = tuple(
+        _variance(part, old, rows.columns)
+        for part, old in zip(components(weights), known, strict=False)
+        if old is not None
+    )
+    return made if isinstance(design.variance, tuple) else next(iter(made), None)
+
+
+def _variance(part: Any, old: VarianceCoords, columns: Columns) -> VarianceCoords:
+    form = parse_formula(part.form)
+    source, level = covariate_source(form.rhs)
+    columns.require(form.variables, "weights")
+    covariate = None
+    if source == "data" and not is_constant(form.rhs):
+        covariate = evaluate_number(form.rhs, columns)
+    stratum = np.zeros(columns.n, dtype=np.intp)
+    if form.groups:
+        labels = nested_labels(columns, form.groups, "*")[-1]
+        place = {label: k for k, label in enumerate(old.strata)}
+        table = np.array([*(place.get(label, -1) for label in labels.levels), -1], dtype=np.intp)
+        stratum = table[labels.code]
+    return VarianceCoords(covariate, source, level, stratum, old.strata)
+
+
+def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
+    """Coordinates of the correlation structure at new rows; a group the model has not met has code -1.
+
+    Parameters
+    ----------
+    design : Design
+    rows : NewRows
+
+    Returns
+    -------
+    CorrelationCoords or None
+        `position` is None where it is the order of the rows within the group.
+    """
+    old, correlation = design.correlation, design.spec.correlation
+    if old is None or correlation is None:
+        return None
+    form = parse_formula(correlation.form)
+    rows.columns.require([g for g in old.groups if "(" not in g], "correlation")
+    rows.columns.require(form.variables, "correlation")
+    code = np.zeros(rows.columns.n, dtype=np.intp)
+    if old.groups:
+        labels = nested_labels(rows.columns, old.groups)[-1]
+        place = {label: k for k, label in enumerate(old.labels)}
+        table = np.array([*(place.get(label, -1) for label in labels.levels), -1], dtype=np.intp)
+        code = table[labels.code]
+    return CorrelationCoords(
+        code, old.labels, position_values(correlation, form, rows.columns), old.groups
+    )
