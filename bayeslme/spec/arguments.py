@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Call, Expr, quoted_name
+from bayeslme.spec.expr import Call, Expr, quoted_name, start
 
 
 def match_arguments(call: Call, names: Sequence[str], text: str) -> dict[str, Expr]:
@@ -40,12 +40,12 @@ def match_arguments(call: Call, names: Sequence[str], text: str) -> dict[str, Ex
     given: dict[str, Expr] = {}
     for arg in call.args:
         if arg.name is not None:
-            name = _full_name(arg.name, names, call, text, arg.value.position)
+            name = _full_name(arg.name, names, call, text, start(arg.value))
             if name in given:
                 raise SpecError(
                     f"argument '{name}' of {call.function}() is given twice",
                     text=text,
-                    position=arg.value.position,
+                    position=start(arg.value),
                 )
             given[name] = arg.value
     free = [name for name in names if name not in given]
@@ -55,7 +55,7 @@ def match_arguments(call: Call, names: Sequence[str], text: str) -> dict[str, Ex
                 raise SpecError(
                     f"too many arguments for {call.function}(): it has {', '.join(names)}",
                     text=text,
-                    position=arg.value.position,
+                    position=start(arg.value),
                 )
             given[free.pop(0)] = arg.value
     return given

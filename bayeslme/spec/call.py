@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.arguments import match_arguments
+from bayeslme.spec.arguments import locate_name, match_arguments
 from bayeslme.spec.constants import constant
 from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
-from bayeslme.spec.control import Control, make_control
-from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, deparse
+from bayeslme.spec.control import Control, check_option, make_control
+from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, deparse, start
 from bayeslme.spec.formula import as_formula
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
@@ -100,11 +100,11 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
         else ""
     )
     if not isinstance(node, Call) or function not in ARGUMENTS:
-        raise SpecError(_unknown(node, function), text=text, position=node.position)
+        raise SpecError(_unknown(node, function), text=text, position=start(node))
     given = match_arguments(node, ARGUMENTS[function], text)
     for name in given:
         if (function, name) in _REFUSED:
-            raise SpecError(_REFUSED[function, name], text=text, position=given[name].position)
+            raise SpecError(_REFUSED[function, name], text=text, position=start(given[name]))
     return _Reader(function, given, text).spec(node.position, contrasts)
 
 
@@ -164,7 +164,7 @@ class _Reader:
         except SpecError as error:
             if error.text is not None:
                 raise
-            raise self._error(str(error), node.position) from error
+            raise self._error(str(error), start(node)) from error
 
     def _error(self, message: str, position: int) -> SpecError:
         return SpecError(message, text=self.text, position=position)
@@ -175,7 +175,7 @@ class _Reader:
     def _weights(self, node: Expr) -> Any:
         if is_formula(node):
             formula = as_formula(node, self.text)
-            return canonical(VarFixed(str(one_sided(formula, "weights", self.text, node.position))))
+            return canonical(VarFixed(str(one_sided(formula, "weights", self.text, start(node)))))
         return structure_of(node, self.text, VARIANCE_ARGUMENTS)
 
     def _method(self) -> Any:
@@ -213,8 +213,13 @@ class _Reader:
                 problem = "is given twice" if arg.name else "needs a name, such as sigma = 1"
                 raise self._error(
                     f"control: the option {arg.name or deparse(arg.value)} {problem}",
-                    arg.value.position,
+                    start(arg.value),
                 )
+            try:
+                check_option(arg.name)
+            except SpecError as error:
+                where = locate_name(arg.name, self.text, start(arg.value))
+                raise self._error(str(error), where) from error
             options[arg.name] = constant(arg.value, self.text)
         return make_control(options)
 

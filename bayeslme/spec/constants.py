@@ -25,6 +25,7 @@ from bayeslme.spec.expr import (
     String,
     Unary,
     deparse,
+    start,
 )
 
 type Scalar = float | bool | str | None
@@ -74,7 +75,7 @@ def constant(node: Expr, text: str) -> Value:
         return _value(node, text)
     except (ZeroDivisionError, OverflowError, ValueError, TypeError) as error:
         raise SpecError(
-            f"{deparse(node)} has no value ({error})", text=text, position=node.position
+            f"{deparse(node)} has no value ({error})", text=text, position=start(node)
         ) from error
 
 
@@ -99,7 +100,7 @@ def _value(node: Expr, text: str) -> Value:
             raise SpecError(
                 f"a number, c(), list(), matrix() or diag() is needed, not {deparse(node)}",
                 text=text,
-                position=node.position,
+                position=start(node),
             )
     return value
 

@@ -66,10 +66,7 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
             f"control is a mapping such as {{'sigma': 1.4}}, not {type(options).__name__}"
         )
     for name in options:
-        if name not in OPTIONS:
-            near = get_close_matches(str(name), OPTIONS, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise SpecError(f"unknown control option '{name}'{hint}; allowed: {', '.join(OPTIONS)}")
+        check_option(name)
     limit = next((options[n] for n in _ITERATIONS if options.get(n) is not None), None)
     sigma = _positive(options.get("sigma") or None, "sigma")  # R: sigma = 0 means estimate it
     tolerance = _positive(options.get("tolerance"), "tolerance")
@@ -78,6 +75,17 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
         raise SpecError(f"control: the limit of iterations is a whole number, not {limit!r}")
     kept = tuple((str(k), _plain(v)) for k, v in options.items() if v is not None)
     return Control(sigma, None if count is None else int(count), tolerance, kept)
+
+
+def check_option(name: Any) -> None:
+    """Raise a SpecError for an option that neither nlme nor this package knows."""
+    if name not in OPTIONS:
+        near = get_close_matches(str(name), OPTIONS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        allowed = ", ".join(OPTIONS[:5])
+        raise SpecError(
+            f"unknown control option '{name}'{hint}; {allowed} and R's lmeControl are known"
+        )
 
 
 def _positive(value: Any, what: str) -> float | None:

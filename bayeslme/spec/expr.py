@@ -180,6 +180,13 @@ def variables(node: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n.name for n in walk(node) if isinstance(n, Name)))
 
 
+def start(node: Expr) -> int:
+    """Return where the text of an expression begins; a binary operator's own position is later."""
+    while isinstance(node, Binary):
+        node = node.left
+    return node.position
+
+
 def bare(node: Expr) -> Expr:
     """Return the expression without parentheses around it."""
     while isinstance(node, Paren):

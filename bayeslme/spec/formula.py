@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Binary, Call, Expr, Name, Unary, bare, deparse, variables
+from bayeslme.spec.expr import (
+    Binary,
+    Call,
+    Expr,
+    Name,
+    String,
+    Unary,
+    bare,
+    deparse,
+    start,
+    variables,
+)
 from bayeslme.spec.functions import check_functions
 from bayeslme.spec.grammar import parse_expression
 
@@ -121,10 +132,11 @@ def as_formula(node: Expr, text: str) -> Formula:
         case Binary(op="~", left=left, right=right):
             pass
         case _:
+            hint = ": drop the quotes" if isinstance(node, String) else ""
             raise SpecError(
-                f"a formula (with ~) is needed, not {deparse(node)}",
+                f"a formula (with ~) is needed, not {deparse(node)}{hint}",
                 text=text,
-                position=node.position,
+                position=start(node),
             )
     check_functions(node, text)
     grouping = None
@@ -174,7 +186,7 @@ def _check_grouping(node: Expr, text: str) -> None:
             raise SpecError(
                 f"groups are columns, nested as a/b or combined as a * b, not {deparse(part)}",
                 text=text,
-                position=part.position,
+                position=start(part),
             )
         if deparse(part) in seen:
             raise SpecError(

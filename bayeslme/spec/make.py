@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from bayeslme.errors import SpecError
 from bayeslme.spec.contrasts import read_contrasts
 from bayeslme.spec.control import make_control
-from bayeslme.spec.expr import Expr, is_expression, variables
+from bayeslme.spec.expr import Dot, Expr, is_expression, variables, walk
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.functions import check_functions
 from bayeslme.spec.grammar import parse_expression
@@ -22,6 +22,7 @@ from bayeslme.spec.structure_reader import (
     is_formula,
     structure_of,
 )
+from bayeslme.spec.terms import expand
 from bayeslme.structures import CorStruct, VarFixed, VarFunc
 
 if TYPE_CHECKING:
@@ -207,7 +208,15 @@ def check_fixed(formula: Formula, function: str) -> Formula:
             f"{function}: the groups of {formula} belong into random or correlation, "
             "as in random = ~ 1 | g"
         )
+    if not any(isinstance(node, Dot) for node in walk(formula.rhs)):
+        _check_terms(formula)
     return formula
+
+
+def _check_terms(formula: Formula) -> None:
+    """Refuse what cannot be expanded, and the response among the terms."""
+    if any(term.variables == (formula.lhs,) for term in expand(formula).terms):
+        raise SpecError(f"the response of {formula} stands on the right-hand side too")
 
 
 def check_method(method: str, function: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Call, Expr, bare, deparse
+from bayeslme.spec.expr import Call, Expr, String, bare, deparse, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import RandomLevel
@@ -17,10 +17,11 @@ from bayeslme.spec.structure_reader import (
     one_sided,
     structure_of,
 )
+from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat
 
 _ALLOWED = (
-    "random is '~ x | g', '~ x | g1/g2', {group: formula or PdMat} (in R: list(g = ~ x)), "
+    "random is ~ x | g, ~ x | g1/g2, a dict {group: formula or PdMat} (in R: list(g = ~ x)), "
     "or a PdMat"
 )
 
@@ -78,17 +79,18 @@ def random_of(node: Expr, text: str) -> tuple[RandomLevel, ...]:
                 raise SpecError(
                     "name the group of each element, as in random = list(g1 = ~ 1, g2 = ~ x)",
                     text=text,
-                    position=arg.value.position,
+                    position=start(arg.value),
                 )
             levels.append(RandomLevel(arg.name, _structure(arg.value, text)))
         return _distinct(tuple(levels))
     if isinstance(node, Call) and node.function.removeprefix("nlme::") in RANDOM_ARGUMENTS:
         return _from_structure(structure_of(node, text, RANDOM_ARGUMENTS))
-    raise SpecError(f"{_ALLOWED}; not {deparse(node)}", text=text, position=node.position)
+    hint = ": drop the quotes" if isinstance(node, String) else ""
+    raise SpecError(f"{_ALLOWED}; not {deparse(node)}{hint}", text=text, position=start(node))
 
 
 def _effects(node: Expr, text: str) -> Formula:
-    return one_sided(as_formula(node, text), "random", text, node.position)
+    return one_sided(as_formula(node, text), "random", text, start(node))
 
 
 def _structure(node: Expr, text: str) -> Any:
@@ -107,17 +109,17 @@ def _from_formula(formula: Formula) -> tuple[RandomLevel, ...]:
             "pdBlocked(list(pdIdent(~ a - 1), pdIdent(~ b - 1)))"
         )
     structure = PdLogChol(form=str(formula.without_groups()))
-    return tuple(RandomLevel(group, structure) for group in formula.groups or (None,))
+    return _expandable(tuple(RandomLevel(group, structure) for group in formula.groups or (None,)))
 
 
 def _from_structure(structure: PdMat) -> tuple[RandomLevel, ...]:
     """A structure alone; its formula may name the groups, as in ``PdDiag("~ x | g")``."""
     structure = _with_form(structure)
     if isinstance(structure, PdBlocked):
-        return (RandomLevel(None, structure),)
+        return _expandable((RandomLevel(None, structure),))
     formula = parse_formula(structure.form)
     plain = canonical(_replace_form(structure, str(formula.without_groups())))
-    return tuple(RandomLevel(group, plain) for group in formula.groups or (None,))
+    return _expandable(tuple(RandomLevel(group, plain) for group in formula.groups or (None,)))
 
 
 def _named_level(group: Any, what: Any) -> RandomLevel:
@@ -158,4 +160,14 @@ def _distinct(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:
     for level in levels:
         for formula in level.formulas:
             _refuse_groups(formula)
+    return _expandable(levels)
+
+
+def _expandable(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:
+    """Refuse formulas without any effect, and those R's algebra cannot expand."""
+    for level in levels:
+        for formula in level.formulas:
+            terms = expand(formula)
+            if not terms.intercept and not terms.terms:
+                raise SpecError(f"random: {formula} has no effects")
     return levels

@@ -11,7 +11,7 @@ from bayeslme import structures
 from bayeslme.errors import SpecError
 from bayeslme.spec.arguments import match_arguments
 from bayeslme.spec.constants import Value, constant
-from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, deparse
+from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, deparse, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.grammar import parse_expression
 
@@ -89,13 +89,13 @@ def structure_of(node: Expr, text: str, known: dict[str, tuple[str, ...]] | None
     node = bare(node)
     name = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
     if not isinstance(node, Call) or name not in known:
-        raise SpecError(_unknown(node, name, known), text=text, position=node.position)
+        raise SpecError(_unknown(node, name, known), text=text, position=start(node))
     try:
         return _build(name, node, text)
     except SpecError as error:
         if error.text is not None:
             raise
-        raise SpecError(str(error), text=text, position=node.position) from error
+        raise SpecError(str(error), text=text, position=start(node)) from error
 
 
 def class_of(name: str) -> Any:
@@ -166,6 +166,8 @@ def is_formula(node: Expr) -> bool:
 def _unknown(node: Expr, name: str, known: dict[str, tuple[str, ...]]) -> str:
     if not name:
         return f"a structure such as {next(iter(known))}() is needed, not {deparse(node)}"
+    if name in ARGUMENTS:
+        return f"{name}() cannot stand here, but only {', '.join(known)}"
     near = get_close_matches(name, known, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return f"unknown structure '{name}'{hint}; here may stand {', '.join(known)}"
@@ -181,7 +183,7 @@ def _build(name: str, call: Call, text: str) -> Any:
             raise SpecError(
                 f"{name}: leave out '{argument}', names and data come with the model",
                 text=text,
-                position=given[argument].position,
+                position=start(given[argument]),
             )
     if name == "pdBlocked":
         return _blocked(given, call, text)
@@ -195,7 +197,7 @@ def _build(name: str, call: Call, text: str) -> Any:
 
 def _argument(key: str, node: Expr, name: str, text: str) -> Any:
     if key == "form":
-        return str(one_sided(as_formula(node, text), name, text, node.position))
+        return str(one_sided(as_formula(node, text), name, text, start(node)))
     value = constant(node, text)
     if key in _COUNTS:
         return _count(value, key, name, text, node)
@@ -203,7 +205,7 @@ def _argument(key: str, node: Expr, name: str, text: str) -> Any:
         raise SpecError(
             f"{name}: {key} is TRUE or FALSE, not {deparse(node)}",
             text=text,
-            position=node.position,
+            position=start(node),
         )
     if key == "metric":
         found = [m for m in METRICS if isinstance(value, str) and m.startswith(value)]
@@ -211,7 +213,7 @@ def _argument(key: str, node: Expr, name: str, text: str) -> Any:
             raise SpecError(
                 f"{name}: metric is one of {', '.join(METRICS)}",
                 text=text,
-                position=node.position,
+                position=start(node),
             )
         return found[0]
     return value
@@ -222,7 +224,7 @@ def _count(value: Value, key: str, name: str, text: str, node: Expr) -> int:
         raise SpecError(
             f"{name}: {key} is a whole number from 0 on, not {deparse(node)}",
             text=text,
-            position=node.position,
+            position=start(node),
         )
     return int(value)
 
@@ -238,13 +240,13 @@ def _blocked(given: dict[str, Expr], call: Call, text: str) -> Any:
         raise SpecError(
             "pdBlocked needs a list of blocks, such as list(pdIdent(~ 1), pdIdent(~ a - 1))",
             text=text,
-            position=call.position,
+            position=start(call),
         )
     kinds = _classes(given.get("pdClass"), len(blocks.args), text)
     made = []
     for kind, arg in zip(kinds, blocks.args, strict=True):
         if is_formula(arg.value):
-            formula = one_sided(as_formula(arg.value, text), kind, text, arg.value.position)
+            formula = one_sided(as_formula(arg.value, text), kind, text, start(arg.value))
             made.append(class_of(kind)(form=str(formula)))
         else:
             made.append(structure_of(arg.value, text, RANDOM_ARGUMENTS))
@@ -263,6 +265,6 @@ def _classes(node: Expr | None, count: int, text: str) -> list[str]:
             f"pdClass names one class for all {count} blocks or one for each, "
             f"among {', '.join(sorted(plain))}",
             text=text,
-            position=node.position,
+            position=start(node),
         )
     return [str(n) for n in names]

@@ -191,6 +191,8 @@ class _Algebra:
             return self._trim(left + right)
         if op == "%in%":
             return self._trim(mask | _union(right) for mask in left)
+        if op in {"*", "/"} and not left:
+            return []  # as R: 1 * x and 1/x stand for no term but the intercept
         if op == "/":
             return self._trim(left + [_union(left) | mask for mask in right])
         pairs = [one | other for one in left for other in right]
