@@ -35,7 +35,6 @@ _NA_ACTIONS: tuple[str, ...] = get_args(NaAction.__value__)
 def make_lme(
     fixed: str | Formula,
     random: Any,
-    *,
     correlation: CorStruct | str | None = None,
     weights: VarFunc | str | None = None,
     subset: Any = None,
@@ -91,7 +90,6 @@ def make_lme(
 
 def make_gls(
     model: str | Formula,
-    *,
     correlation: CorStruct | str | None = None,
     weights: VarFunc | str | None = None,
     subset: Any = None,
@@ -124,7 +122,6 @@ def make_gls(
 
 def make_lm(
     formula: str | Formula,
-    *,
     subset: Any = None,
     na_action: str = "fail",
     contrasts: Any = None,
@@ -150,7 +147,6 @@ def make_lm(
 
 def make_lmlist(
     formula: str | Formula,
-    *,
     subset: Any = None,
     na_action: str = "fail",
     contrasts: Any = None,
