@@ -83,3 +83,9 @@ def inner_outer(design: Design) -> Degrees:
     members = [np.flatnonzero(design.assign == k) for k in np.unique(design.assign)]
     innermost = [member[levels[member].argmax()] for member in members]
     return Degrees(columns, columns[innermost])
+
+
+def residual(design: Design) -> Degrees:
+    """Degrees of freedom without groups: n - p for every coefficient and term."""
+    left = len(design.y) - design.X.shape[1]
+    return Degrees(np.full(len(design.assign), left), np.full(len(np.unique(design.assign)), left))

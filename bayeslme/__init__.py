@@ -1,0 +1,86 @@
+"""A Bayesian counterpart of R's nlme: one specification, REML and ML estimates, and an exact posterior.
+
+Names are imported when they are first used, so that ``import bayeslme`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "bayeslme.errors": ("BayesLMEError", "DataError", "FitError", "SpecError"),
+    "bayeslme.spec.call": ("translate",),
+    "bayeslme.spec.model": ("LmeSpec",),
+    "bayeslme.data.datasets": ("data_names", "load_data"),
+    "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
+    "bayeslme.fit.comparison": ("anova",),
+    "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
+    "bayeslme.report.plots.interaction": ("interaction_plot",),
+    "bayeslme.structures": (
+        "CorAR1",
+        "CorARMA",
+        "CorCAR1",
+        "CorCompSymm",
+        "CorExp",
+        "CorGaus",
+        "CorLin",
+        "CorNatural",
+        "CorRatio",
+        "CorSpher",
+        "CorSymm",
+        "PdBlocked",
+        "PdCompSymm",
+        "PdDiag",
+        "PdIdent",
+        "PdLogChol",
+        "PdNatural",
+        "PdSymm",
+        "VarComb",
+        "VarConstPower",
+        "VarConstProp",
+        "VarExp",
+        "VarFixed",
+        "VarIdent",
+        "VarPower",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - a sorted list of names
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'bayeslme' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+if TYPE_CHECKING:
+    from bayeslme.data.datasets import data_names as data_names
+    from bayeslme.data.datasets import load_data as load_data
+    from bayeslme.errors import BayesLMEError as BayesLMEError
+    from bayeslme.errors import DataError as DataError
+    from bayeslme.errors import FitError as FitError
+    from bayeslme.errors import SpecError as SpecError
+    from bayeslme.fit.api import gls as gls
+    from bayeslme.fit.api import lm as lm
+    from bayeslme.fit.api import lme as lme
+    from bayeslme.fit.api import lmlist as lmlist
+    from bayeslme.fit.comparison import anova as anova
+    from bayeslme.fit.result import GlsFit as GlsFit
+    from bayeslme.fit.result import LmeFit as LmeFit
+    from bayeslme.fit.result import LmFit as LmFit
+    from bayeslme.report.plots.interaction import interaction_plot as interaction_plot
+    from bayeslme.spec.call import translate as translate
+    from bayeslme.spec.model import LmeSpec as LmeSpec
+    from bayeslme.structures import *  # noqa: F403

@@ -1,0 +1,178 @@
+"""Wald F tests of one fit: terms in sequence or each after all others, chosen terms together, contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.errors import FitError
+from bayeslme.fit.hypotheses import f_tail, quadratic, sequential_scores
+from bayeslme.report.html import frames_html
+from bayeslme.report.tables import anova_text
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+FloatArray = npt.NDArray[np.float64]
+AnovaType = Literal["sequential", "marginal"]
+
+
+class Anova(pd.DataFrame):
+    """A table of tests; a data frame that prints as nlme's.
+
+    ``attrs["heading"]`` holds the lines above the table.
+    """
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        return anova_text(pd.DataFrame(self), str(self.attrs.get("heading", "")))
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return frames_html({str(self.attrs.get("heading", "")): pd.DataFrame(self)})
+
+
+def anova_of(fit: Fit, type: AnovaType = "sequential", terms: Any = None, L: Any = None) -> Anova:
+    """Test the terms of a fit, or chosen terms or contrasts of its coefficients.
+
+    Parameters
+    ----------
+    fit : Fit
+    type : {"sequential", "marginal"}
+        Each term after those before it, or after all others.
+    terms : int, str or sequence of them, optional
+        Terms to test together, by position (1 the intercept, where there is one) or name.
+    L : array, mapping or sequence of mappings, optional
+        Contrasts: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1, "Time:Diet3": -1}``.
+
+    Returns
+    -------
+    Anova
+        Columns numDF, denDF (not for gls and lm, which have one), F-value, p-value.
+    """
+    if L is not None:
+        return _contrasts(fit, L)
+    if terms is not None:
+        return _terms(fit, terms)
+    members = _members(fit)
+    match type:
+        case "sequential":
+            scores = sequential_scores(fit.estimate.beta, fit.test_vcov)
+            statistics = [float(np.sum(scores[m] ** 2)) for m in members]
+        case "marginal":
+            statistics = [_wald(fit, np.eye(len(fit.fixef))[m]) for m in members]
+        case _:
+            raise FitError(f"type: {type!r} is none of 'sequential', 'marginal'")
+    return _table(fit, term_names(fit), [len(m) for m in members], fit.degrees.terms, statistics)
+
+
+def term_names(fit: Fit) -> list[str]:
+    """Labels of the terms, the intercept first where there is one."""
+    labels = ["(Intercept)", *fit.design.term_labels]
+    return [labels[int(k)] for k in np.unique(fit.design.assign)]
+
+
+def _members(fit: Fit) -> list[npt.NDArray[np.intp]]:
+    assign = fit.design.assign
+    return [np.flatnonzero(assign == k) for k in np.unique(assign)]
+
+
+def _wald(fit: Fit, rows: FloatArray) -> float:
+    return quadratic(rows @ fit.estimate.beta, rows @ fit.test_vcov @ rows.T)
+
+
+def _table(
+    fit: Fit,
+    index: Sequence[str],
+    num: Sequence[int],
+    den: npt.ArrayLike,
+    statistics: Sequence[float],
+    heading: str = "",
+) -> Anova:
+    f = np.asarray(statistics) / np.asarray(num)
+    columns = {"numDF": num, "denDF": den, "F-value": f, "p-value": f_tail(f, num, den)}
+    table = Anova(columns, index=list(index))
+    if fit.kind == "lme":
+        table.attrs["heading"] = heading
+        return table
+    left = fit.nobs - len(fit.fixef)
+    shorter = Anova(table.drop(columns="denDF"))
+    shorter.attrs["heading"] = f"Denom. DF: {left} " + (f"\n {heading}" if heading else "")
+    return shorter
+
+
+def _terms(fit: Fit, terms: Any) -> Anova:
+    names = term_names(fit)
+    wanted = [terms] if isinstance(terms, str | int) else list(terms)
+    chosen = [_term_number(one, names) for one in wanted]
+    den = sorted({int(fit.degrees.terms[k]) for k in chosen})
+    if len(den) != 1:
+        raise FitError(f"terms: {', '.join(names[k] for k in chosen)} differ in denominator DF ({den}); test them apart")
+    members = _members(fit)
+    rows = np.eye(len(fit.fixef))[np.concatenate([members[k] for k in chosen])]
+    heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
+    return _table(fit, ["1"], [len(rows)], den, [_wald(fit, rows)], heading)
+
+
+def _term_number(term: Any, names: Sequence[str]) -> int:
+    if isinstance(term, str) and term in names:
+        return names.index(term)
+    if isinstance(term, int) and not isinstance(term, bool) and 1 <= term <= len(names):
+        return term - 1
+    raise FitError(f"terms: {term!r} is no term; allowed are {', '.join(names)} or 1 to {len(names)}")
+
+
+def _contrasts(fit: Fit, L: Any) -> Anova:
+    rows = contrast_rows(L, list(fit.fixef.index))
+    used = np.any(rows != 0, axis=0)
+    den = sorted({int(d) for d in fit.degrees.columns[used]})
+    if len(den) != 1:
+        names = ", ".join(str(n) for n in fit.fixef.index[used])
+        raise FitError(f"L: {names} differ in denominator DF ({den}); a contrast takes coefficients of one level")
+    rank = int(np.linalg.matrix_rank(rows))
+    if rank < len(rows):
+        raise FitError(f"L: its {len(rows)} rows have rank {rank}; leave out the dependent ones")
+    shown = pd.DataFrame(rows[:, used], columns=fit.fixef.index[used])
+    shown.index = pd.Index([""] if len(rows) == 1 else [str(i + 1) for i in range(len(rows))])
+    heading = f"F-test for linear combination(s)\n{anova_text(shown)}"
+    return _table(fit, ["1"], [len(rows)], den, [_wald(fit, rows)], heading)
+
+
+def contrast_rows(L: Any, names: Sequence[str]) -> FloatArray:
+    """Rows of contrasts from numbers or from coefficients by name.
+
+    Parameters
+    ----------
+    L : array (p,) or (r, p), mapping, or sequence of mappings
+    names : sequence of str, length p
+
+    Returns
+    -------
+    (r, p) array
+    """
+    if isinstance(L, pd.DataFrame):
+        L = L.to_dict("records")
+    if isinstance(L, Mapping | pd.Series):
+        L = [L]
+    if isinstance(L, Sequence) and len(L) and all(isinstance(row, Mapping | pd.Series) for row in L):
+        return np.array([_named_row(row, names) for row in L])
+    rows = np.atleast_2d(np.asarray(L, float))
+    if rows.ndim > 2 or rows.shape[1] != len(names):  # noqa: PLR2004 - a matrix has two axes
+        raise FitError(f"L: rows of {len(names)} numbers are needed ({', '.join(names)}), not shape {rows.shape}")
+    return rows
+
+
+def _named_row(row: Mapping[str, float] | pd.Series, names: Sequence[str]) -> FloatArray:
+    values = dict(row.items())
+    for name in values:
+        if name not in names:
+            raise FitError(f"L: {name!r} is no coefficient; allowed are {', '.join(names)}")
+    return np.array([float(values.get(name, 0.0)) for name in names])

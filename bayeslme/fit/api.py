@@ -1,0 +1,214 @@
+"""The functions a user fits models with; arguments in nlme's order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bayeslme import engine
+from bayeslme.data.design import build
+from bayeslme.errors import DataError
+from bayeslme.fit.lmlist import LmList, fit_list
+from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
+from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
+from bayeslme.spec.model import LmeSpec
+
+FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit}
+
+
+def label_of(data: Any) -> str | None:
+    """Name of a data frame where it has one (``data.attrs["name"]``)."""
+    name = data.attrs.get("name") if isinstance(data, pd.DataFrame) else None
+    return name if isinstance(name, str) else None
+
+
+def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
+    """Estimate a specification on a data frame.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+
+    Returns
+    -------
+    LmeFit, GlsFit, LmFit or LmList
+
+    Raises
+    ------
+    DataError
+        If `data` is no data frame or does not suit the specification.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"data: a pandas DataFrame is needed, not {type(data).__name__}")
+    if spec.function == "lmList":
+        return fit_list(spec, data)
+    design = build(spec, data)
+    return FITS[spec.function](spec, design, engine.estimate(design), data)
+
+
+def lme(
+    fixed: str,
+    data: pd.DataFrame,
+    random: Any,
+    correlation: Any = None,
+    weights: Any = None,
+    subset: Any = None,
+    method: str = "REML",
+    na_action: str = "fail",
+    control: Any = None,
+    contrasts: Any = None,
+    priors: Any = None,
+) -> LmeFit:
+    """Fit a linear mixed model, y = X beta + sum_k Z_k b_k + eps.
+
+    Parameters
+    ----------
+    fixed : str
+        Formula of the response and the fixed effects, ``"distance ~ Sex * I(age - 11)"``.
+    data : DataFrame
+    random : str, dict or PdMat
+        ``"~ 1 | Subject"``, ``"~ 1 | litter/pig"``, or ``{"Dog": "~ day", "Side": PdDiag("~ 1")}``, outermost first.
+    correlation : CorStruct, optional
+        Correlation of the residuals within groups.
+    weights : VarFunc, optional
+        Their standard deviation.
+    subset : str or bool array, optional
+        R expression on columns, or a mask of rows.
+    method : {"REML", "ML"}
+    na_action : {"fail", "omit", "exclude"}
+        What to do about missing values.
+    control : dict, optional
+        ``sigma`` holds the residual standard deviation fixed; ``max_iter`` limits the search.
+    contrasts : tuple of str or dict, optional
+        R's option pair, or ``{factor: "sum"}``.
+    priors : dict or str, optional
+        Kept with the specification for sampling.
+
+    Returns
+    -------
+    LmeFit
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ I(age - 11)", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> round(fit.loglik, 4)
+    -223.5013
+    """
+    spec = make_lme(
+        fixed,
+        random,
+        correlation=correlation,
+        weights=weights,
+        subset=subset,
+        method=method,
+        na_action=na_action,
+        control=control,
+        contrasts=contrasts,
+        priors=priors,
+        data=label_of(data),
+    )
+    fit: LmeFit = fit_spec(spec, data)
+    return fit
+
+
+def gls(
+    model: str,
+    data: pd.DataFrame,
+    correlation: Any = None,
+    weights: Any = None,
+    subset: Any = None,
+    method: str = "REML",
+    na_action: str = "fail",
+    control: Any = None,
+    contrasts: Any = None,
+    priors: Any = None,
+) -> GlsFit:
+    """Fit a linear model whose residuals are correlated or of unequal variance.
+
+    Parameters
+    ----------
+    model : str
+        Formula, ``"distance ~ age"``.
+    data, correlation, weights, subset, method, na_action, control, contrasts, priors
+        As in `lme`.
+
+    Returns
+    -------
+    GlsFit
+    """
+    spec = make_gls(
+        model,
+        correlation=correlation,
+        weights=weights,
+        subset=subset,
+        method=method,
+        na_action=na_action,
+        control=control,
+        contrasts=contrasts,
+        priors=priors,
+        data=label_of(data),
+    )
+    fit: GlsFit = fit_spec(spec, data)
+    return fit
+
+
+def lm(
+    formula: str,
+    data: pd.DataFrame,
+    subset: Any = None,
+    na_action: str = "fail",
+    contrasts: Any = None,
+    priors: Any = None,
+) -> LmFit:
+    """Fit an ordinary linear model by least squares.
+
+    Parameters
+    ----------
+    formula : str
+    data, subset, na_action, contrasts, priors
+        As in `lme`.
+
+    Returns
+    -------
+    LmFit
+        Its log-likelihood is the maximum one, its sigma counts n - p degrees of freedom.
+    """
+    spec = make_lm(
+        formula,
+        subset=subset,
+        na_action=na_action,
+        contrasts=contrasts,
+        priors=priors,
+        data=label_of(data),
+    )
+    fit: LmFit = fit_spec(spec, data)
+    return fit
+
+
+def lmlist(
+    formula: str,
+    data: pd.DataFrame,
+    subset: Any = None,
+    na_action: str = "fail",
+    contrasts: Any = None,
+) -> LmList:
+    """Fit a linear model to each group, ``"distance ~ age | Subject"``.
+
+    Parameters
+    ----------
+    formula : str
+    data, subset, na_action, contrasts
+        As in `lme`.
+
+    Returns
+    -------
+    LmList
+    """
+    spec = make_lmlist(
+        formula, subset=subset, na_action=na_action, contrasts=contrasts, data=label_of(data)
+    )
+    fits: LmList = fit_spec(spec, data)
+    return fits

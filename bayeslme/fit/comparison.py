@@ -1,0 +1,145 @@
+"""Several fits side by side: criteria, and likelihood ratio tests where these are valid."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import chdtrc
+
+from bayeslme import engine
+from bayeslme.errors import FitError
+from bayeslme.fit.anova import Anova
+from bayeslme.spec.terms import expand
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One fit in the comparison's method."""
+
+    fit: Fit
+    df: int
+    loglik: float
+    counted: int
+
+    @property
+    def aic(self) -> float:
+        return -2.0 * self.loglik + 2.0 * self.df
+
+    @property
+    def bic(self) -> float:
+        return -2.0 * self.loglik + float(np.log(self.counted)) * self.df
+
+
+def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Compare fits of the same data; one fit alone gets its table of F tests.
+
+    Parameters
+    ----------
+    *fits : Fit
+        Of `lme`, `gls` and `lm`; a fit by `lm` enters with the method of the others.
+    names : sequence of str, optional
+        Row labels; numbers by default.
+
+    Returns
+    -------
+    Anova
+        Columns Model, df, AIC, BIC, logLik and, where degrees of freedom differ, Test, L.Ratio, p-value. A ratio is
+        left out where the two fits have equally many parameters. ``attrs["notes"]`` says why a ratio has no meaning.
+
+    Raises
+    ------
+    FitError
+        For fits that cannot be compared: other responses, other rows, other methods.
+
+    Warns
+    -----
+    UserWarning
+        Where fixed effects differ under REML: restricted likelihoods of different fixed effects do not compare.
+    """
+    _check(fits)
+    if len(fits) == 1:
+        return fits[0].anova()
+    method = next((f.method for f in fits if f.kind != "lm"), "ML")
+    entries = [_entry(fit, method) for fit in fits]
+    notes = _notes(fits, method)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    table = _table(entries, [str(i + 1) for i in range(len(fits))] if names is None else names)
+    table.attrs["notes"] = notes
+    return table
+
+
+def _check(fits: Sequence[Any]) -> None:
+    if not fits:
+        raise FitError("anova: give one fit or several")
+    for k, fit in enumerate(fits, start=1):
+        if not hasattr(fit, "estimate"):
+            raise FitError(f"anova: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}")
+    first = fits[0]
+    for k, fit in enumerate(fits[1:], start=2):
+        if fit.design.response_label != first.design.response_label:
+            raise FitError(
+                f"anova: fit {k} has response {fit.design.response_label}, fit 1 {first.design.response_label}"
+            )
+        if fit.nobs != first.nobs or not np.array_equal(fit.design.y, first.design.y):
+            raise FitError(f"anova: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); use one subset")
+    methods = sorted({fit.method for fit in fits if fit.kind != "lm"})
+    if len(methods) > 1:
+        raise FitError(f"anova: all fits need one method, these have {' and '.join(methods)}; use update(method=...)")
+
+
+def _entry(fit: Fit, method: str) -> _Entry:
+    """A fit's criteria; least squares is put into the method of the others."""
+    n, p = fit.design.X.shape
+    loglik = fit.loglik
+    if fit.kind == "lm" and method == "REML":
+        likelihood = engine.Likelihood(fit.estimate.problem, "REML", None)
+        loglik = float(likelihood(fit.estimate.theta[None])[0])
+    return _Entry(fit, fit.df, loglik, n - p if method == "REML" else n)
+
+
+def fixed_terms(fit: Fit) -> frozenset[str]:
+    """Terms of the fixed part, whatever their order."""
+    terms = expand(fit.spec.fixed, tuple(map(str, fit.data.columns)))
+    parts = {":".join(sorted(map(str, term.variables))) for term in terms.terms}
+    return frozenset({*parts, *(["1"] if terms.intercept else [])})
+
+
+def _notes(fits: Sequence[Fit], method: str) -> tuple[str, ...]:
+    if method == "REML" and len({fixed_terms(fit) for fit in fits}) > 1:
+        return ("fitted objects with different fixed effects: REML comparisons are not meaningful; use method='ML'",)
+    return ()
+
+
+def _table(entries: Sequence[_Entry], names: Sequence[str]) -> Anova:
+    columns: dict[str, Any] = {
+        "Model": range(1, len(entries) + 1),
+        "df": [e.df for e in entries],
+        "AIC": [e.aic for e in entries],
+        "BIC": [e.bic for e in entries],
+        "logLik": [e.loglik for e in entries],
+    }
+    pairs = list(zip(entries, entries[1:], strict=False))
+    if any(a.df != b.df for a, b in pairs):
+        tests = [_ratio(a, b) for a, b in pairs]
+        columns["Test"] = ["", *(f"{k} vs {k + 1}" if np.isfinite(t[0]) else "" for k, t in enumerate(tests, start=1))]
+        columns["L.Ratio"] = [np.nan, *(t[0] for t in tests)]
+        columns["p-value"] = [np.nan, *(t[1] for t in tests)]
+    return Anova(columns, index=list(names))
+
+
+def _ratio(one: _Entry, other: _Entry) -> tuple[float, float]:
+    """Likelihood ratio and its upper tail; NaN where the numbers of parameters are equal."""
+    apart = abs(one.df - other.df)
+    if not apart:
+        return np.nan, np.nan
+    ratio = 2.0 * abs(one.loglik - other.loglik)
+    return ratio, float(chdtrc(apart, ratio))

@@ -1,0 +1,90 @@
+"""Residual correlation as dense matrices, group by group: for showing it and for drawing from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bayeslme.engine import Estimate
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated:
+    """Groups of similar size that share patterns of positions.
+
+    Attributes
+    ----------
+    rows : (h, m) int array
+        Row of the design at each place; n where a place is empty.
+    pattern : (h,) int array
+        Pattern of each group.
+    matrices : (r, m, m) array
+        Correlation matrix of each pattern, identity in empty places.
+    """
+
+    rows: IntArray
+    pattern: IntArray
+    matrices: FloatArray
+
+
+def correlated(estimate: Estimate) -> Iterator[Correlated]:
+    """Correlation matrices of all groups; nothing where residuals are independent."""
+    problem = estimate.problem
+    if problem.correlation is None:
+        return
+    structure, lattice = problem.correlation.structure, problem.correlation.coords
+    order = np.append(problem.order, problem.n)
+    for k, block in enumerate(lattice.blocks(structure.stationary)):
+        matrices = np.asarray(structure.matrix(estimate.corstruct, lattice, k))
+        yield Correlated(order[block.rows], block.pattern, matrices)
+
+
+def correlation_matrix(estimate: Estimate, rows: IntArray) -> FloatArray:
+    """Correlation of the residuals of some rows.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    rows : (m,) int array
+        Rows of the design.
+
+    Returns
+    -------
+    (m, m) array
+    """
+    place = np.full(estimate.problem.n + 1, -1)
+    place[rows] = np.arange(len(rows))
+    matrix = np.eye(len(rows))
+    for groups in correlated(estimate):
+        at = place[groups.rows]
+        for k in np.flatnonzero((at >= 0).any(axis=1)):
+            here = np.flatnonzero(at[k] >= 0)
+            values = groups.matrices[groups.pattern[k]][np.ix_(here, here)]
+            matrix[np.ix_(at[k, here], at[k, here])] = values
+    return matrix
+
+
+def colour(estimate: Estimate, noise: FloatArray) -> FloatArray:
+    """Give independent standard noise the correlation of the residuals.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    noise : (s, n) array
+        Draws by rows of the design.
+
+    Returns
+    -------
+    (s, n) array
+    """
+    coloured = np.concatenate([noise, np.zeros((len(noise), 1))], axis=1)
+    for groups in correlated(estimate):
+        roots = np.linalg.cholesky(groups.matrices)[groups.pattern]
+        coloured[:, groups.rows] = np.einsum("hij,shj->shi", roots, coloured[:, groups.rows])
+    return coloured[:, :-1]

@@ -1,0 +1,41 @@
+"""Wald tests of coefficients: t for one, F for several, on given denominator degrees of freedom.
+
+With cov(beta) = U U', U upper triangular, z = U^-1 beta has unit variances, and z_j is free of the columns after j: its
+squares are the sequential F statistics. Tails come from the incomplete beta function, upper ones computed as such.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+from scipy.special import fdtrc, stdtr
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def t_tail(t: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
+    """Two-sided p-value of t; NaN without degrees of freedom."""
+    df = np.asarray(df, float)
+    return np.where(df > 0, 2.0 * stdtr(np.where(df > 0, df, 1.0), -np.abs(t)), np.nan)
+
+
+def f_tail(f: npt.ArrayLike, num: npt.ArrayLike, den: npt.ArrayLike) -> FloatArray:
+    """Upper tail of F; NaN without degrees of freedom."""
+    den = np.asarray(den, float)
+    return np.where(den > 0, fdtrc(num, np.where(den > 0, den, 1.0), f), np.nan)
+
+
+def sequential_scores(beta: FloatArray, vcov: FloatArray) -> FloatArray:
+    """Independent scores of unit variance, each column adjusted for those before it; shape (p,)."""
+    sd = np.sqrt(np.diagonal(vcov))
+    flipped = (vcov / np.outer(sd, sd))[::-1, ::-1]
+    upper = cholesky(flipped, lower=True)[::-1, ::-1]
+    return np.asarray(solve_triangular(upper, beta / sd, lower=False))
+
+
+def quadratic(contrast: FloatArray, vcov: FloatArray) -> float:
+    """Wald statistic of contrasts, contrast' cov^-1 contrast; shapes (r,) and (r, r)."""
+    sd = np.sqrt(np.diagonal(vcov))
+    root = cholesky(vcov / np.outer(sd, sd), lower=True)
+    return float(np.sum(solve_triangular(root, contrast / sd, lower=True) ** 2))

@@ -1,0 +1,139 @@
+"""Approximate confidence intervals: t for coefficients, normal on nlme's scales for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammaincinv, ndtri, stdtrit
+
+from bayeslme.engine.information import Information, Part
+from bayeslme.errors import FitError
+from bayeslme.report.html import frames_html
+from bayeslme.report.tables import intervals_text
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+Which = Literal["all", "fixed", "var-cov"]
+COLUMNS = ["lower", "est.", "upper"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals(Mapping[str, pd.DataFrame]):
+    """Intervals part by part; prints as nlme's.
+
+    Attributes
+    ----------
+    parts : dict of str to DataFrame
+        ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; columns lower, est.,
+        upper. A limit that cannot be given is NaN.
+    level : float
+        Confidence level.
+    kind : {"lme", "gls", "lm"}
+    notes : tuple of str
+        Which limits are one-sided or missing, and why.
+    """
+
+    parts: dict[str, pd.DataFrame]
+    level: float
+    kind: str
+    notes: tuple[str, ...]
+
+    def __getitem__(self, part: str) -> pd.DataFrame:
+        return self.parts[part]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __str__(self) -> str:
+        return intervals_text(self.parts, self.level, self.kind, self.notes)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return frames_html(self.parts, self.notes)
+
+
+def intervals(fit: Fit, level: float = 0.95, which: Which = "all") -> Intervals:
+    """Confidence intervals of coefficients and variance parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+    level : float
+        Confidence level, between 0 and 1.
+    which : {"all", "fixed", "var-cov"}
+
+    Returns
+    -------
+    Intervals
+
+    Notes
+    -----
+    Never an error because of a boundary: a standard deviation estimated as zero gets the one-sided interval from 0,
+    and parameters whose likelihood is flat get NaN, both said in a note.
+    """
+    if not 0.0 < level < 1.0:
+        raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+    if which not in ("all", "fixed", "var-cov"):
+        raise FitError(f"which: {which!r} is none of 'all', 'fixed', 'var-cov'")
+    parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level)}
+    notes: tuple[str, ...] = ()
+    if which != "fixed":
+        found, notes = _variance_intervals(fit, level)
+        parts |= found
+    return Intervals(parts, level, fit.kind, notes)
+
+
+def fixed_intervals(fit: Fit, level: float) -> pd.DataFrame:
+    """Intervals of the coefficients by t on their denominator degrees of freedom, (p, 3)."""
+    estimate = fit.fixef.to_numpy()
+    error = np.sqrt(np.diagonal(fit.vcov()))
+    width = stdtrit(fit.degrees.columns, 0.5 + level / 2) * error
+    values = np.column_stack([estimate - width, estimate, estimate + width])
+    return pd.DataFrame(values, index=fit.fixef.index, columns=COLUMNS)
+
+
+def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    problem = fit.estimate.problem
+    if not problem.stages and problem.size == 0:
+        return ({} if fit.estimate.sigma_held else {"sigma": _exact_sigma(fit, level)}), ()
+    info = fit.information
+    quantile = float(ndtri(0.5 + level / 2))
+    parts = {part.name: _frame(part, info.limits(part.name, quantile)) for part in info.parts}
+    return parts, _notes(info)
+
+
+def _frame(part: Part, limits: np.ndarray) -> pd.DataFrame:
+    values = np.column_stack([limits[:, 0], part.estimate, limits[:, 1]])
+    return pd.DataFrame(values, index=list(part.names), columns=COLUMNS)
+
+
+def _notes(info: Information) -> tuple[str, ...]:
+    found = [
+        f"{name} in {part.name} is on its boundary; no two-sided interval"
+        for part in info.parts
+        for name, edge in zip(part.names, part.on_bound, strict=True)
+        if edge
+    ]
+    if info.cov is None:
+        found.append(
+            "the likelihood is flat in some direction of the variance parameters, so they have no limits; "
+            "leave a random effect or a parameter out, or use a prior"
+        )
+    return tuple(found)
+
+
+def _exact_sigma(fit: Fit, level: float) -> pd.DataFrame:
+    """Chi-squared interval of sigma, where it is the only variance parameter."""
+    df = fit.nobs - len(fit.fixef)
+    tails = np.array([0.5 + level / 2, 0.5 - level / 2])
+    limits = fit.sigma * np.sqrt(df / (2.0 * gammaincinv(df / 2.0, tails)))
+    return pd.DataFrame([[limits[0], fit.sigma, limits[1]]], index=["sigma"], columns=COLUMNS)

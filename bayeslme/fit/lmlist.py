@@ -1,0 +1,132 @@
+"""One linear model for each group, with a pooled residual standard deviation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import stdtrit
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.design import build
+from bayeslme.data.groups import nest
+from bayeslme.data.types import Design
+from bayeslme.errors import DataError, FitError
+from bayeslme.fit.hypotheses import t_tail
+from bayeslme.report.grid import number_grid
+from bayeslme.report.html import html_table, wrap
+from bayeslme.report.numbers import format_numbers
+from bayeslme.spec.model import LmeSpec
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LmList:
+    """Least-squares fits of the groups.
+
+    Attributes
+    ----------
+    spec : LmeSpec
+    coef : DataFrame, shape (G, p)
+        Coefficients by group; NaN where a group has too few distinct rows.
+    stderr : DataFrame, shape (G, p)
+        Their standard errors with the pooled residual standard deviation.
+    sigma : float
+        Pooled residual standard deviation.
+    df : int
+        Its degrees of freedom.
+    nobs : int
+    data : DataFrame
+    """
+
+    spec: LmeSpec
+    coef: pd.DataFrame
+    stderr: pd.DataFrame
+    sigma: float
+    df: int
+    nobs: int
+    data: pd.DataFrame
+
+    def intervals(self, level: float = 0.95) -> dict[str, pd.DataFrame]:
+        """Confidence intervals with the pooled standard deviation, a table (G, 3) for each coefficient."""
+        if not 0.0 < level < 1.0:
+            raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+        width = float(stdtrit(self.df, 0.5 + level / 2)) * self.stderr
+        columns = ["lower", "est.", "upper"]
+        parts = [(self.coef - width), self.coef, (self.coef + width)]
+        return {
+            name: pd.concat([part[name] for part in parts], axis=1, keys=columns) for name in self.coef.columns
+        }
+
+    def summary(self) -> dict[str, pd.DataFrame]:
+        """Table (G, 4) of Value, Std.Error, t-value, p-value for each coefficient."""
+        t = self.coef / self.stderr
+        p = pd.DataFrame(t_tail(t, self.df), index=t.index, columns=t.columns)
+        parts = {"Value": self.coef, "Std.Error": self.stderr, "t-value": t, "p-value": p}
+        return {
+            name: pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts))
+            for name in self.coef.columns
+        }
+
+    def __repr__(self) -> str:
+        data = f"   Data: {self.spec.data} \n" if self.spec.data else ""
+        head = f"Call:\n  Model: {self.spec.fixed} \n{data}\nCoefficients:\n"
+        left = f"{self.nobs} total; {self.df} residual"
+        sigma = format_numbers([self.sigma])[0]
+        return f"{head}{number_grid(self.coef)}\n\nDegrees of freedom: {left}\nResidual standard error: {sigma}"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return wrap(html_table(self.coef, f"{self.spec.fixed}"))
+
+
+def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
+    """Fit a linear model to each group.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+        With function ``"lmList"`` and the groups in its formula.
+    data : DataFrame
+
+    Returns
+    -------
+    LmList
+
+    Raises
+    ------
+    DataError
+        If no group leaves residual degrees of freedom.
+    """
+    design = build(spec, data)
+    groups = nest(Columns(design.frame), spec.fixed.groups)[-1]
+    members = [np.flatnonzero(groups.code == g) for g in range(len(groups.labels))]
+    fits = [_least_squares(design, rows) for rows in members]
+    df = sum(one[3] for one in fits)
+    if df <= 0:
+        raise DataError(f"lmlist: no group of {groups.name} has more rows than coefficients")
+    sigma = float(np.sqrt(sum(one[2] for one in fits) / df))
+    index, columns = pd.Index(groups.labels, name=groups.name), list(design.x_names)
+    coef = pd.DataFrame([one[0] for one in fits], index=index, columns=columns)
+    stderr = sigma * pd.DataFrame([one[1] for one in fits], index=index, columns=columns)
+    return LmList(spec, coef, stderr, sigma, df, len(design.y), data)
+
+
+def _least_squares(
+    design: Design, rows: npt.NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray, float, int]:
+    """Coefficients, unscaled standard errors, residual sum of squares and its degrees of freedom; NaN if singular."""
+    X, y = design.X[rows], design.y[rows]
+    p = X.shape[1]
+    if np.linalg.matrix_rank(X) < p:
+        empty = np.full(p, np.nan)
+        return empty, empty, 0.0, 0
+    q, r = np.linalg.qr(X)
+    beta = np.linalg.solve(r, q.T @ y)
+    inverse = np.linalg.inv(r)
+    rest = y - X @ beta
+    return beta, np.sqrt(np.sum(inverse**2, axis=1)), float(rest @ rest), len(y) - p

@@ -1,0 +1,117 @@
+"""Covariance of the responses, V = sum_k Z_k Psi_k Z_k' + sigma^2 R, in numbers or in symbols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.data.types import Design, Level
+from bayeslme.errors import FitError
+from bayeslme.fit.correlation import correlation_matrix
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def marginal_cov(fit: Fit, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
+    """Covariance of the responses of one outermost group, or of all rows.
+
+    Parameters
+    ----------
+    fit : Fit
+    group : str, optional
+        Label of an outermost group; in `gls`, of a correlation group.
+    symbolic : bool
+        Entries as text, σ² the residual variance, σ₁² that of the innermost level, σ₂² of the next: what the model
+        says before it is estimated. Only for models without correlation structure and variance function.
+
+    Returns
+    -------
+    DataFrame, shape (m, m)
+        Rows and columns indexed as the data frame.
+    """
+    rows = _rows(fit.design, group)
+    index = fit.design.index[rows]
+    values = _symbols(fit, rows) if symbolic else _numbers(fit, rows)
+    return pd.DataFrame(values, index=index, columns=index)
+
+
+def _rows(design: Design, group: str | None) -> IntArray:
+    if group is None:
+        return np.arange(len(design.y))
+    owner = design.levels[0] if design.levels else design.correlation
+    if owner is None:
+        raise FitError("group: this fit has no groups; leave the argument out for all rows")
+    if str(group) not in owner.labels:
+        some = ", ".join(owner.labels[:8])
+        raise FitError(f"group: {group!r} is none of the {len(owner.labels)} groups ({some}, ...)")
+    return np.flatnonzero(owner.code == owner.labels.index(str(group)))
+
+
+def _same(level: Level, rows: IntArray) -> npt.NDArray[np.bool_]:
+    code = level.code[rows]
+    return code[:, None] == code[None, :]
+
+
+def _numbers(fit: Fit, rows: IntArray) -> FloatArray:
+    estimate = fit.estimate
+    sd = fit.sigma * np.exp(estimate.log_sd[rows])
+    total = correlation_matrix(estimate, rows) * np.outer(sd, sd)
+    for level, factor in zip(fit.design.levels, estimate.factors, strict=True):
+        root = fit.sigma * level.Z[rows] @ factor
+        total += (root @ root.T) * _same(level, rows)
+    return total
+
+
+def _symbols(fit: Fit, rows: IntArray) -> npt.NDArray[np.object_]:
+    spec, levels = fit.spec, fit.design.levels
+    if spec.correlation is not None or spec.weights is not None:
+        raise FitError(
+            "symbolic: only for independent residuals of one variance; take correlation and weights out, "
+            "or ask for the numbers"
+        )
+    sums = np.full((len(rows), len(rows)), "", dtype=object)
+    for k, level in enumerate(levels):
+        sums = _add(sums, _level_symbols(level, rows, len(levels) - k))
+    residual = np.where(np.eye(len(rows), dtype=bool), "σ²", "")
+    sums = _add(sums, residual.astype(object))
+    return np.where(sums == "", "0", sums)
+
+
+def _add(one: npt.NDArray[np.object_], other: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    joint = np.where((one != "") & (other != ""), " + ", "")
+    return np.asarray(one + joint + other)
+
+
+def _level_symbols(level: Level, rows: IntArray, number: int) -> npt.NDArray[np.object_]:
+    """Covariances that a level brings; q effects give sigma_{k,a} for deviations and sigma_{k,ab} for covariances."""
+    Z = level.Z[rows]
+    q = Z.shape[1]
+    sums = np.full((len(rows), len(rows)), "", dtype=object)
+    for a in range(q):
+        for b in range(a, q):
+            weight = np.outer(Z[:, a], Z[:, b])
+            weight = weight if a == b else weight + weight.T
+            sums = _add(sums, _weighted(weight * _same(level, rows), _symbol(number, q, a, b)))
+    return sums
+
+
+def _symbol(number: int, q: int, a: int, b: int) -> str:
+    base = f"σ{str(number).translate(SUBSCRIPTS)}"
+    if q == 1:
+        return f"{base}²"
+    first = str(a + 1).translate(SUBSCRIPTS)
+    return f"{base}.{first}²" if a == b else f"{base}.{first}{str(b + 1).translate(SUBSCRIPTS)}"
+
+
+def _weighted(weight: FloatArray, symbol: str) -> npt.NDArray[np.object_]:
+    texts = {0.0: "", 1.0: symbol}
+    cells = [texts.get(float(w), f"{w:.7g} {symbol}") for w in weight.ravel()]
+    return np.array(cells, dtype=object).reshape(weight.shape)

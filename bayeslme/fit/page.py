@@ -1,0 +1,114 @@
+"""Collect what the printed page of a fit shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.data.types import CorrelationCoords, VarianceCoords
+from bayeslme.fit.residuals import quantiles
+from bayeslme.fit.varcorr import nested_name, varcorr
+from bayeslme.report.records import CorrelationPart, Page, VariancePart
+from bayeslme.spec.expr import deparse
+from bayeslme.spec.formula import parse_formula
+from bayeslme.structures import CorARMA, CorNatural, CorSymm, VarComb
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+
+def correlation_part(fit: Fit) -> CorrelationPart | None:
+    """The correlation structure as printed; nlme fills in the groups that the call leaves out."""
+    structure, coords = fit.spec.correlation, fit.design.correlation
+    if structure is None or coords is None:
+        return None
+    orders = (structure.p, structure.q) if isinstance(structure, CorARMA) else None
+    matrix = _matrix(fit) if isinstance(structure, CorSymm | CorNatural) else None
+    coef = fit.correlation_coef
+    return CorrelationPart(structure.r_name, _formula(structure.form, coords), coef, orders, matrix)
+
+
+def _formula(form: Any, coords: CorrelationCoords) -> str:
+    formula = parse_formula(str(form))
+    groups = "/".join(coords.groups)
+    return f"~{deparse(formula.rhs)} | {groups}" if groups else f"~{deparse(formula.rhs)}"
+
+
+def _matrix(fit: Fit) -> pd.DataFrame:
+    values = fit.correlation_coef.to_numpy()
+    m = round((1 + np.sqrt(1 + 8 * len(values))) / 2)
+    matrix = np.eye(m)
+    matrix[np.triu_indices(m, 1)] = values
+    names = range(1, m + 1)
+    return pd.DataFrame(matrix + np.triu(matrix, 1).T, names, names)
+
+
+def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
+    """The variance function as printed, one part for each component of a VarComb."""
+    structure, coords = fit.spec.weights, fit.design.variance
+    if structure is None or coords is None:
+        return ()
+    if not isinstance(structure, VarComb):
+        return (_variance_part(structure, coords, fit.weights_coef),)
+    parts = []
+    for k, (function, own) in enumerate(zip(structure.functions, coords, strict=True)):
+        prefix = f"{chr(65 + k)}."
+        chosen = [name for name in fit.weights_coef.index if name.startswith(prefix)]
+        coef = fit.weights_coef[chosen].rename(lambda name: str(name)[2:])
+        parts.append(_variance_part(function, own, coef))
+    return tuple(parts)
+
+
+def _variance_part(structure: Any, coords: Any, coef: pd.Series) -> VariancePart:
+    assert isinstance(coords, VarianceCoords)
+    formula = str(parse_formula(str(structure.form)))
+    return VariancePart(structure.r_name, formula, coef, len(coords.strata) > 1)
+
+
+def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
+    """Page of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+    fixed : DataFrame, shape (p, 3 to 5)
+        Table of coefficients.
+    corr : DataFrame, shape (p, p)
+        Their correlation.
+
+    Returns
+    -------
+    Page
+    """
+    spec, design = fit.spec, fit.design
+    groups = {nested_name(design, k): len(one.labels) for k, one in enumerate(design.levels)}
+    return Page(
+        kind=fit.kind,
+        method=fit.method,
+        formula=str(spec.fixed),
+        data=spec.data,
+        subset=None if spec.subset is None else deparse(spec.subset),
+        criteria=pd.Series({"AIC": fit.aic, "BIC": fit.bic, "logLik": fit.loglik}),
+        fixed=fixed,
+        fixed_corr=corr,
+        random=varcorr(fit).parts,
+        correlation=correlation_part(fit),
+        variance=variance_parts(fit),
+        quantiles=quantiles(fit),
+        sigma=fit.sigma,
+        nobs=fit.nobs,
+        groups=pd.Series(groups, dtype=int),
+        notes=notes(fit),
+    )
+
+
+def notes(fit: Fit) -> tuple[str, ...]:
+    """What a reader must know: a search that did not settle, a variance estimated as zero."""
+    found = [] if fit.converged else [f"the fit did not converge: {fit.estimate.message}"]
+    for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
+        zero = [e for e, row in zip(level.effects, factor, strict=True) if not np.any(row)]
+        if zero:
+            found.append(f"the variance of {', '.join(zero)} in {level.group} is estimated as zero")
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""Random effects at their conditional modes, and the coefficients of each group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.errors import FitError
+from bayeslme.engine import depth_of
+from bayeslme.fit.residuals import LevelName
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import LmeFit
+
+
+def _frame(fit: LmeFit, k: int) -> pd.DataFrame:
+    level = fit.design.levels[k]
+    index = pd.Index(level.labels, name=level.group)
+    return pd.DataFrame(fit.estimate.modes[k], index=index, columns=list(level.effects))
+
+
+def ranef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """Conditional modes of the random effects (best linear unbiased predictions).
+
+    Parameters
+    ----------
+    fit : LmeFit
+    level : str, int or None
+        One level, or None for all.
+
+    Returns
+    -------
+    DataFrame, shape (G, q)
+        Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a dict of them by group.
+    """
+    levels = fit.design.levels
+    if level is None and len(levels) > 1:
+        return {one.group: _frame(fit, k) for k, one in enumerate(levels)}
+    number = depth_of(fit.design, level)
+    if number == 0:
+        raise FitError("level: the fixed level has no random effects; name a group")
+    return _frame(fit, number - 1)
+
+
+def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:
+    """Group at each level 1 to `number` that contains each group of level `number`, shapes (G,)."""
+    levels = fit.design.levels
+    chain = [np.arange(len(levels[number - 1].labels))]
+    for k in range(number - 1, 0, -1):
+        chain.insert(0, levels[k].parent[chain[0]])
+    return chain
+
+
+def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
+    """Coefficients of each group: fixed effects plus the random effects down to a level.
+
+    Parameters
+    ----------
+    fit : LmeFit
+    level : str, int or None
+        Default the innermost. At the fixed level the table has one row.
+
+    Returns
+    -------
+    DataFrame
+        A row for each group; effects without a fixed counterpart come last.
+    """
+    number = depth_of(fit.design, level)
+    if number == 0:
+        return fit.fixef.to_frame("fixed").T
+    level_ = fit.design.levels[number - 1]
+    names = list(dict.fromkeys([*fit.fixef.index, *(e for one in fit.design.levels[:number] for e in one.effects)]))
+    start = fit.fixef.reindex(names, fill_value=0.0).to_numpy()
+    table = pd.DataFrame(
+        np.tile(start, (len(level_.labels), 1)),
+        index=pd.Index(level_.labels, name=level_.group),
+        columns=names,
+    )
+    for k, at in enumerate(ancestors(fit, number)):
+        table[list(fit.design.levels[k].effects)] += fit.estimate.modes[k][at]
+    return table

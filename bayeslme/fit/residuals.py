@@ -1,0 +1,73 @@
+"""Fitted values and residuals of every type and level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme import engine
+from bayeslme.errors import FitError
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+FloatArray = npt.NDArray[np.float64]
+LevelName = str | int | None
+ResidualType = Literal["response", "pearson", "normalized"]
+
+
+def fitted(fit: Fit, level: LevelName = None) -> pd.Series:
+    """Fitted values at one level, indexed as the data frame's used rows.
+
+    Parameters
+    ----------
+    fit : Fit
+    level : str, int or None
+        ``"fixed"`` or 0, the name of a group, its number counted from the outermost, or None for the innermost.
+
+    Returns
+    -------
+    Series, length n
+    """
+    depth = engine.depth_of(fit.design, level)
+    values = engine.fitted_values(fit.design, fit.estimate.beta, fit.estimate.modes, depth)
+    return pd.Series(values, index=fit.design.index, name="fitted")
+
+
+def residuals(fit: Fit, level: LevelName = None, type: ResidualType = "response") -> pd.Series:
+    """Residuals at one level.
+
+    Parameters
+    ----------
+    fit : Fit
+    level : str, int or None
+        See `fitted`.
+    type : {"response", "pearson", "normalized"}
+        As they are, divided by their standard deviation, or also freed of their correlation (Cholesky factor in
+        time order within the group).
+
+    Returns
+    -------
+    Series, length n
+    """
+    response = fit.design.y - fitted(fit, level).to_numpy()
+    match type:
+        case "response":
+            values = response
+        case "pearson":
+            values = response / (fit.sigma * np.exp(fit.estimate.log_sd))
+        case "normalized":
+            values = engine.normalise(fit.estimate, response)
+        case _:
+            raise FitError(f"type: {type!r} is none of 'response', 'pearson', 'normalized'")
+    return pd.Series(values, index=fit.design.index, name="residuals")
+
+
+def quantiles(fit: Fit) -> pd.Series:
+    """Minimum, quartiles and maximum of the pearson residuals at the innermost level."""
+    values = residuals(fit, type="pearson")
+    names = ["Min", "Q1", "Med", "Q3", "Max"]
+    return pd.Series(np.quantile(values, [0, 0.25, 0.5, 0.75, 1]), index=names)

@@ -1,0 +1,238 @@
+"""Fitted models: names and delegation; every verb lives in the module of its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.data.types import Design
+from bayeslme.engine import Estimate, Information, information
+from bayeslme.fit import anova as _anova
+from bayeslme.fit import intervals as _intervals
+from bayeslme.fit import marginal_cov as _marginal_cov
+from bayeslme.fit import predict as _predict
+from bayeslme.fit import ranef as _ranef
+from bayeslme.fit import residuals as _residuals
+from bayeslme.fit import simulate as _simulate
+from bayeslme.fit import summary as _summary
+from bayeslme.fit import update as _update
+from bayeslme.fit import varcorr as _varcorr
+from bayeslme.fit.degrees import Degrees, inner_outer, residual
+from bayeslme.fit.residuals import LevelName, ResidualType
+from bayeslme.report.html import page_html
+from bayeslme.report.pages import fit_text
+from bayeslme.spec.model import LmeSpec
+
+if TYPE_CHECKING:
+    from bayeslme.fit.plots import Plots
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What all fits share.
+
+    Attributes
+    ----------
+    spec : LmeSpec
+        The specification.
+    design : Design
+        Its arrays for the data.
+    estimate : Estimate
+        The engine's numbers.
+    data : DataFrame
+        The data frame as given.
+    """
+
+    spec: LmeSpec
+    design: Design
+    estimate: Estimate
+    data: pd.DataFrame
+    kind: ClassVar[Literal["lme", "gls", "lm"]]
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood, restricted under REML (without log|X'X|, as in nlme)."""
+        return self.estimate.loglik
+
+    @property
+    def df(self) -> int:
+        """Number of estimated parameters."""
+        return self.estimate.n_parameters
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return len(self.design.y)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+        return -2.0 * self.loglik + 2.0 * self.df
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion; REML counts n - p observations."""
+        spent = len(self.estimate.beta) if self.method == "REML" else 0
+        return -2.0 * self.loglik + np.log(self.nobs - spent) * self.df
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation (of a residual with unit variance function)."""
+        return self.estimate.sigma
+
+    @property
+    def method(self) -> str:
+        """``"REML"``, ``"ML"`` or ``"OLS"``."""
+        return self.estimate.method
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search settled."""
+        return self.estimate.converged
+
+    @property
+    def fixef(self) -> pd.Series:
+        """Coefficients, length p."""
+        return pd.Series(self.estimate.beta, index=list(self.design.x_names), name="fixef")
+
+    @property
+    def weights_coef(self) -> pd.Series:
+        """Coefficients of the variance function under nlme's names, held ones included."""
+        return _named(self.estimate.problem.variance, self.estimate.varfunc)
+
+    @property
+    def correlation_coef(self) -> pd.Series:
+        """Coefficients of the correlation structure under nlme's names."""
+        return _named(self.estimate.problem.correlation, self.estimate.corstruct)
+
+    @cached_property
+    def degrees(self) -> Degrees:
+        """Denominator degrees of freedom of coefficients and terms."""
+        return inner_outer(self.design) if self.kind == "lme" else residual(self.design)
+
+    @cached_property
+    def test_vcov(self) -> FloatArray:
+        """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
+        n, p = self.design.X.shape
+        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
+
+    @cached_property
+    def information(self) -> Information:
+        """Approximate covariance of the variance parameters on nlme's scales."""
+        return information(self.design, self.estimate)
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
+        values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
+        return pd.DataFrame(values, index=list(self.design.x_names), columns=list(self.design.x_names))
+
+    def summary(self) -> _summary.Summary:
+        """Summarise; see `bayeslme.fit.summary.summary`."""
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> _summary.Summary:
+        return _summary.summary(self)
+
+    def varcorr(self) -> _varcorr.VarCorr:
+        """Variance components; see `bayeslme.fit.varcorr.varcorr`."""
+        return _varcorr.varcorr(self)
+
+    def fitted(self, level: LevelName = None) -> pd.Series:
+        """Fitted values; see `bayeslme.fit.residuals.fitted`."""
+        return _residuals.fitted(self, level)
+
+    def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series:
+        """Residuals; see `bayeslme.fit.residuals.residuals`."""
+        return _residuals.residuals(self, level, type)
+
+    def predict(self, newdata: pd.DataFrame | None = None, level: LevelName = None) -> pd.Series:
+        """Predictions; see `bayeslme.fit.predict.predict`."""
+        return _predict.predict(self, newdata, level)
+
+    def anova(
+        self,
+        type: Literal["sequential", "marginal"] = "sequential",
+        terms: Any = None,
+        L: Any = None,
+    ) -> _anova.Anova:
+        """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
+        return _anova.anova_of(self, type, terms, L)
+
+    def intervals(self, level: float = 0.95, which: _intervals.Which = "all") -> _intervals.Intervals:
+        """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
+        return _intervals.intervals(self, level, which)
+
+    def marginal_cov(self, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
+        """Covariance of the responses; see `bayeslme.fit.marginal_cov.marginal_cov`."""
+        return _marginal_cov.marginal_cov(self, group, symbolic=symbolic)
+
+    def simulate(self, nsim: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
+        """Draw new responses; see `bayeslme.fit.simulate.simulate`."""
+        return _simulate.simulate(self, nsim, seed)
+
+    def update(self, **changes: Any) -> Fit:
+        """Fit again with some arguments changed; see `bayeslme.fit.update.update`."""
+        return _update.update(self, **changes)
+
+    @property
+    def plot(self) -> Plots:
+        """Plots, ``fit.plot.residuals(...)``; see `bayeslme.fit.plots.Plots`."""
+        from bayeslme.fit.plots import Plots
+
+        return Plots(self)
+
+    def __repr__(self) -> str:
+        return fit_text(self._summary.page)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return page_html(self._summary.page)
+
+
+class LmeFit(Fit):
+    """A linear mixed model, fitted."""
+
+    kind = "lme"
+
+    def ranef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+        """Random effects; see `bayeslme.fit.ranef.ranef`."""
+        return _ranef.ranef(self, level)
+
+    def coef(self, level: LevelName = None) -> pd.DataFrame:
+        """Coefficients by group; see `bayeslme.fit.ranef.coef`."""
+        return _ranef.coef(self, level)
+
+
+class GlsFit(Fit):
+    """A linear model with correlated or heteroscedastic residuals, fitted."""
+
+    kind = "gls"
+
+    def coef(self) -> pd.Series:
+        """Coefficients, length p."""
+        return self.fixef
+
+
+class LmFit(Fit):
+    """An ordinary linear model, fitted by least squares."""
+
+    kind = "lm"
+
+    def coef(self) -> pd.Series:
+        """Coefficients, length p."""
+        return self.fixef
+
+
+def _named(bound: Any, values: FloatArray | None) -> pd.Series:
+    if bound is None or values is None:
+        return pd.Series(dtype=float)
+    return pd.Series(np.asarray(values, float), index=list(bound.names))
