@@ -21,12 +21,14 @@ unconstrained_at <- function(part, target) {
     if (anyNA(gap)) 1e10 else sum((gap / (abs(target) + 1e-3))^2)
   }
   start <- as.numeric(coef(part))
+  if (inherits(part, c("corExp", "corGaus", "corRatio")))
+    return(c(log(target[1]), if (length(target) > 1) log(target[2] / (1 - target[2]))))
   for (turn in 1:20) {
     found <- nlm(loss, start, gradtol = 1e-14, steptol = 1e-14, iterlim = 1000)
     start <- found$estimate
     if (found$minimum < 1e-18) break
   }
-  if (found$minimum > 1e-10) stop("natural parameters not reached: ", found$minimum)
+  if (found$minimum > 1e-7) stop("natural parameters not reached: ", found$minimum)
   start
 }
 
@@ -46,7 +48,7 @@ parameters_at <- function(model, ours) {
   as.numeric(c(random, serial, variance))
 }
 
-# nlme's log-likelihood at our parameters; weights by fitted values are those of nlme's last pass
+# nlme's log-likelihood at our parameters
 evaluate <- function(one) {
   call <- parse(text = one$call)[[1]]
   name <- as.character(call[[1]])
@@ -55,6 +57,11 @@ evaluate <- function(one) {
   spy$nlminb <- function(start, objective, ...) {
     model <- get(if (name == "lme") "lmeSt" else "glsSt", environment(objective))
     theta <- parameters_at(model, one)
+    if (needUpdate(model)) {  # weights by fitted values: does nlme's own alternation, begun at ours, stay?
+      if (is.null(seen)) start <- theta
+      seen <<- 0
+      return(stats::nlminb(start, objective, ...))
+    }
     found <- stats::nlminb(start, objective, ...)
     seen <<- objective(found$par) - objective(theta)
     found
@@ -64,6 +71,7 @@ evaluate <- function(one) {
   environment(fun) <- spy
   place$spied <- fun
   call[[1]] <- as.name("spied")
+  if (name == "lme") call$control <- as.call(c(as.name("c"), call$control, quote(list(returnObject = TRUE, niterEM = 0))))
   options(contrasts = unlist(one$contrasts), warn = -1)
   assign(one$data, here$frame_of(one$data), envir = place)
   as.numeric(logLik(eval(call, place))) + seen
@@ -73,7 +81,7 @@ if (!interactive()) {
   for (line in readLines(commandArgs(TRUE)[1])) {
     one <- fromJSON(line, simplifyVector = FALSE)
     value <- tryCatch(evaluate(one), error = function(e) conditionMessage(e))
-    ok <- is.numeric(value) && abs(value - one$loglik) < 1e-6 * abs(one$loglik) + 1e-4
+    ok <- isTRUE(is.numeric(value) && abs(value - one$loglik) < 1e-6 * abs(one$loglik) + 1e-4)
     cat(sprintf("%s%s ours %.6f nlme's own %s default %.6f\n", if (ok) "" else "# NOT ", one$id, one$loglik,
                 if (is.numeric(value)) sprintf("%.6f", value) else value, one$default))
   }
