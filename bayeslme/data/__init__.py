@@ -1,1 +1,1 @@
-"""From a specification and a data frame to arrays: model matrices, groups, coordinates, and what new data need."""
+"""From a specification and a data frame to arrays, and what new data need for prediction."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.data.factors import Factor, from_logical, from_numbers, from_text, number_labels
 from bayeslme.data.types import FloatArray, IntArray
+from bayeslme.data.wording import listed
 from bayeslme.errors import DataError
 
 CONSTANTS = {"pi": np.pi, "TRUE": True, "FALSE": False, "T": True, "F": False, "NA": np.nan}
@@ -21,7 +22,8 @@ Column = FloatArray | Factor
 class Columns:
     """A data frame seen as float arrays and factors.
 
-    Columns are converted when first asked for; numeric ones without missing-value masks are not copied.
+    Columns are converted when first asked for; numeric ones without missing-value masks are not
+    copied.
 
     Parameters
     ----------
@@ -33,11 +35,11 @@ class Columns:
         If `frame` is not a data frame.
     """
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: Any) -> None:
         if not isinstance(frame, pd.DataFrame):
             msg = f"data must be a pandas DataFrame, not {type(frame).__name__}"
             raise DataError(msg)
-        self.frame = frame
+        self.frame: pd.DataFrame = frame
         self.n = len(frame)
         self._read: dict[str, Column] = {}
         self._integer: dict[str, bool] = {}
@@ -60,7 +62,10 @@ class Columns:
             if found is None:
                 raise DataError(_unknown(name, where, [str(c) for c in self.frame.columns]))
             if not isinstance(found, int):
-                msg = f"column '{name}' ({where}) occurs more than once in the data; rename one of them"
+                msg = (
+                    f"column '{name}' ({where}) occurs more than once in the data; rename one of "
+                    "them"
+                )
                 raise DataError(msg)
 
     def __getitem__(self, name: str) -> Column:
@@ -133,7 +138,7 @@ def read(series: pd.Series[Any]) -> Column:
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        code = series.array.codes  # type: ignore[attr-defined]
+        code = series.array.codes
         kind = "ordered" if dtype.ordered else "factor"
         return Factor(code.astype(np.intp), _category_labels(dtype.categories), kind)  # type: ignore[arg-type]
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
@@ -169,7 +174,8 @@ def _read_objects(series: pd.Series[Any]) -> Column:
 
 def _unreadable(series: pd.Series[Any], what: str) -> DataError:
     return DataError(
-        f"column '{series.name}' holds {what}, and a model needs numbers, text or a Categorical; convert it first"
+        f"column '{series.name}' holds {what}, and a model needs numbers, text or a Categorical; "
+        "convert it first"
     )
 
 
@@ -199,5 +205,4 @@ def infinite(column: Column) -> int:
 def _unknown(name: str, where: str, available: list[str]) -> str:
     close = difflib.get_close_matches(name, available, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
-    shown = ", ".join(available[:12]) + (", ..." if len(available) > 12 else "")  # noqa: PLR2004
-    return f"column '{name}' ({where}) is not in the data{hint}; its columns are: {shown}"
+    return f"column '{name}' ({where}) is not in the data{hint}; it has {listed(available, 12)}"

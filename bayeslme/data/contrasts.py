@@ -19,7 +19,8 @@ def contrast_matrix(name: str, levels: tuple[str, ...]) -> Coding:
     Parameters
     ----------
     name : str
-        ``"contr.treatment"``, ``"contr.sum"``, ``"contr.helmert"``, ``"contr.poly"`` or ``"contr.SAS"``; the prefix may be left out.
+        ``"contr.treatment"``, ``"contr.sum"``, ``"contr.helmert"``, ``"contr.poly"`` or
+        ``"contr.SAS"``; the prefix may be left out.
     levels : tuple of str, length m
         At least two.
 
@@ -77,7 +78,10 @@ def polynomial(levels: tuple[str, ...]) -> Coding:
     """Orthonormal polynomials of the level numbers: .L, .Q, .C, ^4, ..."""
     m = len(levels)
     if m > _MAX_POLY:
-        msg = f"contr.poly: {m} levels are more than the {_MAX_POLY} whose powers can be told apart; use contr.treatment or a number"
+        msg = (
+            f"contr.poly: {m} levels are more than the {_MAX_POLY} whose powers can be told "
+            "apart; use contr.treatment or a number"
+        )
         raise SpecError(msg)
     scores = np.arange(m) - (m - 1) / 2
     q, r = np.linalg.qr(np.vander(scores, m, increasing=True))

@@ -1,4 +1,4 @@
-"""Coordinates of the row-side structures: covariates and strata of variance functions, groups and positions of correlations."""
+"""Coordinates of the row-side structures: covariates, strata, correlation groups and positions."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ def covariate_source(expr: Expr) -> tuple[VarianceSource, str | int | None]:
         elif not (isinstance(arg.value, Constant) or arg.name == "type"):
             dots = -1
     if dots != 1:
-        msg = f"a variance covariate of the model is written fitted(.), fitted(., level = 0) or resid(.), not {deparse(call)}"
+        msg = (
+            "a variance covariate of the model is written fitted(.), fitted(., level = 0) or "
+            f"resid(.), not {deparse(call)}"
+        )
         raise SpecError(msg)
     return MODEL_COVARIATES[call.function], level
 
@@ -114,7 +117,8 @@ def correlation_coords(
     Raises
     ------
     DataError
-        For groups that are coarser than the random ones or cross them, ties, and positions that are no integers.
+        For groups that are coarser than the random ones or cross them, ties, and positions that
+        are no integers.
     """
     if correlation is None:
         return None
@@ -151,16 +155,19 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
     if len(crossing):
         label = groups.labels[groups.code[crossing[0]]]
         msg = (
-            f"{who}: correlation groups '{groups.name}' must be equal to or within the innermost random groups "
-            f"'{random.name}', but '{label}' lies in several of them; use form = ~ ... | {random.name}"
+            f"{who}: correlation groups '{groups.name}' must be equal to or within the innermost "
+            "random groups "
+            f"'{random.name}', but '{label}' lies in several of them; use form = ~ ... | "
+            f"{random.name}"
         )
         raise DataError(msg)
 
 
 def position_values(correlation: Any, form: Formula, columns: Columns) -> FloatArray | None:
-    """Times or places of the rows, (n, d); None for the order of the rows, and where places do not matter.
+    """Times or places of the rows, (n, d).
 
-    Several variables of a spatial structure are its coordinates, in their order in the formula.
+    None stands for the order of the rows, and where places do not matter. Several variables of a
+    spatial structure are its coordinates, in their order in the formula.
     """
     if is_constant(form.rhs) or correlation.r_name == "corCompSymm":
         return None
@@ -181,7 +188,10 @@ def _check_position(
     who = f"{correlation.r_name}(form = {form})"
     if correlation.needs_integers and (position != np.round(position)).any():
         bad = position[position != np.round(position)][0]
-        msg = f"{who}: positions must be integers, and '{label}' has {r_number(bad)}; use corCAR1 for real times"
+        msg = (
+            f"{who}: positions must be integers, and '{label}' has {r_number(bad)}; use corCAR1 "
+            "for real times"
+        )
         raise DataError(msg)
     tied = ties(groups.code, position)
     if tied is not None:

@@ -18,6 +18,7 @@ from bayeslme.data.model_matrix import Contrasts, JoinedMatrix, MatrixSpec, lear
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, Level
+from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, IdentificationWarning, SpecError
 from bayeslme.spec.expr import deparse, variables
 from bayeslme.spec.formula import Formula, parse_formula
@@ -34,8 +35,8 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     ----------
     spec : LmeSpec
     frame : pandas.DataFrame
-        Rows in any order. Where the random formula names no group, ``frame.attrs["formula"]`` (such as
-        ``"distance ~ age | Subject"``) supplies it.
+        Rows in any order. Where the random formula names no group, ``frame.attrs["formula"]``
+        (such as ``"distance ~ age | Subject"``) supplies it.
 
     Returns
     -------
@@ -44,13 +45,14 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     Raises
     ------
     DataError
-        For unknown columns, missing or infinite values, no rows left, aliased columns, factors of one level, text where
-        numbers are needed, and groups that do not nest.
+        For unknown columns, missing or infinite values, no rows left, aliased columns, factors of
+        one level, text where numbers are needed, and groups that do not nest.
 
     Warns
     -----
     IdentificationWarning
-        Where a level has one group, or one row for each group, so that a variance is not identified.
+        Where a level has one group, or one row for each group, so that a variance is not
+        identified.
     """
     whole = Columns(frame)
     plan = _Plan.of(spec, whole)
@@ -156,7 +158,10 @@ def _default_groups(columns: Columns) -> tuple[str, ...]:
     text = columns.frame.attrs.get("formula")
     groups = parse_formula(text).groups if isinstance(text, str) else ()
     if not groups:
-        msg = 'random: no group is named; write it as "~ 1 | g", or give the data frame attrs["formula"] = "y ~ x | g"'
+        msg = (
+            'random: no group is named; write it as "~ 1 | g", or give the data frame '
+            'attrs["formula"] = "y ~ x | g"'
+        )
         raise DataError(msg)
     return groups
 
@@ -186,7 +191,10 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
     y = evaluate_number(_left(fixed), columns)
     bad = 0 if np.isfinite(y).all() else int((~np.isfinite(y)).sum())
     if bad:
-        msg = f"the response '{deparse(_left(fixed))}' is not a finite number in {bad} of the rows used"
+        msg = (
+            f"the response '{deparse(_left(fixed))}' is not a finite number in {bad} of the rows "
+            "used"
+        )
         raise DataError(msg)
     return np.array(y) if np.may_share_memory(y, columns.frame) else y
 
@@ -201,7 +209,10 @@ def _level(
     if hasattr(structure, "blocks"):
         structure = structure.with_sizes([z.shape[1] for _, z in learned])
     if not matrix.names:
-        msg = f"random: '{part.formulas[0]}' for group '{part.group}' has no effects; use ~ 1 for an intercept"
+        msg = (
+            f"random: '{part.formulas[0]}' for group '{part.group}' has no effects; use ~ 1 for "
+            "an intercept"
+        )
         raise SpecError(msg)
     level = Level(
         part.group,
@@ -217,7 +228,7 @@ def _level(
 
 
 def _sorting(groupings: tuple[Grouping, ...], correlation: CorrelationCoords | None) -> Any:
-    """Groups by which nlme sorts the rows: the random ones in lme, those of the correlation in gls."""
+    """Groups by which nlme sorts the rows: the random ones in lme, the correlation's in gls."""
     if groupings:
         return groupings[-1].code
     return correlation.code if correlation is not None and correlation.groups else None
@@ -228,29 +239,33 @@ def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
         return
     dependent = aliased(X)
     if dependent:
-        what = ", ".join(f"'{names[k]}'" for k in dependent[:8]) + (
-            ", ..." if len(dependent) > 8 else ""
+        what = listed([names[k] for k in dependent], quote="'")
+        msg = (
+            f"fixed: {what} depend linearly on the columns before them (rank "
+            f"{X.shape[1] - len(dependent)} of {X.shape[1]}); leave them out"
         )
-        msg = f"fixed: {what} depend linearly on the columns before them (rank {X.shape[1] - len(dependent)} of {X.shape[1]}); leave them out"
         raise DataError(msg)
 
 
 def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
-    """Say which variances the data cannot tell apart; the model is fitted all the same, as in nlme."""
+    """Say which variances the data cannot tell apart; the model is fitted as in nlme."""
     for k, level in enumerate(levels):
         count = len(level.labels)
         outer = levels[k - 1] if k else None
         if count == 1 and not _shares(level):
             _warn(
-                f"group '{level.group}' has one level in the data: the variance of its random effects is not identified"
+                f"group '{level.group}' has one level in the data: the variance of its random "
+                "effects is not identified"
             )
         elif count == n and "(Intercept)" in level.effects:
             _warn(
-                f"group '{level.group}' has one row per level: its variance and the residual variance are not identified apart"
+                f"group '{level.group}' has one row per level: its variance and the residual "
+                "variance are not identified apart"
             )
         elif outer is not None and count == len(outer.labels):
             _warn(
-                f"every '{outer.group}' has one '{level.group}': the variances of these two levels are not identified apart"
+                f"every '{outer.group}' has one '{level.group}': the variances of these two "
+                "levels are not identified apart"
             )
 
 
@@ -259,7 +274,7 @@ def _warn(message: str) -> None:
 
 
 def _shares(level: Level) -> bool:
-    """Whether several effects share each variance, so that one group is enough to estimate it (crossed effects)."""
+    """Whether several effects share each variance: one group is then enough (crossed effects)."""
     structure = level.structure
     blocks = getattr(structure, "blocks", (structure,))
     sizes = getattr(structure, "sizes", None) or (len(level.effects),)

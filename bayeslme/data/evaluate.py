@@ -1,8 +1,9 @@
 """Values of R expressions on the columns of a data frame, through a whitelist of functions.
 
-Nothing here can run code: a name is a column or one of R's constants, a call is an entry of a table. Logical values follow R's
-three-valued logic. What a function learns from the data (``poly``, ``scale``, ``mean(x)`` inside a formula) is kept in a memory,
-so that new data are transformed as the old ones were.
+Nothing here can run code: a name is a column or one of R's constants, a call is an entry of a
+table. Logical values follow R's three-valued logic. What a function learns from the data
+(``poly``, ``scale``, ``mean(x)`` inside a formula) is kept in a memory, so that new data are
+transformed as the old ones were.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def evaluate_number(expr: Expr, columns: Columns, memory: Memory | None = None) 
 
 
 def evaluate_mask(expr: Expr, columns: Columns) -> np.ndarray:
-    """Rows on which a logical expression is TRUE, (n,) bool; NA counts as FALSE, as in R's subset."""
+    """Rows on which an expression is TRUE, (n,) bool; NA counts as FALSE, as in R's subset."""
     value = evaluate(expr, columns)
     if isinstance(value, bool):
         return np.full(columns.n, value)
@@ -132,14 +133,19 @@ class _Evaluation:
                 return np.nan if flag is None else flag
             case Paren(inner=inner):
                 return self.value(inner)
+            case Unary() | Binary() | Call():
+                return self._compound(expr)
+            case Dot():
+                raise _refused(".", expr)
+
+    def _compound(self, expr: Unary | Binary | Call) -> Value:
+        match expr:
             case Unary(op=op, operand=operand):
                 return self._unary(op, operand)
             case Binary(op=op, left=left, right=right):
                 return self._binary(op, left, right)
             case Call():
                 return self._call(expr)
-            case Dot():
-                raise _refused(".", expr)
 
     def numeric(self, expr: Expr) -> Any:
         return self._number(self.value(expr), expr)
@@ -193,9 +199,8 @@ class _Evaluation:
 
     def _compare(self, op: str, left: Expr, right: Expr) -> Factor:
         a, b = self.value(left), self.value(right)
-        if isinstance(a, Factor | str) or isinstance(b, Factor | str):
-            if not _plain_logical(a, b):
-                return compare_labels(op, a, b, deparse(Binary(op, left, right)))
+        if not (_countable(a) and _countable(b)):
+            return compare_labels(op, a, b, deparse(Binary(op, left, right)))
         x = np.broadcast_to(self._number(a, left), (self.columns.n,))
         return compare_numbers(op, x, self._number(b, right))
 
@@ -229,12 +234,9 @@ class _Evaluation:
         return function(self, call)
 
 
-def _plain_logical(a: Value, b: Value) -> bool:
-    """Whether a logical variable meets TRUE, FALSE or a number: then it counts as 0 and 1."""
-    kinds = [
-        v.kind == "logical" if isinstance(v, Factor) else not isinstance(v, str) for v in (a, b)
-    ]
-    return all(kinds)
+def _countable(value: Value) -> bool:
+    """Whether a value compares as a number: numbers, and logical values as 0 and 1."""
+    return value.kind == "logical" if isinstance(value, Factor) else not isinstance(value, str)
 
 
 def _refused(what: str, expr: Expr) -> SpecError:

@@ -112,7 +112,7 @@ def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
 
 
 def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
-    """Codes and sorted unique values; integers within a small range are counted instead of sorted."""
+    """Codes and sorted unique values; integers of a small range are counted, not sorted."""
     low, high = known.min(), known.max()
     if np.isfinite(low) and np.isfinite(high) and high - low <= _SPREAD * len(known):
         whole = known.astype(np.int64)
@@ -126,7 +126,8 @@ def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
 def from_text(values: list[str | None]) -> Factor:
     """Turn strings (None is missing) into a factor with sorted levels.
 
-    Letters are sorted before case is looked at ("abc", "Q", "Zed"), as R does in all but the plain C locale.
+    Letters are sorted before case is looked at ("abc", "Q", "Zed"), as R does in all but the
+    plain C locale.
     """
     import pandas as pd
 
@@ -184,7 +185,9 @@ def relabel(factor: Factor, levels: tuple[str, ...]) -> IntArray:
 
 
 def number_labels(values: npt.NDArray[Any], *, integer: bool) -> tuple[str, ...]:
-    """Label numbers as R's ``as.character`` does: 15 significant digits, the shorter of fixed and exponent notation.
+    """Label numbers as R's ``as.character`` does.
+
+    Fifteen significant digits, in the shorter of fixed and exponent notation.
 
     Examples
     --------

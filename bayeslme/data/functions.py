@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.factors import Factor, collation_key, cross, drop_unused, from_numbers, relabel
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Scalar, Value, logical, scalar_label
+from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.expr import Call, Expr, Name, String, deparse
 
@@ -37,7 +39,7 @@ MATHS: dict[str, Callable[[Any], Any]] = {
     "cosh": np.cosh,
     "tanh": np.tanh,
 }
-# Inside a formula these are learned once: new data are centred by the old data's mean, not by their own.
+# Inside a formula these are learned once: new data are centred by the old data's mean.
 STATISTICS: dict[str, Callable[[FloatArray], Any]] = {
     "mean": np.mean,
     "median": np.median,
@@ -193,7 +195,7 @@ def _relevel(ev: Evaluation, call: Call) -> Value:
     args = Arguments(call, ["x", "ref"])
     factor, ref = as_factor(ev, args["x"]), scalar_label(args.constant(ev, "ref", ""))
     if ref not in factor.levels:
-        msg = f"relevel(): '{ref}' is none of the levels {', '.join(factor.levels[:8])}"
+        msg = f"relevel(): '{ref}' is none of the levels {listed(factor.levels)}"
         raise DataError(msg)
     levels = (ref, *(level for level in factor.levels if level != ref))
     return Factor(relabel(factor, levels), levels)
@@ -303,7 +305,7 @@ def _intervals(breaks: FloatArray, *, right: bool, closed: bool) -> tuple[str, .
         if len(set(text)) == len(text):
             break
     left, end = ("(", "]") if right else ("[", ")")
-    names = [f"{left}{a},{b}{end}" for a, b in zip(text, text[1:], strict=False)]
+    names = [f"{left}{a},{b}{end}" for a, b in pairwise(text)]
     if closed and right:
         names[0] = "[" + names[0][1:]
     elif closed:
@@ -319,7 +321,10 @@ def _poly(ev: Evaluation, call: Call) -> Value:
     degree = int(args.constant(ev, "degree", 1))
     raw = bool(args.constant(ev, "raw", False))
     if degree < 1 or (key not in ev.memory and degree >= len(np.unique(x))):
-        msg = f"poly() needs a degree from 1 to one less than the number of distinct values of '{deparse(args['x'])}'"
+        msg = (
+            "poly() needs a degree from 1 to one less than the number of distinct values of "
+            f"'{deparse(args['x'])}'"
+        )
         raise SpecError(msg, text=key, position=0)
     state = ev.memory.setdefault(key, {})
     values = np.asarray(poly(x, degree=degree, raw=raw, _state=state), dtype=float)

@@ -1,4 +1,4 @@
-"""Grouping factors: nested levels, whose inner labels are read within the outer ones, and crossed strata."""
+"""Grouping factors: nested levels, inner labels read within the outer ones, and strata."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def group_values(columns: Columns, name: str) -> Factor:
 
 
 def group_factor(columns: Columns, name: str) -> Factor:
-    """A grouping column as a factor: numbers sorted, text sorted, factors in level order; unused levels dropped."""
+    """A grouping column as a factor without unused levels: numbers and text are sorted."""
     return drop_unused(group_values(columns, name))
 
 
@@ -112,7 +112,10 @@ def first_met(
 def strata(
     columns: Columns, names: Sequence[str], sort_by: IntArray | None
 ) -> tuple[IntArray, tuple[str, ...]]:
-    """Strata of a variance function: combinations joined by ``*``, first met first; one empty name without grouping."""
+    """Strata of a variance function, first met first, several factors joined by ``*``.
+
+    Without grouping there is one stratum with an empty name.
+    """
     if not names:
         return np.zeros(columns.n, dtype=np.intp), ("",)
     innermost = nest(columns, names, separator="*")[-1]

@@ -1,9 +1,10 @@
-"""Model matrices by R's rules: column names, their order, and how each factor of each term is coded.
+"""Model matrices by R's rules: column names, their order, and the coding of factors.
 
-A factor in a term is coded by contrasts where the rest of the term is already in the model, by one dummy per level otherwise;
-without an intercept the first factor of the first term that has one gets dummies (Chambers and Hastie, 1992, section 2.4).
-What was learned from the data (levels, contrasts, the constants of ``poly`` and ``scale``) is kept, so that new data go through the
-same door.
+A factor in a term is coded by contrasts where the rest of the term is already in the model, by
+one dummy per level otherwise; without an intercept the first factor of the first term that has
+one gets dummies (Chambers and Hastie, 1992, section 2.4). What was learned from the data (levels,
+contrasts, the constants of ``poly`` and ``scale``) is kept, so that new data go through the same
+door.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bayeslme.data.evaluate import Memory, evaluate_rows
 from bayeslme.data.factors import Factor, Kind, drop_unused, relabel
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis
+from bayeslme.data.wording import listed
 from bayeslme.errors import DataError
 from bayeslme.spec.expr import Expr, variables
 from bayeslme.spec.terms import Term, Terms, deparse_variable
@@ -66,7 +68,7 @@ class Coding:
     names: tuple[str, ...]
 
     def columns(self, factor: Factor, label: str, *, full: bool) -> Basis:
-        """Columns of the factor by contrasts or, in full, by one dummy per level; (n, c) or (n, m)."""
+        """Columns by contrasts, (n, c), or in full by one dummy per level, (n, m)."""
         table = np.eye(len(self.levels)) if full else self.contrasts
         code = relabel(factor, self.levels)
         values = table[code]
@@ -195,7 +197,8 @@ def learn(
     Raises
     ------
     DataError
-        For a factor with a single level, a text column where numbers are needed, or a term that is not finite.
+        For a factor with a single level, a text column where numbers are needed, or a term that
+        is not finite.
     """
     contrasts = Contrasts() if contrasts is None else contrasts
     memory: Memory = {}
@@ -313,7 +316,10 @@ def _check_finite(evaluated: Evaluated) -> None:
                 else int((~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).sum())
             )
         if bad:
-            msg = f"'{label}' is not a finite number in {bad} of the rows used; drop those rows (subset) or transform it otherwise"
+            msg = (
+                f"'{label}' is not a finite number in {bad} of the rows used; drop those rows "
+                "(subset) or transform it otherwise"
+            )
             raise DataError(msg)
 
 
@@ -322,5 +328,8 @@ def _check_known(factor: Factor, levels: tuple[str, ...], label: str) -> None:
     occurring = drop_unused(factor).levels
     new = [level for level in occurring if level not in levels]
     if new:
-        msg = f"'{label}' has the level '{new[0]}' that the model has not seen; it knows {', '.join(levels[:8])}"
+        msg = (
+            f"'{label}' has the level '{new[0]}' that the model has not seen; it knows "
+            f"{listed(levels)}"
+        )
         raise DataError(msg)

@@ -1,4 +1,4 @@
-"""What prediction needs of a new data frame: the matrices, groups and coordinates of its rows, as the model learned them."""
+"""What prediction needs of a new data frame: matrices, groups and coordinates of its rows."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ class NewRows:
     Z : tuple of (m, q) float arrays
         One for each level asked for, outermost first.
     code : tuple of (m,) int arrays
-        Group of each row at each of those levels, as in the design's level; -1 where the group is unknown or missing.
+        Group of each row at each of those levels, as in the design's level; -1 where the group is
+        unknown or missing.
     group : tuple of Factor
-        The joined labels of the new rows' own groups at each level ("outer/inner"), known to the model or not.
+        The joined labels of the new rows' own groups at each level ("outer/inner"), known to the
+        model or not.
     complete : (m,) bool array
         Rows whose fixed-effects row has no missing value.
     index : pandas.Index, length m
@@ -66,7 +68,8 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
     frame : pandas.DataFrame
         Needs no response; groups that the model has not met are allowed and get code -1.
     depth : int, optional
-        How many levels are needed: 0 for the fixed part alone (no grouping column is then needed), default all.
+        How many levels are needed: 0 for the fixed part alone (no grouping column is then
+        needed), default all.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
 
 
 def _codes(levels: Sequence[Level], columns: Columns) -> tuple[IntArray, ...]:
-    """Known group of each new row at each level; inner labels are read within the known outer group."""
+    """Known group of each new row at each level; inner labels are read within outer groups."""
     codes: list[IntArray] = []
     outer: IntArray | None = None
     for k, level in enumerate(levels):
@@ -112,7 +115,7 @@ def _look_up(factor: Factor, own: list[str], parent: IntArray, outer: IntArray) 
         factor.code
     ]
     known = (wanted >= 0) & (outer >= 0)
-    found = pd.Index(keys).get_indexer(np.where(known, outer * width + wanted, -1))
+    found = pd.Index(keys).get_indexer(pd.Index(np.where(known, outer * width + wanted, -1)))
     return np.where(known, found, -1).astype(np.intp)
 
 
@@ -151,7 +154,7 @@ def nested_labels(
 def new_variance(
     design: Design, rows: NewRows
 ) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
-    """Coordinates of the variance function at new rows; a stratum the model has not met has code -1.
+    """Coordinates of the variance function at new rows; code -1 for unknown strata.
 
     Parameters
     ----------
@@ -189,7 +192,7 @@ def _variance(part: Any, old: VarianceCoords, columns: Columns) -> VarianceCoord
 
 
 def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
-    """Coordinates of the correlation structure at new rows; a group the model has not met has code -1.
+    """Coordinates of the correlation structure at new rows; code -1 for unknown groups.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import numpy as np
 from bayeslme.data.columns import Columns, infinite, missing
 from bayeslme.data.evaluate import evaluate_mask
 from bayeslme.data.types import IntArray
+from bayeslme.data.wording import listed, rows_of
 from bayeslme.errors import DataError
 
 
@@ -49,7 +50,7 @@ def used_rows(
     if keep is None or keep.all():
         return None
     if not keep.any():
-        msg = f"every row has a missing value in one of {', '.join(names)}: no row is left"
+        msg = f"every row has a missing value in one of {listed(names)}: no row is left"
         raise DataError(msg)
     return np.flatnonzero(keep)
 
@@ -62,7 +63,10 @@ def subset_mask(subset: Any, columns: Columns) -> np.ndarray:
     if mask.dtype == object and all(v is None or isinstance(v, bool | np.bool_) for v in mask):
         mask = np.array([v is not None and bool(v) for v in mask], dtype=bool)
     if mask.dtype != bool or mask.shape != (columns.n,):
-        msg = f"subset must be an expression or a boolean mask of {columns.n} values, one for each row of the data"
+        msg = (
+            f"subset must be an expression or a boolean mask of {columns.n} values, one for each "
+            "row of the data"
+        )
         raise DataError(msg)
     return mask
 
@@ -86,11 +90,8 @@ def _complete(
         if isinstance(column, np.ndarray):
             _refuse_infinite(column if keep is None else column[keep], name)
     if counts and na_action == "fail":
-        what = ", ".join(
-            f"{name} ({count} rows)" if count > 1 else f"{name} (1 row)"
-            for name, count in counts.items()
-        )
-        msg = f"missing values in {what}; use na_action='omit' (na.action = na.omit) to drop these rows"
+        what = listed([f"{name} ({rows_of(count)})" for name, count in counts.items()])
+        msg = f"missing values in {what}; na_action='omit' (na.action = na.omit) drops these rows"
         raise DataError(msg)
     return complete if counts else None
 
@@ -98,5 +99,5 @@ def _complete(
 def _refuse_infinite(column: np.ndarray, name: str) -> None:
     count = infinite(column)
     if count:
-        msg = f"column '{name}' is infinite in {count} {'row' if count == 1 else 'rows'}; correct or drop them (subset)"
+        msg = f"column '{name}' is infinite in {rows_of(count)}; correct or drop them (subset)"
         raise DataError(msg)

@@ -1,7 +1,7 @@
 """What the engine needs of a data frame: arrays and names, no formulas left to interpret.
 
-Letters as everywhere in the package: n rows used, p fixed columns, q random effects at a level, G groups at a level.
-Every array is in the row order of the data frame.
+Letters as everywhere in the package: n rows used, p fixed columns, q random effects at a level, G
+groups at a level. Every array is in the row order of the data frame.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class VarianceCoords:
     Attributes
     ----------
     covariate : (n,) float array or None
-        The covariate where it is a function of the data; None for ``fitted(.)``, ``resid(.)`` and ``~ 1``.
+        The covariate where it is a function of the data; None for ``fitted(.)``, ``resid(.)`` and
+        ``~ 1``.
     source : {"data", "fitted", "resid"}
         Where the covariate comes from.
     level : str, int or None
@@ -73,8 +74,8 @@ class VarianceCoords:
     stratum : (n,) int array
         Index into `strata`.
     strata : tuple of str
-        Stratum names, first met first (after sorting by group in `lme`, in data order in `gls`); several factors joined
-        by ``*``. One empty name where there are no strata.
+        Stratum names, first met first (after sorting by group in `lme`, in data order in `gls`);
+        several factors joined by ``*``. One empty name where there are no strata.
     """
 
     covariate: FloatArray | None

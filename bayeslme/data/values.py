@@ -11,6 +11,7 @@ import numpy as np
 
 from bayeslme.data.factors import LOGICAL_LEVELS, Factor, number_labels
 from bayeslme.data.types import FloatArray
+from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
 
 
@@ -83,7 +84,7 @@ def compare_numbers(op: str, x: FloatArray, y: FloatArray) -> Factor:
 
 
 def compare_labels(op: str, a: Value, b: Value, text: str) -> Factor:
-    """Compare a factor with a label or with another factor; `text` is the comparison, for messages."""
+    """Compare a factor with a label or a factor; `text` is the comparison, for messages."""
     if not isinstance(a, Factor) and isinstance(b, Factor):
         return compare_labels(_MIRRORED[op], b, a, text)
     if not isinstance(a, Factor) or isinstance(b, np.ndarray | Basis | tuple):
@@ -99,7 +100,7 @@ def compare_labels(op: str, a: Value, b: Value, text: str) -> Factor:
         truth = [COMPARISONS[op](level, label) for level in a.levels]
     else:
         if op not in ("==", "!=") and label not in a.levels:
-            msg = f"'{text}': '{label}' is none of the levels {', '.join(a.levels[:8])}"
+            msg = f"'{text}': '{label}' is none of the levels {listed(a.levels)}"
             raise DataError(msg)
         place = a.levels.index(label) if label in a.levels else -1
         truth = [COMPARISONS[op](k, place) for k in range(len(a.levels))]

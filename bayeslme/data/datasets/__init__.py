@@ -1,7 +1,7 @@
-"""Data sets that come with the package: those of the lecture, and those of Pinheiro and Bates (2000).
+"""Data sets that come with the package: the lecture's, and those of Pinheiro and Bates (2000).
 
-``load_data("orthodont")`` returns a data frame with R's column names, a RangeIndex and factors as Categoricals in R's level order. Its
-``attrs`` say where the numbers come from.
+``load_data("orthodont")`` returns a data frame with R's column names, a RangeIndex and factors as
+Categoricals in R's level order. Its ``attrs`` say where the numbers come from.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def load_data(name: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A fresh copy. ``attrs`` holds "source", "note", "units" (by column), "labels" (by column), "formula" (R's grouped-data
-        formula, or None) and "licence"; of simulated data also "true_values".
+        A fresh copy. ``attrs`` holds "source", "note", "units" (by column), "labels" (by column),
+        "formula" (R's grouped-data formula, or None) and "licence"; of simulated data also
+        "true_values".
 
     Raises
     ------

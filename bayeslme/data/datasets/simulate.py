@@ -1,7 +1,8 @@
 """The simulated data sets: cows and trees, for which the lecture published no measurements.
 
-Run ``python -m bayeslme.data.datasets.simulate DIR`` to write ``cows.csv`` and ``trees.csv``, equal bit for bit to the files of the
-package. Only the standard library is used, whose generator and normal quantiles do not change between versions.
+Run ``python -m bayeslme.data.datasets.simulate DIR`` to write ``cows.csv`` and ``trees.csv``,
+equal bit for bit to the files of the package. Only the standard library is used, whose generator
+and normal quantiles do not change between versions.
 """
 
 from __future__ import annotations
@@ -69,7 +70,10 @@ def cows() -> str:
 
 
 def trees() -> str:
-    """Growth of trees in measured periods of plots, with AR(1) errors along the plot whose sd is a power of dbh, as CSV text."""
+    """Growth of trees in measured periods of plots, as CSV text.
+
+    Errors are AR(1) along the plot; their standard deviation is a power of dbh.
+    """
     t, draws = TREES, Draws(int(TREES["seed"]))
     rows: list[tuple[object, ...]] = []
     for plot in range(1, int(t["plots"]) + 1):
