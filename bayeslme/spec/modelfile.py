@@ -1,0 +1,177 @@
+"""Model files: a TOML file with a title, data, an nlme call, and optionally priors and sampling.
+
+A model file holds no code: the call is read by the grammar of `translate`, priors are distributions
+with numbers, every key is checked.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from bayeslme.errors import SpecError
+from bayeslme.spec.call import translate
+from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
+from bayeslme.spec.model import LmeSpec
+
+_MAX_BYTES = 1_000_000
+_PRIOR = re.compile(r"[A-Za-z][A-Za-z0-9]*\s*\([\w\s.,=+\-\[\]()]*\)")
+_PRESET = re.compile(r"[A-Za-z][A-Za-z0-9-]*(_[A-Za-z0-9-]+)*")
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+
+
+def _distribution(text: str) -> str:
+    if not _PRIOR.fullmatch(text.strip()) or "__" in text:
+        message = f"a prior is a distribution with numbers, 'Normal(mu=0, sigma=10)', not {text!r}"
+        raise ValueError(message)
+    return text.strip()
+
+
+def _preset(text: str) -> str:
+    if not _PRESET.fullmatch(text):
+        message = f"priors are a preset's name or a table of distributions, not {text!r}"
+        raise ValueError(message)
+    return text
+
+
+Distribution = Annotated[str, AfterValidator(_distribution)]
+Priors = dict[str, Distribution | dict[str, Distribution]]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Sampling(_Section):
+    """Options of ``fit.sample``."""
+
+    draws: Annotated[int, Field(strict=True, gt=0, le=1_000_000)] | None = None
+    tune: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] | None = None
+    chains: Annotated[int, Field(strict=True, gt=0, le=1000)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=0)] | None = None
+    method: Literal["auto", "collapsed", "nuts"] | None = None
+    nuts_sampler: Literal["nutpie", "pymc", "numpyro", "blackjax"] | None = None
+
+
+class _File(_Section):
+    """The keys of a model file."""
+
+    title: Text
+    data: Text
+    call: Text
+    description: Text | None = None
+    contrasts: list[str] | dict[str, str] | None = None
+    priors: Annotated[str, AfterValidator(_preset)] | Priors | None = None
+    sampling: _Sampling = _Sampling()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file that has been read.
+
+    Attributes
+    ----------
+    title : str
+    spec : LmeSpec
+    data : str
+        Name of a data set of the package, or the path of a CSV file (relative ones have been
+        resolved against the folder of the model file).
+    priors : mapping, str or None
+        Priors for sampling, as text.
+    sampling : mapping
+        The options given for ``fit.sample``.
+    description : str or None
+    """
+
+    title: str
+    spec: LmeSpec
+    data: str
+    priors: Mapping[str, Any] | str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file with the keys title, data, call, and optionally description, contrasts (R's
+        option pair, or factor = contrasts), priors and sampling (draws, tune, chains, seed,
+        method, nuts_sampler).
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    SpecError
+        For a file that cannot be read, an unknown key, or a value that is not allowed.
+    """
+    path = Path(path)
+    try:
+        contents = _File.model_validate(_toml(path))
+    except ValidationError as error:
+        raise SpecError(f"{path.name}: {_first(error)}") from error
+    pair, by_factor = DEFAULT, {}
+    try:
+        if isinstance(contents.contrasts, dict):
+            by_factor = {k: contrast_name(v) for k, v in contents.contrasts.items()}
+        elif contents.contrasts is not None:
+            pair = contrast_pair(contents.contrasts)
+        spec = translate(contents.call, pair)
+    except SpecError as error:
+        raise SpecError(f"{path.name}: {error}") from error
+    return Model(
+        title=contents.title,
+        spec=replace(
+            spec,
+            factor_contrasts={**by_factor, **spec.factor_contrasts},
+            data=spec.data or Path(contents.data).stem,
+        ),
+        data=_source(contents.data, path.parent),
+        priors=contents.priors,
+        sampling=contents.sampling.model_dump(exclude_none=True),
+        description=contents.description,
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise SpecError(f"model file {path}: {error.strerror or error}") from error
+    if len(raw) > _MAX_BYTES:
+        raise SpecError(f"model file {path}: larger than {_MAX_BYTES} bytes")
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SpecError(f"{path.name} is no valid TOML file: {error}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first complaint in words, with the key it is about."""
+    complaint = error.errors()[0]
+    parts = [str(p) for p in complaint["loc"] if not str(p).startswith(("dict[", "function-", "list["))]
+    key = ".".join(parts)
+    kind = complaint["type"]
+    if kind == "extra_forbidden":
+        section = _Sampling if parts[0] == "sampling" and len(parts) > 1 else _File
+        return f"unknown key '{key}'; allowed are {', '.join(section.model_fields)}"
+    if kind == "missing":
+        return f"the key '{key}' is missing"
+    return f"{key}: {complaint['msg'].removeprefix('Value error, ')}"
+
+
+def _source(data: str, folder: Path) -> str:
+    return str((folder / data).resolve()) if data.lower().endswith((".csv", ".csv.gz")) else data
