@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+LAPACK_FROM = 24  # size from which one LAPACK call per matrix beats a batched inverse
+
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
 
 
@@ -43,23 +45,33 @@ class NumpyOps:
         return np.add.reduceat(x, starts, axis=-1)
 
     @staticmethod
-    def inverse_cholesky(c: Array) -> tuple[Array, Array]:
-        """Inverse of the lower Cholesky factor, and the logarithms of the factor's diagonal.
+    def whiten_patterns(c: Array, pattern: np.ndarray, rows: Array) -> tuple[Array, Array]:
+        """Multiply groups of rows by the inverse Cholesky factor of their pattern's matrix.
 
-        Matrices of a batch that are not positive definite give NaN in their own place only.
+        A matrix that is not positive definite gives NaN in its own place only.
 
         Parameters
         ----------
-        c : array, shape (..., m, m)
+        c : array, shape (..., r, m, m)
+        pattern : int array, shape (h,)
+            Matrix of each group.
+        rows : array, shape (..., c, h, m)
 
         Returns
         -------
-        inverse : array, shape (..., m, m), lower triangular
-        log_diagonal : array, shape (..., m)
+        white : array, shape (..., c, h, m)
+        log_diagonal : array, shape (..., r, m)
+            Logarithms of the factors' diagonals.
         """
+        if c.shape[-1] > LAPACK_FROM:
+            return _whiten_one_by_one(c, pattern, rows)
         factor = NumpyOps.cholesky(c)
         inverse = np.tril(np.linalg.inv(factor))
-        return inverse, np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+        if c.shape[-3] == 1:
+            white = np.matmul(rows, np.swapaxes(inverse, -1, -2))
+        else:
+            white = np.moveaxis(np.matmul(inverse[..., pattern, :, :], np.moveaxis(rows, -3, -1)), -1, -3)
+        return white, np.log(np.diagonal(factor, axis1=-2, axis2=-1))
 
     @staticmethod
     def cholesky(c: Array) -> Array:
@@ -79,6 +91,26 @@ class NumpyOps:
     def constant(x: Array) -> Array:
         """Take data (never a parameter) into the namespace."""
         return np.asarray(x, dtype=float)
+
+
+def _whiten_one_by_one(c: np.ndarray, pattern: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As ``NumpyOps.whiten_patterns`` with one triangular solve per matrix: for large matrices LAPACK's time is all the time there is."""
+    from scipy.linalg.lapack import dpotrf, dtrtrs
+
+    batch = np.broadcast_shapes(c.shape[:-3], rows.shape[:-3])
+    c = np.broadcast_to(c, (*batch, *c.shape[-3:]))
+    rows = np.broadcast_to(rows, (*batch, *rows.shape[-3:]))
+    white, logs = np.full(rows.shape, np.nan), np.full(c.shape[:-1], np.nan)
+    for at in np.ndindex(*batch, c.shape[-3]):
+        factor, failed = dpotrf(c[at], lower=1, clean=1)
+        if failed:
+            continue
+        groups = np.flatnonzero(pattern == at[-1])
+        own = rows[at[:-1]][:, groups, :]
+        solved, _ = dtrtrs(factor, own.reshape(-1, own.shape[-1]).T, lower=1)
+        white[at[:-1]][:, groups, :] = solved.T.reshape(own.shape)
+        logs[at] = np.log(np.diagonal(factor))
+    return white, logs
 
 
 def _cholesky_or_nan(matrix: np.ndarray) -> np.ndarray:
@@ -117,13 +149,14 @@ class PyTensorOps:
         index = np.where(inside, starts[:, None] + np.arange(sizes.max()), 0)
         return pt.where(inside, x[..., index], 0.0).sum(axis=-1)
 
-    def inverse_cholesky(self, c: Array) -> tuple[Array, Array]:
-        """As ``NumpyOps.inverse_cholesky``."""
+    def whiten_patterns(self, c: Array, pattern: np.ndarray, rows: Array) -> tuple[Array, Array]:
+        """As ``NumpyOps.whiten_patterns``."""
         pt = self.pt
         factor = pt.linalg.cholesky(c)
         eye = np.broadcast_to(np.eye(c.type.shape[-1]), c.type.shape)
         inverse = pt.linalg.solve_triangular(factor, pt.as_tensor(eye), lower=True)
-        return inverse, pt.log(pt.diagonal(factor, axis1=-2, axis2=-1))
+        white = pt.moveaxis(pt.matmul(inverse[pattern], pt.moveaxis(rows, -3, -1)), -1, -3)
+        return white, pt.log(pt.diagonal(factor, axis1=-2, axis2=-1))
 
     def solve(self, a: Array, b: Array) -> Array:
         """As ``NumpyOps.solve``."""

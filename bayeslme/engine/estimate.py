@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayeslme.engine.conditional import modes
+from bayeslme.engine.fitted import variance_covariates
 from bayeslme.engine.likelihood import Likelihood, Method
 from bayeslme.engine.optimise import Optimum, best_start, maximise
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDE_CELLS = 2e5  # below this many cells of the columns a batch of six costs little more than one evaluation
 REFRESHES = 60  # of a variance covariate that depends on the fit
+SETTLED = 1e-7  # largest relative change of theta between two refreshes
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +143,14 @@ def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
 def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estimate:
     """Coefficients, modes and structures at the optimum."""
     problem, theta = likelihood.problem, optimum.theta
-    e, _ = likelihood.eliminated(theta)
+    e, _, centre = likelihood.eliminated(theta)
     pr = likelihood.profile(theta)
     if not np.isfinite(pr.loglik):
         msg = f"the likelihood is not defined at the end of the search ({optimum.message}); the model fits the data perfectly or has no information"
         raise FitError(msg)
-    p, sigma = problem.p, float(pr.sigma)
+    p, typical = problem.p, float(pr.sigma)
+    relative = float(np.exp(centre))  # residual sd of a typical row over sigma
+    sigma = typical / relative
     inverse = np.linalg.inv(pr.factor[:p, :p]) if p else np.zeros((0, 0))
     standard = inverse.T @ pr.factor[p, :p]
     to_natural = np.linalg.inv(problem.x_basis) if p else np.zeros((0, 0))
@@ -156,10 +160,10 @@ def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estima
     log_sd = np.zeros(problem.n)
     if problem.variance is not None:
         log_sd[problem.order] = problem.variance.structure.log_sd(var, problem.variance.coords)
-    lambdas = tuple(np.linalg.solve(s.basis, a) for s, a in zip(problem.stages, likelihood.factors(theta), strict=True))
+    lambdas = tuple(relative * np.linalg.solve(s.basis, a) for s, a in zip(problem.stages, likelihood.factors(theta), strict=True))
     return Estimate(
         problem, likelihood.method, theta, to_natural @ standard + problem.shift, sigma, likelihood.sigma is not None,
-        float(pr.loglik), sigma**2 * root @ root.T, lambdas[::-1], b[::-1], cor, var, log_sd,
+        float(pr.loglik), typical**2 * root @ root.T, lambdas[::-1], b[::-1], cor, var, log_sd,
         optimum.converged, optimum.message, likelihood.evaluations,
     )  # fmt: skip
 
@@ -169,25 +173,19 @@ def _alternate(problem: Problem, design: Design, max_iter: int, start: np.ndarra
 
     The answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert 1988), not the maximum of a likelihood.
     """
-    from bayeslme.engine.fitted import variance_covariates
-
     spec = design.spec
-    covariates = variance_covariates(design, None)
-    found: Estimate | None = None
+    plain = Likelihood(replace(problem, waiting=False), spec.method)
+    found = read_off(plain, design, search(plain, max_iter=max_iter))
     theta, moved = start, np.inf
     for _ in range(REFRESHES):
-        bound = bind_variance(problem, design, covariates)
-        likelihood = Likelihood(bound, spec.method, spec.control.sigma)
+        likelihood = Likelihood(bind_variance(problem, design, variance_covariates(design, found)), spec.method, spec.control.sigma)
         optimum = search(likelihood, max_iter=max_iter, start=theta)
-        found = read_off(likelihood, design, optimum)
-        moved = np.inf if theta is None or found is None else float(np.max(np.abs(optimum.theta - theta) / (np.abs(theta) + 1.0), initial=0.0))
-        if moved < 1e-7:
+        moved = np.inf if theta is None else float(np.max(np.abs(optimum.theta - theta) / (np.abs(theta) + 1.0), initial=0.0))
+        found, theta = read_off(likelihood, design, optimum), optimum.theta
+        if moved < SETTLED:
             break
-        theta = optimum.theta
-        covariates = variance_covariates(design, found)
-    if found is None or moved >= 1e-4:
+    if moved >= 1e-4:
         warnings.warn("the variance covariate and the fit did not settle on each other; simplify the weights", stacklevel=3)
-    assert found is not None  # noqa: S101
     _report(found, design)
     return found
 

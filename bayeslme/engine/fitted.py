@@ -36,18 +36,14 @@ def depth_of(design: Design, level: str | int | None) -> int:
     raise SpecError(msg)
 
 
-def variance_covariates(design: Design, found: Estimate | None) -> tuple[np.ndarray | None, ...]:
-    """Covariates of the variance components that depend on the fit; before the first fit those of least squares."""
+def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | None, ...]:
+    """Covariates of the variance components that depend on the fit; None for the others."""
     coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
     out: list[np.ndarray | None] = []
     for c in coords:
         if c.source == "data":
             out.append(None)
             continue
-        if found is None:
-            beta = np.linalg.lstsq(design.X, design.y, rcond=None)[0]
-            fitted = design.X @ beta
-        else:
-            fitted = fitted_values(design, found.beta, found.modes, depth_of(design, c.level))
+        fitted = fitted_values(design, found.beta, found.modes, depth_of(design, c.level))
         out.append(fitted if c.source == "fitted" else design.y - fitted)
     return tuple(out)

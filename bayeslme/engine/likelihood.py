@@ -28,14 +28,25 @@ class Whitened:
     ----------
     columns : array, shape (..., c, n)
     half_logdet : array, shape (..., G) by innermost group
-        log|R| / 2 of each innermost group's rows, R relative to sigma^2.
+        log|R| / 2 of each innermost group's rows, R relative to sigma^2 exp(2 centre).
+    centre : array, shape (...,), or 0
+        Mean log relative standard deviation taken out of the variance function, if it was asked for.
     """
 
     columns: Array
     half_logdet: Array
+    centre: Array
 
 
-def whiten(problem: Problem, corstruct: Array | None, varfunc: Array | None, xp: Namespace = NUMPY, columns: Array | None = None) -> Whitened:
+def whiten(
+    problem: Problem,
+    corstruct: Array | None,
+    varfunc: Array | None,
+    xp: Namespace = NUMPY,
+    *,
+    columns: Array | None = None,
+    centred: bool = False,
+) -> Whitened:
     """Divide rows by their relative standard deviation, then take out the correlation.
 
     Parameters
@@ -44,12 +55,19 @@ def whiten(problem: Problem, corstruct: Array | None, varfunc: Array | None, xp:
         Natural parameters of the structures, held ones included.
     columns : array, shape (c, n), optional
         Rows to whiten in place of the problem's own.
+    centred : bool
+        Take the mean of the log standard deviations out, so that sigma and the relative factors refer to a typical row: a power of a covariate
+        near 1000 would otherwise move sigma by orders of magnitude, and every relative factor with it.
     """
     w: Array = problem.columns if columns is None else columns
     starts = problem.row_starts
     half: Array = np.zeros(len(starts))
+    centre: Array = np.zeros(())
     if problem.variance is not None:
         log_sd = problem.variance.structure.log_sd(varfunc, problem.variance.coords, xp)
+        if centred:
+            centre = log_sd.mean(axis=-1)
+            log_sd = log_sd - centre[..., None]
         w = w * xp.exp(-log_sd)[..., None, :]
         half = xp.segment_sum(log_sd, starts) + half
     if problem.correlation is not None:
@@ -57,7 +75,7 @@ def whiten(problem: Problem, corstruct: Array | None, varfunc: Array | None, xp:
         w, logs = problem.correlation.structure.whiten(w, corstruct, lattice, xp)
         inner = np.searchsorted(lattice.starts, starts)  # correlation groups are nested in the innermost groups
         half = half + xp.segment_sum(logs, inner)
-    return Whitened(w, half)
+    return Whitened(w, half, centre)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +156,7 @@ class Likelihood:
     method: Method
     sigma: float | None = None
     evaluations: int = 0
-    _fixed: tuple[Gram, np.ndarray] | None = field(default=None, repr=False)
+    _fixed: tuple[Gram, np.ndarray, np.ndarray] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.problem.constant_rows:
@@ -155,50 +173,49 @@ class Likelihood:
         var = None if pr.variance is None else pr.variance.natural(theta[..., pr.theta_variance])
         return cor, var
 
-    def _rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray]:
+    def _rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray, np.ndarray]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            white = whiten(self.problem, *self.row_parameters(theta))
-            return gram(self.problem, white.columns), white.half_logdet
+            white = whiten(self.problem, *self.row_parameters(theta), centred=True)
+            return gram(self.problem, white.columns), white.half_logdet, white.centre
 
-    def rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray]:
-        """Gram matrices of the whitened rows, and log|R| / 2 by innermost group."""
+    def rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray, np.ndarray]:
+        """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre of the variance function."""
         return self._fixed if self._fixed is not None else self._rows(theta)
 
-    def eliminated(self, theta: np.ndarray, *, by_group: bool = False) -> tuple[Eliminated, np.ndarray]:
-        """Eliminate at theta (..., k); also log|R| / 2, in all or by outermost group."""
-        g, half = self.rows(theta)
+    def eliminated(self, theta: np.ndarray) -> tuple[Eliminated, np.ndarray, np.ndarray]:
+        """Eliminate at theta (..., k); also log|R| / 2 and the centre of the variance function."""
+        g, half, centre = self.rows(theta)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            e = eliminate(self.problem, g, self.factors(theta), by_group=by_group)
-        if not by_group:
-            return e, half.sum(axis=-1)
-        return e, self._logdet_by_root(half)
+            e = eliminate(self.problem, g, self.factors(theta))
+        return e, half.sum(axis=-1), centre
 
-    def profile(self, theta: np.ndarray, sigma: np.ndarray | None = None) -> Profile:
-        """Profile at theta (..., k), with sigma (...) if it is given."""
-        e, half = self.eliminated(theta)
-        return profile(self.problem, e, half, self.method, self.sigma if sigma is None else sigma)
+    def profile(self, theta: np.ndarray) -> Profile:
+        """Profile at theta (..., k); its sigma is that of a typical row, sigma exp(centre)."""
+        e, half, centre = self.eliminated(theta)
+        return profile(self.problem, e, half, self.method, None if self.sigma is None else self.sigma * np.exp(centre))
 
-    def natural(self, point: NaturalPoint, *, by_group: bool = False) -> tuple[Eliminated, np.ndarray]:
-        """Eliminate at natural parameters; also log|R| / 2, in all or by outermost group."""
+    def natural(self, point: NaturalPoint, *, by_group: bool = False) -> tuple[Eliminated, np.ndarray, np.ndarray]:
+        """Eliminate at natural parameters; also log|R| / 2, in all or by outermost group, and the sigma (...,) of a typical row they refer to."""
         pr = self.problem
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self._fixed is not None:
-                g, half = self._fixed
+                g, half, centre = self._fixed
             else:
-                white = whiten(pr, point.corstruct, point.varfunc)
-                g, half = gram(pr, white.columns), white.half_logdet
-            scale = np.asarray(point.sigma)[..., None, None]
+                white = whiten(pr, point.corstruct, point.varfunc, centred=True)
+                g, half, centre = gram(pr, white.columns), white.half_logdet, white.centre
+            typical = np.asarray(point.sigma) * np.exp(centre)
+            scale = typical[..., None, None]
             factors = tuple(
                 stage.basis @ stage.structure.natural_factor(par, stage.q) / scale
                 for stage, par in zip(pr.stages, point.random[::-1], strict=True)
             )
             e = eliminate(pr, g, factors, by_group=by_group)
-        return e, self._logdet_by_root(half) if by_group else half.sum(axis=-1)
+        return e, self._logdet_by_root(half) if by_group else half.sum(axis=-1), typical
 
     def at_natural(self, point: NaturalPoint) -> np.ndarray:
         """Log-likelihood (...,) at natural parameters, beta profiled (ML) or integrated (REML)."""
-        e, half = self.natural(point)
-        return np.asarray(profile(self.problem, e, half, self.method, point.sigma).loglik)
+        e, half, typical = self.natural(point)
+        return np.asarray(profile(self.problem, e, half, self.method, typical).loglik)
 
     def _logdet_by_root(self, half: np.ndarray) -> np.ndarray:
         root = self.problem.root_of_group()
@@ -207,13 +224,8 @@ class Likelihood:
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Log-likelihood (b,) of theta (b, k); minus infinity where it does not exist. Large batches are cut into pieces of bounded memory."""
         self.evaluations += len(theta)
-        return np.concatenate([self.profile(piece).loglik for piece in self._pieces(theta)])
-
-    def with_sigma(self, theta: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
-        """Log-likelihood (b,) of theta (b, k) and log sigma (b,), beta profiled (ML) or integrated (REML)."""
-        self.evaluations += len(theta)
-        joint = np.concatenate([theta, log_sigma[:, None]], axis=1)
-        return np.concatenate([self.profile(piece[:, :-1], np.exp(piece[:, -1])).loglik for piece in self._pieces(joint)])
+        pieces = [np.broadcast_to(self.profile(piece).loglik, (len(piece),)) for piece in self._pieces(theta)]
+        return np.concatenate(pieces)
 
     def _pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         c, n = self.problem.columns.shape

@@ -16,7 +16,6 @@ Objective = Callable[[np.ndarray], np.ndarray]
 
 STEP = 1e-4  # of a coordinate's scale: truncation error of central differences ~ 1e-8, rounding ~ 1e-16 |f| / STEP
 LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
-LIMIT = 40.0  # an unconstrained coordinate beyond this many scales is at its natural bound for double precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Optimum:
 
 def gradient(f: Objective, theta: np.ndarray, scale: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Value, gradient and second differences (k,) at theta from one batch of 2 k + 1."""
-    h = STEP * scale
+    h = STEP * np.maximum(scale, np.abs(theta))
     moves = np.diag(h)
     values = f(np.concatenate([theta[None], theta + moves, theta - moves]))
     k = len(theta)
@@ -92,7 +91,7 @@ def maximise(f: Objective, start: np.ndarray, scale: np.ndarray, *, max_iter: in
             value, g, curve = gradient(f, theta, scale)
             inverse = _first_inverse(g, curve, scale)
             continue
-        step *= min(1.0, 8.0 / np.max(np.abs(step / scale)))
+        step *= min(1.0, 8.0 / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
         new, new_value = _line_search(f, theta, value, step, gain, wide=wide)
         if new_value <= value:
             if restarted > 1:
@@ -102,7 +101,6 @@ def maximise(f: Objective, start: np.ndarray, scale: np.ndarray, *, max_iter: in
             value, g, curve = gradient(f, theta, scale)
             inverse = _first_inverse(g, curve, scale)
             continue
-        new = np.clip(new, -LIMIT * scale - np.abs(start), LIMIT * scale + np.abs(start))
         new_value, new_g, curve = gradient(f, new, scale)
         inverse = _update(inverse, new - theta, g - new_g)
         if new_value - value > tol:

@@ -9,9 +9,9 @@ import numpy as np
 from bayeslme.engine.problem import Problem, Stage
 from bayeslme.structures import Bound
 
-RELATIVE = (0.3, 1.0, 3.0)  # sd of a random effect (on its standard scale) relative to sigma
+RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
-MOST = 60
+MOST = 64
 
 
 def scales(problem: Problem) -> np.ndarray:

@@ -97,10 +97,12 @@ def autocorrelations(phi: Array, theta: Array, p: int, q: int, last: int, xp: Na
     first = np.zeros((p, 1))
     first[0, 0] = 1.0
     power = companion + xp.matmul(xp.constant(first), phi[..., None, :])
-    state = xp.stack(rho[-p:][::-1] if len(rho) >= p else rho[::-1], axis=-1)[..., :, None]  # newest first
-    while state.shape[-1] < last + 2 - len(rho):
+    state = xp.stack(rho[-p:][::-1], axis=-1)[..., :, None]  # newest first
+    known = 1
+    while known < last + 2 - len(rho):
         state = xp.concatenate([state, xp.matmul(power, state)], axis=-1)
         power = xp.matmul(power, power)
+        known *= 2
     later = state[..., 0, 1:]
     return xp.concatenate([xp.stack(rho, axis=-1), later], axis=-1)[..., : last + 1]
 

@@ -85,13 +85,8 @@ class CorStruct(RowStructure):
         padded = xp.concatenate([w, xp.zeros_like(w[..., :1])], axis=-1)
         pieces, halves, places, owners = [], [], [], []
         for k, block in enumerate(lattice.blocks(self.stationary)):
-            inverse, log_diagonal = xp.inverse_cholesky(self.matrix(par, lattice, k, xp))
-            rows = padded[..., block.rows]  # (..., c, h, m)
-            if len(block.patterns) == 1:
-                white = xp.matmul(rows, xp.swapaxes(inverse, -1, -2))
-            else:
-                each = inverse[..., block.pattern, :, :]
-                white = xp.moveaxis(xp.matmul(each, xp.moveaxis(rows, -3, -1)), -1, -3)
+            c = self.matrix(par, lattice, k, xp)
+            white, log_diagonal = xp.whiten_patterns(c, block.pattern, padded[..., block.rows])
             inside = block.rows < lattice.n
             pieces.append(white[..., inside])
             places.append(block.rows[inside])
