@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from bayeslme.data.datasets import load_data
+
 HERE = Path(__file__).resolve().parent
 FIT_FAMILIES = ("lecture", "books", "help", "own")
 NUMERIC = ("numeric", "integer", "logical")
@@ -33,12 +35,14 @@ def by_id() -> dict[str, Case]:
 
 @functools.cache
 def column_types() -> dict[str, dict[str, Any]]:
-    """R's type and level order of every column of every data set."""
+    """R's type and level order of every column of the data sets that the package does not have."""
     return json.loads((HERE / "data" / "types.json").read_text(encoding="utf-8"))
 
 
 @functools.cache
 def _frame(name: str) -> pd.DataFrame:
+    if name not in column_types():
+        return load_data(name)
     columns = column_types()[name]
     as_text = {k: "string" for k, m in columns.items() if m["type"] not in NUMERIC}
     frame = pd.read_csv(

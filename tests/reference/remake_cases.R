@@ -18,17 +18,21 @@ DIGITS <- 10
 
 # ---- data and JSON ------------------------------------------------------------------------------------------------
 
+SHIPPED <- file.path(HERE, "..", "..", "bayeslme", "data", "datasets")
 types <- fromJSON(file.path(HERE, "data", "types.json"), simplifyVector = TRUE)
+catalogue <- fromJSON(file.path(SHIPPED, "catalogue.json"), simplifyVector = TRUE)
 
+# a data set of the package, or one of the variations kept here; factors with their levels in the stored order
 load_frame <- function(name) {
-  columns <- types[[name]]
-  text <- vapply(columns, function(m) !(m$type %in% c("numeric", "integer", "logical")), NA)
-  frame <- read.csv(gzfile(file.path(HERE, "data", paste0(name, ".csv.gz"))), check.names = FALSE, na.strings = "NA",
-                    colClasses = ifelse(text, "character", NA))
+  own <- !is.null(types[[name]])
+  columns <- if (own) types[[name]] else catalogue[[name]]$columns
+  folder <- if (own) file.path(HERE, "data") else file.path(SHIPPED, "files")
+  frame <- read.csv(gzfile(file.path(folder, paste0(name, ".csv.gz"))), check.names = FALSE, na.strings = "NA",
+                    colClasses = ifelse(vapply(columns, function(m) is.null(m$levels), NA), NA, "character"))
   for (column in names(columns)) {
     m <- columns[[column]]
     if (!is.null(m$levels))
-      frame[[column]] <- factor(frame[[column]], levels = m$levels, ordered = grepl("ordered", m$type))
+      frame[[column]] <- factor(frame[[column]], levels = m$levels, ordered = isTRUE(m$ordered) || identical(m$type, "ordered"))
   }
   frame
 }
