@@ -2,7 +2,8 @@
 
 A coefficient is estimated at the innermost level at which its column varies; a level with G groups
 inside G' outer ones, at which p coefficients are estimated, leaves G - G' - p degrees of freedom
-(Pinheiro and Bates 2000, section 2.4.2). The intercept takes the largest of them.
+(Pinheiro and Bates 2000, section 2.4.2). The intercept takes the largest of them. Where the model
+has no intercept, nlme counts one degree of freedom more at every level; so does this.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ def column_levels(design: Design) -> IntArray:
     Returns
     -------
     (p,) int array
-        0 for the intercept.
+        0 for a constant column, the intercept.
     """
     inner = np.array([~constant_within(design.X, level.code) for level in design.levels])
     levels = 1 + inner.reshape(len(design.levels), -1).sum(axis=0)
-    return np.where((design.assign == 0) & design.has_intercept, 0, levels)
+    return np.where((design.X == design.X[0]).all(axis=0), 0, levels)
 
 
 def inner_outer(design: Design) -> Degrees:
@@ -75,10 +76,9 @@ def inner_outer(design: Design) -> Degrees:
     Degrees
     """
     levels = column_levels(design)
-    groups = [len(level.labels) for level in design.levels]
-    counts = np.array([int(design.has_intercept), *groups, len(design.y)])
-    spent = np.bincount(levels[levels > 0], minlength=len(counts))[1:]
-    left = np.diff(counts) - spent
+    counts = np.array([1, *(len(level.labels) for level in design.levels), len(design.y)])
+    spent = np.bincount(levels, minlength=len(counts))
+    left = np.diff(counts) - spent[1:] + (1 if spent[0] == 0 else 0)
     columns = np.where(levels > 0, left[levels - 1], left.max())
     members = [np.flatnonzero(design.assign == k) for k in np.unique(design.assign)]
     innermost = [member[levels[member].argmax()] for member in members]
