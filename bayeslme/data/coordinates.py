@@ -17,6 +17,7 @@ from bayeslme.data.types import (
     VarianceCoords,
     VarianceSource,
 )
+from bayeslme.data.wording import rows_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare, deparse
 from bayeslme.spec.formula import Formula, parse_formula
@@ -61,7 +62,8 @@ def _variance(part: Any, columns: Columns, sort_by: IntArray | None) -> Variance
     source, level = covariate_source(form.rhs)
     covariate = None
     if source == "data" and not is_constant(form.rhs):
-        covariate = finite(evaluate_number(form.rhs, columns), form.rhs, part.r_name)
+        covariate = np.array(evaluate_number(form.rhs, columns))
+        check_finite(covariate, form.rhs, part.r_name)
     stratum, names = strata(columns, form.groups, sort_by)
     return VarianceCoords(covariate, source, level, stratum, names)
 
@@ -128,7 +130,7 @@ def correlation_coords(
         _check_nested(groups, random[-1], correlation.r_name)
     position = position_values(correlation, form, columns)
     if position is not None:
-        finite(position, form.rhs, correlation.r_name)
+        check_finite(position, form.rhs, correlation.r_name)
         _check_position(correlation, form, position, groups)
     names = form.groups or tuple(level.name for level in random)
     return CorrelationCoords(groups.code, groups.labels, position, names)
@@ -172,7 +174,7 @@ def position_values(correlation: Any, form: Formula, columns: Columns) -> FloatA
     if is_constant(form.rhs) or correlation.r_name == "corCompSymm":
         return None
     if not correlation.spatial:
-        return evaluate_number(form.rhs, columns)[:, None]
+        return np.array(evaluate_number(form.rhs, columns))[:, None]
     terms = expand(form.without_groups()).terms
     places = [v for term in terms for v in term.variables]
     if any(term.order > 1 for term in terms):
@@ -186,12 +188,12 @@ def _check_position(
 ) -> None:
     label = deparse(form.rhs)
     who = f"{correlation.r_name}(form = {form})"
-    if correlation.needs_integers and (position != np.round(position)).any():
-        bad = position[position != np.round(position)][0]
-        msg = (
-            f"{who}: positions must be integers, and '{label}' has {r_number(bad)}; use corCAR1 "
-            "for real times"
-        )
+    broken = position[position != np.round(position)]
+    if correlation.needs_integers and len(broken):
+        ranks = f"as.integer(factor({label})) for their ranks"
+        instead = "corCAR1 for real times" if correlation.stationary else ranks
+        found = r_number(broken[0])
+        msg = f"{who}: positions must be integers, and '{label}' has {found}; use {instead}"
         raise DataError(msg)
     tied = ties(groups.code, position)
     if tied is not None:
@@ -219,10 +221,9 @@ def ties(code: IntArray, position: FloatArray) -> int | None:
     return int(order[found[0] + 1]) if len(found) else None
 
 
-def finite(values: FloatArray, expr: Expr, who: str) -> FloatArray:
-    """Check a covariate for values that are not finite."""
+def check_finite(values: FloatArray, expr: Expr, who: str) -> None:
+    """Refuse a covariate or a position that is not finite."""
     bad = 0 if np.isfinite(values).all() else int((~np.isfinite(values)).sum())
     if bad:
-        msg = f"{who}: '{deparse(expr)}' is not a finite number in {bad} of the rows used"
+        msg = f"{who}: '{deparse(expr)}' is not a finite number in {rows_of(bad)}"
         raise DataError(msg)
-    return values

@@ -196,7 +196,7 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
             "used"
         )
         raise DataError(msg)
-    return np.array(y) if np.may_share_memory(y, columns.frame) else y
+    return np.array(y)  # a copy: the frame may be changed in place later
 
 
 def _level(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bayeslme.data.calls import function_name
 from bayeslme.data.columns import CONSTANTS, Columns
 from bayeslme.data.factors import Factor, from_logical
 from bayeslme.data.functions import FUNCTIONS, MATHS
@@ -218,7 +219,7 @@ class _Evaluation:
         return from_logical(np.isin(self._number(a, left), numbers))
 
     def _call(self, call: Call) -> Value:
-        name = call.function.rpartition("::")[2]
+        name = function_name(call)
         if name in MATHS:
             if len(call.args) != 1:
                 msg = f"{name}() takes one argument, not {len(call.args)}"

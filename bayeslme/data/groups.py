@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def group_values(columns: Columns, name: str) -> Factor:
 
 def group_factor(columns: Columns, name: str) -> Factor:
     """A grouping column as a factor without unused levels: numbers and text are sorted."""
-    return drop_unused(group_values(columns, name))
+    return drop_unused(replace(group_values(columns, name), kind="factor"))
 
 
 def nest(columns: Columns, names: Sequence[str], separator: str = "/") -> tuple[Grouping, ...]:

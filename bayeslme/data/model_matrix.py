@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.contrasts import contrast_matrix
 from bayeslme.data.evaluate import Memory, evaluate_rows
-from bayeslme.data.factors import Factor, Kind, drop_unused, relabel
+from bayeslme.data.factors import Factor, Kind, drop_unused, from_numbers, relabel
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis
 from bayeslme.data.wording import listed
@@ -27,6 +28,7 @@ from bayeslme.spec.expr import Expr, variables
 from bayeslme.spec.terms import Term, Terms, deparse_variable
 
 INTERCEPT = "(Intercept)"
+MAX_ENTRIES = 2**28  # of one factor's dummy columns: 2 GB
 Evaluated = Mapping[str, FloatArray | Factor | Basis]
 
 
@@ -204,6 +206,9 @@ def learn(
     memory: Memory = {}
     evaluated = _evaluate(terms, columns, memory)
     _check_finite(evaluated)
+    for label, value in evaluated.items():
+        if isinstance(value, Factor):
+            _check_size(columns.n, len(value.levels), label)
     codings = {
         label: _coding(label, value, contrasts)
         for label, value in evaluated.items()
@@ -280,28 +285,46 @@ def _term_columns(
     term: Term, evaluated: Evaluated, codings: Mapping[str, Coding], by_contrasts: tuple[bool, ...]
 ) -> Basis:
     """Columns of one term: products over its variables, those of the first varying fastest."""
-    result: Basis | None = None
-    for variable, contrast in zip(term.variables, by_contrasts, strict=True):
-        label = deparse_variable(variable)
-        value = evaluated[label]
-        if isinstance(value, Factor):
-            basis = codings[label].columns(value, label, full=not contrast)
-        elif isinstance(value, Basis):
-            basis = value
-        else:
-            basis = Basis(value[:, None], ("",))
-        single = isinstance(value, Basis) and len(value.names) == 1
-        named = Basis(
-            basis.values, tuple(label if single else label + name for name in basis.names)
-        )
-        result = named if result is None else _product(result, named)
-    return result if result is not None else Basis(np.empty((0, 0)), ())
+    labels = [deparse_variable(v) for v in term.variables]
+    parts = [
+        _variable_columns(label, evaluated[label], codings.get(label), full=not contrast)
+        for label, contrast in zip(labels, by_contrasts, strict=True)
+    ]
+    return reduce(_product, parts)
+
+
+def _variable_columns(
+    label: str, value: FloatArray | Factor | Basis, coding: Coding | None, *, full: bool
+) -> Basis:
+    """Columns of one variable under R's names."""
+    if isinstance(value, np.ndarray) and coding is not None:
+        value = from_numbers(value, integer=bool((value == np.round(value)).all()))
+    if isinstance(value, np.ndarray):
+        return Basis(value[:, None], (label,))
+    if isinstance(value, Basis):
+        return _named(value, label, single=len(value.names) == 1)
+    if coding is None:
+        msg = f"'{label}' is a factor in the new data and was a number in the data of the fit"
+        raise DataError(msg)
+    return _named(coding.columns(value, label, full=full), label)
+
+
+def _named(basis: Basis, label: str, *, single: bool = False) -> Basis:
+    return Basis(basis.values, tuple(label if single else label + name for name in basis.names))
 
 
 def _product(first: Basis, second: Basis) -> Basis:
-    n = len(first.values)
-    values = (second.values[:, :, None] * first.values[:, None, :]).reshape(n, -1)
+    n, width = len(first.values), len(first.names) * len(second.names)
+    _check_size(n, width, f"{first.names[0]}:{second.names[0]}")
+    values = (second.values[:, :, None] * first.values[:, None, :]).reshape(n, width)
     return Basis(values, tuple(f"{a}:{b}" for b in second.names for a in first.names))
+
+
+def _check_size(n: int, columns: int, what: str) -> None:
+    """Refuse dummy columns that no memory holds, before they are made."""
+    if n * columns > MAX_ENTRIES:
+        msg = f"'{what}' would make {columns} columns of {n} rows; use random effects for so many"
+        raise DataError(msg)
 
 
 def _check_finite(evaluated: Evaluated) -> None:

@@ -12,6 +12,7 @@ from bayeslme.data.evaluate import evaluate_mask
 from bayeslme.data.types import IntArray
 from bayeslme.data.wording import listed, rows_of
 from bayeslme.errors import DataError
+from bayeslme.spec.expr import variables
 
 
 def used_rows(
@@ -58,6 +59,7 @@ def used_rows(
 def subset_mask(subset: Any, columns: Columns) -> np.ndarray:
     """Rows that a subset keeps, (n,) bool; NA is dropped."""
     if hasattr(subset, "position"):
+        columns.require(variables(subset), "subset")
         return evaluate_mask(subset, columns)
     mask = np.asarray(subset)
     if mask.dtype == object and all(v is None or isinstance(v, bool | np.bool_) for v in mask):

@@ -16,7 +16,17 @@ ELEMENTWISE = frozenset(
     }
 )  # fmt: skip
 FACTORS = frozenset(
-    {"factor", "ordered", "as.factor", "as.ordered", "as.character", "interaction", "cut", "C"}
+    {
+        "factor",
+        "ordered",
+        "as.factor",
+        "as.ordered",
+        "as.character",
+        "interaction",
+        "cut",
+        "C",
+        "relevel",
+    }
 )
 LEARNED = frozenset({"poly", "scale", "mean", "median", "min", "max", "sd", "var", "sum", "length"})
 BUILDERS = frozenset({"c", "offset"})
