@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from bayeslme.errors import SpecError
 from bayeslme.spec.contrasts import read_contrasts
 from bayeslme.spec.control import make_control
-from bayeslme.spec.expr import Dot, Expr, is_expression, variables, walk
+from bayeslme.spec.expr import Dot, Expr, is_expression, start, variables, walk
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.functions import check_functions
 from bayeslme.spec.grammar import parse_expression
@@ -301,7 +301,7 @@ def check_subset(node: Expr, text: str) -> Expr:
         raise SpecError(
             "subset is an expression on columns, such as age > 8",
             text=text or None,
-            position=node.position,
+            position=start(node),
         )
     check_functions(node, text)
     return node

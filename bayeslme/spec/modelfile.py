@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from bayeslme.errors import SpecError
 from bayeslme.spec.call import translate
@@ -162,7 +169,9 @@ def _toml(path: Path) -> dict[str, Any]:
 def _first(error: ValidationError) -> str:
     """The first complaint in words, with the key it is about."""
     complaint = error.errors()[0]
-    parts = [str(p) for p in complaint["loc"] if not str(p).startswith(("dict[", "function-", "list["))]
+    parts = [
+        str(p) for p in complaint["loc"] if not str(p).startswith(("dict[", "function-", "list["))
+    ]
     key = ".".join(parts)
     kind = complaint["type"]
     if kind == "extra_forbidden":
