@@ -167,11 +167,9 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _first(error: ValidationError) -> str:
-    """The first complaint in words, with the key it is about."""
-    complaint = error.errors()[0]
-    parts = [
-        str(p) for p in complaint["loc"] if not str(p).startswith(("dict[", "function-", "list["))
-    ]
+    """Put the most telling complaint in words, with the key it is about."""
+    complaint = max(error.errors(), key=lambda e: (len(_key(e)), e["type"] == "value_error"))
+    parts = _key(complaint)
     key = ".".join(parts)
     kind = complaint["type"]
     if kind == "extra_forbidden":
@@ -180,6 +178,14 @@ def _first(error: ValidationError) -> str:
     if kind == "missing":
         return f"the key '{key}' is missing"
     return f"{key}: {complaint['msg'].removeprefix('Value error, ')}"
+
+
+def _key(complaint: Any) -> tuple[str, ...]:
+    """Return the path of a complaint in the file, without pydantic's names for union members."""
+    path = [str(part) for part in complaint["loc"]]
+    return tuple(
+        p for p in path if not p.startswith(("dict[", "function-", "list[")) and p != "str"
+    )
 
 
 def _source(data: str, folder: Path) -> str:
