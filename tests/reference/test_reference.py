@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import warnings
 from typing import Any
 
 import pytest
@@ -12,27 +10,13 @@ import pytest
 import bayeslme
 from bayeslme.errors import BayesLMEError
 from reference.compare import compare_anova, compare_fit
-from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, nlme_is_wrong
+from reference.corpus import FIT_FAMILIES, family, nlme_is_wrong
+from reference.fitting import fitted, identifier
 
 FITS = [case for name in FIT_FAMILIES for case in family(name)]
 SOUND = [case for case in FITS if not case["nlme_failed"] and not nlme_is_wrong(case)]
 DOUBTFUL = [case for case in FITS if case["nlme_failed"] or nlme_is_wrong(case)]
 COMPARISONS = [case for case in family("tables") if case["kind"] == "comparison"]
-
-
-@functools.cache
-def fitted(name: str) -> Any:
-    """Fit one stored call; what the package warns of (a variance of zero, say) is its own test."""
-    case = by_id()[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        spec = bayeslme.translate(case["call"], contrasts=tuple(case["contrasts"]))
-        return spec.fit(load_frame(case["data"]))
-
-
-def identifier(case: dict[str, Any]) -> str:
-    """Return a case's name."""
-    return str(case["id"])
 
 
 @pytest.mark.parametrize("case", SOUND, ids=identifier)
