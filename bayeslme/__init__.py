@@ -14,6 +14,7 @@ _HOME = {
     "bayeslme.errors": ("BayesLMEError", "DataError", "FitError", "SpecError"),
     "bayeslme.spec.call": ("translate",),
     "bayeslme.spec.model": ("LmeSpec",),
+    "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
     "bayeslme.fit.comparison": ("anova",),
