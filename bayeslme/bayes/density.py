@@ -49,7 +49,7 @@ def conditional(layout: Layout, problem: Problem, columns: Array, values: Values
     -------
     scalar
     """
-    white = whiten(problem, *layout.row_parameters(values, xp), xp, columns)
+    white = whiten(problem, *layout.row_parameters(values, xp), xp=xp, columns=columns)
     e = eliminate(problem, gram(problem, white.columns, xp), layout.factors(values, xp), xp)
     sigma = layout.sigma_of(values)
     constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + white.half_logdet.sum() + e.half_logdet
@@ -70,7 +70,7 @@ def integrated(layout: Layout, columns: Array, values: Values, prior: GaussianBe
     scalar
     """
     problem, p = layout.problem, layout.problem.p
-    white = whiten(problem, *layout.row_parameters(values, xp), xp, columns)
+    white = whiten(problem, *layout.row_parameters(values, xp), xp=xp, columns=columns)
     e = eliminate(problem, gram(problem, white.columns, xp), layout.factors(values, xp), xp)
     sigma = layout.sigma_of(values)
     block = e.block / sigma**2

@@ -45,7 +45,7 @@ def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, 
     def logp(value: Tensor, mu: Tensor, *args: Tensor) -> Tensor:
         own = dict(zip(names, args, strict=True))
         residual = pt.specify_shape((value - mu)[problem.order][None, :], (1, problem.n))
-        white = whiten(stripped, *layout.row_parameters(own, xp), xp, residual)
+        white = whiten(stripped, *layout.row_parameters(own, xp), xp=xp, columns=residual)
         sigma = layout.sigma_of(own)
         scale = problem.n * (0.5 * LOG_2PI + pt.log(sigma)) + white.half_logdet.sum()
         return -scale - 0.5 * (white.columns**2).sum() / sigma**2

@@ -1,0 +1,126 @@
+"""NUTS on a PyMC model.
+
+With nutpie the model's density and gradient, compiled once by PyMC, are handed over as a function: compiling nutpie's own wrapper around the same graph
+takes four times as long as everything else together, and saves ten microseconds a call. Other samplers run through ``pm.sample``.
+
+This module imports PyMC; it is itself imported only while a model is sampled.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import nutpie
+import pymc as pm
+from nutpie.compiled_pyfunc import from_pyfunc
+
+from bayeslme.bayes.natural import natural_values
+from bayeslme.errors import FitError
+
+STATS = ("diverging", "energy", "depth", "n_steps", "step_size", "logp", "mean_tree_accept")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Draws of a model's free variables.
+
+    Attributes
+    ----------
+    values : dict of variable name to array (chains, draws, ...)
+    stats : dict of statistic to array (chains, draws)
+    """
+
+    values: dict[str, np.ndarray]
+    stats: dict[str, np.ndarray]
+
+
+def draw(
+    model: pm.Model,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    sampler: str = "nutpie",
+    progress: bool = True,
+    target_accept: float = 0.9,
+) -> Drawn:
+    """Sample a model by NUTS.
+
+    Parameters
+    ----------
+    model : pymc.Model
+    draws, tune, chains : int
+    seed : int
+    sampler : {"nutpie", "pymc", "numpyro", "blackjax"}
+    progress : bool
+    target_accept : float
+
+    Returns
+    -------
+    Drawn
+    """
+    options = {"draws": draws, "tune": tune, "chains": chains, "progress": progress, "target_accept": target_accept}
+    if sampler == "nutpie":
+        return _nutpie(model, seed=seed, **options)
+    return _pymc(model, seed=seed, sampler=sampler, **options)
+
+
+def _nutpie(model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, progress: bool, target_accept: float) -> Drawn:
+    density = model.logp_dlogp_function(ravel_inputs=True)
+    density.set_extra_values({})
+    lock = threading.Lock()
+    start = np.concatenate([np.ravel(v) for v in model.initial_point().values()])
+
+    def logp(x: np.ndarray) -> tuple[float, np.ndarray]:
+        with lock:  # the compiled function owns its buffers
+            value, gradient = density(x)
+            return float(value), np.array(gradient)
+
+    def expand(x: np.ndarray) -> dict[str, np.ndarray]:
+        return {"unconstrained": np.asarray(x)}
+
+    def initial(chain_seed: int) -> np.ndarray:
+        return start + np.random.default_rng(abs(chain_seed)).uniform(-1.0, 1.0, len(start))
+
+    compiled = from_pyfunc(
+        len(start),
+        lambda: logp,
+        lambda *_: expand,
+        [np.dtype(float)],
+        [(len(start),)],
+        ["unconstrained"],
+        make_initial_point_fn=initial,
+    )
+    trace = nutpie.sample(
+        compiled, draws=draws, tune=tune, chains=chains, seed=seed, progress_bar=progress, save_warmup=False, target_accept=target_accept
+    )
+    flat = np.asarray(trace["posterior"]["unconstrained"])
+    stats = trace["sample_stats"]
+    return Drawn(natural_values(model, flat), {k: np.asarray(stats[k]) for k in STATS if k in stats})
+
+
+def _pymc(
+    model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, sampler: str, progress: bool, target_accept: float
+) -> Drawn:
+    try:
+        trace: Any = pm.sample(
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            random_seed=seed,
+            nuts_sampler=sampler,
+            progressbar=progress,
+            model=model,
+            nuts={"target_accept": target_accept},
+        )
+    except ImportError as error:
+        msg = f"nuts_sampler={sampler!r} is not installed: {error}; install it, or use 'nutpie'"
+        raise FitError(msg) from error
+    names = [rv.name for rv in model.free_RVs]
+    stats = trace["sample_stats"]
+    known = {k: np.asarray(stats[k]) for k in stats.data_vars if stats[k].dims == ("chain", "draw")}
+    return Drawn({n: np.asarray(trace["posterior"][n]) for n in names}, known)
