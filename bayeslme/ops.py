@@ -85,7 +85,13 @@ class NumpyOps:
     @staticmethod
     def solve(a: Array, b: Array) -> Array:
         """Solve ``a x = b`` for matrices (..., k, k) and vectors (..., k)."""
-        return np.linalg.solve(a, b[..., None])[..., 0]
+        try:
+            return np.linalg.solve(a, b[..., None])[..., 0]
+        except np.linalg.LinAlgError:  # a singular matrix somewhere in the batch: its own place becomes NaN
+            a = np.broadcast_to(a, (*b.shape, b.shape[-1]))
+            singular = ~(np.abs(np.linalg.det(a)) > 0)
+            safe = np.where(singular[..., None, None], np.eye(b.shape[-1]), a)
+            return np.where(singular[..., None], np.nan, np.linalg.solve(safe, b[..., None])[..., 0])
 
     @staticmethod
     def constant(x: Array) -> Array:

@@ -13,7 +13,7 @@ from bayeslme.engine.fitted import variance_covariates
 from bayeslme.engine.likelihood import Likelihood, Method
 from bayeslme.engine.optimise import Optimum, best_start, maximise
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
-from bayeslme.engine.starts import candidates, scales
+from bayeslme.engine.starts import candidates, generic_start, scales
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WIDE_CELLS = 2e5  # below this many cells of the columns a batch of six costs little more than one evaluation
 REFRESHES = 60  # of a variance covariate that depends on the fit
 SETTLED = 1e-7  # largest relative change of theta between two refreshes
+GENERIC = (1.0,)  # relative sizes of the random effects behind the other first covariates: several fixed points may exist
+SLACK = 1e-4  # above it the two are said not to have settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,21 +175,40 @@ def _alternate(problem: Problem, design: Design, max_iter: int, start: np.ndarra
 
     The answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert 1988), not the maximum of a likelihood.
     """
-    spec = design.spec
-    plain = Likelihood(replace(problem, waiting=False), spec.method)
-    found = read_off(plain, design, search(plain, max_iter=max_iter))
-    theta, moved = start, np.inf
-    for _ in range(REFRESHES):
-        likelihood = Likelihood(bind_variance(problem, design, variance_covariates(design, found)), spec.method, spec.control.sigma)
-        optimum = search(likelihood, max_iter=max_iter, start=theta)
-        moved = np.inf if theta is None else float(np.max(np.abs(optimum.theta - theta) / (np.abs(theta) + 1.0), initial=0.0))
-        found, theta = read_off(likelihood, design, optimum), optimum.theta
-        if moved < SETTLED:
-            break
-    if moved >= 1e-4:
+    plain = Likelihood(replace(problem, waiting=False), design.spec.method)
+    best = search(plain, max_iter=max_iter)
+    first_fits = [best, *(replace(best, theta=generic_start(plain.problem, r)) for r in (GENERIC if problem.stages else ()))]
+    tried = [_settle(problem, design, max_iter, read_off(plain, design, o), start) for o in first_fits]
+    found, moved = max(tried, key=lambda one: (one[1] < SLACK, one[0].loglik))
+    if moved >= SLACK:
         warnings.warn("the variance covariate and the fit did not settle on each other; simplify the weights", stacklevel=3)
     _report(found, design)
     return found
+
+
+def _settle(
+    problem: Problem, design: Design, max_iter: int, found: Estimate, theta: np.ndarray | None
+) -> tuple[Estimate, float]:
+    """Refresh the covariate until nothing moves; also the last relative change of theta."""
+    covariates, moved, share = variance_covariates(design, found), np.inf, 1.0
+    for _ in range(REFRESHES):
+        likelihood = Likelihood(bind_variance(problem, design, covariates), design.spec.method, design.spec.control.sigma)
+        optimum = search(likelihood, max_iter=max_iter, start=theta)
+        before, moved = moved, _movement(optimum.theta, theta)
+        found, theta = read_off(likelihood, design, optimum), optimum.theta
+        if moved < SETTLED * share:
+            break
+        if moved > 0.7 * before:  # fit and covariate chase each other: go part of the way, the fixed point stays the same
+            share = max(0.5 * share, 0.1)
+        fresh = variance_covariates(design, found)
+        covariates = tuple(
+            None if new is None or old is None else old + share * (new - old) for old, new in zip(covariates, fresh, strict=True)
+        )
+    return found, moved
+
+
+def _movement(new: np.ndarray, old: np.ndarray | None) -> float:
+    return np.inf if old is None else float(np.max(np.abs(new - old) / (np.abs(old) + 1.0), initial=0.0))
 
 
 def _report(found: Estimate, design: Design) -> None:

@@ -11,6 +11,7 @@ from bayeslme.structures import Bound
 
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
+RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range, which starts at the smallest distance
 MOST = 64
 
 
@@ -26,10 +27,16 @@ def scales(problem: Problem) -> np.ndarray:
 def candidates(problem: Problem) -> np.ndarray:
     """Starting values (s, k): every level's relative size crossed with shifts of the correlation."""
     options = [[_stage_start(stage, r) for r in RELATIVE] for stage in _outermost_first(problem)]
-    shifts = [_row_start(problem.correlation, s) for s in (SHIFTS if _moves(problem.correlation) else (0.0,))]
+    shifts = [_row_start(problem.correlation, s) for s in _shifts(problem.correlation)]
     variance = _row_start(problem.variance, 0.0)
     grid = itertools.islice(itertools.product(*options, shifts), MOST)
     return np.stack([np.concatenate([*parts, variance]) for parts in grid])
+
+
+def generic_start(problem: Problem, relative: float) -> np.ndarray:
+    """One starting value (k,) with random effects of this relative size at every level."""
+    parts = [_stage_start(stage, relative) for stage in _outermost_first(problem)]
+    return np.concatenate([*parts, _row_start(problem.correlation, 0.0), _row_start(problem.variance, 0.0)])
 
 
 def _outermost_first(problem: Problem) -> list[Stage]:
@@ -43,8 +50,10 @@ def _stage_start(stage: Stage, relative: float) -> np.ndarray:
     return stage.structure.nearest(relative**2 * inverse @ inverse.T / stage.q, stage.basis)
 
 
-def _moves(bound: Bound | None) -> bool:
-    return bound is not None and len(bound.free) > 0
+def _shifts(bound: Bound | None) -> tuple[float, ...]:
+    if bound is None or not len(bound.free):
+        return (0.0,)
+    return RANGES if bound.structure.spatial else SHIFTS
 
 
 def _row_start(bound: Bound | None, shift: float) -> np.ndarray:
