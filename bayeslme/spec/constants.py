@@ -144,8 +144,18 @@ def _combine(call: Call, text: str) -> Value:
         return dict(zip(names, values, strict=True))
     if call.function == "list":
         return tuple(values)
-    flat = [x for v in values for x in (v if isinstance(v, tuple) else (v,))]
-    return _simplified(flat)
+    return _simplified(_flat(values))
+
+
+def _flat(values: Sequence[Value]) -> list[Value]:
+    """Elements of vectors and, column by column, of matrices."""
+    flat: list[Value] = []
+    for value in values:
+        if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+            flat += [x for column in zip(*value, strict=True) for x in column]
+        else:
+            flat += value if isinstance(value, tuple) else (value,)
+    return flat
 
 
 def _repeat(call: Call, text: str) -> Value:

@@ -30,8 +30,8 @@ class Control:
     tolerance : float or None
         Relative tolerance; None for the engine's own.
     options : tuple of (str, value)
-        All options as they were given, R's names included; those that steer only R's optimisers
-        are kept so that the call can be written back, and have no effect here.
+        All options under R's names; those that steer only R's optimisers are kept so that the call
+        can be written back, and have no effect here.
     """
 
     sigma: float | None = None
@@ -73,7 +73,11 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
     count = _positive(limit, "the limit of iterations")
     if count is not None and count % 1:
         raise SpecError(f"control: the limit of iterations is a whole number, not {limit!r}")
-    kept = tuple((str(k), _plain(v)) for k, v in options.items() if v is not None)
+    kept = tuple(
+        ("msMaxIter" if k == "max_iter" else str(k), _plain(v))
+        for k, v in options.items()
+        if v is not None
+    )
     return Control(sigma, None if count is None else int(count), tolerance, kept)
 
 

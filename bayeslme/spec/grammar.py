@@ -108,8 +108,9 @@ def _parse(text: str) -> Expr:
     try:
         tree = _lark().parse(text)
     except UnexpectedCharacters as error:
+        hint = "; other names than R's go in backticks" if error.char == "_" else ""
         raise SpecError(
-            f"unexpected character {error.char!r}", text=text, position=error.pos_in_stream
+            f"unexpected character {error.char!r}{hint}", text=text, position=error.pos_in_stream
         ) from None
     except UnexpectedInput as error:
         raise _unexpected(error, text) from None
@@ -228,7 +229,7 @@ class _Chain:
         self.next += 1
         if not isinstance(item, str):
             return item  # type: ignore[no-any-return]
-        operand = self._climb(PREFIX_PRECEDENCE[item])
+        operand = self._climb(PREFIX_PRECEDENCE[item] + 1)
         return Unary(str(item), operand, position=_start(item))
 
 

@@ -15,6 +15,7 @@ from bayeslme.spec.number import exact_number
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
 
 _FORMULA_ARGUMENT = {"lme": "fixed", "gls": "model", "lm": "formula", "lmList": "object"}
+_LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list in R
 NA_DEFAULT = {"lme": "fail", "gls": "fail", "lm": "omit", "lmList": "fail"}
 
 
@@ -36,7 +37,8 @@ def r_call(spec: LmeSpec) -> str:
     if spec.na_action != NA_DEFAULT[spec.function]:
         parts.append(f"na.action = na.{spec.na_action}")
     if spec.control.options:
-        parts.append(f"control = {r_value(dict(spec.control.options), 'list')}")
+        options = r_value(dict(spec.control.options), "list").removeprefix("list")
+        parts.append(f"control = {spec.function}Control{options}")
     if spec.factor_contrasts:
         parts.append(f"contrasts = {r_value(spec.factor_contrasts, 'list')}")
     return f"{spec.function}({', '.join(parts)})"
@@ -51,7 +53,8 @@ def r_structure(structure: Any) -> str:
     parts: list[str] = []
     for name, value in given_arguments(structure):
         leading = not parts and (name == "value" or _leading_form(structure, name))
-        written = str(parse_formula(value)) if name == "form" else r_value(value)
+        wrapper = "list" if structure.r_name in _LISTED and name == "fixed" else "c"
+        written = str(parse_formula(value)) if name == "form" else r_value(value, wrapper)
         parts.append(written if leading else f"{name} = {written}")
     return f"{structure.r_name}({', '.join(parts)})"
 

@@ -51,7 +51,7 @@ def test_formulas_are_those_of_r() -> None:
         (
             {"fixed": "log(.) ~ x", "data": "e", "control": {"sigma": 1}, "weights": "varExp()"},
             "lme(log(y) ~ x, data = e, random = ~a | g/h, correlation = corAR1(), "
-            "weights = varExp(), na.action = na.omit, control = list(sigma = 1))",
+            "weights = varExp(), na.action = na.omit, control = lmeControl(sigma = 1))",
         ),
     ],
 )
