@@ -1,4 +1,4 @@
-"""A Bayesian counterpart of R's nlme: one specification, REML and ML estimates, and an exact posterior.
+"""A Bayesian counterpart of R's nlme: one specification, estimates and an exact posterior.
 
 Names are imported when they are first used, so that ``import bayeslme`` stays light.
 """

@@ -1,4 +1,4 @@
-"""Wald F tests of one fit: terms in sequence or each after all others, chosen terms together, contrasts."""
+"""Wald F tests of one fit: all its terms, chosen terms together, or contrasts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def anova_of(fit: Fit, type: AnovaType = "sequential", terms: Any = None, L: Any
     terms : int, str or sequence of them, optional
         Terms to test together, by position (1 the intercept, where there is one) or name.
     L : array, mapping or sequence of mappings, optional
-        Contrasts: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1, "Time:Diet3": -1}``.
+        Contrasts: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1, "Time:Diet3":
+        -1}``.
 
     Returns
     -------
@@ -115,7 +116,8 @@ def _terms(fit: Fit, terms: Any) -> Anova:
     chosen = [_term_number(one, names) for one in wanted]
     den = sorted({int(fit.degrees.terms[k]) for k in chosen})
     if len(den) != 1:
-        raise FitError(f"terms: {', '.join(names[k] for k in chosen)} differ in denominator DF ({den}); test them apart")
+        which = ", ".join(names[k] for k in chosen)
+        raise FitError(f"terms: {which} differ in denominator DF ({den}); test them apart")
     members = _members(fit)
     rows = np.eye(len(fit.fixef))[np.concatenate([members[k] for k in chosen])]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
@@ -127,7 +129,9 @@ def _term_number(term: Any, names: Sequence[str]) -> int:
         return names.index(term)
     if isinstance(term, int) and not isinstance(term, bool) and 1 <= term <= len(names):
         return term - 1
-    raise FitError(f"terms: {term!r} is no term; allowed are {', '.join(names)} or 1 to {len(names)}")
+    raise FitError(
+        f"terms: {term!r} is no term; allowed are {', '.join(names)} or 1 to {len(names)}"
+    )
 
 
 def _contrasts(fit: Fit, L: Any) -> Anova:
@@ -136,7 +140,10 @@ def _contrasts(fit: Fit, L: Any) -> Anova:
     den = sorted({int(d) for d in fit.degrees.columns[used]})
     if len(den) != 1:
         names = ", ".join(str(n) for n in fit.fixef.index[used])
-        raise FitError(f"L: {names} differ in denominator DF ({den}); a contrast takes coefficients of one level")
+        raise FitError(
+            f"L: {names} differ in denominator DF ({den}); "
+            "a contrast takes coefficients of one level"
+        )
     rank = int(np.linalg.matrix_rank(rows))
     if rank < len(rows):
         raise FitError(f"L: its {len(rows)} rows have rank {rank}; leave out the dependent ones")
@@ -162,11 +169,14 @@ def contrast_rows(L: Any, names: Sequence[str]) -> FloatArray:
         L = L.to_dict("records")
     if isinstance(L, Mapping | pd.Series):
         L = [L]
-    if isinstance(L, Sequence) and len(L) and all(isinstance(row, Mapping | pd.Series) for row in L):
+    if isinstance(L, Sequence) and L and all(isinstance(row, Mapping | pd.Series) for row in L):
         return np.array([_named_row(row, names) for row in L])
     rows = np.atleast_2d(np.asarray(L, float))
     if rows.ndim > 2 or rows.shape[1] != len(names):  # noqa: PLR2004 - a matrix has two axes
-        raise FitError(f"L: rows of {len(names)} numbers are needed ({', '.join(names)}), not shape {rows.shape}")
+        raise FitError(
+            f"L: rows of {len(names)} numbers are needed, one for each of {', '.join(names)}; "
+            f"not shape {rows.shape}"
+        )
     return rows
 
 

@@ -69,7 +69,8 @@ def lme(
         Formula of the response and the fixed effects, ``"distance ~ Sex * I(age - 11)"``.
     data : DataFrame
     random : str, dict or PdMat
-        ``"~ 1 | Subject"``, ``"~ 1 | litter/pig"``, or ``{"Dog": "~ day", "Side": PdDiag("~ 1")}``, outermost first.
+        ``"~ 1 | Subject"``, ``"~ 1 | litter/pig"``, or ``{"Dog": "~ day", "Side": PdDiag("~ 1")}``,
+        outermost first.
     correlation : CorStruct, optional
         Correlation of the residuals within groups.
     weights : VarFunc, optional
@@ -93,7 +94,8 @@ def lme(
     Examples
     --------
     >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ I(age - 11)", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> data = bayeslme.load_data("orthodont")
+    >>> fit = bayeslme.lme("distance ~ I(age - 11)", data, "~ 1 | Subject")
     >>> round(fit.loglik, 4)
     -223.5013
     """

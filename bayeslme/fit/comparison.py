@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,8 +52,9 @@ def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     Returns
     -------
     Anova
-        Columns Model, df, AIC, BIC, logLik and, where degrees of freedom differ, Test, L.Ratio, p-value. A ratio is
-        left out where the two fits have equally many parameters. ``attrs["notes"]`` says why a ratio has no meaning.
+        Columns Model, df, AIC, BIC, logLik and, where degrees of freedom differ, Test, L.Ratio,
+        p-value. A ratio is left out where the two fits have equally many parameters.
+        ``attrs["notes"]`` says why a ratio has no meaning.
 
     Raises
     ------
@@ -62,11 +64,13 @@ def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     Warns
     -----
     UserWarning
-        Where fixed effects differ under REML: restricted likelihoods of different fixed effects do not compare.
+        Where fixed effects differ under REML: restricted likelihoods of different fixed effects do
+        not compare.
     """
     _check(fits)
     if len(fits) == 1:
-        return fits[0].anova()
+        alone: pd.DataFrame = fits[0].anova()
+        return alone
     method = next((f.method for f in fits if f.kind != "lm"), "ML")
     entries = [_entry(fit, method) for fit in fits]
     notes = _notes(fits, method)
@@ -82,18 +86,27 @@ def _check(fits: Sequence[Any]) -> None:
         raise FitError("anova: give one fit or several")
     for k, fit in enumerate(fits, start=1):
         if not hasattr(fit, "estimate"):
-            raise FitError(f"anova: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}")
+            raise FitError(
+                f"anova: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}"
+            )
     first = fits[0]
     for k, fit in enumerate(fits[1:], start=2):
         if fit.design.response_label != first.design.response_label:
             raise FitError(
-                f"anova: fit {k} has response {fit.design.response_label}, fit 1 {first.design.response_label}"
+                f"anova: fit {k} has response {fit.design.response_label}, "
+                f"fit 1 {first.design.response_label}"
             )
         if fit.nobs != first.nobs or not np.array_equal(fit.design.y, first.design.y):
-            raise FitError(f"anova: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); use one subset")
+            raise FitError(
+                f"anova: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); "
+                "use one subset"
+            )
     methods = sorted({fit.method for fit in fits if fit.kind != "lm"})
     if len(methods) > 1:
-        raise FitError(f"anova: all fits need one method, these have {' and '.join(methods)}; use update(method=...)")
+        raise FitError(
+            f"anova: all fits need one method, these have {' and '.join(methods)}; "
+            "use update(method=...)"
+        )
 
 
 def _entry(fit: Fit, method: str) -> _Entry:
@@ -115,7 +128,10 @@ def fixed_terms(fit: Fit) -> frozenset[str]:
 
 def _notes(fits: Sequence[Fit], method: str) -> tuple[str, ...]:
     if method == "REML" and len({fixed_terms(fit) for fit in fits}) > 1:
-        return ("fitted objects with different fixed effects: REML comparisons are not meaningful; use method='ML'",)
+        return (
+            "fitted objects with different fixed effects: REML comparisons are not meaningful; "
+            "use method='ML'",
+        )
     return ()
 
 
@@ -127,10 +143,13 @@ def _table(entries: Sequence[_Entry], names: Sequence[str]) -> Anova:
         "BIC": [e.bic for e in entries],
         "logLik": [e.loglik for e in entries],
     }
-    pairs = list(zip(entries, entries[1:], strict=False))
+    pairs = list(pairwise(entries))
     if any(a.df != b.df for a, b in pairs):
         tests = [_ratio(a, b) for a, b in pairs]
-        columns["Test"] = ["", *(f"{k} vs {k + 1}" if np.isfinite(t[0]) else "" for k, t in enumerate(tests, start=1))]
+        columns["Test"] = [
+            "",
+            *(f"{k} vs {k + 1}" if np.isfinite(t[0]) else "" for k, t in enumerate(tests, start=1)),
+        ]
         columns["L.Ratio"] = [np.nan, *(t[0] for t in tests)]
         columns["p-value"] = [np.nan, *(t[1] for t in tests)]
     return Anova(columns, index=list(names))

@@ -1,4 +1,4 @@
-"""Residual correlation as dense matrices, group by group: for showing it and for drawing from it."""
+"""Residual correlation as dense matrices, group by group: to show it, and to draw from it."""
 
 from __future__ import annotations
 

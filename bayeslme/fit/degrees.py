@@ -61,7 +61,7 @@ def column_levels(design: Design) -> IntArray:
     """
     inner = np.array([~constant_within(design.X, level.code) for level in design.levels])
     levels = 1 + inner.reshape(len(design.levels), -1).sum(axis=0)
-    return np.where((design.X == design.X[0]).all(axis=0), 0, levels)
+    return np.where((design.X[0] == design.X).all(axis=0), 0, levels)
 
 
 def inner_outer(design: Design) -> Degrees:

@@ -1,7 +1,8 @@
 """Wald tests of coefficients: t for one, F for several, on given denominator degrees of freedom.
 
-With cov(beta) = U U', U upper triangular, z = U^-1 beta has unit variances, and z_j is free of the columns after j: its
-squares are the sequential F statistics. Tails come from the incomplete beta function, upper ones computed as such.
+With cov(beta) = U U', U upper triangular, z = U^-1 beta has unit variances, and z_j is free of the
+columns after j: its squares are the sequential F statistics. Tails come from the incomplete beta
+function, upper ones computed as such.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ FloatArray = npt.NDArray[np.float64]
 
 def t_tail(t: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     """Two-sided p-value of t; NaN without degrees of freedom."""
-    df = np.asarray(df, float)
+    t, df = np.asarray(t, float), np.asarray(df, float)
     return np.where(df > 0, 2.0 * stdtr(np.where(df > 0, df, 1.0), -np.abs(t)), np.nan)
 
 
 def f_tail(f: npt.ArrayLike, num: npt.ArrayLike, den: npt.ArrayLike) -> FloatArray:
     """Upper tail of F; NaN without degrees of freedom."""
-    den = np.asarray(den, float)
+    f, num, den = (np.asarray(x, float) for x in (f, num, den))
     return np.where(den > 0, fdtrc(num, np.where(den > 0, den, 1.0), f), np.nan)
 
 

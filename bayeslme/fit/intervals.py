@@ -29,8 +29,8 @@ class Intervals(Mapping[str, pd.DataFrame]):
     Attributes
     ----------
     parts : dict of str to DataFrame
-        ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; columns lower, est.,
-        upper. A limit that cannot be given is NaN.
+        ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``;
+        columns lower, est., upper. A limit that cannot be given is NaN.
     level : float
         Confidence level.
     kind : {"lme", "gls", "lm"}
@@ -77,8 +77,8 @@ def intervals(fit: Fit, level: float = 0.95, which: Which = "all") -> Intervals:
 
     Notes
     -----
-    Never an error because of a boundary: a standard deviation estimated as zero gets the one-sided interval from 0,
-    and parameters whose likelihood is flat get NaN, both said in a note.
+    Never an error because of a boundary: a standard deviation estimated as zero gets the one-sided
+    interval from 0, and parameters whose likelihood is flat get NaN, both said in a note.
     """
     if not 0.0 < level < 1.0:
         raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
@@ -125,8 +125,8 @@ def _notes(info: Information) -> tuple[str, ...]:
     ]
     if info.cov is None:
         found.append(
-            "the likelihood is flat in some direction of the variance parameters, so they have no limits; "
-            "leave a random effect or a parameter out, or use a prior"
+            "the likelihood is flat in some direction of the variance parameters, "
+            "so they have no limits; leave a random effect or a parameter out, or use a prior"
         )
     return tuple(found)
 

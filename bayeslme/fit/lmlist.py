@@ -51,14 +51,15 @@ class LmList:
     data: pd.DataFrame
 
     def intervals(self, level: float = 0.95) -> dict[str, pd.DataFrame]:
-        """Confidence intervals with the pooled standard deviation, a table (G, 3) for each coefficient."""
+        """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
         if not 0.0 < level < 1.0:
             raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
         width = float(stdtrit(self.df, 0.5 + level / 2)) * self.stderr
         columns = ["lower", "est.", "upper"]
         parts = [(self.coef - width), self.coef, (self.coef + width)]
         return {
-            name: pd.concat([part[name] for part in parts], axis=1, keys=columns) for name in self.coef.columns
+            name: pd.concat([part[name] for part in parts], axis=1, keys=columns)
+            for name in self.coef.columns
         }
 
     def summary(self) -> dict[str, pd.DataFrame]:
@@ -76,7 +77,8 @@ class LmList:
         head = f"Call:\n  Model: {self.spec.fixed} \n{data}\nCoefficients:\n"
         left = f"{self.nobs} total; {self.df} residual"
         sigma = format_numbers([self.sigma])[0]
-        return f"{head}{number_grid(self.coef)}\n\nDegrees of freedom: {left}\nResidual standard error: {sigma}"
+        foot = f"Degrees of freedom: {left}\nResidual standard error: {sigma}"
+        return f"{head}{number_grid(self.coef)}\n\n{foot}"
 
     __str__ = __repr__
 
@@ -119,7 +121,7 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
 def _least_squares(
     design: Design, rows: npt.NDArray[np.intp]
 ) -> tuple[FloatArray, FloatArray, float, int]:
-    """Coefficients, unscaled standard errors, residual sum of squares and its degrees of freedom; NaN if singular."""
+    """Coefficients and unscaled standard errors (NaN if singular), residual sum of squares, df."""
     X, y = design.X[rows], design.y[rows]
     p = X.shape[1]
     if np.linalg.matrix_rank(X) < p:

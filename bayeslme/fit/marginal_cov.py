@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -29,8 +30,9 @@ def marginal_cov(fit: Fit, group: str | None = None, *, symbolic: bool = False) 
     group : str, optional
         Label of an outermost group; in `gls`, of a correlation group.
     symbolic : bool
-        Entries as text, σ² the residual variance, σ₁² that of the innermost level, σ₂² of the next: what the model
-        says before it is estimated. Only for models without correlation structure and variance function.
+        Entries as text, σ² the residual variance, σ₁² that of the innermost level, σ₂² of the next:
+        what the model says before it is estimated. Only for models without correlation structure
+        and variance function.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def _rows(design: Design, group: str | None) -> IntArray:
 
 def _same(level: Level, rows: IntArray) -> npt.NDArray[np.bool_]:
     code = level.code[rows]
-    return code[:, None] == code[None, :]
+    return np.equal.outer(code, code)
 
 
 def _numbers(fit: Fit, rows: IntArray) -> FloatArray:
@@ -74,13 +76,13 @@ def _symbols(fit: Fit, rows: IntArray) -> npt.NDArray[np.object_]:
     spec, levels = fit.spec, fit.design.levels
     if spec.correlation is not None or spec.weights is not None:
         raise FitError(
-            "symbolic: only for independent residuals of one variance; take correlation and weights out, "
-            "or ask for the numbers"
+            "symbolic: only for independent residuals of one variance; take correlation and "
+            "weights out, or ask for the numbers"
         )
     sums = np.full((len(rows), len(rows)), "", dtype=object)
     for k, level in enumerate(levels):
         sums = _add(sums, _level_symbols(level, rows, len(levels) - k))
-    residual = np.where(np.eye(len(rows), dtype=bool), "σ²", "")
+    residual = np.where(np.eye(len(rows), dtype=bool), f"{SIGMA}²", "")
     sums = _add(sums, residual.astype(object))
     return np.where(sums == "", "0", sums)
 
@@ -91,7 +93,7 @@ def _add(one: npt.NDArray[np.object_], other: npt.NDArray[np.object_]) -> npt.ND
 
 
 def _level_symbols(level: Level, rows: IntArray, number: int) -> npt.NDArray[np.object_]:
-    """Covariances that a level brings; q effects give sigma_{k,a} for deviations and sigma_{k,ab} for covariances."""
+    """Covariances that a level brings; several effects have symbols with a second index."""
     Z = level.Z[rows]
     q = Z.shape[1]
     sums = np.full((len(rows), len(rows)), "", dtype=object)
@@ -104,7 +106,7 @@ def _level_symbols(level: Level, rows: IntArray, number: int) -> npt.NDArray[np.
 
 
 def _symbol(number: int, q: int, a: int, b: int) -> str:
-    base = f"σ{str(number).translate(SUBSCRIPTS)}"
+    base = f"{SIGMA}{str(number).translate(SUBSCRIPTS)}"
     if q == 1:
         return f"{base}²"
     first = str(a + 1).translate(SUBSCRIPTS)

@@ -53,7 +53,8 @@ def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     if not isinstance(structure, VarComb):
         return (_variance_part(structure, coords, fit.weights_coef),)
     parts = []
-    for k, (function, own) in enumerate(zip(structure.functions, coords, strict=True)):
+    each = coords if isinstance(coords, tuple) else (coords,)
+    for k, (function, own) in enumerate(zip(structure.functions, each, strict=True)):
         prefix = f"{chr(65 + k)}."
         chosen = [name for name in fit.weights_coef.index if name.startswith(prefix)]
         coef = fit.weights_coef[chosen].rename(lambda name: str(name)[2:])

@@ -25,8 +25,8 @@ def predict(fit: Fit, newdata: pd.DataFrame | None = None, level: LevelName = No
     newdata : DataFrame, optional
         The rows of the fit by default. Needs no response.
     level : str, int or None
-        ``"fixed"`` or 0 for X beta alone, which a new group needs; a group or its number adds the random effects down
-        to it; None is the innermost level.
+        ``"fixed"`` or 0 for X beta alone, which a new group needs; a group or its number adds the
+        random effects down to it; None is the innermost level.
 
     Returns
     -------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.errors import FitError
 from bayeslme.engine import depth_of
+from bayeslme.errors import FitError
 from bayeslme.fit.residuals import LevelName
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def ranef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.D
     Returns
     -------
     DataFrame, shape (G, q)
-        Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a dict of them by group.
+        Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a dict of
+        them by group.
     """
     levels = fit.design.levels
     if level is None and len(levels) > 1:
@@ -71,7 +72,11 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     if number == 0:
         return fit.fixef.to_frame("fixed").T
     level_ = fit.design.levels[number - 1]
-    names = list(dict.fromkeys([*fit.fixef.index, *(e for one in fit.design.levels[:number] for e in one.effects)]))
+    names = list(
+        dict.fromkeys(
+            [*fit.fixef.index, *(e for one in fit.design.levels[:number] for e in one.effects)]
+        )
+    )
     start = fit.fixef.reindex(names, fill_value=0.0).to_numpy()
     table = pd.DataFrame(
         np.tile(start, (len(level_.labels), 1)),

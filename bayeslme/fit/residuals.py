@@ -26,7 +26,8 @@ def fitted(fit: Fit, level: LevelName = None) -> pd.Series:
     ----------
     fit : Fit
     level : str, int or None
-        ``"fixed"`` or 0, the name of a group, its number counted from the outermost, or None for the innermost.
+        ``"fixed"`` or 0, the name of a group, its number counted from the outermost, or None for
+        the innermost.
 
     Returns
     -------
@@ -46,8 +47,8 @@ def residuals(fit: Fit, level: LevelName = None, type: ResidualType = "response"
     level : str, int or None
         See `fitted`.
     type : {"response", "pearson", "normalized"}
-        As they are, divided by their standard deviation, or also freed of their correlation (Cholesky factor in
-        time order within the group).
+        As they are, divided by their standard deviation, or also freed of their correlation
+        (Cholesky factor in time order within the group).
 
     Returns
     -------

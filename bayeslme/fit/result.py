@@ -80,7 +80,7 @@ class Fit:
     def bic(self) -> float:
         """Schwarz's criterion; REML counts n - p observations."""
         spent = len(self.estimate.beta) if self.method == "REML" else 0
-        return -2.0 * self.loglik + np.log(self.nobs - spent) * self.df
+        return -2.0 * self.loglik + float(np.log(self.nobs - spent)) * self.df
 
     @property
     def sigma(self) -> float:
@@ -131,7 +131,9 @@ class Fit:
     def vcov(self) -> pd.DataFrame:
         """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
         values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
-        return pd.DataFrame(values, index=list(self.design.x_names), columns=list(self.design.x_names))
+        return pd.DataFrame(
+            values, index=list(self.design.x_names), columns=list(self.design.x_names)
+        )
 
     def summary(self) -> _summary.Summary:
         """Summarise; see `bayeslme.fit.summary.summary`."""
@@ -166,7 +168,9 @@ class Fit:
         """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
         return _anova.anova_of(self, type, terms, L)
 
-    def intervals(self, level: float = 0.95, which: _intervals.Which = "all") -> _intervals.Intervals:
+    def intervals(
+        self, level: float = 0.95, which: _intervals.Which = "all"
+    ) -> _intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
         return _intervals.intervals(self, level, which)
 
@@ -174,7 +178,9 @@ class Fit:
         """Covariance of the responses; see `bayeslme.fit.marginal_cov.marginal_cov`."""
         return _marginal_cov.marginal_cov(self, group, symbolic=symbolic)
 
-    def simulate(self, nsim: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
+    def simulate(
+        self, nsim: int = 1, seed: int | np.random.Generator | None = None
+    ) -> pd.DataFrame:
         """Draw new responses; see `bayeslme.fit.simulate.simulate`."""
         return _simulate.simulate(self, nsim, seed)
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
 
-def simulate(fit: Fit, nsim: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
-    """Draw responses at the estimates: new random effects for the same groups, new residuals for the same rows.
+def simulate(
+    fit: Fit, nsim: int = 1, seed: int | np.random.Generator | None = None
+) -> pd.DataFrame:
+    """Draw responses at the estimates, with new random effects and new residuals.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ def update(fit: Fit, **changes: Any) -> Fit:
     ----------
     fit : Fit
     **changes
-        Arguments of `lme`, `gls` or `lm`. ``fixed`` (``model``, ``formula``) may use dots, ``". ~ . - x"``; None takes
-        a correlation, weights or a subset away; ``data`` is another data frame.
+        Arguments of `lme`, `gls` or `lm`. ``fixed`` (``model``, ``formula``) may use dots, ``". ~ .
+        - x"``; None takes a correlation, weights or a subset away; ``data`` is another data frame.
 
     Returns
     -------

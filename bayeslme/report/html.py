@@ -89,7 +89,9 @@ def _rows_html(page: Page) -> list[str]:
     texts = []
     if page.correlation is not None:
         frame = page.correlation.coef.to_frame("estimate")
-        texts.append(html_table(frame, f"{correlation_label(page.correlation)}, {page.correlation.formula}"))
+        texts.append(
+            html_table(frame, f"{correlation_label(page.correlation)}, {page.correlation.formula}")
+        )
     for part in page.variance:
         frame = part.coef.to_frame("estimate")
         texts.append(html_table(frame, f"{variance_label(part)}, {part.formula}"))
@@ -102,7 +104,9 @@ def page_html(page: Page) -> str:
     sizes = ", ".join(f"{count} {escape(str(name))}" for name, count in page.groups.items())
     last = len(page.random) - 1
     components = [
-        html_table(components_frame(part, page.sigma if k == last else None), part.blocks[0].formula)
+        html_table(
+            components_frame(part, page.sigma if k == last else None), part.blocks[0].formula
+        )
         + _correlation_tables(part)
         for k, part in enumerate(page.random)
     ]

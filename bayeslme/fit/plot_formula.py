@@ -1,0 +1,124 @@
+"""nlme's plot formulas, ``resid(., type = "p") ~ fitted(.) | Sex``: what stands on which axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.evaluate import evaluate_rows
+from bayeslme.data.factors import Factor
+from bayeslme.data.groups import nest
+from bayeslme.data.values import Basis
+from bayeslme.errors import SpecError
+from bayeslme.fit.residuals import ResidualType, fitted, residuals
+from bayeslme.spec.expr import Call, Expr, Number, String, bare, deparse
+from bayeslme.spec.formula import Formula, parse_formula
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+TYPES: tuple[ResidualType, ...] = ("response", "pearson", "normalized")
+NAMES = {
+    "response": "Residuals",
+    "pearson": "Standardized residuals",
+    "normalized": "Normalized residuals",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plotted:
+    """Data of a plot formula.
+
+    Attributes
+    ----------
+    frame : DataFrame, shape (n, 3)
+        Columns x, y, panel, indexed as the rows used.
+    labels : tuple of str
+        Of the horizontal and the vertical axis.
+    """
+
+    frame: pd.DataFrame
+    labels: tuple[str, str]
+
+
+def plotted(fit: Fit, form: str) -> Plotted:
+    """Evaluate a plot formula.
+
+    Parameters
+    ----------
+    fit : Fit
+    form : str
+        ``y ~ x`` or ``y ~ x | group``; ``resid(., type=, level=)`` and ``fitted(., level=)`` stand
+        for the fit, everything else is made of the data's columns.
+
+    Returns
+    -------
+    Plotted
+    """
+    formula = parse_formula(form)
+    if formula.lhs is None:
+        raise SpecError(f"form: {form} has no left side; write resid(.) ~ fitted(.)")
+    columns = Columns(fit.data.iloc[fit.design.rows])
+    y, y_label = _axis(fit, formula.lhs, columns)
+    x, x_label = _axis(fit, formula.rhs, columns)
+    frame = pd.DataFrame(
+        {"x": x, "y": y, "panel": _panel(formula, columns)}, index=fit.design.index
+    )
+    return Plotted(frame, (x_label, y_label))
+
+
+def _panel(formula: Formula, columns: Columns) -> Any:
+    if not formula.groups:
+        return np.zeros(columns.n, dtype=int)
+    columns.require(formula.groups, "form")
+    groups = nest(columns, formula.groups, " ")[-1]
+    return pd.Categorical.from_codes(groups.code.tolist(), pd.Index(groups.labels))
+
+
+def _axis(fit: Fit, node: Expr, columns: Columns) -> tuple[Any, str]:
+    node = bare(node)
+    if isinstance(node, Call) and node.function in ("resid", "residuals", "fitted"):
+        return _of_fit(fit, node)
+    value = evaluate_rows(node, columns)
+    if isinstance(value, Basis):
+        raise SpecError(f"form: {deparse(node)} has several columns, an axis has one")
+    if isinstance(value, Factor):
+        codes = pd.Categorical.from_codes(value.code.tolist(), pd.Index(value.levels))
+        return codes, deparse(node)
+    return value, deparse(node)
+
+
+def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
+    options = {arg.name: bare(arg.value) for arg in call.args if arg.name is not None}
+    unknown = [name for name in options if name not in ("type", "level")]
+    if unknown:
+        raise SpecError(
+            f"form: {call.function}() has no argument '{unknown[0]}'; it has type and level"
+        )
+    level = _level(options.get("level"))
+    if call.function == "fitted":
+        units = fit.data.attrs.get("units") or {}
+        unit = units.get(fit.design.response_label) if isinstance(units, dict) else None
+        return fitted(fit, level).to_numpy(), f"Fitted values ({unit})" if unit else "Fitted values"
+    kind = _type(options.get("type"))
+    return residuals(fit, level, kind).to_numpy(), NAMES[kind]
+
+
+def _type(node: Expr | None) -> ResidualType:
+    given = node.value if isinstance(node, String) else "response" if node is None else None
+    found = [name for name in TYPES if given and name.startswith(given)]
+    if not found:
+        raise SpecError(
+            f"form: type is one of {', '.join(TYPES)} or their first letter, not {given!r}"
+        )
+    return found[0]
+
+
+def _level(node: Expr | None) -> str | int | None:
+    if isinstance(node, Number):
+        return int(node.value)
+    return node.value if isinstance(node, String) else None

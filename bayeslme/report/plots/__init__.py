@@ -1,0 +1,1 @@
+"""Plots of frames, one to a module; they return axes and import matplotlib when they draw."""
