@@ -55,6 +55,13 @@ def check_functions(node: Expr, text: str) -> None:
             raise SpecError(REFUSED_OPERATORS[part.op], text=text, position=part.position)  # type: ignore[union-attr]
 
 
+def refuse_fitted(node: Expr, where: str) -> None:
+    """Raise a SpecError for ``fitted(.)`` and its like outside a variance function."""
+    for part in walk(node):
+        if isinstance(part, Call) and part.function in VARIANCE_COVARIATES:
+            raise SpecError(f"{where}: {part.function}() may stand in weights only")
+
+
 def unknown(name: str) -> str:
     """Return the message for a function that is not on the list."""
     near = get_close_matches(name, FUNCTIONS, n=2)

@@ -11,7 +11,7 @@ from bayeslme.spec.contrasts import read_contrasts
 from bayeslme.spec.control import make_control
 from bayeslme.spec.expr import Dot, Expr, is_expression, start, variables, walk
 from bayeslme.spec.formula import Formula, parse_formula
-from bayeslme.spec.functions import check_functions
+from bayeslme.spec.functions import check_functions, refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import Function, LmeSpec, NaAction
 from bayeslme.spec.random import read_random
@@ -204,6 +204,8 @@ def check_fixed(formula: Formula, function: str) -> Formula:
             f"{function}: the groups of {formula} belong into random or correlation, "
             "as in random = ~ 1 | g"
         )
+    refuse_fitted(formula.rhs, function)
+    refuse_fitted(formula.lhs, function)
     if not any(isinstance(node, Dot) for node in walk(formula.rhs)):
         _check_terms(formula)
     return formula
@@ -304,4 +306,5 @@ def check_subset(node: Expr, text: str) -> Expr:
             position=start(node),
         )
     check_functions(node, text)
+    refuse_fitted(node, "subset")
     return node

@@ -8,6 +8,7 @@ from typing import Any
 from bayeslme.errors import SpecError
 from bayeslme.spec.expr import Call, Expr, String, bare, deparse, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
+from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import RandomLevel
 from bayeslme.spec.structure_reader import (
@@ -167,6 +168,7 @@ def _expandable(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:
     """Refuse formulas without any effect, and those R's algebra cannot expand."""
     for level in levels:
         for formula in level.formulas:
+            refuse_fitted(formula.rhs, "random")
             terms = expand(formula)
             if not terms.intercept and not terms.terms:
                 raise SpecError(f"random: {formula} has no effects")

@@ -13,6 +13,7 @@ from bayeslme.spec.arguments import match_arguments
 from bayeslme.spec.constants import Value, constant
 from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, deparse, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
+from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 
 _PER_VALUE = ("value", "form", "fixed")
@@ -131,6 +132,8 @@ def _form(form: Any, default: Any, structure: Any) -> str | None:
     if form is None:
         return None
     formula = one_sided(parse_formula(form), structure.r_name)
+    if not isinstance(structure, structures.VarFunc):
+        refuse_fitted(formula.rhs, structure.r_name)
     same = isinstance(default, str) and parse_formula(default) == formula
     return default if same else str(formula)
 
