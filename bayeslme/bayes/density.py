@@ -6,7 +6,7 @@ functions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -110,7 +110,9 @@ def _pivots(rows: list[list[Array]]) -> list[Array]:
 
 
 def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
-    """log p(y_g | ...) of every outermost group, for many draws.
+    """log p(y_g | ...) of every independent piece of the data, for many draws.
+
+    The pieces are the outermost groups; without random effects the correlation groups, and without these the rows.
 
     Parameters
     ----------
@@ -122,18 +124,16 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
 
     Returns
     -------
-    array, shape (s, G_1); (s, 1) without groups
+    array, shape (s, pieces)
     """
-    problem = layout.problem
-    draws = len(values["fixef"])
-    root = problem.root_of_group()
-    starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
-    sizes = np.diff(np.append(problem.row_starts[starts], problem.n))
-    out = np.empty((draws, len(starts)))
+    problem, draws = layout.problem, len(values["fixef"])
+    pieces = []
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {k: v[piece] for k, v in values.items()}
-        out[piece] = _by_group(layout, some, starts, sizes)
-    return out
+        sigma = np.broadcast_to(np.asarray(layout.sigma_of(some), dtype=float), (len(some["fixef"]),))
+        full = {**some, "sigma": sigma}
+        pieces.append(_by_group(layout, full) if problem.stages else _without_groups(layout, full))
+    return np.concatenate(pieces)
 
 
 def draw_pieces(layout: Layout, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
@@ -144,17 +144,39 @@ def draw_pieces(layout: Layout, draws: int, chunk_bytes: float = 2e8) -> list[sl
     return [slice(i, min(i + step, draws)) for i in range(0, draws, step)]
 
 
-def _by_group(layout: Layout, values: Values, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    problem = layout.problem
-    sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), dtype=float), (len(values["fixef"]),))
-    full = {**values, "sigma": sigma}
-    white = whiten(problem, *layout.row_parameters(full))
-    e = eliminate(problem, gram(problem, white.columns), layout.factors(full), by_group=True)
-    residual = np.concatenate([-engine_coefficients(problem, values["fixef"]), np.ones((len(sigma), 1))], axis=1)
-    rss = np.einsum("si,...ijg,sj->sg", residual, e.block, residual, optimize=True)
+def _by_group(layout: Layout, values: Values) -> np.ndarray:
+    problem, sigma = layout.problem, values["sigma"]
+    root = problem.root_of_group()
+    starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+    sizes = np.diff(np.append(problem.row_starts[starts], problem.n))
+    white = whiten(problem, *layout.row_parameters(values))
+    e = eliminate(problem, gram(problem, white.columns), layout.factors(values), by_group=True)
+    direction = _residual_direction(problem, values)
+    block = np.broadcast_to(e.block, (len(sigma), *e.block.shape[-3:]))
+    rss = np.einsum("si,sijg,sj->sg", direction, block, direction, optimize=True)
     half = NUMPY.segment_sum(np.broadcast_to(white.half_logdet, (len(sigma), white.half_logdet.shape[-1])), starts)
     scale = sizes * (0.5 * LOG_2PI + np.log(sigma)[:, None])
-    return -scale - half - np.broadcast_to(e.half_logdet, half.shape) - 0.5 * rss / sigma[:, None] ** 2
+    return np.asarray(-scale - half - e.half_logdet - 0.5 * rss / sigma[:, None] ** 2)
+
+
+def _without_groups(layout: Layout, values: Values) -> np.ndarray:
+    """Correlation groups or rows of a model without random effects, in the engine's order."""
+    problem, sigma = layout.problem, values["sigma"]
+    starts = np.arange(problem.n) if problem.correlation is None else problem.correlation.coords.starts
+    fine = replace(problem, row_starts=starts)
+    white = whiten(fine, *layout.row_parameters(values))
+    direction = _residual_direction(problem, values)
+    residual = np.matmul(direction[:, None, :], white.columns)[:, 0, :]
+    rss = NUMPY.segment_sum(residual**2, starts)
+    sizes = np.diff(np.append(starts, problem.n))
+    scale = sizes * (0.5 * LOG_2PI + np.log(sigma)[:, None])
+    return np.asarray(-scale - white.half_logdet - 0.5 * rss / sigma[:, None] ** 2)
+
+
+def _residual_direction(problem: Problem, values: Values) -> np.ndarray:
+    """Weights (s, p + 1) that turn the columns [X | y] into residuals."""
+    beta = engine_coefficients(problem, values["fixef"])
+    return np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
 
 
 def engine_coefficients(problem: Problem, fixef: np.ndarray) -> np.ndarray:

@@ -1,0 +1,160 @@
+"""One table of several results: a row for each parameter, a group of columns for each result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.errors import SpecError
+from bayeslme.fit.result import Fit
+from bayeslme.report.grid import grid
+from bayeslme.report.html import wrap
+from bayeslme.report.numbers import format_numbers
+
+COLUMNS = ("Value", "SE", "lower", "upper")
+_ALIASES = {
+    "est.": "Value", "Estimate": "Value", "Coef.": "Value", "coef": "Value", "mean": "Value",
+    "Std.Error": "SE", "Std. Error": "SE", "Std.Err.": "SE", "std err": "SE", "SD": "SE", "sd": "SE",
+    "[0.025": "lower", "0.975]": "upper", "2.5 %": "lower", "97.5 %": "upper", "2.5%": "lower", "97.5%": "upper",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Aligned results; ``frame`` holds the numbers.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Rows (part, parameter); columns (result, Value | SE | lower | upper). SE is the standard error of a fit and the standard deviation of a
+        posterior; NaN where a result does not give it.
+    level : float
+        Probability of the limits.
+    """
+
+    frame: pd.DataFrame
+    level: float
+
+    def __str__(self) -> str:
+        return _text(self.frame)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return wrap(self.frame.to_html(float_format=lambda v: f"{v:.4g}", na_rep="", border=0))
+
+
+def compare(*results: Any, level: float = 0.95, **named: Any) -> Comparison:
+    """Set fits, posteriors and tables of other software side by side.
+
+    Parameters
+    ----------
+    *results : Fit, Posterior or DataFrame
+        A DataFrame is indexed by parameter, or by (part, parameter), with columns such as Value, Std.Error, lower, upper.
+    level : float
+        Probability of the limits of fits and posteriors.
+    **named
+        Results under names of your choice.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    SpecError
+        If something is none of these.
+    """
+    given = [(_name_of(r), r) for r in results] + list(named.items())
+    if not given:
+        msg = "compare: give at least one fit, posterior or table"
+        raise SpecError(msg)
+    tables: dict[str, pd.DataFrame] = {}
+    for name, result in given:
+        unique, k = name, 2
+        while unique in tables:
+            unique, k = f"{name} ({k})", k + 1
+        tables[unique] = _table_of(result, level)
+    known = pd.concat([t for t in tables.values() if t.index.nlevels == 2]) if any(t.index.nlevels == 2 for t in tables.values()) else None
+    aligned = {name: t if t.index.nlevels == 2 else _place(t, known) for name, t in tables.items()}
+    index = list(dict.fromkeys(i for t in aligned.values() for i in t.index))
+    order = list(dict.fromkeys(part for part, _ in index))
+    index.sort(key=lambda i: order.index(i[0]))
+    rows = pd.MultiIndex.from_tuples(index, names=["part", "parameter"])
+    frame = pd.concat({name: t.reindex(rows) for name, t in aligned.items()}, axis=1)
+    return Comparison(frame, level)
+
+
+def _name_of(result: Any) -> str:
+    if isinstance(result, Fit):
+        return result.method
+    return "table" if isinstance(result, pd.DataFrame) else "posterior"
+
+
+def _table_of(result: Any, level: float) -> pd.DataFrame:
+    if isinstance(result, pd.DataFrame):
+        return _foreign(result)
+    if isinstance(result, Fit):
+        errors = dict(zip([("fixed", n) for n in result.fixef.index], np.sqrt(np.diagonal(result.vcov())), strict=True))
+        return _from_parts(result.intervals(level), errors)
+    if hasattr(result, "intervals") and hasattr(result, "layout"):
+        from bayeslme.bayes.estimates import parts
+
+        errors = {(part, str(n)): v for part, draws in parts(result).items() for n, v in draws.std().items()}
+        return _from_parts(result.intervals(level), errors)
+    msg = f"compare: a Fit, a Posterior or a DataFrame is needed, not {type(result).__name__}"
+    raise SpecError(msg)
+
+
+def _from_parts(intervals: Mapping[str, pd.DataFrame], errors: Mapping[tuple[str, str], float]) -> pd.DataFrame:
+    rows = {}
+    for part, table in intervals.items():
+        for name, row in table.iterrows():
+            key = (part, str(name))
+            rows[key] = (row["est."], errors.get(key, np.nan), row["lower"], row["upper"])
+    return _frame(rows)
+
+
+def _frame(rows: Mapping[tuple[str, str], tuple[float, ...]]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(list(rows), names=["part", "parameter"])
+    return pd.DataFrame(list(rows.values()), index=index, columns=list(COLUMNS), dtype=float)
+
+
+def _foreign(table: pd.DataFrame) -> pd.DataFrame:
+    renamed = table.rename(columns=lambda c: _ALIASES.get(str(c), str(c)))
+    if "Value" not in renamed.columns:
+        msg = f"compare: a table needs a column of estimates (Value, Estimate, Coef., mean); it has {', '.join(map(str, table.columns))}"
+        raise SpecError(msg)
+    return renamed.reindex(columns=list(COLUMNS)).apply(pd.to_numeric, errors="coerce")
+
+
+def _place(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
+    """Give rows named by parameter alone the part that the other results know them under; else "fixed"."""
+    places: dict[str, str] = {}
+    for part, name in [] if known is None else known.index:
+        places.setdefault(name, part)
+    rows = {(places.get(str(name), "fixed"), str(name)): tuple(row) for name, row in zip(table.index, table.to_numpy(float), strict=True)}
+    return _frame(rows)
+
+
+def _text(frame: pd.DataFrame) -> str:
+    names = list(dict.fromkeys(frame.columns.get_level_values(0)))
+    labels = [name if part in ("fixed", name) else f"{part} {name}" for part, name in frame.index]
+    heads, cells = [], []
+    for name in names:
+        for k, column in enumerate(COLUMNS):
+            values = frame[name][column]
+            if values.notna().any():
+                heads.append(f"{name}: {column}" if k == 0 else column)
+                cells.append(_cells(values))
+    return grid(labels, heads, cells)
+
+
+def _cells(values: pd.Series) -> list[str]:
+    known = values.dropna()
+    texts = iter(format_numbers(known, 4))
+    return [next(texts) if ok else "" for ok in values.notna()]

@@ -1,0 +1,126 @@
+"""Natural parameters of every draw under nlme's names: means, intervals, variance components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.bayes.layout import LevelLayout
+from bayeslme.errors import FitError
+from bayeslme.fit.intervals import COLUMNS, Intervals
+from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
+from bayeslme.ops import NUMPY
+from bayeslme.spec.expr import deparse
+
+if TYPE_CHECKING:
+    from bayeslme.bayes.posterior import Posterior
+
+
+def flat_values(posterior: Posterior) -> dict[str, np.ndarray]:
+    """Draws of the parameters with chains joined, (s, ...)."""
+    draws = posterior.data["posterior"]
+    out = {b.name: _join(draws[b.name]) for b in posterior.layout.blocks if b.coefs}
+    if "fixef" not in out:
+        out["fixef"] = np.zeros((draws.sizes["chain"] * draws.sizes["draw"], 0))
+    return out
+
+
+def flat_effects(posterior: Posterior) -> dict[str, np.ndarray]:
+    """Draws of the random effects with chains joined, (s, G, q) by group."""
+    draws = posterior.data["posterior"]
+    return {lv.key: _join(draws[f"ranef_{lv.key}"]) for lv in posterior.layout.levels}
+
+
+def _join(variable: object) -> np.ndarray:
+    values = np.asarray(variable)
+    return values.reshape(-1, *values.shape[2:])
+
+
+def parts(posterior: Posterior) -> dict[str, pd.DataFrame]:
+    """Draws of all parameters by part, in the order and under the names of a fit's intervals.
+
+    Returns
+    -------
+    dict of part to DataFrame, shape (s, number of parameters)
+        ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; parts without parameters are left out.
+    """
+    layout, values = posterior.layout, posterior.values
+    out = {"fixed": pd.DataFrame(values["fixef"], columns=list(layout.fixef.coefs))}
+    for level in layout.levels:
+        out[level.level.group] = _level_draws(level, values)
+    for block in (layout.corstruct, layout.varfunc, layout.sigma):
+        if block is not None:
+            drawn = values[block.name]
+            out[block.name] = pd.DataFrame(drawn.reshape(len(drawn), -1), columns=list(block.coefs))
+    return out
+
+
+def _level_draws(level: LevelLayout, values: dict[str, np.ndarray]) -> pd.DataFrame:
+    label = deparse(level.level.formula.rhs)
+    names = [p.name for p in level.level.structure.natural_parameters(level.level.effects, label)]
+    drawn = [piece.natural(values, values[level.sd.name], NUMPY) for piece in level.pieces]
+    return pd.DataFrame(np.concatenate(drawn, axis=-1), columns=names)
+
+
+def intervals(posterior: Posterior, level: float = 0.95) -> Intervals:
+    """Equal-tailed posterior intervals around the posterior means.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    level : float
+        Probability, between 0 and 1.
+
+    Returns
+    -------
+    Intervals
+        Parts and columns (lower, est., upper) as those of a fit.
+    """
+    if not 0.0 < level < 1.0:
+        msg = f"level: a number between 0 and 1 is needed, not {level!r}"
+        raise FitError(msg)
+    tails = (0.5 - level / 2, 0.5 + level / 2)
+    found = {}
+    for name, draws in parts(posterior).items():
+        low, high = np.quantile(draws.to_numpy(), tails, axis=0)
+        table = np.column_stack([low, draws.mean().to_numpy(), high])
+        found[name] = pd.DataFrame(table, index=list(draws.columns), columns=COLUMNS)
+    return Intervals(found, level, posterior.fit.kind, ())
+
+
+def components(posterior: Posterior) -> list[Component]:
+    """Posterior means of standard deviations, correlations and covariances, outermost level first."""
+    out = []
+    for level in posterior.layout.levels:
+        factor = level.factor(posterior.values)
+        cov = factor @ np.swapaxes(factor, -1, -2)
+        sd = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
+        corr = (cov / sd[:, :, None] / sd[:, None, :]).mean(axis=0)
+        np.fill_diagonal(corr, 1.0)
+        names = list(level.level.effects)
+        out.append(
+            Component(
+                level.level.group,
+                pd.Series(sd.mean(axis=0), index=names),
+                pd.DataFrame(corr, names, names),
+                pd.DataFrame(cov.mean(axis=0), names, names),
+            )
+        )
+    return out
+
+
+def varcorr(posterior: Posterior) -> VarCorr:
+    """Posterior means of the variance components, laid out as those of a fit."""
+    made = components(posterior)
+    design = posterior.layout.design
+    printed = tuple(
+        random_part(level, one, nested_name(design, k)) for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
+    )
+    return VarCorr({one.group: one for one in made}, sigma_mean(posterior), printed)
+
+
+def sigma_mean(posterior: Posterior) -> float:
+    """Posterior mean of sigma, or the value it is held at."""
+    return float(np.mean(posterior.layout.sigma_of(posterior.values)))

@@ -1,0 +1,125 @@
+"""The posterior of a fitted model: a DataTree, and the verbs of a fit on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslme.bayes import estimates as _estimates
+from bayeslme.bayes import posterior_summary as _summary
+from bayeslme.bayes import storage as _storage
+from bayeslme.bayes import verbs as _verbs
+from bayeslme.bayes.layout import Layout
+from bayeslme.bayes.priors import Priors
+from bayeslme.fit.intervals import Intervals
+from bayeslme.fit.residuals import LevelName, ResidualType
+from bayeslme.fit.varcorr import VarCorr
+
+if TYPE_CHECKING:
+    from bayeslme.bayes.plots import PosteriorPlots
+    from bayeslme.fit.result import Fit
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws from the posterior of a model.
+
+    Attributes
+    ----------
+    data : xarray.DataTree
+        ``posterior``: fixef (term), sigma, sd_<group> (<group>_effect), cor_<group> (<group>_effect, <group>_effect_bis), varfunc
+        (varfunc_coef), corstruct (corstruct_coef), ranef_<group> (<group>, <group>_effect). ``log_likelihood``: the marginal terms by outermost group.
+        Also ``log_prior``, ``sample_stats``, ``posterior_predictive``, ``observed_data``, ``constant_data``.
+    fit : Fit
+        The classical fit it belongs to.
+    layout : Layout
+    priors : Priors
+    """
+
+    data: xr.DataTree
+    fit: Fit
+    layout: Layout
+    priors: Priors
+
+    @cached_property
+    def values(self) -> dict[str, np.ndarray]:
+        """Draws of the parameters, chains joined: variable name to array (s, ...)."""
+        return _estimates.flat_values(self)
+
+    @cached_property
+    def effects(self) -> dict[str, np.ndarray]:
+        """Draws of the random effects, chains joined: group to array (s, G, q)."""
+        return _estimates.flat_effects(self)
+
+    @property
+    def fixef(self) -> pd.Series:
+        """Posterior means of the coefficients, length p."""
+        return pd.Series(self.values["fixef"].mean(axis=0), index=list(self.layout.fixef.coefs), name="fixef")
+
+    @cached_property
+    def _summary(self) -> _summary.PosteriorSummary:
+        return _summary.summary(self)
+
+    def summary(self) -> _summary.PosteriorSummary:
+        """Summarise; see `bayeslme.bayes.posterior_summary.summary`."""
+        return self._summary
+
+    def varcorr(self) -> VarCorr:
+        """Posterior means of the variance components; see `bayeslme.bayes.estimates.varcorr`."""
+        return _estimates.varcorr(self)
+
+    def intervals(self, level: float = 0.95) -> Intervals:
+        """Equal-tailed intervals; see `bayeslme.bayes.estimates.intervals`."""
+        return _estimates.intervals(self, level)
+
+    def ranef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+        """Posterior means of the random effects; see `bayeslme.bayes.verbs.ranef`."""
+        return _verbs.ranef(self, level)
+
+    def fitted(self, level: LevelName = None) -> pd.Series:
+        """Posterior means of the fitted values; see `bayeslme.bayes.verbs.fitted`."""
+        return _verbs.fitted(self, level)
+
+    def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series:
+        """Posterior means of the residuals; see `bayeslme.bayes.verbs.residuals`."""
+        return _verbs.residuals(self, level, type)
+
+    def predict(
+        self, newdata: pd.DataFrame | None = None, level: LevelName = None, interval: float | None = None
+    ) -> pd.Series | pd.DataFrame:
+        """Predictions of the mean response; see `bayeslme.bayes.verbs.predict`."""
+        return _verbs.predict(self, newdata, level, interval)
+
+    def ppc(self, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
+        """Replicated responses; see `bayeslme.bayes.verbs.ppc`."""
+        return _verbs.ppc(self, conditional, seed)
+
+    def save(self, path: str | Path) -> None:
+        """Write a netCDF file; see `bayeslme.bayes.storage.save`."""
+        _storage.save(self, path)
+
+    @property
+    def plot(self) -> PosteriorPlots:
+        """Plots, ``posterior.plot.trace()``; see `bayeslme.bayes.plots.PosteriorPlots`."""
+        from bayeslme.bayes.plots import PosteriorPlots
+
+        return PosteriorPlots(self)
+
+    def __repr__(self) -> str:
+        return str(self._summary)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return self._summary._repr_html_()
+
+
+def load_posterior(path: str | Path) -> Any:
+    """Read a posterior written by ``Posterior.save``; see `bayeslme.bayes.storage.load`."""
+    return _storage.load(path)

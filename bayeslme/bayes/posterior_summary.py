@@ -1,0 +1,143 @@
+"""The summary of a posterior, in the layout of nlme's: means, standard deviations, intervals and what the sampler achieved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import arviz as az
+import numpy as np
+import pandas as pd
+
+from bayeslme.bayes.estimates import parts, sigma_mean, varcorr
+from bayeslme.fit.varcorr import nested_name
+from bayeslme.report.html import frames_html
+from bayeslme.report.pages import coefficients_text
+from bayeslme.report.parts import groups_text, random_text
+
+if TYPE_CHECKING:
+    from bayeslme.bayes.posterior import Posterior
+
+LEVEL = 0.95
+R_HAT_LIMIT = 1.01
+_TITLE = {"lme": "Linear mixed-effects model", "gls": "Generalized least squares model", "lm": "Linear model"}
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorSummary:
+    """Summary of a posterior.
+
+    Attributes
+    ----------
+    fixed : DataFrame, shape (p, 6)
+        Value (posterior mean), SD, lower, upper (95 % equal-tailed), ess_bulk, r_hat.
+    variance : dict of str to DataFrame
+        The same for the parameters of each group, of corstruct, varfunc and sigma.
+    notes : tuple of str
+        What the reader must know: divergences, poor mixing.
+    text : str
+        What is printed.
+    """
+
+    fixed: pd.DataFrame
+    variance: dict[str, pd.DataFrame]
+    notes: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return frames_html({"fixed": self.fixed, **self.variance}, self.notes)
+
+
+def summary(posterior: Posterior) -> PosteriorSummary:
+    """Summarise a posterior.
+
+    Parameters
+    ----------
+    posterior : Posterior
+
+    Returns
+    -------
+    PosteriorSummary
+    """
+    tables = {name: _table(posterior, draws) for name, draws in parts(posterior).items()}
+    fixed = tables.pop("fixed")
+    found = notes(posterior, [fixed, *tables.values()])
+    return PosteriorSummary(fixed, tables, found, _text(posterior, fixed, tables, found))
+
+
+def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
+    sizes = posterior.data["posterior"].sizes
+    shaped = draws.to_numpy().reshape(sizes["chain"], sizes["draw"], -1)
+    low, high = np.quantile(draws.to_numpy(), (0.5 - LEVEL / 2, 0.5 + LEVEL / 2), axis=0)
+    columns = {
+        "Value": draws.mean().to_numpy(),
+        "SD": draws.std().to_numpy(),
+        "lower": low,
+        "upper": high,
+        "ess_bulk": [effective_size(shaped[..., j]) for j in range(shaped.shape[-1])],
+        "r_hat": [split_r_hat(shaped[..., j]) for j in range(shaped.shape[-1])],
+    }
+    return pd.DataFrame(columns, index=list(draws.columns))
+
+
+def effective_size(draws: np.ndarray) -> float:
+    """Bulk effective sample size of draws (chains, draws); NaN where there are too few."""
+    return float(az.ess(draws, method="bulk")) if draws.shape[1] >= 4 else float("nan")
+
+
+def split_r_hat(draws: np.ndarray) -> float:
+    """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
+    return float(az.rhat(draws)) if draws.shape[1] >= 4 else float("nan")
+
+
+def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
+    """What went wrong while sampling, in words."""
+    stats = posterior.data["sample_stats"]
+    found = []
+    if "diverging" in stats:
+        count = int(stats["diverging"].sum())
+        if count:
+            found.append(f"{count} divergent transitions; use more informative priors, or more tuning")
+    worst = max((float(t["r_hat"].max()) for t in tables if len(t)), default=1.0)
+    if worst > R_HAT_LIMIT:
+        found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
+    return tuple(found)
+
+
+def _text(posterior: Posterior, fixed: pd.DataFrame, tables: dict[str, pd.DataFrame], found: tuple[str, ...]) -> str:
+    spec, design = posterior.fit.spec, posterior.layout.design
+    sizes = posterior.data["posterior"].sizes
+    route = posterior.data["sample_stats"].attrs.get("route", "")
+    lines = [f"{_TITLE[posterior.fit.kind]}, posterior"]
+    if spec.data:
+        lines.append(f"  Data: {spec.data} ")
+    lines += [f"  {sizes['chain']} chains of {sizes['draw']} draws ({route})", ""]
+    components = varcorr(posterior)
+    if components.parts:
+        lines += [random_text(components.parts, sigma_mean(posterior))]
+    variance = pd.concat(tables) if tables else pd.DataFrame()
+    if len(variance):
+        variance.index = [_label(part, name) for part, name in variance.index]
+        lines += ["Variance parameters:", coefficients_text(_rounded(variance)), ""]
+    lines += [f"Fixed effects:  {spec.fixed} ", coefficients_text(_rounded(fixed)), ""]
+    lines += [str(posterior.priors), ""]
+    if design.levels:
+        groups = {nested_name(design, k): len(one.labels) for k, one in enumerate(design.levels)}
+        lines.append(groups_text(len(design.y), pd.Series(groups, dtype=int)))
+    else:
+        lines.append(f"Number of Observations: {len(design.y)}")
+    return "\n".join([*lines, *(f"Note: {note}" for note in found)])
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Diagnostics with no more digits than they have."""
+    return table.assign(ess_bulk=table["ess_bulk"].round(), r_hat=table["r_hat"].round(3))
+
+
+def _label(part: str, name: str) -> str:
+    return name if part == name else f"{part} {name}"

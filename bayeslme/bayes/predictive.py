@@ -1,0 +1,73 @@
+"""Fitted values, residuals and replicated responses of every draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bayeslme.bayes.generate import new_residuals, new_response
+from bayeslme.bayes.layout import Layout, Values
+
+
+def fitted(layout: Layout, values: Values, effects: Mapping[str, np.ndarray], depth: int) -> np.ndarray:
+    """Fitted values of every draw.
+
+    Parameters
+    ----------
+    layout : Layout
+    values : mapping of variable name to array (s, ...)
+    effects : mapping of group key to array (s, G, q)
+    depth : int
+        Number of levels included, 0 for X beta.
+
+    Returns
+    -------
+    array, shape (s, n), design's row order
+    """
+    out = values["fixef"] @ layout.design.X.T
+    for level in layout.levels[:depth]:
+        out = out + np.einsum("nq,snq->sn", level.level.Z, effects[level.key][:, level.level.code])
+    return np.asarray(out)
+
+
+def replicated(
+    layout: Layout, values: Values, effects: Mapping[str, np.ndarray], chosen: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw replicated responses of the groups in the data.
+
+    Parameters
+    ----------
+    chosen : int array, shape (r,)
+        Which draws.
+
+    Returns
+    -------
+    array, shape (r, n)
+    """
+    out = np.empty((len(chosen), layout.problem.n))
+    for k, s in enumerate(chosen):
+        one = {name: v[s] for name, v in values.items()}
+        own = {key: b[s : s + 1] for key, b in effects.items()}
+        mean = fitted(layout, {"fixef": one["fixef"][None]}, own, len(layout.levels))[0]
+        out[k] = mean + new_residuals(layout, one, rng)
+    return out
+
+
+def replicated_new(layout: Layout, values: Values, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw responses of new groups with the design of the old ones, shape (r, n)."""
+    z = tuple(level.level.Z for level in layout.levels)
+    draws = [new_response(layout, {n: v[s] for n, v in values.items()}, layout.design.X, z, rng) for s in chosen]
+    return np.array(draws)
+
+
+def log_sd(layout: Layout, values: Values) -> np.ndarray:
+    """Log residual standard deviation relative to sigma, (s, n) or (1, n), design's row order."""
+    problem = layout.problem
+    if problem.variance is None:
+        return np.zeros((1, problem.n))
+    _, var = layout.row_parameters(values)
+    sorted_ = np.atleast_2d(problem.variance.structure.log_sd(var, problem.variance.coords))
+    out = np.empty_like(sorted_)
+    out[:, problem.order] = sorted_
+    return out

@@ -1,0 +1,106 @@
+"""Posteriors on disk: one netCDF file that also carries the model's call and data, so that every verb works after loading.
+
+Nothing in the file is executed: the call is read by the grammar of ``translate``, the data are a table.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.prior_language import Prior
+from bayeslme.bayes.priors import ParameterPrior, Priors
+from bayeslme.errors import DataError
+from bayeslme.fit.api import fit_spec
+from bayeslme.spec.call import translate
+
+if TYPE_CHECKING:
+    from bayeslme.bayes.posterior import Posterior
+
+ATTRIBUTE = "bayeslme"
+FORMAT = 1
+
+
+def save(posterior: Posterior, path: str | Path) -> None:
+    """Write a posterior to a netCDF file.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    path : str or Path
+    """
+    design = posterior.layout.design
+    spec = replace(posterior.fit.spec, subset=None, na_action="fail")
+    record = {
+        "format": FORMAT,
+        "call": spec.to_r(),
+        "contrasts": list(spec.contrasts),
+        "factor_contrasts": dict(spec.factor_contrasts),
+        "frame": json.loads(design.frame.reset_index(drop=True).to_json(orient="table", double_precision=15)),
+        "index": json.loads(pd.Series(design.index).to_json(orient="values", double_precision=15)),
+        "priors": _priors_record(posterior.priors),
+    }
+    tree = posterior.data.copy()
+    tree.attrs[ATTRIBUTE] = json.dumps(record)
+    tree.to_netcdf(path, engine="h5netcdf")
+
+
+def load(path: str | Path) -> Posterior:
+    """Read a posterior from a netCDF file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Posterior
+        The classical fit is computed again from the stored call and data.
+
+    Raises
+    ------
+    DataError
+        For a file that is missing or was not written by ``Posterior.save``.
+    """
+    from bayeslme.bayes.posterior import Posterior
+
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be read as a netCDF file ({error})"
+        raise DataError(msg) from error
+    if ATTRIBUTE not in tree.attrs:
+        msg = f"{path}: holds no model of this package; read it with arviz.from_netcdf"
+        raise DataError(msg)
+    record = json.loads(tree.attrs[ATTRIBUTE])
+    frame = pd.read_json(io.StringIO(json.dumps(record["frame"])), orient="table", precise_float=True)
+    frame.index = pd.Index(record["index"])
+    spec = replace(translate(record["call"], tuple(record["contrasts"])), factor_contrasts=record["factor_contrasts"])
+    fit = fit_spec(spec, frame)
+    layout = build_layout(fit.design)
+    return Posterior(tree, fit, layout, _read_priors(resolve_priors(layout), record["priors"]))
+
+
+def _priors_record(priors: Priors) -> dict[str, Any]:
+    return {
+        "preset": priors.preset,
+        "priors": {p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors},
+        "centred": [p.block.name for p in priors if p.basis is not None],
+    }
+
+
+def _read_priors(template: Priors, record: dict[str, Any]) -> Priors:
+    made = []
+    for p in template:
+        stored = tuple(Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name])
+        made.append(ParameterPrior(p.block, stored, p.basis if p.block.name in record["centred"] else None))
+    return Priors(record["preset"], tuple(made))

@@ -1,0 +1,138 @@
+"""Draws as a DataTree with the groups and variables that every ArviZ function knows.
+
+This module imports xarray; it is itself imported only once there are draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslme.bayes.density import by_group
+from bayeslme.bayes.layout import Layout
+from bayeslme.bayes.parameters import Block
+from bayeslme.bayes.predictive import replicated
+from bayeslme.bayes.priors import Priors
+from bayeslme.bayes.recover import random_effects
+
+PREDICTIVE_CELLS = 2e7  # of the stored posterior predictive draws; beyond it draws are thinned
+_SAMPLE = ("chain", "draw")
+
+
+def flatten(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Join chains and draws, (c, d, ...) to (c d, ...)."""
+    return {k: v.reshape(-1, *v.shape[2:]) for k, v in values.items()}
+
+
+def build_tree(
+    layout: Layout,
+    priors: Priors,
+    values: Mapping[str, np.ndarray],
+    stats: Mapping[str, np.ndarray],
+    *,
+    seeds: tuple[int, int],
+    route: str,
+    effects: Mapping[str, np.ndarray] | None = None,
+) -> xr.DataTree:
+    """Complete draws of the parameters to a whole posterior.
+
+    Parameters
+    ----------
+    layout : Layout
+    priors : Priors
+    values : mapping of variable name to array (chains, draws, ...)
+    stats : mapping of statistic to array (chains, draws)
+    seeds : tuple of int
+        Of the random effects and of the replicated responses.
+    route : str
+        How the draws were made; kept as an attribute of ``sample_stats``.
+    effects : mapping of group key to array (chains, draws, G, q), optional
+        Random effects where they were sampled; drawn exactly from their conditional otherwise.
+
+    Returns
+    -------
+    DataTree
+        ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``, ``posterior_predictive``, ``observed_data``, ``constant_data``.
+    """
+    chains, draws = next(iter(values.values())).shape[:2]
+    flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
+    if effects is None:
+        drawn = random_effects(layout, flat, np.random.default_rng(seeds[0]))
+    else:
+        drawn = flatten(effects)
+    posterior = {b.name: _variable(values[b.name], _dims(b)) for b in layout.blocks if b.coefs}
+    for level in layout.levels:
+        dims = (level.key, f"{level.key}_effect")
+        posterior[f"ranef_{level.key}"] = _variable(drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims)
+    names, likelihood = by_group(layout, flat), log_likelihood_dim(layout)
+    prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
+    step = int(max(1, np.ceil(chains * draws * layout.problem.n / PREDICTIVE_CELLS)))
+    kept = np.arange(chains * draws).reshape(chains, draws)[:, ::step]
+    y = replicated(layout, flat, drawn, kept.ravel(), np.random.default_rng(seeds[1]))
+    groups = {
+        "posterior": xr.Dataset(posterior),
+        "sample_stats": xr.Dataset({k: _variable(v, ()) for k, v in stats.items()}, attrs={"route": route}),
+        "log_likelihood": xr.Dataset({"y": _variable(names.reshape(chains, draws, -1), (likelihood[0],))}),
+        "log_prior": xr.Dataset({k: _variable(v, ()) for k, v in prior.items()}),
+        "posterior_predictive": xr.Dataset({"y": _variable(y.reshape(*kept.shape, -1), ("row",))}),
+        "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
+        "constant_data": xr.Dataset(_constant(layout)),
+    }
+    coords = {**_coordinates(layout), likelihood[0]: likelihood[1]}
+    return xr.DataTree.from_dict({k: _with_coords(v, coords) for k, v in groups.items()})
+
+
+def _variable(values: np.ndarray, dims: tuple[str, ...]) -> xr.Variable:
+    return xr.Variable((*_SAMPLE, *dims), values)
+
+
+def _dims(block: Block) -> tuple[str, ...]:
+    if block.dim is None:
+        return ()
+    return (block.dim, f"{block.dim}_bis") if block.matrix else (block.dim,)
+
+
+def log_likelihood_dim(layout: Layout) -> tuple[str, list[Any]]:
+    """Dimension and labels of the independent pieces of the data: outermost groups, else correlation groups, else rows."""
+    design = layout.design
+    if layout.levels:
+        return layout.levels[0].key, list(layout.levels[0].level.labels)
+    if layout.problem.correlation is not None and design.correlation is not None:
+        starts = layout.problem.correlation.coords.starts
+        code = design.correlation.code[layout.problem.order[starts]]
+        return "correlation_group", [design.correlation.labels[c] for c in code]
+    return "row", list(row_labels(layout)[layout.problem.order])
+
+
+def row_labels(layout: Layout) -> np.ndarray:
+    """Labels of the rows: the data frame's index where it is simple and unique, else their positions."""
+    index = layout.design.index
+    simple = index.is_unique and index.nlevels == 1 and index.dtype.kind in "iufUO"
+    return np.asarray(index) if simple else np.asarray(layout.design.rows)
+
+
+def _coordinates(layout: Layout) -> dict[str, Any]:
+    coords: dict[str, Any] = {"row": row_labels(layout), "term": list(layout.fixef.coefs)}
+    for level in layout.levels:
+        coords[level.key] = list(level.level.labels)
+        coords[f"{level.key}_effect"] = list(level.level.effects)
+    for block in layout.blocks:
+        for dim in _dims(block):
+            coords[dim] = list(block.coefs)
+    return coords
+
+
+def _with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
+    sample = {d: np.arange(dataset.sizes[d]) for d in _SAMPLE if d in dataset.dims}
+    return dataset.assign_coords({**{k: v for k, v in coords.items() if k in dataset.dims}, **sample})
+
+
+def _constant(layout: Layout) -> dict[str, Any]:
+    out: dict[str, Any] = {"X": (("row", "term"), layout.design.X)}
+    for level in layout.levels:
+        out[f"Z_{level.key}"] = (("row", f"{level.key}_effect"), level.level.Z)
+        out[f"{level.key}_code"] = (("row",), level.level.code)
+    return out
