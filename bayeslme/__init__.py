@@ -19,6 +19,8 @@ _HOME = {
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
     "bayeslme.fit.comparison": ("anova",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
+    "bayeslme.bayes.compare": ("compare",),
+    "bayeslme.bayes.posterior": ("load_posterior",),
     "bayeslme.report.plots.interaction": ("interaction_plot",),
     "bayeslme.structures": (
         "CorAR1",
@@ -67,6 +69,8 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from bayeslme.bayes.compare import compare as compare
+    from bayeslme.bayes.posterior import load_posterior as load_posterior
     from bayeslme.data.datasets import data_names as data_names
     from bayeslme.data.datasets import load_data as load_data
     from bayeslme.errors import BayesLMEError as BayesLMEError

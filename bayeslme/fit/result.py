@@ -26,6 +26,7 @@ from bayeslme.fit.degrees import Degrees, inner_outer, residual
 from bayeslme.fit.residuals import LevelName, ResidualType
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import fit_text
+from bayeslme.spec import bind
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
@@ -187,6 +188,23 @@ class Fit:
     def update(self, **changes: Any) -> Fit:
         """Fit again with some arguments changed; see `bayeslme.fit.update.update`."""
         return _update.update(self, **changes)
+
+    def sample(
+        self,
+        draws: int = 1000,
+        chains: int = 4,
+        method: str = "auto",
+        priors: Any = None,
+        seed: int | None = None,
+        nuts_sampler: str | None = None,
+        progress: bool = True,
+        tune: int | None = None,
+    ) -> Any:
+        """Draw from the posterior; see `bayeslme.bayes.sample.sample`."""
+        options = {"method": method, "priors": priors, "seed": seed, "nuts_sampler": nuts_sampler}
+        return bind.sample(
+            self, draws=draws, chains=chains, progress=progress, tune=tune, **options
+        )
 
     @property
     def plot(self) -> Plots:

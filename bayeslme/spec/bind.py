@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
     from bayeslme.spec.model import LmeSpec
 
 
@@ -42,6 +43,24 @@ def to_pymc(spec: LmeSpec, data: Any, **options: Any) -> Any:
     from bayeslme.bayes.model import to_pymc as build
 
     return build(spec, data, **options)
+
+
+def sample(fit: Fit, **options: Any) -> Any:
+    """Draw from the posterior of a fitted model.
+
+    Parameters
+    ----------
+    fit : Fit
+    **options
+        `draws`, `chains`, `method`, `priors`, `seed`, `nuts_sampler`, `progress`, `tune`.
+
+    Returns
+    -------
+    Posterior
+    """
+    from bayeslme.bayes.sample import sample as run
+
+    return run(fit, **options)
 
 
 def to_bambi(spec: LmeSpec, data: Any) -> Any:
