@@ -1,7 +1,8 @@
 """The array operations that NumPy and PyTensor spell differently.
 
-The mathematics of the package is written once against a namespace ``xp``. Where both libraries agree (``exp``, ``where``, ``stack``, ...) ``xp``
-passes the name through; the few verbs below are where they do not. This is the only module that knows both libraries.
+The mathematics of the package is written once against a namespace ``xp``. Where both libraries
+agree (``exp``, ``where``, ``stack``, ...) ``xp`` passes the name through; the few verbs below are
+where they do not. This is the only module that knows both libraries.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class NumpyOps:
         if c.shape[-3] == 1:
             white = np.matmul(rows, np.swapaxes(inverse, -1, -2))
         else:
-            white = np.moveaxis(np.matmul(inverse[..., pattern, :, :], np.moveaxis(rows, -3, -1)), -1, -3)
+            white = np.moveaxis(
+                np.matmul(inverse[..., pattern, :, :], np.moveaxis(rows, -3, -1)), -1, -3
+            )
         return white, np.log(np.diagonal(factor, axis1=-2, axis2=-1))
 
     @staticmethod
@@ -87,11 +90,15 @@ class NumpyOps:
         """Solve ``a x = b`` for matrices (..., k, k) and vectors (..., k)."""
         try:
             return np.linalg.solve(a, b[..., None])[..., 0]
-        except np.linalg.LinAlgError:  # a singular matrix somewhere in the batch: its own place becomes NaN
+        except (
+            np.linalg.LinAlgError
+        ):  # a singular matrix somewhere in the batch: its own place becomes NaN
             a = np.broadcast_to(a, (*b.shape, b.shape[-1]))
             singular = ~(np.abs(np.linalg.det(a)) > 0)
             safe = np.where(singular[..., None, None], np.eye(b.shape[-1]), a)
-            return np.where(singular[..., None], np.nan, np.linalg.solve(safe, b[..., None])[..., 0])
+            return np.where(
+                singular[..., None], np.nan, np.linalg.solve(safe, b[..., None])[..., 0]
+            )
 
     @staticmethod
     def constant(x: Array) -> Array:
@@ -99,8 +106,13 @@ class NumpyOps:
         return np.asarray(x, dtype=float)
 
 
-def _whiten_one_by_one(c: np.ndarray, pattern: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As ``NumpyOps.whiten_patterns`` with one triangular solve per matrix: for large matrices LAPACK's time is all the time there is."""
+def _whiten_one_by_one(
+    c: np.ndarray, pattern: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As ``NumpyOps.whiten_patterns`` with one triangular solve per matrix.
+
+    For large matrices LAPACK's time is all the time there is.
+    """
     from scipy.linalg.lapack import dpotrf, dtrtrs
 
     batch = np.broadcast_shapes(c.shape[:-3], rows.shape[:-3])

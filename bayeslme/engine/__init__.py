@@ -1,13 +1,16 @@
 """The numerical core: arrays in, numbers out.
 
-    y = X beta + sum_k Z_k b_k + eps,   b_k ~ N(0, sigma^2 Lambda_k Lambda_k'),   eps ~ N(0, sigma^2 R)
+    y = X beta + sum_k Z_k b_k + eps,
+    b_k ~ N(0, sigma^2 Lambda_k Lambda_k'),   eps ~ N(0, sigma^2 R)
 
-Symbols used in every module: n rows, p fixed-effects columns, K grouping levels, q random effects of a level, G groups of a level, c columns of
-[Z_K ... Z_1 | X | y], k entries of theta. ``theta`` holds the free parameters: relative factors of the levels (outermost first), then the
-correlation structure's, then the variance function's, each on its unconstrained scale.
+Symbols used in every module: n rows, p fixed-effects columns, K grouping levels, q random effects
+of a level, G groups of a level, c columns of [Z_K ... Z_1 | X | y], k entries of theta. ``theta``
+holds the free parameters: relative factors of the levels (outermost first), then the correlation
+structure's, then the variance function's, each on its unconstrained scale.
 
-A fit flows one way: ``problem`` (sorted, standardised, bound) -> ``likelihood`` (``whiten``, ``eliminate``, ``profile``) -> ``optimise`` ->
-``estimate``; ``conditional`` and ``information`` read off the rest.
+A fit flows one way: ``problem`` (sorted, standardised, bound) -> ``likelihood`` (``whiten``,
+``eliminate``, ``profile``) -> ``optimise`` -> ``estimate``; ``conditional`` and ``information``
+read off the rest.
 """
 
 from bayeslme.engine.conditional import modes

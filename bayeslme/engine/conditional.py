@@ -1,7 +1,8 @@
-"""Random effects given everything else: Gaussian, read off the elimination from the outermost level in.
+"""Random effects given everything else, read off the elimination from the outermost level in.
 
-With v = (-outer effects, -beta, 1) on the columns to the right, L' u = U v gives the mode of the spherical effects u, and b = A u on the standard
-scale (Pinheiro and Bates 2000, section 2.2.3); adding sigma z to U v gives an exact draw.
+They are Gaussian. With v = (-outer effects, -beta, 1) on the columns to the right, L' u = U v
+gives the mode of the spherical effects u, and b = A u on the standard scale (Pinheiro and Bates
+2000, section 2.2.3); adding sigma z to U v gives an exact draw.
 """
 
 from __future__ import annotations
@@ -40,26 +41,35 @@ def modes(
     """
     found: list[np.ndarray] = []
     for k in range(len(problem.stages) - 1, -1, -1):
-        stage = problem.stages[k]
         right = _right_side(problem, k, e.rest[k], found[::-1], beta)
         if rng is not None and sigma is not None:
             right = right + np.asarray(sigma)[..., None, None] * rng.standard_normal(right.shape)
         u = _back_substitute(e.upper[k], right)
         found.append(np.matmul(factors[k], u))
     return tuple(
-        np.swapaxes(np.linalg.solve(stage.basis, b), -1, -2) for stage, b in zip(problem.stages, found[::-1], strict=True)
+        np.swapaxes(np.linalg.solve(stage.basis, b), -1, -2)
+        for stage, b in zip(problem.stages, found[::-1], strict=True)
     )
 
 
-def _right_side(problem: Problem, k: int, rest: np.ndarray, outer: list[np.ndarray], beta: np.ndarray) -> np.ndarray:
-    """U v of level k, shape (..., q, G); ``outer`` holds the levels outside it, nearest first, shapes (..., q, G)."""
+def _right_side(
+    problem: Problem, k: int, rest: np.ndarray, outer: list[np.ndarray], beta: np.ndarray
+) -> np.ndarray:
+    """U v of level k.
+
+    Shape (..., q, G); ``outer`` holds the levels outside it, nearest first, shapes (..., q, G).
+    """
     p = problem.p
-    total = rest[..., -1, :] - np.einsum("...qpg,...p->...qg", rest[..., rest.shape[-2] - p - 1 : -1, :], beta)
+    total = rest[..., -1, :] - np.einsum(
+        "...qpg,...p->...qg", rest[..., rest.shape[-2] - p - 1 : -1, :], beta
+    )
     at, owner = 0, np.arange(problem.stages[k].n_groups)
     for j, b in enumerate(outer):
         owner = problem.stages[k + j].parent[owner]
         width = problem.stages[k + j + 1].q
-        total = total - np.einsum("...qcg,...cg->...qg", rest[..., at : at + width, :], b[..., owner])
+        total = total - np.einsum(
+            "...qcg,...cg->...qg", rest[..., at : at + width, :], b[..., owner]
+        )
         at += width
     return np.asarray(total)
 

@@ -1,12 +1,14 @@
 """Random effects out of the normal equations, level by level, innermost first.
 
-With S the Gram matrix of the whitened columns [Z_k | rest] of a group and A the standard relative factor of the level,
+With S the Gram matrix of the whitened columns [Z_k | rest] of a group and A the standard relative
+factor of the level,
 
-    H = A' S_zz A + I = L L',      U = L^-1 A' S_z,rest,      S_rest <- S_rest - U' U   (summed into the parent group),
+    H = A' S_zz A + I = L L',      U = L^-1 A' S_z,rest,      S_rest <- S_rest - U' U
 
-and log|H| / 2 adds to the log determinant (Bates et al. 2015, JSS 67(1), equations 14-18; Pinheiro and Bates 2000, section 2.2.3).
-A = 0 is an ordinary point. All groups of a level are handled at once with the group axis last, and any leading axes are batches of theta.
-The same code runs in NumPy and PyTensor.
+and log|H| / 2 adds to the log determinant (Bates et al. 2015, JSS 67(1), equations 14-18; Pinheiro
+and Bates 2000, section 2.2.3). A = 0 is an ordinary point. All groups of a level are handled at
+once with the group axis last, and any leading axes are batches of theta. The same code runs in
+NumPy and PyTensor.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from bayeslme.structures.supports import Namespace
 
 @dataclass(frozen=True, slots=True)
 class Gram:
-    """Cross products of the whitened columns at every level; no theta of the random effects in them.
+    """Cross products of the whitened columns at every level, before any random effect is out.
 
     Attributes
     ----------
     levels : tuple of arrays
-        Innermost first: shape (..., c_k, c_k, G_k), c_k counting the columns that are left at that level.
+        Innermost first: shape (..., c_k, c_k, G_k), c_k counting the columns that are left at that
+        level.
     total : array, shape (..., p + 1, p + 1)
         Cross products of [X | y].
     """
@@ -79,14 +82,27 @@ def gram(problem: Problem, w: Array, xp: Namespace = NUMPY) -> Gram:
 
 
 def _cross_products(w: Array, starts: np.ndarray, xp: Namespace) -> Array:
-    """Gram matrices (..., c, c, G) of consecutive groups of rows, column by column so that temporary memory stays linear in the rows."""
+    """Gram matrices (..., c, c, G) of consecutive groups of rows.
+
+    They are formed column by column, so that temporary memory stays linear in the rows.
+    """
     c = w.type.shape[-2] if xp.symbolic else w.shape[-2]
     upper = [xp.segment_sum(w[..., i : i + 1, :] * w[..., i:, :], starts) for i in range(c)]
-    rows = [xp.stack([upper[min(i, j)][..., abs(i - j), :] for j in range(c)], axis=-2) for i in range(c)]
+    rows = [
+        xp.stack([upper[min(i, j)][..., abs(i - j), :] for j in range(c)], axis=-2)
+        for i in range(c)
+    ]
     return xp.stack(rows, axis=-3)
 
 
-def eliminate(problem: Problem, g: Gram, factors: tuple[Array, ...], xp: Namespace = NUMPY, *, by_group: bool = False) -> Eliminated:
+def eliminate(
+    problem: Problem,
+    g: Gram,
+    factors: tuple[Array, ...],
+    xp: Namespace = NUMPY,
+    *,
+    by_group: bool = False,
+) -> Eliminated:
     """Eliminate every level.
 
     Parameters
@@ -168,5 +184,9 @@ def _outer(rest: Array, xp: Namespace) -> Array:
 def _summed(rest: Array, xp: Namespace) -> Array:
     """Sum of U' U over the groups, (..., rest, rest), as one matrix product."""
     swapped = xp.moveaxis(rest, -3, -2)  # (..., rest, q, G)
-    flat = swapped.reshape((swapped.shape[0], -1)) if xp.symbolic else swapped.reshape(*swapped.shape[:-2], -1)
+    flat = (
+        swapped.reshape((swapped.shape[0], -1))
+        if xp.symbolic
+        else swapped.reshape(*swapped.shape[:-2], -1)
+    )
     return xp.matmul(flat, xp.swapaxes(flat, -1, -2))

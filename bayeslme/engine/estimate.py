@@ -19,11 +19,14 @@ from bayeslme.errors import FitError
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
-WIDE_CELLS = 2e5  # below this many cells of the columns a batch of six costs little more than one evaluation
+# Below this many cells of the columns a batch of six costs little more than one evaluation.
+WIDE_CELLS = 2e5
 REFRESHES = 60  # of a variance covariate that depends on the fit
 SETTLED = 1e-7  # largest relative change of theta between two refreshes
-GENERIC = (1.0,)  # relative sizes of the random effects behind the other first covariates: several fixed points may exist
 SLACK = 1e-4  # above it the two are said not to have settled
+GENERIC = (1.0,)  # sizes of the random effects behind other first covariates: fixed points differ
+TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
+NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,37 +112,48 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     return found
 
 
-def search(likelihood: Likelihood, *, max_iter: int, start: np.ndarray | None = None, keep: int = 2) -> Optimum:
-    """Maximise from the best of the candidate starts; the runners-up guard against a second hill."""
+def search(
+    likelihood: Likelihood, *, max_iter: int, start: np.ndarray | None = None, keep: int = 2
+) -> Optimum:
+    """Maximise from the best of the candidate starts.
+
+    The runners-up guard against a second hill.
+    """
     problem = likelihood.problem
     wide = problem.columns.size < WIDE_CELLS or likelihood.problem.constant_rows
     scale = scales(problem)
     if start is not None:
         return maximise(likelihood, np.asarray(start, float), scale, max_iter=max_iter, wide=wide)
     tried = best_start(likelihood, candidates(problem), keep if wide else 1)
-    best: Optimum | None = None
-    for one in tried:
-        got = maximise(likelihood, one, scale, max_iter=max_iter, wide=wide)
-        if best is None or got.value > best.value + 1e-7 or (got.converged and not best.converged and got.value > best.value - 1e-7):
-            best = got
-    assert best is not None  # noqa: S101
+    ends = [maximise(likelihood, one, scale, max_iter=max_iter, wide=wide) for one in tried]
+    best = max(ends, key=lambda end: end.value + (TIE if end.converged else 0.0))
     return _to_boundary(likelihood, best)
 
 
 def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
-    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero: a zero variance is zero."""
+    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero.
+
+    A zero variance is zero.
+    """
     theta = optimum.theta.copy()
     value = optimum.value
     for stage in likelihood.problem.stages:
         block = np.arange(stage.theta.start, stage.theta.stop)
-        small = block[np.abs(theta[block]) < 1e-2]
+        small = block[np.abs(theta[block]) < NEAR_ZERO]
         for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
             trial = theta.copy()
             trial[chosen] = 0.0
             got = float(likelihood(trial[None])[0])
             if got >= value - 1e-8:
                 theta, value = trial, max(got, value)
-    return Optimum(theta, float(likelihood(theta[None])[0]), optimum.gradient, optimum.converged, optimum.message, optimum.iterations)
+    return Optimum(
+        theta,
+        float(likelihood(theta[None])[0]),
+        optimum.gradient,
+        optimum.converged,
+        optimum.message,
+        optimum.iterations,
+    )
 
 
 def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estimate:
@@ -148,7 +162,10 @@ def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estima
     e, _, centre = likelihood.eliminated(theta)
     pr = likelihood.profile(theta)
     if not np.isfinite(pr.loglik):
-        msg = f"the likelihood is not defined at the end of the search ({optimum.message}); the model fits the data perfectly or has no information"
+        msg = (
+            f"the likelihood is not defined at the end of the search ({optimum.message}); "
+            "the model fits the data perfectly, or the data carry no information on it"
+        )
         raise FitError(msg)
     p, typical = problem.p, float(pr.sigma)
     relative = float(np.exp(centre))  # residual sd of a typical row over sigma
@@ -162,26 +179,43 @@ def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estima
     log_sd = np.zeros(problem.n)
     if problem.variance is not None:
         log_sd[problem.order] = problem.variance.structure.log_sd(var, problem.variance.coords)
-    lambdas = tuple(relative * np.linalg.solve(s.basis, a) for s, a in zip(problem.stages, likelihood.factors(theta), strict=True))
+    lambdas = tuple(
+        relative * np.linalg.solve(s.basis, a)
+        for s, a in zip(problem.stages, likelihood.factors(theta), strict=True)
+    )
     return Estimate(
-        problem, likelihood.method, theta, to_natural @ standard + problem.shift, sigma, likelihood.sigma is not None,
-        float(pr.loglik), typical**2 * root @ root.T, lambdas[::-1], b[::-1], cor, var, log_sd,
-        optimum.converged, optimum.message, likelihood.evaluations,
+        problem, likelihood.method, theta, to_natural @ standard + problem.shift, sigma,
+        likelihood.sigma is not None, float(pr.loglik), typical**2 * root @ root.T, lambdas[::-1],
+        b[::-1], cor, var, log_sd, optimum.converged, optimum.message, likelihood.evaluations,
     )  # fmt: skip
 
 
-def _alternate(problem: Problem, design: Design, max_iter: int, start: np.ndarray | None) -> Estimate:
-    """Variance functions of the fit: optimise with their covariate held, refresh it, until nothing moves.
+def _alternate(
+    problem: Problem, design: Design, max_iter: int, start: np.ndarray | None
+) -> Estimate:
+    """Variance functions of the fit: optimise, refresh their covariate, until nothing moves.
 
-    The answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert 1988), not the maximum of a likelihood.
+    The answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and
+    Ruppert 1988), not the maximum of a likelihood.
     """
     plain = Likelihood(replace(problem, waiting=False), design.spec.method)
     best = search(plain, max_iter=max_iter)
-    first_fits = [best, *(replace(best, theta=generic_start(plain.problem, r)) for r in (GENERIC if problem.stages else ()))]
-    tried = [_settle(problem, design, max_iter, read_off(plain, design, o), start) for o in first_fits]
+    first_fits = [
+        best,
+        *(
+            replace(best, theta=generic_start(plain.problem, r))
+            for r in (GENERIC if problem.stages else ())
+        ),
+    ]
+    tried = [
+        _settle(problem, design, max_iter, read_off(plain, design, o), start) for o in first_fits
+    ]
     found, moved = max(tried, key=lambda one: (one[1] < SLACK, one[0].loglik))
     if moved >= SLACK:
-        warnings.warn("the variance covariate and the fit did not settle on each other; simplify the weights", stacklevel=3)
+        warnings.warn(
+            "the variance covariate and the fit did not settle on each other; simplify the weights",
+            stacklevel=3,
+        )
     _report(found, design)
     return found
 
@@ -192,23 +226,34 @@ def _settle(
     """Refresh the covariate until nothing moves; also the last relative change of theta."""
     covariates, moved, share = variance_covariates(design, found), np.inf, 1.0
     for _ in range(REFRESHES):
-        likelihood = Likelihood(bind_variance(problem, design, covariates), design.spec.method, design.spec.control.sigma)
+        likelihood = Likelihood(
+            bind_variance(problem, design, covariates),
+            design.spec.method,
+            design.spec.control.sigma,
+        )
         optimum = search(likelihood, max_iter=max_iter, start=theta)
         before, moved = moved, _movement(optimum.theta, theta)
         found, theta = read_off(likelihood, design, optimum), optimum.theta
         if moved < SETTLED * share:
             break
-        if moved > 0.7 * before:  # fit and covariate chase each other: go part of the way, the fixed point stays the same
+        if (
+            moved > 0.7 * before
+        ):  # fit and covariate chase each other: go part of the way, the fixed point stays the same
             share = max(0.5 * share, 0.1)
         fresh = variance_covariates(design, found)
         covariates = tuple(
-            None if new is None or old is None else old + share * (new - old) for old, new in zip(covariates, fresh, strict=True)
+            None if new is None or old is None else old + share * (new - old)
+            for old, new in zip(covariates, fresh, strict=True)
         )
     return found, moved
 
 
 def _movement(new: np.ndarray, old: np.ndarray | None) -> float:
-    return np.inf if old is None else float(np.max(np.abs(new - old) / (np.abs(old) + 1.0), initial=0.0))
+    return (
+        np.inf
+        if old is None
+        else float(np.max(np.abs(new - old) / (np.abs(old) + 1.0), initial=0.0))
+    )
 
 
 def _report(found: Estimate, design: Design) -> None:

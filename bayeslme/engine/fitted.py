@@ -6,23 +6,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.engine.problem import variance_coords
+from bayeslme.errors import SpecError
+
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
     from bayeslme.engine.estimate import Estimate
 
 
-def fitted_values(design: Design, beta: np.ndarray, modes: tuple[np.ndarray, ...], depth: int | None = None) -> np.ndarray:
-    """X beta plus the random effects of the outermost ``depth`` levels (all by default), shape (n,)."""
+def fitted_values(
+    design: Design, beta: np.ndarray, modes: tuple[np.ndarray, ...], depth: int | None = None
+) -> np.ndarray:
+    """X beta plus the random effects of the outermost ``depth`` levels (all by default).
+
+    Shape (n,).
+    """
     values = design.X @ beta
-    for level, b in list(zip(design.levels, modes, strict=True))[: len(modes) if depth is None else depth]:
+    for level, b in list(zip(design.levels, modes, strict=True))[
+        : len(modes) if depth is None else depth
+    ]:
         values = values + np.einsum("nq,nq->n", level.Z, b[level.code])
     return np.asarray(values)
 
 
 def depth_of(design: Design, level: str | int | None) -> int:
-    """Number of grouping levels that a level name or number includes: 0 for the fixed part, all by default."""
-    from bayeslme.errors import SpecError
+    """Number of grouping levels that a level name or number includes.
 
+    0 for the fixed part, all by default.
+    """
     groups = [lev.group for lev in design.levels]
     if level is None:
         return len(groups)
@@ -32,15 +43,16 @@ def depth_of(design: Design, level: str | int | None) -> int:
         return groups.index(level) + 1
     if isinstance(level, (int, np.integer)) and 0 < level <= len(groups):
         return int(level)
-    msg = f"level {level!r} is none of 'fixed', {', '.join(map(repr, groups))} or 0 to {len(groups)}"
+    msg = (
+        f"level {level!r} is none of 'fixed', {', '.join(map(repr, groups))} or 0 to {len(groups)}"
+    )
     raise SpecError(msg)
 
 
 def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | None, ...]:
     """Covariates of the variance components that depend on the fit; None for the others."""
-    coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
     out: list[np.ndarray | None] = []
-    for c in coords:
+    for c in variance_coords(design):
         if c.source == "data":
             out.append(None)
             continue

@@ -1,8 +1,9 @@
-"""Approximate covariance of the variance parameters, from second differences of the log-likelihood at the optimum.
+"""Approximate covariance of the variance parameters, from second differences at the optimum.
 
-The scales are nlme's: log standard deviations, logits of correlations, the unconstrained scale of the row structures, log sigma, all of absolute
-(not relative) parameters, with beta profiled (ML) or integrated (REML). A standard deviation estimated as zero has no such scale: it is left
-out, and gets a one-sided bound from the curvature in the standard deviation itself.
+The scales are nlme's: log standard deviations, logits of correlations, the unconstrained scale of
+the row structures, log sigma, all of absolute (not relative) parameters, with beta profiled (ML) or
+integrated (REML). A standard deviation estimated as zero has no such scale: it is left out, and
+gets a one-sided bound from the curvature in the standard deviation itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.structures import Bound, Parameter
 
 if TYPE_CHECKING:
-    from bayeslme.data.types import Design
+    from bayeslme.data.types import Design, Level
     from bayeslme.engine.estimate import Estimate
 
 STEP = 1e-3  # second differences: rounding ~ 1e-16 |loglik| / STEP^2, truncation ~ STEP^2
@@ -54,7 +55,8 @@ class Information:
     Attributes
     ----------
     parts : tuple of Part
-        Levels outermost first, then corstruct, varfunc, sigma (absent where they have no free parameter).
+        Levels outermost first, then corstruct, varfunc, sigma (absent where they have no free
+        parameter).
     values : array, shape (m,)
         Interval-scale estimates of the parameters that are not on a bound.
     cov : array, shape (m, m), or None
@@ -67,9 +69,10 @@ class Information:
     scales: _Scales
 
     def limits(self, part: str, quantile: float) -> np.ndarray:
-        """Lower and upper limits (k, 2) of a part at estimate -+ quantile standard errors; NaN where none can be given.
+        """Lower and upper limits (k, 2) of a part; NaN where none can be given.
 
-        A standard deviation on its bound has lower limit 0 and an upper limit where the log-likelihood has dropped by quantile^2 / 2.
+        A standard deviation on its bound has lower limit 0 and an upper limit where the
+        log-likelihood has dropped by quantile^2 / 2.
         """
         one = next(p for p in self.parts if p.name == part)
         out = np.full((len(one.names), 2), np.nan)
@@ -126,22 +129,28 @@ class _Scales:
                 k = groups.index(part.name)
                 for column, j in enumerate(free):
                     random[k][:, j] = self.random[k][j].support.constrain(values[:, column])
+            elif part.name == "corstruct":
+                point = replace(point, corstruct=self._row_values(part, free, values))
             else:
-                point = replace(point, **{part.name: self._row_values(part, free, values)})
+                point = replace(point, varfunc=self._row_values(part, free, values))
         return replace(point, random=tuple(random))
 
     def _row_values(self, part: Part, free: np.ndarray, values: np.ndarray) -> np.ndarray:
         bound = self._bound(part.name)
         chosen = tuple(bound.parameters[j] for j in bound.free)
-        scale = np.broadcast_to(bound.structure.to_interval_scale(part.estimate, chosen), (len(values), len(chosen))).copy()
+        scale = np.broadcast_to(
+            bound.structure.to_interval_scale(part.estimate, chosen), (len(values), len(chosen))
+        ).copy()
         scale[:, free] = values
         natural = bound.structure.from_interval_scale(scale, chosen)
-        full = np.broadcast_to(np.asarray(getattr(self.point, part.name)), (len(values), len(bound.parameters))).copy()
+        full = np.broadcast_to(
+            np.asarray(getattr(self.point, part.name)), (len(values), len(bound.parameters))
+        ).copy()
         full[:, bound.free] = natural
         return full
 
     def one_sided(self, part: Part, j: int, quantile: float) -> tuple[float, float]:
-        """Interval of a standard deviation on its bound, or (nan, nan) for another kind of parameter."""
+        """Interval of a standard deviation on its bound; (nan, nan) for another parameter."""
         groups = [s.group for s in self.likelihood.problem.stages[::-1]]
         if part.name not in groups:
             return float("nan"), float("nan")
@@ -149,10 +158,25 @@ class _Scales:
         if self.random[k][j].support.lower != 0.0:
             return float("nan"), float("nan")
         trial = [r[None].copy() for r in self.point.random]
-        step = 0.05 * float(self.point.sigma) / max(float(self.likelihood.problem.stages[::-1][k].basis[j if len(self.random[k]) > 1 else 0].max()), 1e-300)
+        step = (
+            0.05
+            * float(self.point.sigma)
+            / max(
+                float(
+                    self.likelihood.problem.stages[::-1][k]
+                    .basis[j if len(self.random[k]) > 1 else 0]
+                    .max()
+                ),
+                1e-300,
+            )
+        )
         trial[k][0, j] += step
         base, moved = (
-            float(self.likelihood.at_natural(replace(self.point, sigma=np.atleast_1d(self.point.sigma), random=tuple(r)))[0])
+            float(
+                self.likelihood.at_natural(
+                    replace(self.point, sigma=np.atleast_1d(self.point.sigma), random=tuple(r))
+                )[0]
+            )
             for r in ([r[None] for r in self.point.random], trial)
         )
         drop = (base - moved) / step**2
@@ -162,7 +186,8 @@ class _Scales:
 def natural_point(design: Design, found: Estimate) -> NaturalPoint:
     """Natural parameters of an estimate, without a batch axis."""
     random = tuple(
-        level.structure.to_natural(found.sigma**2 * lam @ lam.T) for level, lam in zip(design.levels, found.factors, strict=True)
+        level.structure.to_natural(found.sigma**2 * lam @ lam.T)
+        for level, lam in zip(design.levels, found.factors, strict=True)
     )
     return NaturalPoint(np.asarray(found.sigma), random, found.corstruct, found.varfunc)
 
@@ -179,7 +204,8 @@ def information(design: Design, found: Estimate) -> Information:
     likelihood.sigma = None  # sigma is a parameter of its own here
     point = natural_point(design, found)
     random = tuple(
-        level.structure.natural_parameters(level.effects, formula_label(level)) for level in design.levels
+        level.structure.natural_parameters(level.effects, formula_label(level))
+        for level in design.levels
     )
     scales = _Scales(likelihood, point, random, found.sigma_held)
     parts, values = _lay_out(design, found, scales)
@@ -192,43 +218,69 @@ def information(design: Design, found: Estimate) -> Information:
     return Information(parts, values, cov, scales)
 
 
-def formula_label(level: object) -> str:
-    """Right-hand side of a level's formula as nlme prints it in the name of a shared parameter; blocks one a line."""
-    structure = level.structure  # type: ignore[attr-defined]
-    blocks = getattr(structure, "blocks", None)
-    forms = [b.form for b in blocks] if blocks else [structure.form if structure.form is not None else level.formula]  # type: ignore[attr-defined]
+def formula_label(level: Level) -> str:
+    """Right-hand side of a level's formula as nlme prints it in the name of a shared parameter.
+
+    Blocks one a line.
+    """
+    own = level.structure.form
+    blocks = getattr(level.structure, "blocks", None)
+    forms = [b.form for b in blocks] if blocks else [level.formula if own is None else own]
     return "\n".join(str(f).replace("~", "", 1).strip() for f in forms)
 
 
-def _lay_out(design: Design, found: Estimate, scales: _Scales) -> tuple[tuple[Part, ...], np.ndarray]:
+def _lay_out(
+    design: Design, found: Estimate, scales: _Scales
+) -> tuple[tuple[Part, ...], np.ndarray]:
     parts: list[Part] = []
     values: list[float] = []
 
-    def add(name: str, names: tuple[str, ...], estimate: np.ndarray, on_bound: np.ndarray, scale: np.ndarray) -> None:
+    def add(
+        name: str,
+        names: tuple[str, ...],
+        estimate: np.ndarray,
+        on_bound: np.ndarray,
+        scale: np.ndarray,
+    ) -> None:
         place = np.full(len(names), -1)
         for j in np.flatnonzero(~on_bound):
             place[j] = len(values)
             values.append(float(scale[j]))
         parts.append(Part(name, names, estimate, on_bound, place))
 
-    for level, natural, parameters in zip(design.levels, scales.point.random, scales.random, strict=True):
+    for level, natural, parameters in zip(
+        design.levels, scales.point.random, scales.random, strict=True
+    ):
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.array([float(p.support.unconstrain(v)) for p, v in zip(parameters, natural, strict=True)])
+            scale = np.array(
+                [float(p.support.unconstrain(v)) for p, v in zip(parameters, natural, strict=True)]
+            )
         bound = _on_bound(natural, parameters, found.sigma) | ~np.isfinite(scale)
         if any(p.support.lower == 0 and b for p, b in zip(parameters, bound, strict=True)):
-            bound |= np.array([p.support.lower != 0 for p in parameters])  # correlations with a zero variance mean nothing
+            # correlations with a zero variance mean nothing
+            bound |= np.array([p.support.lower != 0 for p in parameters])
         add(level.group, tuple(p.name for p in parameters), natural, bound, scale)
     pr = found.problem
-    for name, bound_structure, natural in (("corstruct", pr.correlation, found.corstruct), ("varfunc", pr.variance, found.varfunc)):
-        if bound_structure is None or natural is None or not len(bound_structure.free):
+    rows = (
+        ("corstruct", pr.correlation, found.corstruct),
+        ("varfunc", pr.variance, found.varfunc),
+    )
+    for name, bound_structure, values_all in rows:
+        if bound_structure is None or values_all is None or not len(bound_structure.free):
             continue
         chosen = tuple(bound_structure.parameters[j] for j in bound_structure.free)
-        own = natural[bound_structure.free]
+        own = values_all[bound_structure.free]
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = bound_structure.structure.to_interval_scale(own, chosen)
         add(name, tuple(p.name for p in chosen), own, ~np.isfinite(scale), scale)
     if not found.sigma_held:
-        add("sigma", ("sigma",), np.array([found.sigma]), np.array([False]), np.array([np.log(found.sigma)]))
+        add(
+            "sigma",
+            ("sigma",),
+            np.array([found.sigma]),
+            np.array([False]),
+            np.array([np.log(found.sigma)]),
+        )
     return tuple(parts), np.array(values)
 
 
@@ -250,9 +302,18 @@ def _hessian(f: object, u: np.ndarray) -> np.ndarray:
     pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
     points = [u]
     points += [u + s * h[i] * _unit(m, i) for i in range(m) for s in (1.0, -1.0)]
-    points += [u + s * (h[i] * _unit(m, i) + h[j] * _unit(m, j)) for i, j in pairs for s in (1.0, -1.0)]
+    points += [
+        u + s * (h[i] * _unit(m, i) + h[j] * _unit(m, j)) for i, j in pairs for s in (1.0, -1.0)
+    ]
     values = f(np.stack(points))  # type: ignore[operator]
-    base, single, double = values[0], values[1 : 2 * m + 1].reshape(m, 2), values[2 * m + 1 :].reshape(-1, 2)
+    values = np.where(
+        np.isfinite(values), values, np.nan
+    )  # a step may leave the region where a likelihood exists
+    base, single, double = (
+        values[0],
+        values[1 : 2 * m + 1].reshape(m, 2),
+        values[2 * m + 1 :].reshape(-1, 2),
+    )
     out = np.diag((single.sum(axis=1) - 2 * base) / h**2)
     for (i, j), both in zip(pairs, double, strict=True):
         mixed = both.sum() - single[i].sum() - single[j].sum() + 2 * base

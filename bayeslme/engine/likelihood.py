@@ -1,7 +1,7 @@
 """The marginal likelihood: whiten, eliminate, profile.
 
-ML and REML differ in ``profile`` and nowhere else. Leading axes of theta are batches: a gradient by differences, a grid of starting values or four
-thousand posterior densities are one call.
+ML and REML differ in ``profile`` and nowhere else. Leading axes of theta are batches: a gradient by
+differences, a grid of starting values or four thousand posterior densities are one call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Whitened:
     half_logdet : array, shape (..., G) by innermost group
         log|R| / 2 of each innermost group's rows, R relative to sigma^2 exp(2 centre).
     centre : array, shape (...,), or 0
-        Mean log relative standard deviation taken out of the variance function, if it was asked for.
+        Mean log relative standard deviation taken out of the variance function, if it was asked
+        for.
     """
 
     columns: Array
@@ -56,8 +57,9 @@ def whiten(
     columns : array, shape (c, n), optional
         Rows to whiten in place of the problem's own.
     centred : bool
-        Take the mean of the log standard deviations out, so that sigma and the relative factors refer to a typical row: a power of a covariate
-        near 1000 would otherwise move sigma by orders of magnitude, and every relative factor with it.
+        Take the mean of the log standard deviations out, so that sigma and the relative factors
+        refer to a typical row: a power of a covariate near 1000 would otherwise move sigma by
+        orders of magnitude, and every relative factor with it.
     """
     w: Array = problem.columns if columns is None else columns
     starts = problem.row_starts
@@ -73,7 +75,9 @@ def whiten(
     if problem.correlation is not None:
         lattice = problem.correlation.coords
         w, logs = problem.correlation.structure.whiten(w, corstruct, lattice, xp)
-        inner = np.searchsorted(lattice.starts, starts)  # correlation groups are nested in the innermost groups
+        inner = np.searchsorted(
+            lattice.starts, starts
+        )  # correlation groups are nested in the innermost groups
         half = half + xp.segment_sum(logs, inner)
     return Whitened(w, half, centre)
 
@@ -87,7 +91,8 @@ class Profile:
     loglik : array, shape (...,)
     sigma : array, shape (...,)
     factor : array, shape (..., p + 1, p + 1)
-        Lower Cholesky factor of the block: its leading part is that of X'V^-1X, its last row holds the solution.
+        Lower Cholesky factor of the block: its leading part is that of X'V^-1X, its last row holds
+        the solution.
     """
 
     loglik: Array
@@ -95,7 +100,9 @@ class Profile:
     factor: np.ndarray
 
 
-def profile(problem: Problem, e: Eliminated, half_logdet: Array, method: Method, sigma: Array | None = None) -> Profile:
+def profile(
+    problem: Problem, e: Eliminated, half_logdet: Array, method: Method, sigma: Array | None = None
+) -> Profile:
     """Profile beta, and sigma where it is not given, out of the last block.
 
     Parameters
@@ -109,11 +116,20 @@ def profile(problem: Problem, e: Eliminated, half_logdet: Array, method: Method,
     factor = NUMPY.cholesky(e.block)
     diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logdet_x = np.log(diagonal[..., :p]).sum(axis=-1) + np.log(np.abs(np.diagonal(problem.x_basis))).sum()
+        logdet_x = (
+            np.log(diagonal[..., :p]).sum(axis=-1)
+            + np.log(np.abs(np.diagonal(problem.x_basis))).sum()
+        )
         rss = diagonal[..., p] ** 2
         df = n - p if method == "REML" else n
         found = np.sqrt(rss / df) if sigma is None else np.asarray(sigma)
-        loglik = -0.5 * df * np.log(2 * np.pi) - df * np.log(found) - 0.5 * rss / found**2 - e.half_logdet - half_logdet
+        loglik = (
+            -0.5 * df * np.log(2 * np.pi)
+            - df * np.log(found)
+            - 0.5 * rss / found**2
+            - e.half_logdet
+            - half_logdet
+        )
         if method == "REML":
             loglik = loglik - logdet_x
         if method == "OLS":
@@ -129,7 +145,8 @@ class NaturalPoint:
     ----------
     sigma : array, shape (...,)
     random : tuple of arrays (..., size), outermost level first
-        Natural parameters of every level's covariance (standard deviations, correlations), absolute.
+        Natural parameters of every level's covariance (standard deviations, correlations),
+        absolute.
     corstruct, varfunc : arrays (..., k), or None
         Held parameters included.
     """
@@ -169,7 +186,11 @@ class Likelihood:
     def row_parameters(self, theta: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Natural parameters of the correlation structure and of the variance function."""
         pr = self.problem
-        cor = None if pr.correlation is None else pr.correlation.natural(theta[..., pr.theta_correlation])
+        cor = (
+            None
+            if pr.correlation is None
+            else pr.correlation.natural(theta[..., pr.theta_correlation])
+        )
         var = None if pr.variance is None else pr.variance.natural(theta[..., pr.theta_variance])
         return cor, var
 
@@ -179,7 +200,7 @@ class Likelihood:
             return gram(self.problem, white.columns), white.half_logdet, white.centre
 
     def rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray, np.ndarray]:
-        """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre of the variance function."""
+        """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre."""
         return self._fixed if self._fixed is not None else self._rows(theta)
 
     def eliminated(self, theta: np.ndarray) -> tuple[Eliminated, np.ndarray, np.ndarray]:
@@ -192,10 +213,22 @@ class Likelihood:
     def profile(self, theta: np.ndarray) -> Profile:
         """Profile at theta (..., k); its sigma is that of a typical row, sigma exp(centre)."""
         e, half, centre = self.eliminated(theta)
-        return profile(self.problem, e, half, self.method, None if self.sigma is None else self.sigma * np.exp(centre))
+        return profile(
+            self.problem,
+            e,
+            half,
+            self.method,
+            None if self.sigma is None else self.sigma * np.exp(centre),
+        )
 
-    def natural(self, point: NaturalPoint, *, by_group: bool = False) -> tuple[Eliminated, np.ndarray, np.ndarray]:
-        """Eliminate at natural parameters; also log|R| / 2, in all or by outermost group, and the sigma (...,) of a typical row they refer to."""
+    def natural(
+        self, point: NaturalPoint, *, by_group: bool = False
+    ) -> tuple[Eliminated, np.ndarray, np.ndarray]:
+        """Eliminate at natural parameters.
+
+        Also log|R| / 2, in all or by outermost group, and the sigma (...,) of a typical row they
+        refer to.
+        """
         pr = self.problem
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self._fixed is not None:
@@ -219,12 +252,19 @@ class Likelihood:
 
     def _logdet_by_root(self, half: np.ndarray) -> np.ndarray:
         root = self.problem.root_of_group()
-        return NUMPY.segment_sum(half, np.flatnonzero(np.append(True, root[1:] != root[:-1])))
+        starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+        return np.asarray(NUMPY.segment_sum(half, starts))
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
-        """Log-likelihood (b,) of theta (b, k); minus infinity where it does not exist. Large batches are cut into pieces of bounded memory."""
+        """Log-likelihood (b,) of theta (b, k).
+
+        Minus infinity where it does not exist. Large batches are cut into pieces of bounded memory.
+        """
         self.evaluations += len(theta)
-        pieces = [np.broadcast_to(self.profile(piece).loglik, (len(piece),)) for piece in self._pieces(theta)]
+        pieces = [
+            np.broadcast_to(self.profile(piece).loglik, (len(piece),))
+            for piece in self._pieces(theta)
+        ]
         return np.concatenate(pieces)
 
     def _pieces(self, theta: np.ndarray) -> list[np.ndarray]:

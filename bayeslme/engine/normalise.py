@@ -9,7 +9,7 @@ from bayeslme.engine.likelihood import whiten
 
 
 def normalise(found: Estimate, residuals: np.ndarray) -> np.ndarray:
-    """Multiply residuals by the inverse Cholesky factor of their estimated covariance, groups in time order.
+    """Multiply residuals by the inverse Cholesky factor of their covariance, groups in time order.
 
     Parameters
     ----------
@@ -23,7 +23,9 @@ def normalise(found: Estimate, residuals: np.ndarray) -> np.ndarray:
         Independent with unit variance under the model; in the design's row order.
     """
     problem = found.problem
-    white = whiten(problem, found.corstruct, found.varfunc, columns=residuals[problem.order][None, :])
+    white = whiten(
+        problem, found.corstruct, found.varfunc, columns=residuals[problem.order][None, :]
+    )
     out = np.empty(problem.n)
     out[problem.order] = np.broadcast_to(white.columns, (1, problem.n))[0] / found.sigma
     return out

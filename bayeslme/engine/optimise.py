@@ -1,7 +1,8 @@
 """Maximisation by quasi-Newton steps in which every question is one batched call.
 
-The gradient is by central differences, all coordinates at once; the line search asks for several step lengths at once where evaluations are cheap.
-BFGS in the sense of Nocedal and Wright (2006), chapter 6, with the inverse Hessian started from second differences, so that coordinates of very
+The gradient is by central differences, all coordinates at once; the line search asks for several
+step lengths at once where evaluations are cheap. BFGS in the sense of Nocedal and Wright (2006),
+chapter 6, with the inverse Hessian started from second differences, so that coordinates of very
 different scale need no tuning.
 """
 
@@ -14,8 +15,15 @@ import numpy as np
 
 Objective = Callable[[np.ndarray], np.ndarray]
 
-STEP = 1e-4  # of a coordinate's scale: truncation error of central differences ~ 1e-8, rounding ~ 1e-16 |f| / STEP
+# Of a coordinate's scale: truncation of central differences ~ 1e-8, rounding ~ 1e-16 |f| / STEP.
+STEP = 1e-4
 LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
+LONGEST = 8.0  # scales a step may go
+NOISE = 1e-5  # a predicted gain that may be rounding of the differences
+CONVERGED = "converged"
+UNDEFINED = "the likelihood is not defined at the starting values: give others"
+NO_STEP = "no step uphill found: a ridge or the edge of the parameters' range"
+TOO_LONG = "iteration limit: raise control['max_iter'], or centre and scale covariates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,9 @@ class Optimum:
     iterations: int
 
 
-def gradient(f: Objective, theta: np.ndarray, scale: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def gradient(
+    f: Objective, theta: np.ndarray, scale: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Value, gradient and second differences (k,) at theta from one batch of 2 k + 1."""
     h = STEP * np.maximum(scale, np.abs(theta))
     moves = np.diag(h)
@@ -49,7 +59,9 @@ def gradient(f: Objective, theta: np.ndarray, scale: np.ndarray) -> tuple[float,
     k = len(theta)
     up, down = values[1 : k + 1], values[k + 1 :]
     with np.errstate(invalid="ignore"):
-        return float(values[0]), (up - down) / (2 * h), (up - 2 * values[0] + down) / h**2
+        slope, curve = (up - down) / (2 * h), (up - 2 * values[0] + down) / h**2
+    slope, curve = (np.where(np.isfinite(x), x, 0.0) for x in (slope, curve))
+    return float(values[0]), slope, curve
 
 
 def best_start(f: Objective, candidates: np.ndarray, keep: int) -> np.ndarray:
@@ -59,7 +71,15 @@ def best_start(f: Objective, candidates: np.ndarray, keep: int) -> np.ndarray:
     return np.asarray(candidates[np.argsort(-values, kind="stable")[:keep]])
 
 
-def maximise(f: Objective, start: np.ndarray, scale: np.ndarray, *, max_iter: int = 200, tol: float = 1e-9, wide: bool = True) -> Optimum:
+def maximise(
+    f: Objective,
+    start: np.ndarray,
+    scale: np.ndarray,
+    *,
+    max_iter: int = 200,
+    tol: float = 1e-9,
+    wide: bool = True,
+) -> Optimum:
     """Maximise f from one start.
 
     Parameters
@@ -70,54 +90,53 @@ def maximise(f: Objective, start: np.ndarray, scale: np.ndarray, *, max_iter: in
     tol : float
         Stop when the gain still predicted by the quadratic model is below it.
     wide : bool
-        Ask for all step lengths of a line search in one batch (cheap evaluations) instead of one after the other.
+        Ask for all step lengths of a line search in one batch (cheap evaluations) instead of one
+        after the other.
     """
     theta = start.copy()
     if not len(theta):
-        return Optimum(theta, float(f(theta[None])[0]), theta, True, "nothing to optimise", 0)
-    value, g, curve = gradient(f, theta, scale)
+        return Optimum(theta, float(f(theta[None])[0]), theta, True, CONVERGED, 0)
+    value, g, inverse = _fresh(f, theta, scale)
     if not np.isfinite(value):
-        return Optimum(theta, value, g, False, "the likelihood is not defined at the starting values: give others", 0)
-    inverse = _first_inverse(g, curve, scale)
-    restarted, message = 0, "iteration limit: raise control['max_iter'], or centre and scale covariates"
+        return Optimum(theta, value, g, False, UNDEFINED, 0)
+    confirmed = False  # whether the last stop was already looked at with fresh curvature
     for iteration in range(1, max_iter + 1):
-        g = np.where(np.isfinite(g), g, 0.0)
         step = inverse @ g
         gain = float(g @ step)
-        if gain < tol:
-            if restarted or gain <= 0 and not np.any(g):
-                return Optimum(theta, value, g, True, "converged", iteration)
-            restarted += 1  # confirm with fresh curvature before believing it
-            value, g, curve = gradient(f, theta, scale)
-            inverse = _first_inverse(g, curve, scale)
-            continue
-        step *= min(1.0, 8.0 / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
-        new, new_value = _line_search(f, theta, value, step, gain, wide=wide)
-        if new_value <= value:
-            if restarted > 1:
-                done = gain < 1e-5
-                return Optimum(theta, value, g, done, "converged" if done else "no step uphill found: a ridge or a bound", iteration)
-            restarted += 1
-            value, g, curve = gradient(f, theta, scale)
-            inverse = _first_inverse(g, curve, scale)
-            continue
-        new_value, new_g, curve = gradient(f, new, scale)
-        inverse = _update(inverse, new - theta, g - new_g)
-        if new_value - value > tol:
-            restarted = min(restarted, 1)
-        theta, value, g = new, new_value, new_g
-    return Optimum(theta, value, g, False, message, max_iter)
+        new, new_value = theta, -np.inf
+        if gain >= tol:
+            step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
+            new, new_value = _line_search(f, theta, value, step, gain, wide=wide)
+        if new_value > value:
+            confirmed = confirmed and new_value - value <= tol
+            value, new_g, _ = gradient(f, new, scale)
+            inverse = _update(inverse, new - theta, g - new_g)
+            theta, g = new, new_g
+        elif confirmed:
+            done = gain < NOISE
+            return Optimum(theta, value, g, done, CONVERGED if done else NO_STEP, iteration)
+        else:
+            confirmed = True
+            value, g, inverse = _fresh(f, theta, scale)
+    return Optimum(theta, value, g, False, TOO_LONG, max_iter)
 
 
-def _first_inverse(g: np.ndarray, curve: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Diagonal inverse Hessian of -f from second differences; where f is not concave a step of at most about one scale."""
-    curve = np.where(np.isfinite(curve), curve, 0.0)
-    floor = np.maximum(np.abs(np.where(np.isfinite(g), g, 0.0)) / scale, 1e-6 / scale**2)
-    return np.diag(1.0 / np.maximum(-curve, 0.2 * floor) * np.where(curve < 0, 1.0, 1.0))
+def _fresh(
+    f: Objective, theta: np.ndarray, scale: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Value, gradient, and a diagonal inverse Hessian of -f from second differences.
+
+    Where f is not concave the step is at most about five scales along the gradient.
+    """
+    value, g, curve = gradient(f, theta, scale)
+    floor = np.maximum(0.2 * np.abs(g) / scale, 1e-7 / scale**2)
+    return value, g, np.diag(1.0 / np.maximum(-curve, floor))
 
 
-def _line_search(f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float, *, wide: bool) -> tuple[np.ndarray, float]:
-    """The best of several lengths, or the first that gains a fair share of what the slope promises."""
+def _line_search(
+    f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float, *, wide: bool
+) -> tuple[np.ndarray, float]:
+    """The best of several lengths, or the first that gains a fair share of the slope."""
     if wide:
         values = f(theta + LENGTHS[:, None] * step)
         values = np.where(np.isfinite(values), values, -np.inf)
@@ -131,8 +150,10 @@ def _line_search(f: Objective, theta: np.ndarray, value: float, step: np.ndarray
 
 
 def _update(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """BFGS update of the inverse Hessian of -f; skipped where the curvature along the step is not positive."""
-    y = np.where(np.isfinite(y), y, 0.0)
+    """BFGS update of the inverse Hessian of -f.
+
+    Skipped where the curvature along the step is not positive.
+    """
     sy = float(s @ y)
     if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
         return inverse

@@ -1,4 +1,7 @@
-"""The model as the engine sees it: sorted rows, standardised columns, bound structures. Built once per design."""
+"""The model as the engine sees it.
+
+Sorted rows, standardised columns, bound structures. Built once per design.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from bayeslme.errors import DataError
 from bayeslme.structures import Bound, Lattice, PdMat, build_lattice
 
 if TYPE_CHECKING:
-    from bayeslme.data.types import Design, Level
+    from bayeslme.data.types import Design, Level, VarianceCoords
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Stage:
     @property
     def q(self) -> int:
         """Number of random effects."""
-        return len(self.basis)
+        return int(self.basis.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class Problem:
     Attributes
     ----------
     columns : array, shape (c, n)
-        Rows of the transposed [Z_K ... Z_1 | X | y], innermost level first, rows sorted by group and time; Z and X standardised,
-        y less its least-squares fit.
+        Rows of the transposed [Z_K ... Z_1 | X | y], innermost level first, rows sorted by group
+        and time; Z and X standardised, y less its least-squares fit.
     order : int array, shape (n,)
         Row of the design at each sorted place.
     stages : tuple of Stage
@@ -87,22 +90,25 @@ class Problem:
     @property
     def n(self) -> int:
         """Number of rows."""
-        return self.columns.shape[1]
+        return int(self.columns.shape[1])
 
     @property
     def p(self) -> int:
         """Number of fixed-effects columns."""
-        return len(self.shift)
+        return int(self.shift.shape[0])
 
     @property
     def size(self) -> int:
         """Number of entries of theta."""
-        return self.theta_variance.stop
+        return int(self.theta_variance.stop)
 
     @property
     def constant_rows(self) -> bool:
-        """Whether the whitened rows do not depend on theta, so that their Gram matrix is formed once."""
-        return self.theta_correlation.start == self.size
+        """Whether the whitened rows do not depend on theta.
+
+        So that their Gram matrix is formed once.
+        """
+        return bool(self.theta_correlation.start == self.size)
 
     def root_of_group(self) -> np.ndarray:
         """Outermost group of each innermost group, shape (G_K,)."""
@@ -114,29 +120,46 @@ class Problem:
         return at
 
 
-def build_problem(design: Design, covariates: tuple[np.ndarray | None, ...] | None = None) -> Problem:
+def build_problem(
+    design: Design, covariates: tuple[np.ndarray | None, ...] | None = None
+) -> Problem:
     """Sort, standardise and bind a design.
 
     Parameters
     ----------
     design : Design
     covariates : tuple of arrays (n,), optional
-        Variance covariates that are functions of the fit (``fitted(.)``), one per variance component, in the design's row order.
+        Variance covariates that are functions of the fit (``fitted(.)``), one per variance
+        component, in the design's row order.
     """
     levels = design.levels[::-1]
     order = _sorted_order(design)
     stages, blocks, at = [], [], 0
     sizes = [_structure(level).size(level.Z.shape[1]) for level in design.levels]
-    places = dict(zip((level.group for level in design.levels), np.cumsum([0, *sizes]), strict=False))
+    places = dict(
+        zip((level.group for level in design.levels), np.cumsum([0, *sizes]), strict=False)
+    )
     for k, level in enumerate(levels):
         structure = _structure(level)
         basis = structure.basis(level.Z)
-        blocks.append(np.linalg.solve(basis.T, level.Z.T) if basis.shape[0] > 1 else level.Z.T / basis[0, 0])
+        blocks.append(
+            np.linalg.solve(basis.T, level.Z.T) if basis.shape[0] > 1 else level.Z.T / basis[0, 0]
+        )
         at = int(places[level.group])
         size = structure.size(len(basis))
         parent = level.parent if k + 1 < len(levels) else np.zeros(len(level.labels), dtype=int)
         starts = _starts(parent)
-        stages.append(Stage(level.group, structure, basis, len(level.labels), starts, parent, slice(at, at + size)))
+        stages.append(
+            Stage(
+                level.group,
+                structure,
+                basis,
+                len(level.labels),
+                starts,
+                parent,
+                slice(at, at + size),
+            )
+        )
     x, x_basis = _orthonormal(design.X)
     coef = x.T @ design.y / design.X.shape[0]
     rest = design.y - x @ coef
@@ -150,18 +173,29 @@ def build_problem(design: Design, covariates: tuple[np.ndarray | None, ...] | No
     total = sum(sizes)
     theta_correlation = slice(total, total + (len(correlation.free) if correlation else 0))
     problem = Problem(
-        columns, order, tuple(stages), row_starts, x_basis, shift, None, correlation,
-        theta_variance=slice(theta_correlation.stop, theta_correlation.stop), theta_correlation=theta_correlation, waiting=False,
-    )  # fmt: skip
+        columns=columns,
+        order=order,
+        stages=tuple(stages),
+        row_starts=row_starts,
+        x_basis=x_basis,
+        shift=shift,
+        variance=None,
+        correlation=correlation,
+        theta_variance=slice(theta_correlation.stop, theta_correlation.stop),
+        theta_correlation=theta_correlation,
+        waiting=False,
+    )
     return bind_variance(problem, design, covariates)
 
 
-def bind_variance(problem: Problem, design: Design, covariates: tuple[np.ndarray | None, ...] | None) -> Problem:
-    """Return the problem with its variance function bound to these fitted covariates (design's row order)."""
+def bind_variance(
+    problem: Problem, design: Design, covariates: tuple[np.ndarray | None, ...] | None
+) -> Problem:
+    """Return the problem with its variance function bound to these covariates of the fit."""
     structure = design.spec.weights
     if structure is None:
         return problem
-    coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
+    coords = variance_coords(design)
     if covariates is None and any(c.source != "data" for c in coords):
         return replace(problem, waiting=True)
     given = covariates or (None,) * len(coords)
@@ -176,7 +210,16 @@ def bind_variance(problem: Problem, design: Design, covariates: tuple[np.ndarray
     single = not isinstance(design.variance, tuple)
     bound = structure.bind(bound_coords[0] if single else bound_coords)
     start = problem.theta_correlation.stop
-    return replace(problem, variance=bound, theta_variance=slice(start, start + len(bound.free)), waiting=False)
+    return replace(
+        problem, variance=bound, theta_variance=slice(start, start + len(bound.free)), waiting=False
+    )
+
+
+def variance_coords(design: Design) -> tuple[VarianceCoords, ...]:
+    """Coordinates of the components of the variance function; empty without one."""
+    if design.variance is None:
+        return ()
+    return design.variance if isinstance(design.variance, tuple) else (design.variance,)
 
 
 def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
@@ -227,7 +270,9 @@ def _bind_correlation(design: Design, order: np.ndarray) -> Bound | None:
     if structure is None or coords is None:
         return None
     position: Any = None if coords.position is None else coords.position[order]
-    lattice: Lattice = build_lattice(_starts_pair(design, coords.code[order], order), len(order), position)
+    lattice: Lattice = build_lattice(
+        _starts_pair(design, coords.code[order], order), len(order), position
+    )
     bound: Bound = structure.bind(lattice)
     return bound
 

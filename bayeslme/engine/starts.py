@@ -1,4 +1,7 @@
-"""Starting values: a small grid that covers the usual orders of magnitude, evaluated in one batch."""
+"""Starting values.
+
+A small grid that covers the usual orders of magnitude, evaluated in one batch.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,33 @@ from bayeslme.structures import Bound
 
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
-RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range, which starts at the smallest distance
+RANGES = (
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+    4.5,
+)  # of the logarithm of a range, which starts at the smallest distance
 MOST = 64
 
 
 def scales(problem: Problem) -> np.ndarray:
     """Step scale of every entry of theta, shape (k,)."""
     out = np.ones(problem.size)
-    for bound, place in ((problem.correlation, problem.theta_correlation), (problem.variance, problem.theta_variance)):
+    for bound, place in (
+        (problem.correlation, problem.theta_correlation),
+        (problem.variance, problem.theta_variance),
+    ):
         if bound is not None:
             out[place] = bound.scale
     return out
 
 
 def candidates(problem: Problem) -> np.ndarray:
-    """Starting values (s, k): every level's relative size crossed with shifts of the correlation."""
+    """Starting values (s, k).
+
+    Every level's relative size crossed with shifts of the correlation.
+    """
     options = [[_stage_start(stage, r) for r in RELATIVE] for stage in _outermost_first(problem)]
     shifts = [_row_start(problem.correlation, s) for s in _shifts(problem.correlation)]
     variance = _row_start(problem.variance, 0.0)
@@ -36,7 +51,9 @@ def candidates(problem: Problem) -> np.ndarray:
 def generic_start(problem: Problem, relative: float) -> np.ndarray:
     """One starting value (k,) with random effects of this relative size at every level."""
     parts = [_stage_start(stage, relative) for stage in _outermost_first(problem)]
-    return np.concatenate([*parts, _row_start(problem.correlation, 0.0), _row_start(problem.variance, 0.0)])
+    return np.concatenate(
+        [*parts, _row_start(problem.correlation, 0.0), _row_start(problem.variance, 0.0)]
+    )
 
 
 def _outermost_first(problem: Problem) -> list[Stage]:

@@ -1,17 +1,36 @@
 """Structures: variance functions, correlation structures, covariances of random effects.
 
-Each is one small frozen class with nlme's arguments. It holds no data; bound to coordinates it gives its parameters and one formula, written once
-against an array namespace and used with NumPy (estimation) and PyTensor (models).
+Each is one small frozen class with nlme's arguments. It holds no data; bound to coordinates it
+gives its parameters and one formula, written once against an array namespace and used with NumPy
+(estimation) and PyTensor (models).
 """
 
 from bayeslme.structures.base import Bound, Parameter, RowStructure
 from bayeslme.structures.correlation import CorStruct, Pairs
 from bayeslme.structures.lattice import Lattice, build_lattice
-from bayeslme.structures.pdmat import PdBlocked, PdCompSymm, PdDiag, PdIdent, PdLogChol, PdMat, PdNatural, PdSymm
+from bayeslme.structures.pdmat import (
+    PdBlocked,
+    PdCompSymm,
+    PdDiag,
+    PdIdent,
+    PdLogChol,
+    PdMat,
+    PdNatural,
+    PdSymm,
+)
 from bayeslme.structures.serial import CorAR1, CorARMA, CorCAR1, CorCompSymm
 from bayeslme.structures.spatial import CorExp, CorGaus, CorLin, CorRatio, CorSpher
 from bayeslme.structures.symmetric import CorNatural, CorSymm
-from bayeslme.structures.variance import VarComb, VarConstPower, VarConstProp, VarExp, VarFixed, VarFunc, VarIdent, VarPower
+from bayeslme.structures.variance import (
+    VarComb,
+    VarConstPower,
+    VarConstProp,
+    VarExp,
+    VarFixed,
+    VarFunc,
+    VarIdent,
+    VarPower,
+)
 
 __all__ = [
     "Bound",

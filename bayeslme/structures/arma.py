@@ -1,7 +1,8 @@
-"""The algebra of ARMA(p, q) processes: partial autocorrelations, autocorrelations, whitening in linear time.
+"""The algebra of ARMA(p, q): partial autocorrelations, autocorrelations, linear-time whitening.
 
-References: Jones (1980), Technometrics 22, 389 (stationary coefficients from partial autocorrelations); Ansley (1979), Biometrika 66, 59
-(the autoregressive polynomial turns the process into a banded one).
+References: Jones (1980), Technometrics 22, 389 (stationary coefficients from partial
+autocorrelations); Ansley (1979), Biometrika 66, 59 (the autoregressive polynomial turns the process
+into a banded one).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def partials_to_coefficients(r: Array, order: int, xp: Namespace = NUMPY) -> list[Array]:
-    """Coefficients phi_1..phi_k from partial autocorrelations (..., k), by the Durbin-Levinson recursion."""
+    """Coefficients from partial autocorrelations (..., k), by the Durbin-Levinson recursion."""
     del xp
     phi: list[Any] = []
     for k in range(order):
@@ -28,7 +29,10 @@ def partials_to_coefficients(r: Array, order: int, xp: Namespace = NUMPY) -> lis
 
 
 def coefficients_to_partials(phi: np.ndarray) -> np.ndarray:
-    """Partial autocorrelations from coefficients (..., k); outside (-1, 1) where they are not stationary."""
+    """Partial autocorrelations from coefficients (..., k).
+
+    Outside (-1, 1) where they are not stationary.
+    """
     current = np.array(phi, dtype=float)
     order = current.shape[-1]
     out = np.empty_like(current)
@@ -53,7 +57,10 @@ def autocovariances(phi: Array, theta: Array, p: int, q: int, xp: Namespace = NU
     """
     psi = impulse_response(phi, theta, p, q)
     moving = [1.0] + [theta[..., j] for j in range(q)]
-    right = [sum((moving[j] * psi[j - k] for j in range(k, q + 1)), start=0.0) for k in range(max(p, q) + 1)]
+    right = [
+        sum((moving[j] * psi[j - k] for j in range(k, q + 1)), start=0.0)
+        for k in range(max(p, q) + 1)
+    ]
     one = psi[0]
     if p == 0:
         return [value * one for value in right]
@@ -76,14 +83,20 @@ def impulse_response(phi: Array, theta: Array, p: int, q: int) -> list[Array]:
     one = 1.0 + 0.0 * (phi[..., 0] if p else theta[..., 0])
     psi = [one]
     for j in range(1, q + 1):
-        psi.append(theta[..., j - 1] + sum((phi[..., i] * psi[j - 1 - i] for i in range(min(j, p))), start=0.0))
+        psi.append(
+            theta[..., j - 1]
+            + sum((phi[..., i] * psi[j - 1 - i] for i in range(min(j, p))), start=0.0)
+        )
     return psi
 
 
-def autocorrelations(phi: Array, theta: Array, p: int, q: int, last: int, xp: Namespace = NUMPY) -> Array:
+def autocorrelations(
+    phi: Array, theta: Array, p: int, q: int, last: int, xp: Namespace = NUMPY
+) -> Array:
     """Autocorrelations at lags 0..last, shape (..., last + 1).
 
-    Beyond lag max(p, q) they follow the autoregression; powers of its companion matrix are doubled, so the work is of order log(last) steps.
+    Beyond lag max(p, q) they follow the autoregression; powers of its companion matrix are doubled,
+    so the work is of order log(last) steps.
     """
     gamma = autocovariances(phi, theta, p, q, xp)
     rho = [g / gamma[0] for g in gamma]
@@ -107,11 +120,14 @@ def autocorrelations(phi: Array, theta: Array, p: int, q: int, last: int, xp: Na
     return xp.concatenate([xp.stack(rho, axis=-1), later], axis=-1)[..., : last + 1]
 
 
-def whiten_regular(w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+def whiten_regular(
+    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
+) -> tuple[np.ndarray, np.ndarray]:
     """Whiten series without gaps, linear in n.
 
-    After the first m = max(p, q) rows of a group the autoregressive polynomial leaves a moving average, so the covariance of the filtered
-    rows has m bands. A shorter series has the leading part of a longer one's factor: one banded factor serves all groups.
+    After the first m = max(p, q) rows of a group the autoregressive polynomial leaves a moving
+    average, so the covariance of the filtered rows has m bands. A shorter series has the leading
+    part of a longer one's factor: one banded factor serves all groups.
 
     Parameters
     ----------
@@ -125,13 +141,17 @@ def whiten_regular(w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: L
         return _whiten_one(w, phi, theta, lattice)
     count = int(np.prod(batch))
     w = np.broadcast_to(w, (*batch, *w.shape[-2:])).reshape(count, *w.shape[-2:])
-    phi, theta = (np.broadcast_to(x, (*batch, x.shape[-1])).reshape(count, x.shape[-1]) for x in (phi, theta))
+    phi, theta = (
+        np.broadcast_to(x, (*batch, x.shape[-1])).reshape(count, x.shape[-1]) for x in (phi, theta)
+    )
     pieces = [_whiten_one(*one, lattice) for one in zip(w, phi, theta, strict=True)]
     white, half = (np.stack(x) for x in zip(*pieces, strict=True))
     return white.reshape(*batch, *white.shape[1:]), half.reshape(*batch, -1)
 
 
-def _whiten_one(w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+def _whiten_one(
+    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
+) -> tuple[np.ndarray, np.ndarray]:
     p, q = len(phi), len(theta)
     seen = np.arange(lattice.n) - np.repeat(lattice.starts, lattice.sizes)
     filtered = w.copy()
@@ -151,7 +171,7 @@ def _whiten_one(w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Latt
 
 
 def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:
-    """Lower bands (m + 1, length) of the covariance of filtered rows, relative to the variance of the process."""
+    """Lower bands (m + 1, length) of the filtered rows' covariance over the process variance."""
     p, q = len(phi), len(theta)
     m = max(p, q)
     gamma = np.array(autocovariances(phi, theta, p, q))
@@ -167,7 +187,7 @@ def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarr
                 bands[k, j] = gamma[k]
             else:  # cov(e_j, a_i + theta_1 a_(i-1) + ...): only innovations up to time j count
                 bands[k, j] = sum(moving[s] * psi[s - k] for s in range(k, q + 1))
-    return bands / gamma[0]
+    return np.asarray(bands / gamma[0])
 
 
 def _banded_cholesky(bands: np.ndarray) -> np.ndarray:

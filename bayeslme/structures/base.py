@@ -1,8 +1,9 @@
-"""What every structure has: named parameters, their supports, and the map from the unconstrained scale.
+"""What every structure has: named parameters, their supports, and the unconstrained scale.
 
-A structure (``VarPower``, ``CorAR1``, ...) is what the user writes: a frozen record of arguments. Bound to coordinates (covariates, strata, positions;
-always NumPy) it becomes a ``Bound``, which knows its parameters by name and turns free unconstrained values into all natural ones. A new structure
-supplies its parameters and one formula; nothing else is asked of it.
+A structure (``VarPower``, ``CorAR1``, ...) is what the user writes: a frozen record of arguments.
+Bound to coordinates (covariates, strata, positions; always NumPy) it becomes a ``Bound``, which
+knows its parameters by name and turns free unconstrained values into all natural ones. A new
+structure supplies its parameters and one formula; nothing else is asked of it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Parameter:
     start : float
         Natural starting value (the user's, or nlme's default).
     scale : float
-        Size of a small but visible step on the unconstrained scale; 1 unless the parameter has the units of a covariate.
+        Size of a small but visible step on the unconstrained scale; 1 unless the parameter has the
+        units of a covariate.
     held : bool
         True where the value is fixed by the user or by the definition (a reference stratum).
     """
@@ -55,8 +57,13 @@ class RowStructure(ABC):
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         """All parameters, held ones too, in nlme's order, for these coordinates."""
 
-    def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:
-        """Map unconstrained (..., k) to natural (..., k). Joint families (ARMA, unstructured) override it."""
+    def constrain(
+        self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
+    ) -> Array:
+        """Map unconstrained (..., k) to natural (..., k).
+
+        Joint families (ARMA, unstructured) override it.
+        """
         columns = [p.support.constrain(u[..., j], xp) for j, p in enumerate(parameters)]
         return xp.stack(columns, axis=-1)
 
@@ -66,7 +73,10 @@ class RowStructure(ABC):
         return np.stack(columns, axis=-1)
 
     def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
-        """Scale (..., k) on which Wald intervals are formed; nlme's choice is the unconstrained scale."""
+        """Scale (..., k) on which Wald intervals are formed.
+
+        Nlme's choice is the unconstrained scale.
+        """
         return self.unconstrain(par, parameters)
 
     def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
@@ -121,7 +131,7 @@ class Bound:
     @property
     def scale(self) -> np.ndarray:
         """Step scale of the free parameters, shape (f,)."""
-        return np.array([p.scale for p in self.parameters])[self.free]
+        return np.array([self.parameters[j].scale for j in self.free])
 
     def to_free(self, natural: np.ndarray) -> np.ndarray:
         """All natural values (..., k) to free unconstrained ones (..., f)."""
@@ -129,21 +139,29 @@ class Bound:
         if not len(free):
             return np.zeros((*np.shape(natural)[:-1], 0))
         with np.errstate(divide="ignore", invalid="ignore"):  # held values may sit on a bound
-            return self.structure.unconstrain(np.asarray(natural, float), self.parameters)[..., free]
+            all_of_them = self.structure.unconstrain(np.asarray(natural, float), self.parameters)
+        return np.asarray(all_of_them[..., free])
 
     def natural(self, u: Array, xp: Namespace = NUMPY) -> Array:
         """Free unconstrained values (..., f) to all natural ones (..., k)."""
         free = self.free
         start = np.array([p.start for p in self.parameters])
         if not len(free):
-            return xp.constant(np.broadcast_to(start, (*np.shape(u)[:-1], len(start)))) if not xp.symbolic else xp.constant(start)
+            return (
+                xp.constant(np.broadcast_to(start, (*np.shape(u)[:-1], len(start))))
+                if not xp.symbolic
+                else xp.constant(start)
+            )
         if len(free) == len(start):
             return self.structure.constrain(u, self.parameters, xp)
         chosen = tuple(self.parameters[j] for j in free)
         values = self.structure.constrain(u, chosen, xp)
         place = {int(j): i for i, j in enumerate(free)}
         zero = 0.0 * values[..., 0]
-        return xp.stack([values[..., place[j]] if j in place else zero + start[j] for j in range(len(start))], axis=-1)
+        return xp.stack(
+            [values[..., place[j]] if j in place else zero + start[j] for j in range(len(start))],
+            axis=-1,
+        )
 
 
 def as_named(values: Values, names: Sequence[str], what: str) -> dict[str, float]:
@@ -175,7 +193,8 @@ def as_named(values: Values, names: Sequence[str], what: str) -> dict[str, float
     else:
         given = list(values)
         if len(given) not in (1, len(names)):
-            msg = f"{what}: {len(given)} values for {len(names)} parameters ({', '.join(map(str, names))})"
+            listed = ", ".join(map(str, names))
+            msg = f"{what}: {len(given)} values for {len(names)} parameters ({listed})"
             raise SpecError(msg)
         items = dict(zip(names, given * len(names) if len(given) == 1 else given, strict=False))
     try:

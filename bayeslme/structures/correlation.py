@@ -1,7 +1,8 @@
-"""What correlation structures share: whitening rows by the inverse Cholesky factor of their correlation matrix.
+"""What correlation structures share: whitening rows by the inverse Cholesky factor.
 
-C = L L' within each group. ``whiten`` multiplies rows by L^-1; a class that only gives the correlation of two positions gets the dense route,
-factored once per pattern of positions. Classes with a closed form override ``whiten``, and the tests hold the two against each other.
+C = L L' within each group. ``whiten`` multiplies rows by L^-1; a class that only gives the
+correlation of two positions gets the dense route, factored once per pattern of positions. Classes
+with a closed form override ``whiten``, and the tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ class Pairs:
     Attributes
     ----------
     distance : float array, shape (r, m, m)
-        Distance in the structure's metric; 1 on the diagonal and in empty places, where the base class owns the answer.
+        Distance in the structure's metric; 1 on the diagonal and in empty places, where the base
+        class owns the answer.
     apart : bool array, shape (r, m, m)
         True off the diagonal and between two present positions.
     index : int array, shape (r, m)
-        Rank of each position among all positions of the data (for unstructured correlation); 0 in empty places.
+        Rank of each position among all positions of the data (for unstructured correlation); 0 in
+        empty places.
     """
 
     distance: np.ndarray
@@ -62,8 +65,10 @@ class CorStruct(RowStructure):
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
 
-    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:
-        """Multiply the rows of every group by the inverse Cholesky factor of its correlation matrix.
+    def whiten(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
+        """Multiply every group's rows by the inverse Cholesky factor of its correlation.
 
         Parameters
         ----------
@@ -80,8 +85,13 @@ class CorStruct(RowStructure):
         """
         return self.whiten_dense(w, par, lattice, xp)
 
-    def whiten_dense(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:
-        """Whiten through dense factors of the patterns; the definition that closed forms must equal."""
+    def whiten_dense(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
+        """Whiten through dense factors of the patterns.
+
+        The definition that closed forms must equal.
+        """
         padded = xp.concatenate([w, xp.zeros_like(w[..., :1])], axis=-1)
         pieces, halves, places, owners = [], [], [], []
         for k, block in enumerate(lattice.blocks(self.stationary)):
@@ -93,10 +103,15 @@ class CorStruct(RowStructure):
             halves.append(log_diagonal.sum(axis=-1)[..., block.pattern])
             owners.append(block.groups)
         back, home = np.argsort(np.concatenate(places)), np.argsort(np.concatenate(owners))
-        return xp.concatenate(pieces, axis=-1)[..., back], xp.concatenate(halves, axis=-1)[..., home]
+        return xp.concatenate(pieces, axis=-1)[..., back], xp.concatenate(halves, axis=-1)[
+            ..., home
+        ]
 
     def matrix(self, par: Array, lattice: Lattice, k: int, xp: Namespace = NUMPY) -> Array:
-        """Correlation matrices of the patterns of block ``k``, shape (..., r, m, m); empty places are identity."""
+        """Correlation matrices of the patterns of block ``k``.
+
+        Shape (..., r, m, m); empty places are identity.
+        """
         pairs = self.pairs(lattice, k)
         values = self.correlation(par, pairs, xp)
         return xp.where(pairs.apart, values, np.eye(pairs.apart.shape[-1]))
@@ -115,12 +130,14 @@ class CorStruct(RowStructure):
         index = np.zeros(block.present.shape, dtype=int)
         if not self.stationary:
             ranks = np.unique(lattice.position[:, 0])
-            index = np.where(block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0)
+            index = np.where(
+                block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0
+            )
         return Pairs(np.where(apart, d, 1.0), apart, index)
 
 
 def half_logdet_by_group(terms: Array, lattice: Lattice, xp: Namespace) -> Array:
-    """Half the log determinants from the log innovation variances of the rows, (..., n) to (..., h)."""
+    """Half the log determinants (..., h) from the log innovation variances of the rows (..., n)."""
     return xp.segment_sum(0.5 * terms, lattice.starts)
 
 
@@ -149,5 +166,3 @@ def whiten_markov(w: Array, r: Array, lattice: Lattice, xp: Namespace) -> tuple[
     before = w[..., previous_rows(lattice)]
     white = (w - (r * inner)[..., None, :] * before) / xp.sqrt(rest)[..., None, :]
     return white, half_logdet_by_group(xp.log(rest), lattice, xp)
-
-

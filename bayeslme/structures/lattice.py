@@ -1,6 +1,7 @@
-"""Positions of the residuals within their correlation groups, prepared once and shared by groups that look alike.
+"""Positions of the residuals within their correlation groups, shared by groups that look alike.
 
-Everything here is NumPy: positions are data. Rows are sorted by group (and by time within a group where there is a time), groups are consecutive.
+Everything here is NumPy: positions are data. Rows are sorted by group (and by time within a group
+where there is a time), groups are consecutive.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Lattice:
     given : bool
         Whether positions came from the user.
     step : float array, shape (n,)
-        Distance to the previous row of the group along the first coordinate, 1 at the first row of a group.
+        Distance to the previous row of the group along the first coordinate, 1 at the first row of
+        a group.
     first : bool array, shape (n,)
         First row of a group.
     """
@@ -79,11 +81,14 @@ class Lattice:
         Parameters
         ----------
         relative : bool
-            Patterns are compared after shifting each group's first position to zero (stationary correlation), which lets more groups share.
+            Patterns are compared after shifting each group's first position to zero (stationary
+            correlation), which lets more groups share.
         """
         key = f"blocks{relative}"
         if key not in self.cache:
-            self.cache[key] = tuple(self._block(chosen, relative) for chosen in _size_classes(self.sizes))
+            self.cache[key] = tuple(
+                self._block(chosen, relative) for chosen in _size_classes(self.sizes)
+            )
         return self.cache[key]  # type: ignore[return-value]
 
     def _block(self, groups: np.ndarray, relative: bool) -> Block:
@@ -106,7 +111,11 @@ class Lattice:
         least = np.inf
         for block in self.blocks(relative=True):
             d = distances(block.patterns, metric)
-            off = ~np.eye(d.shape[-1], dtype=bool) & block.present[:, :, None] & block.present[:, None, :]
+            off = (
+                ~np.eye(d.shape[-1], dtype=bool)
+                & block.present[:, :, None]
+                & block.present[:, None, :]
+            )
             least = min(least, float(d[off].min(initial=np.inf)))
         return least
 
@@ -142,14 +151,17 @@ def distances(patterns: np.ndarray, metric: str) -> np.ndarray:
     """
     gap = np.abs(patterns[:, :, None, :] - patterns[:, None, :, :])
     if metric == "maximum":
-        return gap.max(axis=-1)
+        return np.asarray(gap.max(axis=-1))
     if metric == "manhattan":
-        return gap.sum(axis=-1)
-    return np.sqrt((gap**2).sum(axis=-1))
+        return np.asarray(gap.sum(axis=-1))
+    return np.asarray(np.sqrt((gap**2).sum(axis=-1)))
 
 
 def _size_classes(sizes: np.ndarray, slack: float = 1.3) -> list[np.ndarray]:
-    """Split groups into classes whose largest member is at most ``slack`` times the smallest: padding stays bounded."""
+    """Split groups into classes whose largest member is at most ``slack`` times the smallest.
+
+    Padding stays bounded.
+    """
     order = np.argsort(sizes, kind="stable")
     classes, at = [], 0
     while at < len(order):

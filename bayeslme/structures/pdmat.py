@@ -1,11 +1,13 @@
 """Covariance of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors.
 
-Estimation runs over the entries of the relative factor Lambda itself, signs free, so that a zero variance or a perfect correlation is an ordinary
-point (Bates, Maechler, Bolker and Walker 2015, JSS 67(1), section 2). The natural parameters (standard deviations, correlations) are what is
-printed, what intervals and priors speak of.
+Estimation runs over the entries of the relative factor Lambda itself, signs free, so that a zero
+variance or a perfect correlation is an ordinary point (Bates, Maechler, Bolker and Walker 2015, JSS
+67(1), section 2). The natural parameters (standard deviations, correlations) are what is printed,
+what intervals and priors speak of.
 
-Random-effects columns are handled on a standard scale: Z = Q T with a ``basis`` T chosen by the class, so that A = T Lambda is of order one and a
-covariate's units or origin do not change the path of the optimiser.
+Random-effects columns are handled on a standard scale: Z = Q T with a ``basis`` T chosen by the
+class, so that A = T Lambda is of order one and a covariate's units or origin do not change the path
+of the optimiser.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class PdMat(ABC):
     value : array, shape (q, q), optional
         Starting covariance relative to sigma^2.
     form : str
-        One-sided formula of the effects, ``"~ age"``. A text given as the first argument is taken for it, as in nlme.
+        One-sided formula of the effects, ``"~ age"``. A text given as the first argument is taken
+        for it, as in nlme.
     """
 
     r_name: ClassVar[str]
@@ -45,13 +48,20 @@ class PdMat(ABC):
             object.__setattr__(self, "value", None)
         if self.value is not None:
             value = np.atleast_2d(np.asarray(self.value, dtype=float))
-            if value.shape[0] != value.shape[1] or not np.allclose(value, value.T) or np.linalg.eigvalsh(value).min() < 0:
+            if (
+                value.shape[0] != value.shape[1]
+                or not np.allclose(value, value.T)
+                or np.linalg.eigvalsh(value).min() < 0
+            ):
                 msg = f"{self.r_name}: the value must be a symmetric, positive semidefinite matrix"
                 raise SpecError(msg)
             object.__setattr__(self, "value", tuple(map(tuple, value.tolist())))
 
     def basis(self, z: np.ndarray) -> np.ndarray:
-        """Standard scale T (q, q) of the columns z (n, q); here the root mean squares of the columns."""
+        """Standard scale T (q, q) of the columns z (n, q).
+
+        Here the root mean squares of the columns.
+        """
         size = np.sqrt(np.mean(np.square(z), axis=0))
         return np.diag(np.where(size > 0, size, 1.0))
 
@@ -61,11 +71,14 @@ class PdMat(ABC):
 
     @abstractmethod
     def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
-        """Standard relative factor A = T Lambda, shape (..., q, q), from unconstrained u (..., size)."""
+        """Standard relative factor A = T Lambda.
+
+        Shape (..., q, q), from unconstrained u (..., size).
+        """
 
     @abstractmethod
     def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
-        """Unconstrained u (size,) whose covariance is ``cov`` (relative to sigma^2), or near it where the class cannot say it."""
+        """Unconstrained u (size,) whose relative covariance is ``cov``, or near it."""
 
     @abstractmethod
     def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
@@ -80,7 +93,10 @@ class PdMat(ABC):
 
     @abstractmethod
     def to_natural(self, cov: np.ndarray) -> np.ndarray:
-        """Natural parameters (..., size) of covariances (..., q, q); correlations of a zero variance are 0."""
+        """Natural parameters (..., size) of covariances (..., q, q).
+
+        Correlations of a zero variance are 0.
+        """
 
     @abstractmethod
     def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
@@ -105,7 +121,9 @@ def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
     """Stack rows of scalars (batched) into lower triangular matrices."""
     zero = 0.0 * entries[0][0]
     q = len(entries)
-    return xp.stack([xp.stack([*row, *[zero] * (q - len(row))], axis=-1) for row in entries], axis=-2)
+    return xp.stack(
+        [xp.stack([*row, *[zero] * (q - len(row))], axis=-1) for row in entries], axis=-2
+    )
 
 
 @dataclass(frozen=True)
@@ -117,38 +135,45 @@ class PdSymm(PdMat):
     r_name: ClassVar[str] = "pdSymm"
     description: ClassVar[str | None] = "General positive-definite"
 
-    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
-        t = np.linalg.qr(z, mode="r") / np.sqrt(len(z)) if len(z) >= z.shape[1] else np.zeros((1, 1))
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        t = (
+            np.linalg.qr(z, mode="r") / np.sqrt(len(z))
+            if len(z) >= z.shape[1]
+            else np.zeros((1, 1))
+        )
         pivots = np.abs(np.diagonal(t))
         if len(pivots) < z.shape[1] or pivots.min() <= 1e-10 * max(pivots.max(), 1e-300):
             return PdMat.basis(self, z)
         return np.asarray(t * np.sign(np.diagonal(t))[:, None])
 
-    def size(self, q: int) -> int:  # noqa: D102
+    def size(self, q: int) -> int:
         return q * (q + 1) // 2
 
-    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
         q, rows, at = len(basis), [], 0
         for i in range(q):
             rows.append([u[..., at + k] for k in range(i + 1)])
             at += i + 1
         return _lower_from(rows, xp)
 
-    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
         standard = basis @ cov @ basis.T
         return _semidefinite_cholesky(standard)[np.tril_indices(len(cov))]
 
-    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
         sds = [Parameter(n, POSITIVE, 1.0) for n in _sd_names(effects)]
-        cors = [Parameter(f"cor({effects[i]},{effects[j]})", CORRELATION, 0.0) for i, j in _pairs(len(effects))]
+        cors = [
+            Parameter(f"cor({effects[i]},{effects[j]})", CORRELATION, 0.0)
+            for i, j in _pairs(len(effects))
+        ]
         return (*sds, *cors)
 
-    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
         sd, cor = _correlations(cov)
         upper = np.triu_indices(cov.shape[-1], 1)
         return np.concatenate([sd, cor[..., upper[0], upper[1]]], axis=-1)
 
-    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
         cor = {pair: par[..., q + k] for k, pair in enumerate(_pairs(q))}
         one = 1.0 + 0.0 * par[..., 0]
         rows: list[list[Array]] = []
@@ -186,22 +211,22 @@ class PdDiag(PdMat):
     r_name: ClassVar[str] = "pdDiag"
     description: ClassVar[str | None] = "Diagonal"
 
-    def size(self, q: int) -> int:  # noqa: D102
+    def size(self, q: int) -> int:
         return q
 
-    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
         return u[..., :, None] * np.eye(len(basis))
 
-    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
         return np.asarray(np.sqrt(np.diagonal(cov)) * np.diagonal(basis))
 
-    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
         return tuple(Parameter(n, POSITIVE, 1.0) for n in _sd_names(effects))
 
-    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
         return _correlations(cov)[0]
 
-    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
         return par[..., :, None] * np.eye(q)
 
 
@@ -214,26 +239,32 @@ class PdIdent(PdMat):
     r_name: ClassVar[str] = "pdIdent"
     description: ClassVar[str | None] = "Multiple of an Identity"
 
-    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
-        size = float(np.sqrt(np.mean(np.square(z)) * z.shape[1] / max(1, np.linalg.matrix_rank(z[: 4 * z.shape[1]]))))
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        size = float(
+            np.sqrt(
+                np.mean(np.square(z))
+                * z.shape[1]
+                / max(1, np.linalg.matrix_rank(z[: 4 * z.shape[1]]))
+            )
+        )
         return np.eye(z.shape[1]) * (size if size > 0 else 1.0)
 
-    def size(self, q: int) -> int:  # noqa: ARG002, D102
+    def size(self, q: int) -> int:
         return 1
 
-    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
         return u[..., :, None] * np.eye(len(basis))
 
-    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
         return np.array([np.sqrt(np.mean(np.diagonal(cov))) * basis[0, 0]])
 
-    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: D102
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
         return (Parameter(f"sd({effects[0] if len(effects) == 1 else label})", POSITIVE, 1.0),)
 
-    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
-        return np.sqrt(np.maximum(cov[..., :1, 0], 0.0))
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(np.maximum(cov[..., :1, 0], 0.0)))
 
-    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
         return par[..., :, None] * np.eye(q)
 
 
@@ -243,7 +274,8 @@ class PdCompSymm(PdMat):
 
     Notes
     -----
-    The covariance has two eigenvalues, for the mean of the effects and for their contrasts; their roots are the parameters of estimation.
+    The covariance has two eigenvalues, for the mean of the effects and for their contrasts; their
+    roots are the parameters of estimation.
     """
 
     value: Any = None
@@ -251,37 +283,41 @@ class PdCompSymm(PdMat):
     r_name: ClassVar[str] = "pdCompSymm"
     description: ClassVar[str | None] = "Compound Symmetry"
 
-    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
+    def basis(self, z: np.ndarray) -> np.ndarray:
         size = float(np.sqrt(np.mean(np.square(z))))
         return np.eye(z.shape[1]) * (size if size > 0 else 1.0)
 
-    def size(self, q: int) -> int:  # noqa: D102
+    def size(self, q: int) -> int:
         return 2 if q > 1 else 1
 
-    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
         q = len(basis)
         mean = np.full((q, q), 1.0 / q)
         if q == 1:
             return u[..., :, None] * np.eye(1)
         return u[..., 0][..., None, None] * mean + u[..., 1][..., None, None] * (np.eye(q) - mean)
 
-    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
         q = len(cov)
         mean = cov.sum() / q
         if q == 1:
-            return np.sqrt([mean]) * basis[0, 0]
-        return np.asarray(np.sqrt(np.maximum([mean, (np.trace(cov) - mean) / (q - 1)], 0.0)) * basis[0, 0])
+            return np.array([np.sqrt(mean) * basis[0, 0]])
+        return np.asarray(
+            np.sqrt(np.maximum([mean, (np.trace(cov) - mean) / (q - 1)], 0.0)) * basis[0, 0]
+        )
 
-    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
         q = len(effects)
         cor = (Parameter("corr.", Interval(-1.0 / (q - 1), 1.0), 0.0),) if q > 1 else ()
         return (Parameter("std. dev", POSITIVE, 1.0), *cor)
 
-    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
         sd, cor = _correlations(cov)
-        return sd[..., :1] if cov.shape[-1] == 1 else np.stack([sd[..., 0], cor[..., 0, 1]], axis=-1)
+        return (
+            sd[..., :1] if cov.shape[-1] == 1 else np.stack([sd[..., 0], cor[..., 0, 1]], axis=-1)
+        )
 
-    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
         if q == 1:
             return par[..., :, None] * np.eye(1)
         sd, rho, mean = par[..., 0], par[..., 1], np.full((q, q), 1.0 / q)
@@ -315,7 +351,10 @@ class PdBlocked(PdMat):
     value = None
 
     def with_sizes(self, sizes: Sequence[int]) -> PdBlocked:
-        """Return the same blocks, each knowing how many effects it has; the data floor calls it once the columns are known."""
+        """Return the same blocks.
+
+        Each knowing how many effects it has; the data floor calls it once the columns are known.
+        """
         return PdBlocked(self.blocks, tuple(sizes))
 
     def _pieces(self) -> list[tuple[PdMat, slice, slice]]:
@@ -329,13 +368,13 @@ class PdBlocked(PdMat):
             row, col = row + q, col + k
         return out
 
-    def basis(self, z: np.ndarray) -> np.ndarray:  # noqa: D102
+    def basis(self, z: np.ndarray) -> np.ndarray:
         out = np.zeros((z.shape[1], z.shape[1]))
         for block, rows, _ in self._pieces():
             out[rows, rows] = block.basis(z[:, rows])
         return out
 
-    def size(self, q: int) -> int:  # noqa: ARG002, D102
+    def size(self, q: int) -> int:
         return sum(block.size(rows.stop - rows.start) for block, rows, _ in self._pieces())
 
     def _assemble(self, parts: list[Array], xp: Namespace) -> Array:
@@ -348,13 +387,17 @@ class PdBlocked(PdMat):
             at += q
         return xp.concatenate(rows, axis=-2)
 
-    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:  # noqa: D102
-        return self._assemble([b.factor(u[..., cols], basis[rows, rows], xp) for b, rows, cols in self._pieces()], xp)
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        return self._assemble(
+            [b.factor(u[..., cols], basis[rows, rows], xp) for b, rows, cols in self._pieces()], xp
+        )
 
-    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:  # noqa: D102
-        return np.concatenate([b.nearest(cov[rows, rows], basis[rows, rows]) for b, rows, _ in self._pieces()])
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [b.nearest(cov[rows, rows], basis[rows, rows]) for b, rows, _ in self._pieces()]
+        )
 
-    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:  # noqa: D102
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
         labels = label.split("\n") if "\n" in label else [label] * len(self.blocks)
         return tuple(
             p
@@ -362,17 +405,26 @@ class PdBlocked(PdMat):
             for p in b.natural_parameters(effects[rows], own)
         )
 
-    def to_natural(self, cov: np.ndarray) -> np.ndarray:  # noqa: D102
-        return np.concatenate([b.to_natural(cov[..., rows, rows]) for b, rows, _ in self._pieces()], axis=-1)
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [b.to_natural(cov[..., rows, rows]) for b, rows, _ in self._pieces()], axis=-1
+        )
 
-    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
         return self._assemble(
-            [b.natural_factor(par[..., cols], rows.stop - rows.start, xp) for b, rows, cols in self._pieces()], xp
+            [
+                b.natural_factor(par[..., cols], rows.stop - rows.start, xp)
+                for b, rows, cols in self._pieces()
+            ],
+            xp,
         )
 
 
 def _semidefinite_cholesky(a: np.ndarray) -> np.ndarray:
-    """Lower factor with a L L' = a for a positive semidefinite matrix; columns of zero pivots are zero."""
+    """Lower factor with a L L' = a for a positive semidefinite matrix.
+
+    Columns of zero pivots are zero.
+    """
     a = np.array(a, dtype=float)
     out = np.zeros_like(a)
     scale = max(float(np.max(np.diagonal(a), initial=0.0)), 1e-300)

@@ -1,4 +1,4 @@
-"""Serial correlation: first-order autoregression in discrete and in continuous time, ARMA, compound symmetry.
+"""Serial correlation: autoregression in discrete and continuous time, ARMA, compound symmetry.
 
 Box, Jenkins and Reinsel (1994), chapter 3; Pinheiro and Bates (2000), section 5.3.
 """
@@ -12,7 +12,12 @@ import numpy as np
 
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
-from bayeslme.structures.arma import autocorrelations, coefficients_to_partials, partials_to_coefficients, whiten_regular
+from bayeslme.structures.arma import (
+    autocorrelations,
+    coefficients_to_partials,
+    partials_to_coefficients,
+    whiten_regular,
+)
 from bayeslme.structures.base import Parameter, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs, half_logdet_by_group, whiten_markov
 from bayeslme.structures.lattice import Lattice
@@ -34,8 +39,8 @@ class CorAR1(CorStruct):
 
     Notes
     -----
-    Gaps in time count by their length, so a missing visit is no neighbour. The process is Markov for any gap, so whitening is a scaled first
-    difference of the rows, linear in n.
+    Gaps in time count by their length, so a missing visit is no neighbour. The process is Markov
+    for any gap, so whitening is a scaled first difference of the rows, linear in n.
     """
 
     value: Values = 0.0
@@ -44,20 +49,22 @@ class CorAR1(CorStruct):
     r_name: ClassVar[str] = "corAR1"
     needs_integers = True
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corAR1 value")
         return (Parameter("Phi", CORRELATION, start.get("Phi", 0.0), held=self.fixed),)
 
-    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] ** pairs.distance
 
-    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+    def whiten(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
         return whiten_markov(w, par[..., :1] ** lattice.step, lattice, xp)
 
 
 @dataclass(frozen=True)
 class CorCAR1(CorStruct):
-    """First-order autoregression in continuous time: corr = Phi^|s - t|, Phi in (0, 1), any real times.
+    """First-order autoregression in continuous time: corr = Phi^|s - t|, 0 < Phi < 1.
 
     Parameters
     ----------
@@ -72,14 +79,16 @@ class CorCAR1(CorStruct):
     fixed: bool = False
     r_name: ClassVar[str] = "corCAR1"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corCAR1 value")
         return (Parameter("Phi", UNIT, start.get("Phi", 0.2), held=self.fixed),)
 
-    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
 
-    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+    def whiten(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
         return whiten_markov(w, xp.exp(xp.log(par[..., :1]) * lattice.step), lattice, xp)
 
 
@@ -100,9 +109,11 @@ class CorARMA(CorStruct):
 
     Notes
     -----
-    Both parts are kept stationary and invertible through partial autocorrelations (Jones 1980, Technometrics 22; Monahan 1984, Biometrika 71):
-    phi by its own, theta by those of the autoregression with coefficients -theta, whose polynomial 1 + theta_1 B + ... is the invertible one.
-    nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true ones.
+    Both parts are kept stationary and invertible through partial autocorrelations (Jones 1980,
+    Technometrics 22; Monahan 1984, Biometrika 71): phi by its own, theta by those of the
+    autoregression with coefficients -theta, whose polynomial 1 + theta_1 B + ... is the invertible
+    one. nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true
+    ones.
     """
 
     value: Values = None
@@ -124,33 +135,49 @@ class CorARMA(CorStruct):
             msg = "corARMA: at least one of the orders p and q must be positive"
             raise SpecError(msg)
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: ARG002, D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
         start = as_named(self.value, names, "corARMA value")
         given = np.array([start.get(n, 0.0) for n in names])
-        for part, sign, what in ((given[: self.p], 1, "stationary"), (given[self.p :], -1, "invertible")):
+        for part, sign, what in (
+            (given[: self.p], 1, "stationary"),
+            (given[self.p :], -1, "invertible"),
+        ):
             if not np.all(np.abs(coefficients_to_partials(sign * part)) < 1):
                 msg = f"corARMA: the value {part.tolist()} is not {what}"
                 raise SpecError(msg)
-        support = CORRELATION if max(self.p, self.q) == 1 else REAL  # the region of higher orders is joint, no box
-        return tuple(Parameter(n, support, v, held=self.fixed) for n, v in zip(names, given, strict=True))
+        support = (
+            CORRELATION if max(self.p, self.q) == 1 else REAL
+        )  # the region of higher orders is joint, no box
+        return tuple(
+            Parameter(n, support, v, held=self.fixed) for n, v in zip(names, given, strict=True)
+        )
 
-    def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def constrain(
+        self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
+    ) -> Array:
         partials = xp.tanh(u / 2)
         phi = partials_to_coefficients(partials[..., : self.p], self.p, xp)
         minus_theta = partials_to_coefficients(-partials[..., self.p :], self.q, xp)
         return xp.stack([*phi, *(-column for column in minus_theta)], axis=-1)
 
-    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: ARG002, D102
-        partials = [coefficients_to_partials(par[..., : self.p]), -coefficients_to_partials(-par[..., self.p :])]
+    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        partials = [
+            coefficients_to_partials(par[..., : self.p]),
+            -coefficients_to_partials(-par[..., self.p :]),
+        ]
         return 2 * np.arctanh(np.concatenate(partials, axis=-1))
 
-    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         lags = np.rint(pairs.distance).astype(int)
-        rho = autocorrelations(par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp)
+        rho = autocorrelations(
+            par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp
+        )
         return rho[..., lags]
 
-    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+    def whiten(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
         if xp.symbolic or not lattice.regular:
             return self.whiten_dense(w, par, lattice, xp)
         return whiten_regular(w, par[..., : self.p], par[..., self.p :], lattice)
@@ -170,7 +197,8 @@ class CorCompSymm(CorStruct):
 
     Notes
     -----
-    Rho may be negative, down to -1 / (m - 1) for the largest group of m rows. The Cholesky factor's inverse is a running mean, linear in n.
+    Rho may be negative, down to -1 / (m - 1) for the largest group of m rows. The Cholesky factor's
+    inverse is a running mean, linear in n.
     """
 
     value: Values = 0.0
@@ -178,18 +206,22 @@ class CorCompSymm(CorStruct):
     fixed: bool = False
     r_name: ClassVar[str] = "corCompSymm"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         largest = int(coords.sizes.max())
         lower = -1.0 / (largest - 1) if largest > 1 else -1.0
         start = as_named(self.value, ["Rho"], "corCompSymm value")
         return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
 
-    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)
 
-    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+    def whiten(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
         rho = par[..., :1]
-        seen = np.arange(lattice.n) - np.repeat(lattice.starts, lattice.sizes)  # rows of the group before this one
+        seen = np.arange(lattice.n) - np.repeat(
+            lattice.starts, lattice.sizes
+        )  # rows of the group before this one
         sums = xp.cumsum(w, axis=-1) - w
         before = sums - sums[..., np.repeat(lattice.starts, lattice.sizes)]
         spread = 1.0 + (seen - 1.0) * rho
@@ -197,5 +229,3 @@ class CorCompSymm(CorStruct):
         variance = xp.where(seen == 0, 1.0, (1.0 - rho) * (1.0 + seen * rho) / spread)
         white = (w - (rho / spread)[..., None, :] * before) / xp.sqrt(variance)[..., None, :]
         return white, half_logdet_by_group(xp.log(variance), lattice, xp)
-
-

@@ -1,11 +1,13 @@
-"""Spatial correlation as a function of distance over range, with an optional nugget. Pinheiro and Bates (2000), section 5.3.2.
+"""Spatial correlation as a function of distance over range, with an optional nugget.
 
+Pinheiro and Bates (2000), section 5.3.2.
 With a nugget n two residuals apart have correlation (1 - n) h(d / range).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -60,37 +62,47 @@ class _Spatial(CorStruct):
         """Support and starting value of the range, from the smallest distance."""
         return Positive(), 0.9 * least
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         least = coords.minimum_distance(self.metric)
         if least <= 0:
-            msg = f"{self.r_name}: two rows of one group have the same position; distances must be positive"
+            msg = f"{self.r_name}: two rows of one group have the same position; keep one of them"
             raise SpecError(msg)
         support, start = self._range(least if np.isfinite(least) else 1.0)
         names = ["range", "nugget"] if self.nugget else ["range"]
         given = self.value
-        if self.nugget and np.size(given) == 1 and given is not None and not isinstance(given, dict):
-            given = {"range": float(np.ravel(given)[0])}
+        if self.nugget and _is_single(given):
+            given = {"range": float(np.ravel(np.asarray(given))[0])}
         value = as_named(given, names, f"{self.r_name} value")
         out = [Parameter("range", support, value.get("range", start), held=self.fixed)]
         if self.nugget:
             out.append(Parameter("nugget", UNIT, value.get("nugget", 0.1), held=self.fixed))
         return tuple(out)
 
-    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         values = self.decay(pairs.distance / par[..., 0][..., None, None, None], xp)
         return (1.0 - par[..., 1][..., None, None, None]) * values if self.nugget else values
 
 
+def _is_single(value: Values) -> bool:
+    """Whether a value speaks of the range alone."""
+    return value is not None and not isinstance(value, Mapping) and np.size(np.asarray(value)) == 1
+
+
 @dataclass(frozen=True)
 class CorExp(_Spatial):
-    """Exponential: h(r) = exp(-r). On a line without nugget it is a Markov process, whitened in linear time."""
+    """Exponential.
+
+    H(r) = exp(-r). On a line without nugget it is a Markov process, whitened in linear time.
+    """
 
     r_name: ClassVar[str] = "corExp"
 
-    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.exp(-ratio)
 
-    def whiten(self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY) -> tuple[Array, Array]:  # noqa: D102
+    def whiten(
+        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+    ) -> tuple[Array, Array]:
         if self.nugget or lattice.position.shape[1] > 1:
             return self.whiten_dense(w, par, lattice, xp)
         return whiten_markov(w, xp.exp(-lattice.step / par[..., :1]), lattice, xp)
@@ -102,7 +114,7 @@ class CorGaus(_Spatial):
 
     r_name: ClassVar[str] = "corGaus"
 
-    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.exp(-(ratio * ratio))
 
 
@@ -112,13 +124,16 @@ class CorRatio(_Spatial):
 
     r_name: ClassVar[str] = "corRatio"
 
-    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: ARG002, D102
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
         return 1.0 / (1.0 + ratio * ratio)
 
 
 @dataclass(frozen=True)
 class _Compact(_Spatial):
-    """Correlation that ends at the range; the range is then kept above the smallest distance, as below it nothing would be correlated."""
+    """Correlation that ends at the range.
+
+    The range is then kept above the smallest distance, as below it nothing would be correlated.
+    """
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         return Above(least), 1.1 * least
@@ -130,7 +145,7 @@ class CorLin(_Compact):
 
     r_name: ClassVar[str] = "corLin"
 
-    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.where(ratio < 1.0, 1.0 - ratio, 0.0)
 
 
@@ -140,5 +155,5 @@ class CorSpher(_Compact):
 
     r_name: ClassVar[str] = "corSpher"
 
-    def decay(self, ratio: Array, xp: Namespace) -> Array:  # noqa: D102
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.where(ratio < 1.0, 1.0 - 1.5 * ratio + 0.5 * ratio**3, 0.0)

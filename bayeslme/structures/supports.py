@@ -1,6 +1,7 @@
 """Where a parameter lives, and the map from the whole real line to that set.
 
-The maps are those of nlme: the logarithm of a positive parameter, the scaled logit of one between two bounds.
+The maps are those of nlme: the logarithm of a positive parameter, the scaled logit of one between
+two bounds.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ class Real(Support):
     lower: float = -np.inf
     upper: float = np.inf
 
-    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:
         return u
 
-    def unconstrain(self, x: Array) -> Array:  # noqa: D102
+    def unconstrain(self, x: Array) -> Array:
         return np.asarray(x, dtype=float)
 
-    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:
         return xp.zeros_like(u)
 
 
@@ -63,13 +64,13 @@ class Positive(Support):
     lower: float = 0.0
     upper: float = np.inf
 
-    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:
         return xp.exp(u)
 
-    def unconstrain(self, x: Array) -> Array:  # noqa: D102
+    def unconstrain(self, x: Array) -> Array:
         return np.log(x)
 
-    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:
         return u
 
 
@@ -80,13 +81,13 @@ class Above(Support):
     lower: float
     upper: float = np.inf
 
-    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:
         return self.lower + xp.exp(u)
 
-    def unconstrain(self, x: Array) -> Array:  # noqa: D102
+    def unconstrain(self, x: Array) -> Array:
         return np.log(np.asarray(x, dtype=float) - self.lower)
 
-    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:
         return u
 
 
@@ -97,15 +98,15 @@ class Interval(Support):
     lower: float
     upper: float
 
-    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:
         middle, half = (self.upper + self.lower) / 2, (self.upper - self.lower) / 2
         return middle + half * xp.tanh(u / 2)
 
-    def unconstrain(self, x: Array) -> Array:  # noqa: D102
+    def unconstrain(self, x: Array) -> Array:
         x = np.asarray(x, dtype=float)
         return np.log(x - self.lower) - np.log(self.upper - x)
 
-    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:
         size = xp.abs(u)  # e^u / (1 + e^u)^2 is even in u
         return np.log(self.upper - self.lower) - size - 2 * xp.log1p(xp.exp(-size))
 

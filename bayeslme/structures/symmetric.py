@@ -28,8 +28,8 @@ class CorSymm(CorStruct):
 
     Notes
     -----
-    Estimated through spherical coordinates of the Cholesky rows, which keep the matrix positive definite
-    (Pinheiro and Bates 1996, Statistics and Computing 6, 289).
+    Estimated through spherical coordinates of the Cholesky rows, which keep the matrix positive
+    definite (Pinheiro and Bates 1996, Statistics and Computing 6, 289).
     """
 
     value: Values = None
@@ -39,7 +39,7 @@ class CorSymm(CorStruct):
     stationary = False
     needs_integers = True
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         m = len(np.unique(coords.position[:, 0]))
         names = [f"cor({i + 1},{j + 1})" for i in range(m) for j in range(i + 1, m)]
         if not names:
@@ -50,24 +50,35 @@ class CorSymm(CorStruct):
         if np.linalg.eigvalsh(_matrix(given)).min() <= 0:
             msg = f"{self.r_name}: the value is no positive definite correlation matrix"
             raise SpecError(msg)
-        return tuple(Parameter(n, CORRELATION, v, held=self.fixed) for n, v in zip(names, given, strict=True))
+        return tuple(
+            Parameter(n, CORRELATION, v, held=self.fixed) for n, v in zip(names, given, strict=True)
+        )
 
-    def constrain(self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def constrain(
+        self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
+    ) -> Array:
         rows = _cholesky_rows(u, _side(len(parameters)), xp)
         m = len(rows)
-        return xp.stack([sum(a * b for a, b in zip(rows[i], rows[j], strict=False)) for i in range(m) for j in range(i + 1, m)], axis=-1)
+        return xp.stack(
+            [
+                sum(a * b for a, b in zip(rows[i], rows[j], strict=False))
+                for i in range(m)
+                for j in range(i + 1, m)
+            ],
+            axis=-1,
+        )
 
-    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: ARG002, D102
+    def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         flat = np.asarray(par, float).reshape(-1, par.shape[-1])
         return np.stack([_angles(one) for one in flat]).reshape(par.shape)
 
-    def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: D102
+    def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         return RowStructure.unconstrain(self, par, parameters)
 
-    def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:  # noqa: D102
+    def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         return np.asarray(RowStructure.constrain(self, u, parameters))
 
-    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         m = _side(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
         place = np.zeros((m, m), dtype=int)
         place[np.triu_indices(m, 1)] = np.arange(m * (m - 1) // 2)
@@ -77,7 +88,10 @@ class CorSymm(CorStruct):
 
 @dataclass(frozen=True)
 class CorNatural(CorSymm):
-    """General correlation printed as ``CorSymm``; nlme's second name for it, with intervals on the same scale."""
+    """General correlation printed as ``CorSymm``.
+
+    Nlme's second name for it, with intervals on the same scale.
+    """
 
     r_name: ClassVar[str] = "corNatural"
 

@@ -1,4 +1,4 @@
-"""Variance functions: the standard deviation of a residual relative to sigma, as a function of strata and covariates.
+"""Variance functions: the sd of a residual over sigma, from strata and covariates.
 
 sd(eps_i) = sigma g(v_i, delta). Each class gives log g. Pinheiro and Bates (2000), section 5.2.
 """
@@ -66,13 +66,19 @@ def _covariate(coords: VarianceCoordinates, who: str) -> np.ndarray:
 def _nonzero(v: np.ndarray, who: str) -> np.ndarray:
     zero = int(np.sum(v == 0))
     if zero:
-        msg = f"{who}: the variance covariate is zero in {zero} rows, where its power has no standard deviation; use varConstPower"
+        msg = (
+            f"{who}: the variance covariate is zero in {zero} rows, where a power of it is no "
+            "standard deviation; use varConstPower"
+        )
         raise DataError(msg)
     return np.abs(v)
 
 
 def _by_stratum(par: Array, stratum: np.ndarray, strata: int, offset: int = 0) -> Array:
-    """Parameter of every row: column ``offset`` for one stratum, one column per stratum otherwise."""
+    """Parameter of every row.
+
+    Column ``offset`` for one stratum, one column per stratum otherwise.
+    """
     if strata == 1:
         return par[..., offset : offset + 1]
     return par[..., offset + stratum]
@@ -91,20 +97,20 @@ class VarFixed(VarFunc):
     form: str
     r_name: ClassVar[str] = "varFixed"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _covariate(coords, "varFixed")
         if np.any(v <= 0):
             msg = "varFixed: the covariate must be positive, it is a variance"
             raise DataError(msg)
         return ()
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         return xp.constant(0.5 * np.log(coords.covariate))
 
 
 @dataclass(frozen=True)
 class VarIdent(VarFunc):
-    """A standard deviation of its own for each stratum: g = delta_s, delta = 1 in the reference stratum.
+    """A standard deviation of its own for each stratum: g = delta_s, 1 in the reference stratum.
 
     Parameters
     ----------
@@ -122,23 +128,33 @@ class VarIdent(VarFunc):
     r_name: ClassVar[str] = "varIdent"
     needs_covariate: ClassVar[bool] = False
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         strata = list(coords.strata)
         fixed = as_named(self.fixed, strata, "varIdent fixed")
         named = set(self.value) if isinstance(self.value, Mapping) else set()
-        candidates = [s for s in strata if s not in fixed and s not in named] or [s for s in strata if s not in fixed]
+        candidates = [s for s in strata if s not in fixed and s not in named] or [
+            s for s in strata if s not in fixed
+        ]
         if not candidates:
-            msg = f"varIdent: every stratum ({', '.join(strata)}) is held; leave out the reference, whose ratio is 1"
+            msg = (
+                f"varIdent: every stratum ({', '.join(strata)}) is held; "
+                "leave out the reference, whose ratio is 1"
+            )
             raise SpecError(msg)
         reference = candidates[0]
         others = [s for s in strata if s != reference and s not in fixed]
         start = as_named(self.value, others if others else strata, "varIdent value")
         return tuple(
-            Parameter(s, POSITIVE, fixed.get(s, 1.0 if s == reference else start.get(s, 1.0)), held=s == reference or s in fixed)
+            Parameter(
+                s,
+                POSITIVE,
+                fixed.get(s, 1.0 if s == reference else start.get(s, 1.0)),
+                held=s == reference or s in fixed,
+            )
             for s in [reference, *(s for s in strata if s != reference)]
         )
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         names = [p.name for p in self.parameters(coords)]
         place = np.array([names.index(s) for s in coords.strata])
         return xp.log(par)[..., place[coords.stratum]]
@@ -147,8 +163,10 @@ class VarIdent(VarFunc):
 class _PerStratum(VarFunc):
     """A variance function of a covariate whose parameters may differ by stratum."""
 
-    def _expand(self, kinds: dict[str, tuple[Any, float, Values]], coords: Any, scales: dict[str, float]) -> tuple[Parameter, ...]:
-        """Parameters of every kind for every stratum, in nlme's names ('power', 'Male', 'const.Male')."""
+    def _expand(
+        self, kinds: dict[str, tuple[Any, float, Values]], coords: Any, scales: dict[str, float]
+    ) -> tuple[Parameter, ...]:
+        """Parameters of every kind for every stratum, with nlme's names."""
         strata = list(coords.strata)
         several = len(kinds) > 1
         fixed = getattr(self, "fixed", None)
@@ -157,10 +175,20 @@ class _PerStratum(VarFunc):
             names = strata if len(strata) > 1 else [kind]
             held_all = _fixed_of(fixed, kind, several)
             held = as_named(held_all, names, f"{self.r_name} fixed")
-            start = as_named(value, [n for n in names if n not in held] or names, f"{self.r_name} value")
+            start = as_named(
+                value, [n for n in names if n not in held] or names, f"{self.r_name} value"
+            )
             for n in names:
                 label = f"{kind}.{n}" if several and len(strata) > 1 else n
-                out.append(Parameter(label, support, held.get(n, start.get(n, default)), scales.get(kind, 1.0), held=n in held))
+                out.append(
+                    Parameter(
+                        label,
+                        support,
+                        held.get(n, start.get(n, default)),
+                        scales.get(kind, 1.0),
+                        held=n in held,
+                    )
+                )
         return tuple(out)
 
 
@@ -199,12 +227,16 @@ class VarPower(_PerStratum):
     fixed: Values = None
     r_name: ClassVar[str] = "varPower"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _nonzero(_covariate(coords, "varPower"), "varPower")
-        return self._expand({"power": (REAL, 0.0, self.value)}, coords, {"power": _spread(np.log(v))})
+        return self._expand(
+            {"power": (REAL, 0.0, self.value)}, coords, {"power": _spread(np.log(v))}
+        )
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
-        return _by_stratum(par, coords.stratum, len(coords.strata)) * np.log(np.abs(coords.covariate))
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
+        return _by_stratum(par, coords.stratum, len(coords.strata)) * np.log(
+            np.abs(coords.covariate)
+        )
 
 
 @dataclass(frozen=True)
@@ -222,11 +254,11 @@ class VarExp(_PerStratum):
     fixed: Values = None
     r_name: ClassVar[str] = "varExp"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _covariate(coords, "varExp")
         return self._expand({"expon": (REAL, 0.0, self.value)}, coords, {"expon": _spread(v)})
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: ARG002, D102
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         return _by_stratum(par, coords.stratum, len(coords.strata)) * coords.covariate
 
 
@@ -249,16 +281,18 @@ class VarConstPower(_PerStratum):
     fixed: Mapping[str, Values] | None = None
     r_name: ClassVar[str] = "varConstPower"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = np.abs(_covariate(coords, "varConstPower"))
         kinds = {"const": (POSITIVE, 0.1, self.const), "power": (REAL, 0.0, self.power)}
         return self._expand(kinds, coords, {"power": _spread(np.log(v[v > 0]))})
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         s = len(coords.strata)
         const, power = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
         v = np.abs(coords.covariate)
-        safe = np.log(np.where(v > 0, v, 1.0))  # 0^power is 0 for a positive power, the only kind that data with zeros allow
+        safe = np.log(
+            np.where(v > 0, v, 1.0)
+        )  # 0^power is 0 for a positive power, the only kind that data with zeros allow
         return xp.log(const + xp.where(v > 0, xp.exp(power * safe), 0.0))
 
 
@@ -266,7 +300,8 @@ class VarConstPower(_PerStratum):
 class VarConstProp(_PerStratum):
     """Two error components: g = sqrt(const^2 + prop^2 v^2).
 
-    With a free sigma the three scales are not identified apart; hold ``control={"sigma": 1}`` for a unique answer.
+    With a free sigma the three scales are not identified apart; hold ``control={"sigma": 1}`` for
+    a unique answer.
 
     Parameters
     ----------
@@ -282,12 +317,12 @@ class VarConstProp(_PerStratum):
     fixed: Mapping[str, Values] | None = None
     r_name: ClassVar[str] = "varConstProp"
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _covariate(coords, "varConstProp")
         kinds = {"const": (POSITIVE, 0.1, self.const), "prop": (REAL, 0.1, self.prop)}
         return self._expand(kinds, coords, {"prop": _spread(v)})
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         s = len(coords.strata)
         const, prop = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
         return 0.5 * xp.log(const**2 + (prop * coords.covariate) ** 2)
@@ -308,19 +343,20 @@ class VarComb(VarFunc):
 
     def __init__(self, *functions: VarFunc) -> None:
         if not functions or not all(isinstance(f, VarFunc) for f in functions):
-            msg = "varComb needs variance functions, such as varIdent(form = ~ 1 | g), varExp(form = ~ x)"
+            msg = "varComb needs variance functions: varIdent(form = ~ 1 | g), varExp(form = ~ x)"
             raise SpecError(msg)
         object.__setattr__(self, "functions", tuple(functions))
 
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:  # noqa: D102
+    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         out = []
         for k, (function, own) in enumerate(zip(self.functions, coords, strict=True)):
             out += [
-                Parameter(f"{chr(65 + k)}.{p.name}", p.support, p.start, p.scale, p.held) for p in function.parameters(own)
+                Parameter(f"{chr(65 + k)}.{p.name}", p.support, p.start, p.scale, p.held)
+                for p in function.parameters(own)
             ]
         return tuple(out)
 
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:  # noqa: D102
+    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         total, first = 0.0, 0
         for function, own in zip(self.functions, coords, strict=True):
             size = len(function.parameters(own))
