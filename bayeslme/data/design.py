@@ -12,7 +12,7 @@ import pandas as pd
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, correlation_coords, variance_coords
-from bayeslme.data.evaluate import evaluate_number
+from bayeslme.data.evaluate import columns_of, evaluate_number
 from bayeslme.data.groups import Grouping, nest
 from bayeslme.data.model_matrix import Contrasts, JoinedMatrix, MatrixSpec, learn
 from bayeslme.data.rank import aliased
@@ -20,7 +20,7 @@ from bayeslme.data.rows import used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, Level
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, IdentificationWarning, SpecError
-from bayeslme.spec.expr import deparse, variables
+from bayeslme.spec.expr import deparse
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.terms import Terms, expand
@@ -121,15 +121,15 @@ class _Plan:
 
     def needed(self, columns: Columns) -> list[str]:
         """Names of the columns used, each checked to exist."""
-        wanted: dict[str, str] = dict.fromkeys(variables(_left(self.spec.fixed)), "response")
+        wanted: dict[str, str] = dict.fromkeys(columns_of(_left(self.spec.fixed)), "response")
         for variable in self.terms.variables:
-            wanted.update(_new(wanted, variables(variable), "fixed"))
+            wanted.update(_new(wanted, columns_of(variable), "fixed"))
         for group in self.spec.fixed.groups:
             wanted.update(_new(wanted, _group_columns(group, columns), "groups"))
         for part in self.random:
             wanted.update(_new(wanted, _group_columns(part.group, columns), "random groups"))
             for formula in part.formulas:
-                wanted.update(_new(wanted, formula.variables, "random"))
+                wanted.update(_new(wanted, columns_of(formula.rhs), "random"))
         for form in self.forms:
             wanted.update(_new(wanted, form.variables, "correlation or weights"))
         for name, where in wanted.items():

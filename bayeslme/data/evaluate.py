@@ -42,6 +42,7 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
+    children,
     deparse,
 )
 
@@ -55,6 +56,16 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "%%": np.mod,
     "%/%": np.floor_divide,
 }
+
+
+def columns_of(expr: Expr) -> tuple[str, ...]:
+    """Names of the columns in an expression, each once; the contrasts in ``C(f, .)`` are none."""
+    if isinstance(expr, Call) and function_name(expr) == "C":
+        inner: tuple[Expr, ...] = tuple(a.value for a in expr.args[:1])
+    else:
+        inner = children(expr)
+    own = (expr.name,) if isinstance(expr, Name) else ()
+    return tuple(dict.fromkeys([*own, *(name for child in inner for name in columns_of(child))]))
 
 
 def evaluate(expr: Expr, columns: Columns, memory: Memory | None = None) -> Value:
@@ -153,8 +164,8 @@ class _Evaluation:
 
     def truth(self, expr: Expr) -> np.ndarray:
         value = self.value(expr)
-        if isinstance(value, bool):
-            return np.full(self.columns.n, int(value))
+        if isinstance(value, bool) or (isinstance(value, float) and np.isnan(value)):
+            return np.full(self.columns.n, -1 if np.isnan(value) else int(value))
         if isinstance(value, Factor) and value.kind == "logical":
             return value.code
         msg = f"'{deparse(expr)}' is neither TRUE nor FALSE; a comparison is needed there"

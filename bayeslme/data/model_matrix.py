@@ -18,13 +18,13 @@ import pandas as pd
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.contrasts import contrast_matrix
-from bayeslme.data.evaluate import Memory, evaluate_rows
+from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.factors import Factor, Kind, drop_unused, from_numbers, relabel
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError
-from bayeslme.spec.expr import Expr, variables
+from bayeslme.spec.expr import Expr
 from bayeslme.spec.terms import Term, Terms, deparse_variable
 
 INTERCEPT = "(Intercept)"
@@ -176,7 +176,7 @@ class JoinedMatrix:
 
 def needed(terms: Terms) -> tuple[str, ...]:
     """Names of the variables in the terms."""
-    return tuple(dict.fromkeys(name for v in terms.variables for name in variables(v)))
+    return tuple(dict.fromkeys(name for v in terms.variables for name in columns_of(v)))
 
 
 def learn(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.data.factors import LOGICAL_LEVELS, Factor, number_labels
+from bayeslme.data.factors import LOGICAL_LEVELS, Factor, collation_key, number_labels
 from bayeslme.data.types import FloatArray
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
@@ -94,10 +94,11 @@ def compare_labels(op: str, a: Value, b: Value, text: str) -> Factor:
         msg = f"'{text}': '{op}' has no meaning for an unordered factor; use == or %in%"
         raise SpecError(msg)
     if isinstance(b, Factor):
-        return _compare_factors(op, a, b)
+        return _compare_factors(op, a, b, text)
     label = scalar_label(b)
     if a.kind == "text":
-        truth = [COMPARISONS[op](level, label) for level in a.levels]
+        key = collation_key(label)
+        truth = [COMPARISONS[op](collation_key(level), key) for level in a.levels]
     else:
         if op not in ("==", "!=") and label not in a.levels:
             msg = f"'{text}': '{label}' is none of the levels {listed(a.levels)}"
@@ -107,8 +108,14 @@ def compare_labels(op: str, a: Value, b: Value, text: str) -> Factor:
     return logical(np.array([*map(int, truth), -1])[a.code])
 
 
-def _compare_factors(op: str, a: Factor, b: Factor) -> Factor:
-    levels = a.levels if a.levels == b.levels else tuple(sorted({*a.levels, *b.levels}))
+def _compare_factors(op: str, a: Factor, b: Factor, text: str) -> Factor:
+    """Compare factors of the same levels; text with anything."""
+    if "text" not in (a.kind, b.kind) and {*a.levels} != {*b.levels}:
+        msg = f"'{text}' compares factors with different levels; use as.character() on both"
+        raise DataError(msg)
+    levels = a.levels
+    if a.levels != b.levels:
+        levels = tuple(sorted({*a.levels, *b.levels}, key=collation_key))
     x = np.array([*map(levels.index, a.levels), -1])[a.code]
     y = np.array([*map(levels.index, b.levels), -1])[b.code]
     return logical(np.where((x < 0) | (y < 0), -1, COMPARISONS[op](x, y)))

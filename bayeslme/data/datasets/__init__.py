@@ -7,6 +7,7 @@ Categoricals in R's level order. Its ``attrs`` say where the numbers come from.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -56,7 +57,7 @@ def load_data(name: str) -> pd.DataFrame:
         raise DataError(msg)
     about = _catalogue()[key]
     frame = _read(key, about["columns"])
-    frame.attrs = {"name": key, **{a: about[a] for a in ATTRIBUTES if a in about}}
+    frame.attrs = {"name": key, **{a: deepcopy(about[a]) for a in ATTRIBUTES if a in about}}
     return frame
 
 

@@ -1,0 +1,118 @@
+"""R expressions on columns, against R's values, factors and subsets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.evaluate import evaluate, evaluate_mask, evaluate_number, evaluate_rows
+from bayeslme.data.factors import Factor, drop_unused
+from bayeslme.data.functions import FUNCTIONS, MATHS
+from bayeslme.errors import BayesLMEError, DataError, SpecError
+from bayeslme.spec import functions as allowed
+from bayeslme.spec.grammar import parse_expression
+from data.support import answers, typed, with_gaps
+
+FRAME = typed("r_frame.csv")
+GAPS = with_gaps(FRAME)
+
+
+@pytest.mark.parametrize("case", answers()["values"], ids=lambda c: c["text"])
+def test_values_are_r(case: dict[str, Any]) -> None:
+    got = evaluate_number(parse_expression(case["text"]), Columns(FRAME))
+    want = [np.nan if v in (None, "NaN", "NA") else float(v) for v in case["values"]]
+    np.testing.assert_allclose(got, np.broadcast_to(want, got.shape), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", answers()["factors"], ids=lambda c: c["text"])
+def test_factors_are_r(case: dict[str, Any]) -> None:
+    got = evaluate_rows(parse_expression(case["text"]), Columns(FRAME))
+    assert isinstance(got, Factor)
+    kept = drop_unused(got)
+    used = [level for level in case["levels"] if level in kept.levels]
+    assert list(kept.levels) == used
+    codes = [0 if c in (None, "NA") else c for c in case["codes"]]
+    assert [got.levels[c] if c >= 0 else None for c in got.code] == [
+        case["levels"][c - 1] if c else None for c in codes
+    ]
+    assert (got.kind == "ordered") == case["ordered"]
+
+
+@pytest.mark.parametrize("case", answers()["subsets"], ids=lambda c: c["text"])
+def test_subsets_are_r(case: dict[str, Any]) -> None:
+    mask = evaluate_mask(parse_expression(case["text"]), Columns(GAPS))
+    assert (np.flatnonzero(mask) + 1).tolist() == case["rows"]
+
+
+def test_every_allowed_function_has_a_meaning() -> None:
+    here = {*FUNCTIONS, *MATHS}
+    elsewhere = {"offset", *allowed.VARIANCE_COVARIATES}
+    assert here == allowed.FUNCTIONS - elsewhere
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("system('ls')", "'system' is no function"),
+        ("nowhere + 1", "column 'nowhere'"),
+        ("a + 1", "'a' is a factor where a number is needed"),
+        ("a > 'u'", "'>' has no meaning for an unordered factor"),
+        ("o > 's9'", "'s9' is none of the levels"),
+        ("x == 'five'", "compares text with numbers"),
+        ("a == b", "different levels"),
+        ("log()", "needs its argument 'x'"),
+        ("log(x, 2, 3)", "too many arguments"),
+        ("log(x, basis = 2)", "no argument 'basis'"),
+        ("sqrt(x, x)", "takes one argument"),
+        ("x:z", "':' has no value"),
+        ("!x", "neither TRUE nor FALSE"),
+        ("factor(x, labels = c('a', 'b'))", "labels for"),
+        ("relevel(a, ref = 'zz')", "'zz' is none of the levels"),
+        ("as.numeric(ch)", "text that is no number"),
+        ("cut(x, 3)", "cut points"),
+        ("x %in% z", "constants on its right"),
+        ("c(x, 1)", "holds constants"),
+        ("'text'", "no variable"),
+        ("poly(z, 2)", "several columns"),
+    ],
+)
+def test_errors_name_the_culprit(text: str, message: str) -> None:
+    with pytest.raises(BayesLMEError, match=message.replace("(", r"\(")) as caught:
+        evaluate_number(parse_expression(text), Columns(FRAME))
+    assert len(str(caught.value)) <= 300
+
+
+def test_a_subset_must_be_logical() -> None:
+    with pytest.raises(SpecError, match="must be a comparison"):
+        evaluate_mask(parse_expression("x + 1"), Columns(FRAME))
+    assert evaluate_mask(parse_expression("TRUE"), Columns(FRAME)).all()
+
+
+def test_a_column_hides_a_constant() -> None:
+    frame = pd.DataFrame({"pi": [1.0, 2.0], "x": [1.0, 1.0]})
+    assert evaluate_number(parse_expression("pi * x"), Columns(frame)).tolist() == [1, 2]
+    assert evaluate(parse_expression("pi"), Columns(frame[["x"]])) == np.pi
+
+
+def test_dates_are_refused() -> None:
+    frame = pd.DataFrame({"t": pd.to_datetime(["2020-01-01", "2020-01-02"])})
+    with pytest.raises(DataError, match="column 't' holds"):
+        evaluate_number(parse_expression("t"), Columns(frame))
+
+
+numbers = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=20)
+
+
+@given(numbers, st.sampled_from(["x > 1", "!(x > 1)", "x > 1 | x < -1", "x > 1 & x < 5"]))
+def test_a_condition_and_its_negation_part_the_rows(values: list[float], text: str) -> None:
+    columns = Columns(pd.DataFrame({"x": [*values, np.nan]}))
+    one = evaluate_mask(parse_expression(text), columns)
+    other = evaluate_mask(parse_expression(f"!({text})"), columns)
+    assert ((one | other) == [*[True] * len(values), False]).all()
+    assert not (one & other).any()
