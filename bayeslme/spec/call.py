@@ -19,15 +19,13 @@ from bayeslme.spec.make import check_fixed, check_method, check_na_action, check
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.random import random_of
 from bayeslme.spec.structure_reader import (
-    CORRELATION_ARGUMENTS,
-    VARIANCE_ARGUMENTS,
     canonical,
     is_formula,
     one_sided,
     structure_of,
 )
 from bayeslme.spec.write import NA_DEFAULT
-from bayeslme.structures import PdLogChol, VarFixed
+from bayeslme.structures import CorStruct, PdLogChol, VarFixed, VarFunc
 
 _SHARED = ("subset", "method", "na.action", "control")
 ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -170,13 +168,13 @@ class _Reader:
         return SpecError(message, text=self.text, position=position)
 
     def _correlation(self, node: Expr) -> Any:
-        return structure_of(node, self.text, CORRELATION_ARGUMENTS)
+        return structure_of(node, self.text, CorStruct)
 
     def _weights(self, node: Expr) -> Any:
         if is_formula(node):
             formula = as_formula(node, self.text)
             return canonical(VarFixed(str(one_sided(formula, "weights", self.text, start(node)))))
-        return structure_of(node, self.text, VARIANCE_ARGUMENTS)
+        return structure_of(node, self.text, VarFunc)
 
     def _method(self) -> Any:
         if self.function == "lm":

@@ -16,8 +16,6 @@ from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import Function, LmeSpec, NaAction
 from bayeslme.spec.random import read_random
 from bayeslme.spec.structure_reader import (
-    CORRELATION_ARGUMENTS,
-    VARIANCE_ARGUMENTS,
     canonical,
     is_formula,
     structure_of,
@@ -245,9 +243,7 @@ def check_priors(priors: Any) -> Any:
 def read_correlation(correlation: Any) -> CorStruct | None:
     """Read a correlation structure, as an object or as R's text."""
     if isinstance(correlation, str):
-        correlation = structure_of(
-            parse_expression(correlation), correlation, CORRELATION_ARGUMENTS
-        )
+        correlation = structure_of(parse_expression(correlation), correlation, CorStruct)
     if correlation is None:
         return None
     if not isinstance(correlation, CorStruct):
@@ -263,7 +259,7 @@ def read_weights(weights: Any) -> VarFunc | None:
         node = parse_expression(weights)
         if is_formula(node):
             return canonical(VarFixed(weights))  # type: ignore[no-any-return]
-        weights = structure_of(node, weights, VARIANCE_ARGUMENTS)
+        weights = structure_of(node, weights, VarFunc)
     if weights is None:
         return None
     if not isinstance(weights, VarFunc):

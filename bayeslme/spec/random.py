@@ -12,10 +12,10 @@ from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import RandomLevel
 from bayeslme.spec.structure_reader import (
-    RANDOM_ARGUMENTS,
     canonical,
     is_formula,
     one_sided,
+    structure_class,
     structure_of,
 )
 from bayeslme.spec.terms import expand
@@ -84,8 +84,8 @@ def random_of(node: Expr, text: str) -> tuple[RandomLevel, ...]:
                 )
             levels.append(RandomLevel(arg.name, _structure(arg.value, text)))
         return _distinct(tuple(levels))
-    if isinstance(node, Call) and node.function.removeprefix("nlme::") in RANDOM_ARGUMENTS:
-        return _from_structure(structure_of(node, text, RANDOM_ARGUMENTS))
+    if structure_class(node, PdMat) is not None:
+        return _from_structure(structure_of(node, text, PdMat))
     hint = ": drop the quotes" if isinstance(node, String) else ""
     raise SpecError(f"{_ALLOWED}; not {deparse(node)}{hint}", text=text, position=start(node))
 
@@ -96,7 +96,7 @@ def _effects(node: Expr, text: str) -> Formula:
 
 def _structure(node: Expr, text: str) -> Any:
     if not is_formula(node):
-        return structure_of(node, text, RANDOM_ARGUMENTS)
+        return structure_of(node, text, PdMat)
     formula = _effects(node, text)
     _refuse_groups(formula)
     return PdLogChol(form=str(formula))

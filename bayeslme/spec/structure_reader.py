@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
 from bayeslme import structures
 from bayeslme.errors import SpecError
 from bayeslme.spec.arguments import match_arguments
-from bayeslme.spec.constants import Value, constant
+from bayeslme.spec.constants import constant
 from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, deparse, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 
-_PER_VALUE = ("value", "form", "fixed")
-_SPATIAL = ("value", "form", "nugget", "metric", "fixed")
-_PD = ("value", "form", "nam", "data")
-VARIANCE_ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "varFixed": ("value",),
-    "varIdent": _PER_VALUE,
-    "varPower": _PER_VALUE,
-    "varExp": _PER_VALUE,
-    "varConstPower": ("const", "power", "form", "fixed"),
-    "varConstProp": ("const", "prop", "form", "fixed"),
-    "varComb": (),
-}
-CORRELATION_ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "corAR1": _PER_VALUE,
-    "corCAR1": _PER_VALUE,
-    "corARMA": ("value", "form", "p", "q", "fixed"),
-    "corCompSymm": _PER_VALUE,
-    "corSymm": _PER_VALUE,
-    "corNatural": _PER_VALUE,
-    **dict.fromkeys(("corExp", "corGaus", "corLin", "corRatio", "corSpher"), _SPATIAL),
-}
-RANDOM_ARGUMENTS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("pdSymm", "pdLogChol", "pdNatural", "pdDiag", "pdIdent", "pdCompSymm"), _PD),
-    "pdBlocked": (*_PD, "pdClass"),
-}
-ARGUMENTS = VARIANCE_ARGUMENTS | CORRELATION_ARGUMENTS | RANDOM_ARGUMENTS
 METRICS = ("euclidean", "maximum", "manhattan")
-_COUNTS = frozenset({"p", "q"})
-_FLAGS = frozenset({"nugget"})
+FAMILIES = (structures.VarFunc, structures.CorStruct, structures.PdMat)
+_ALSO = {"nam", "data"}  # of nlme's pdMat classes: names and data come with the model here
+
+
+def structure_classes(*families: type) -> dict[str, Any]:
+    """Return the classes of structures by R's name; being subclassed is all their registration.
+
+    Parameters
+    ----------
+    *families : type
+        VarFunc, CorStruct or PdMat; all three by default.
+
+    Returns
+    -------
+    dict
+    """
+    found: dict[str, Any] = {}
+    stack = list(reversed(families or FAMILIES))
+    while stack:
+        cls = stack.pop()
+        if isinstance(cls.__dict__.get("r_name"), str):
+            found[cls.__dict__["r_name"]] = cls
+        stack += reversed(cls.__subclasses__())
+    return found
 
 
 def read_structure(text: str) -> Any:
@@ -72,36 +68,36 @@ def read_structure(text: str) -> Any:
     return structure_of(parse_expression(text), text)
 
 
-def structure_of(node: Expr, text: str, known: dict[str, tuple[str, ...]] | None = None) -> Any:
+def structure_of(node: Expr, text: str, *families: type) -> Any:
     """Build the structure an expression names.
 
     Parameters
     ----------
     node : Expr
     text : str
-    known : dict, optional
-        The structures that may stand here; all by default.
+    *families : type
+        The kinds that may stand here: VarFunc, CorStruct, PdMat; all by default.
 
     Returns
     -------
     VarFunc, CorStruct or PdMat
     """
-    known = ARGUMENTS if known is None else known
     node = bare(node)
-    name = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
-    if not isinstance(node, Call) or name not in known:
-        raise SpecError(_unknown(node, name, known), text=text, position=start(node))
+    cls = structure_class(node, *families)
+    if cls is None or not isinstance(node, Call):
+        raise SpecError(_unknown(node, families), text=text, position=start(node))
     try:
-        return _build(name, node, text)
+        return _build(cls, node, text)
     except SpecError as error:
         if error.text is not None:
             raise
         raise SpecError(str(error), text=text, position=start(node)) from error
 
 
-def class_of(name: str) -> Any:
-    """Return the class of a structure by R's name."""
-    return getattr(structures, name[0].upper() + name[1:])
+def structure_class(node: Expr, *families: type) -> Any:
+    """Return the class that a call names, or None."""
+    name = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
+    return structure_classes(*families).get(name)
 
 
 def canonical(structure: Any) -> Any:
@@ -166,78 +162,86 @@ def is_formula(node: Expr) -> bool:
     return isinstance(node, Unary | Binary) and node.op == "~"
 
 
-def _unknown(node: Expr, name: str, known: dict[str, tuple[str, ...]]) -> str:
-    if not name:
+def _unknown(node: Expr, families: tuple[type, ...]) -> str:
+    known = structure_classes(*families)
+    if not isinstance(node, Call):
         return f"a structure such as {next(iter(known))}() is needed, not {deparse(node)}"
-    if name in ARGUMENTS:
-        return f"{name}() cannot stand here, but only {', '.join(known)}"
-    near = get_close_matches(name, known, n=1)
+    if structure_class(node) is not None:
+        return f"{node.function}() cannot stand here, but only {', '.join(known)}"
+    near = get_close_matches(node.function, known, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"unknown structure '{name}'{hint}; here may stand {', '.join(known)}"
+    return f"unknown structure '{node.function}'{hint}; here may stand {', '.join(known)}"
 
 
-def _build(name: str, call: Call, text: str) -> Any:
-    if name == "varComb":
-        parts = [structure_of(a.value, text, VARIANCE_ARGUMENTS) for a in call.args]
-        return structures.VarComb(*parts)
-    given = match_arguments(call, ARGUMENTS[name], text)
-    for argument in ("nam", "data"):
-        if argument in given:
-            raise SpecError(
-                f"{name}: leave out '{argument}', names and data come with the model",
-                text=text,
-                position=start(given[argument]),
-            )
-    if name == "pdBlocked":
-        return _blocked(given, call, text)
-    if name in {"varFixed", *RANDOM_ARGUMENTS} and is_formula(given.get("value", Constant("NULL"))):
+def _build(cls: Any, call: Call, text: str) -> Any:
+    if issubclass(cls, structures.VarComb):
+        return cls(*(structure_of(a.value, text, structures.VarFunc) for a in call.args))
+    if issubclass(cls, structures.PdBlocked):
+        return _blocked(call, text)
+    parts = {part.name: part for part in fields(cls)}
+    leading_form = issubclass(cls, structures.PdMat) or next(iter(parts)) == "form"
+    given = match_arguments(call, _r_arguments(cls, tuple(parts)), text)
+    _refuse_names(given, cls, text)
+    if leading_form and is_formula(given.get("value", Constant("NULL"))):
         given["form"] = given.pop("value")
-    keywords = {key: _argument(key, node, name, text) for key, node in given.items()}
-    if name == "varFixed" and "form" not in keywords:
-        raise SpecError("varFixed needs a formula, such as varFixed(~ x)")
-    return canonical(class_of(name)(**_without_null(keywords)))
+    keywords = {key: _argument(key, node, cls, text) for key, node in given.items()}
+    keywords = {key: value for key, value in keywords.items() if value is not None}
+    missing = [n for n, part in parts.items() if part.default is MISSING and n not in keywords]
+    if missing:
+        raise SpecError(f"{cls.r_name} needs its {missing[0]}, such as {cls.r_name}(~ x)")
+    return canonical(cls(**keywords))
 
 
-def _argument(key: str, node: Expr, name: str, text: str) -> Any:
-    if key == "form":
-        return str(one_sided(as_formula(node, text), name, text, start(node)))
-    value = constant(node, text)
-    if key in _COUNTS:
-        return _count(value, key, name, text, node)
-    if key in _FLAGS and not isinstance(value, bool):
+def _r_arguments(cls: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    """R's argument names in R's order, which is that of the fields."""
+    if issubclass(cls, structures.PdMat):
+        return (*names, *sorted(_ALSO, reverse=True))
+    return names if "value" in names or names[0] != "form" else ("value", *names)
+
+
+def _refuse_names(given: dict[str, Expr], cls: Any, text: str) -> None:
+    for argument in sorted(_ALSO & given.keys()):
         raise SpecError(
-            f"{name}: {key} is TRUE or FALSE, not {deparse(node)}",
+            f"{cls.r_name}: leave out '{argument}', names and data come with the model",
             text=text,
-            position=start(node),
+            position=start(given[argument]),
         )
+
+
+def _argument(key: str, node: Expr, cls: Any, text: str) -> Any:
+    """Read one argument; None for NULL."""
+    if key == "form":
+        return str(one_sided(as_formula(node, text), cls.r_name, text, start(node)))
+    value = constant(node, text)
+    if value is None:
+        return None
+    default = next((f.default for f in fields(cls) if f.name == key), None)
+    try:
+        return _coerced(key, value, default)
+    except ValueError as error:
+        message = f"{cls.r_name}: {key} is {error}, not {deparse(node)}"
+        raise SpecError(message, text=text, position=start(node)) from error
+
+
+def _coerced(key: str, value: Any, default: Any) -> Any:
+    """Return a value of the kind its field has: a flag, a count, a metric, or anything."""
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise ValueError("TRUE or FALSE")
+    if type(default) is int:
+        if not isinstance(value, float) or value < 0 or value % 1:
+            raise ValueError("a whole number from 0 on")
+        return int(value)
     if key == "metric":
         found = [m for m in METRICS if isinstance(value, str) and m.startswith(value)]
         if len(found) != 1:
-            raise SpecError(
-                f"{name}: metric is one of {', '.join(METRICS)}",
-                text=text,
-                position=start(node),
-            )
+            raise ValueError(f"one of {', '.join(METRICS)}")
         return found[0]
     return value
 
 
-def _count(value: Value, key: str, name: str, text: str, node: Expr) -> int:
-    if not isinstance(value, float) or value < 0 or value % 1:
-        raise SpecError(
-            f"{name}: {key} is a whole number from 0 on, not {deparse(node)}",
-            text=text,
-            position=start(node),
-        )
-    return int(value)
-
-
-def _without_null(keywords: dict[str, Any]) -> dict[str, Any]:
-    """``value = NULL`` and ``numeric(0)``-like absences are R's default."""
-    return {k: v for k, v in keywords.items() if v is not None}
-
-
-def _blocked(given: dict[str, Expr], call: Call, text: str) -> Any:
+def _blocked(call: Call, text: str) -> Any:
+    given = match_arguments(call, ("value", "form", "nam", "data", "pdClass"), text)
+    _refuse_names(given, structures.PdBlocked, text)
     blocks = bare(given.get("form", given.get("value", Constant("NULL"))))
     if not isinstance(blocks, Call) or blocks.function != "list" or not blocks.args:
         raise SpecError(
@@ -247,27 +251,28 @@ def _blocked(given: dict[str, Expr], call: Call, text: str) -> Any:
         )
     kinds = _classes(given.get("pdClass"), len(blocks.args), text)
     made = []
-    for kind, arg in zip(kinds, blocks.args, strict=True):
+    for cls, arg in zip(kinds, blocks.args, strict=True):
         if is_formula(arg.value):
-            formula = one_sided(as_formula(arg.value, text), kind, text, start(arg.value))
-            made.append(class_of(kind)(form=str(formula)))
+            formula = one_sided(as_formula(arg.value, text), cls.r_name, text, start(arg.value))
+            made.append(cls(form=str(formula)))
         else:
-            made.append(structure_of(arg.value, text, RANDOM_ARGUMENTS))
+            made.append(structure_of(arg.value, text, structures.PdMat))
     return structures.PdBlocked(made)
 
 
-def _classes(node: Expr | None, count: int, text: str) -> list[str]:
-    """The classes of blocks written as formulas: R's default, one for all, or one each."""
+def _classes(node: Expr | None, count: int, text: str) -> list[Any]:
+    """Return the classes of blocks written as formulas: R's default, one for all, or one each."""
     if node is None:
-        return ["pdSymm"] * count
+        return [structures.PdSymm] * count
     value = constant(node, text)
     names = list(value) if isinstance(value, tuple) else [value] * count
-    plain = RANDOM_ARGUMENTS.keys() - {"pdBlocked"}
-    if len(names) != count or not all(isinstance(n, str) and n in plain for n in names):
+    known = structure_classes(structures.PdMat)
+    del known[structures.PdBlocked.r_name]
+    if len(names) != count or not all(isinstance(n, str) and n in known for n in names):
         raise SpecError(
             f"pdClass names one class for all {count} blocks or one for each, "
-            f"among {', '.join(sorted(plain))}",
+            f"among {', '.join(known)}",
             text=text,
             position=start(node),
         )
-    return [str(n) for n in names]
+    return [known[str(name)] for name in names]

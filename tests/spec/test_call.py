@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 
@@ -68,6 +69,30 @@ def test_every_stored_structure_is_read() -> None:
     for case in cases:
         structure = read_structure(case["call"])
         assert read_structure(make_text(structure)) == structure, case["call"]
+
+
+def test_a_structure_of_the_user_is_known_by_being_subclassed() -> None:
+    @dataclass(frozen=True)
+    class CorMine(structures.CorStruct):
+        value: float = 0.5
+        form: str = "~ 1"
+        order: int = 1
+        flat: bool = False
+        fixed: bool = False
+        r_name: ClassVar[str] = "corMine"
+
+        def parameters(self, coords: Any) -> tuple[structures.Parameter, ...]:
+            return ()
+
+        def correlation(self, par: Any, pairs: Any, xp: Any = None) -> Any:
+            return pairs.lag
+
+    call = "gls(y ~ x, correlation = corMine(0.2, form = ~1 | g, order = 2, flat = TRUE))"
+    spec = translate(call)
+    assert spec.correlation == CorMine(0.2, "~1 | g", 2, True)
+    assert spec.to_r() == call
+    with pytest.raises(SpecError, match="order is a whole number"):
+        read_structure("corMine(order = 0.5)")
 
 
 def make_text(structure: Any) -> str:
