@@ -20,7 +20,7 @@ _HOME = {
     "bayeslme.fit.comparison": ("anova",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
     "bayeslme.bayes.compare": ("compare",),
-    "bayeslme.bayes.posterior": ("load_posterior",),
+    "bayeslme.bayes.storage": ("load_posterior",),
     "bayeslme.report.plots.interaction": ("interaction_plot",),
     "bayeslme.structures": (
         "CorAR1",
@@ -70,7 +70,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from bayeslme.bayes.compare import compare as compare
-    from bayeslme.bayes.posterior import load_posterior as load_posterior
+    from bayeslme.bayes.storage import load_posterior as load_posterior
     from bayeslme.data.datasets import data_names as data_names
     from bayeslme.data.datasets import load_data as load_data
     from bayeslme.errors import BayesLMEError as BayesLMEError

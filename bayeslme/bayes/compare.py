@@ -11,10 +11,10 @@ import pandas as pd
 
 from bayeslme.errors import SpecError
 from bayeslme.fit.result import Fit
-from bayeslme.report.grid import grid
 from bayeslme.report.html import wrap
 from bayeslme.report.numbers import format_numbers
 
+DIGITS = 4
 COLUMNS = ("Value", "SE", "lower", "upper")
 _ALIASES = {
     "est.": "Value", "Estimate": "Value", "Coef.": "Value", "coef": "Value", "mean": "Value",
@@ -142,19 +142,24 @@ def _place(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def _text(frame: pd.DataFrame) -> str:
-    names = list(dict.fromkeys(frame.columns.get_level_values(0)))
     labels = [name if part in ("fixed", name) else f"{part} {name}" for part, name in frame.index]
-    heads, cells = [], []
-    for name in names:
-        for k, column in enumerate(COLUMNS):
-            values = frame[name][column]
-            if values.notna().any():
-                heads.append(f"{name}: {column}" if k == 0 else column)
-                cells.append(_cells(values))
-    return grid(labels, heads, cells)
+    blocks = [_rows(labels)]
+    for name in dict.fromkeys(frame.columns.get_level_values(0)):
+        shown = [c for c in COLUMNS if frame[name][c].notna().any()]
+        columns = [_column(c, frame[name][c]) for c in shown]
+        body = ["  ".join(cells) for cells in zip(*columns, strict=True)]
+        width = max(len(name), len(body[0]))
+        blocks.append([name.center(width).rstrip().ljust(width), *(line.rjust(width) for line in body)])
+    return "\n".join("   ".join(cells).rstrip() for cells in zip(*blocks, strict=True))
 
 
-def _cells(values: pd.Series) -> list[str]:
-    known = values.dropna()
-    texts = iter(format_numbers(known, 4))
-    return [next(texts) if ok else "" for ok in values.notna()]
+def _rows(labels: list[str]) -> list[str]:
+    width = max(len(text) for text in labels)
+    return [" " * width, " " * width, *(text.ljust(width) for text in labels)]
+
+
+def _column(head: str, values: pd.Series) -> list[str]:
+    texts = iter(format_numbers(values.dropna(), DIGITS))
+    cells = [head, *(next(texts) if known else "" for known in values.notna())]
+    width = max(map(len, cells))
+    return [cell.rjust(width) for cell in cells]

@@ -118,8 +118,3 @@ class Posterior:
 
     def _repr_html_(self) -> str:
         return self._summary._repr_html_()
-
-
-def load_posterior(path: str | Path) -> Any:
-    """Read a posterior written by ``Posterior.save``; see `bayeslme.bayes.storage.load`."""
-    return _storage.load(path)

@@ -53,7 +53,7 @@ def save(posterior: Posterior, path: str | Path) -> None:
     tree.to_netcdf(path, engine="h5netcdf")
 
 
-def load(path: str | Path) -> Posterior:
+def load_posterior(path: str | Path) -> Posterior:
     """Read a posterior from a netCDF file.
 
     Parameters

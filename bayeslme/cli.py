@@ -1,0 +1,151 @@
+"""The command line: fit model files, list them. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayeslme.errors import BayesLMEError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayeslme.spec.modelfile import Model
+
+MODELS = Path("models")
+
+app = typer.Typer(
+    help="Linear mixed models as in R's nlme, with their posteriors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _main() -> None:
+    """Linear mixed models as in R's nlme, with their posteriors."""
+
+
+@app.command()
+def fit(
+    file: Annotated[Path, typer.Argument(help="A model file, such as models/orthodont.toml.")],
+    sample: Annotated[bool, typer.Option("--sample/--no-sample", help="Also sample the posterior.")] = True,
+    draws: Annotated[int | None, typer.Option(min=1, help="Draws of each chain.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all draws.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A CSV file in place of the model's data.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for posterior.nc and report.html.")] = None,
+) -> None:
+    """Fit a model file: nlme's summary, then the posterior beside it."""
+    try:
+        _fit(file, sample=sample, draws=draws, seed=seed, data=data, out=out)
+    except BayesLMEError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1) from error
+
+
+def _fit(file: Path, *, sample: bool, draws: int | None, seed: int | None, data: Path | None, out: Path | None) -> None:
+    from bayeslme.spec.modelfile import load_model
+
+    model = load_model(file)
+    fitted = model.spec.fit(read_data(model, data))
+    typer.echo(f"{model.title}\n")
+    typer.echo(str(fitted.summary()))
+    posterior = None
+    if sample:
+        options: dict[str, Any] = {**model.sampling, "priors": model.priors}
+        options |= {k: v for k, v in (("draws", draws), ("seed", seed)) if v is not None}
+        posterior = _sample(fitted, options)
+    if out is not None:
+        _write(out, model, fitted, posterior)
+
+
+def _sample(fitted: Any, options: dict[str, Any]) -> Any:
+    from bayeslme.bayes.compare import compare
+
+    typer.echo("\nCompiling the density and sampling (the first time on a machine takes about a minute) ...", err=True)
+    posterior = fitted.sample(progress=sys.stderr.isatty(), **options)
+    typer.echo(f"\n{posterior.priors}\n")
+    typer.echo(f"{fitted.method} and posterior (mean, standard deviation, 95% limits)\n")
+    typer.echo(str(compare(fitted, posterior)))
+    summary = posterior.summary()
+    tables = [summary.fixed, *summary.variance.values()]
+    worst = max(float(t["r_hat"].max()) for t in tables if len(t))
+    least = min(float(t["ess_bulk"].min()) for t in tables if len(t))
+    typer.echo(f"\nR-hat at most {worst:.3f}, effective draws at least {least:.0f}")
+    for note in summary.notes:
+        typer.echo(f"Note: {note}")
+    return posterior
+
+
+def read_data(model: Model, path: Path | None = None) -> pd.DataFrame:
+    """Data frame of a model: the CSV file given, the model's own CSV file, or a data set of the package.
+
+    Parameters
+    ----------
+    model : Model
+    path : Path, optional
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    source = str(path) if path is not None else model.data
+    if not source.lower().endswith((".csv", ".csv.gz")) and path is None:
+        from bayeslme.data.datasets import load_data
+
+        return load_data(source)
+    import pandas as pd
+
+    try:
+        return pd.read_csv(source)
+    except (OSError, ValueError) as error:
+        msg = f"data: {source} cannot be read as CSV: {error}"
+        raise DataError(msg) from error
+
+
+def _write(folder: Path, model: Model, fitted: Any, posterior: Any) -> None:
+    from bayeslme.bayes.report import write_report
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"out: the folder {folder} cannot be made: {error.strerror}"
+        raise DataError(msg) from error
+    written = [folder / "report.html"]
+    write_report(written[0], model.title, model.description or "", fitted, posterior)
+    if posterior is not None:
+        written.append(folder / "posterior.nc")
+        posterior.save(written[-1])
+    typer.echo(f"\nWritten: {', '.join(map(str, written))}")
+
+
+@app.command(name="list")
+def list_models(folder: Annotated[Path, typer.Argument(help="Folder of model files.")] = MODELS) -> None:
+    """List the model files of a folder with their titles."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bayeslme.spec.modelfile import load_model
+
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        typer.secho(f"error: no model files (*.toml) in {folder}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1)
+    table = Table("file", "model", "data")
+    for path in files:
+        try:
+            model = load_model(path)
+        except BayesLMEError as error:
+            table.add_row(str(path), f"[red]{str(error).splitlines()[0]}[/red]", "")
+            continue
+        table.add_row(str(path), model.title, Path(model.data).name)
+    Console().print(table)
