@@ -119,11 +119,13 @@ class LmeSpec:
 
         return fit(self, data)
 
-    def to_pymc(self, data: Any, **options: Any) -> Any:
+    def to_pymc(
+        self, data: Any, form: str = "marginal", priors: Any = None, beta: str = "variable"
+    ) -> Any:
         """Build a PyMC model; see `bayeslme.spec.bind.to_pymc`."""
         from bayeslme.spec.bind import to_pymc
 
-        return to_pymc(self, data, **options)
+        return to_pymc(self, data, form=form, priors=priors, beta=beta)
 
     def to_bambi(self, data: Any) -> Any:
         """Build a bambi model; see `bayeslme.spec.bind.to_bambi`."""
