@@ -82,7 +82,15 @@ class Columns:
         column = self[name]
         if isinstance(column, Factor):
             return column
-        return from_numbers(column, integer=self._integer[name])
+        exact = self._integers(name) if self._integer[name] else column
+        return from_numbers(exact, integer=self._integer[name])
+
+    def _integers(self, name: str) -> npt.NDArray[Any]:
+        """An integer column without the rounding of floats, which would merge long identifiers."""
+        series = self.frame[name]
+        if series.hasnans:
+            return series.to_numpy(dtype=np.float64, na_value=np.nan)
+        return series.to_numpy(dtype=np.int64)
 
     def is_integer(self, name: str) -> bool:
         """Whether a column is of an integer type, whose labels R prints without exponent."""
@@ -112,6 +120,9 @@ class _TakenColumns(Columns):
             column = self._read[name] = _take(self._source[name], self._rows)
             self._integer[name] = self._source._integer[name]
         return column
+
+    def _integers(self, name: str) -> npt.NDArray[Any]:
+        return self._source._integers(name)[self._rows]
 
 
 def _take(column: Column, rows: IntArray) -> Column:
@@ -159,8 +170,7 @@ def _read_objects(series: pd.Series[Any]) -> Column:
     """Read a column of Python objects by what they are."""
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "string":
-        values = series.astype(object)
-        return from_text(values.where(values.notna(), None).tolist())
+        return from_text(series)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         return pd.to_numeric(series.astype(object)).to_numpy(dtype=np.float64, na_value=np.nan)
     if kind == "boolean":

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from bayeslme.data.types import IntArray
 from bayeslme.spec.number import r_number
@@ -99,7 +100,7 @@ def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
     integer : bool
         Whether the numbers are of R's integer type, which never prints an exponent.
     """
-    present = ~np.isnan(values)
+    present = np.ones(len(values), dtype=bool) if values.dtype.kind in "iu" else ~np.isnan(values)
     known = values if present.all() else values[present]
     if not len(known):
         return Factor(np.full(len(values), -1, dtype=np.intp), ())
@@ -115,23 +116,22 @@ def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
     """Codes and sorted unique values; integers of a small range are counted, not sorted."""
     low, high = known.min(), known.max()
     if np.isfinite(low) and np.isfinite(high) and high - low <= _SPREAD * len(known):
-        whole = known.astype(np.int64)
-        if (whole == known).all():
-            code, used = compress(whole - int(low), int(high - low) + 1)
-            return code, used + int(low)
+        steps = known - low
+        whole = steps.astype(np.intp)
+        if (whole == steps).all():
+            code, used = compress(whole, int(high - low) + 1)
+            return code, used + low
     unique, code = np.unique(known, return_inverse=True)
     return code.astype(np.intp, copy=False), unique
 
 
-def from_text(values: list[str | None]) -> Factor:
-    """Turn strings (None is missing) into a factor with sorted levels.
+def from_text(values: pd.Series[Any]) -> Factor:
+    """Turn strings into a factor with sorted levels.
 
     Letters are sorted before case is looked at ("abc", "Q", "Zed"), as R does in all but the
     plain C locale.
     """
-    import pandas as pd
-
-    code, unique = pd.factorize(np.array(values, dtype=object), use_na_sentinel=True)
+    code, unique = pd.factorize(values, use_na_sentinel=True)
     labels = [str(u) for u in unique]
     order = sorted(range(len(labels)), key=lambda k: collation_key(labels[k]))
     rank = np.empty(len(labels) + 1, dtype=np.intp)
@@ -142,6 +142,8 @@ def from_text(values: list[str | None]) -> Factor:
 
 def collation_key(label: str) -> tuple[str, str]:
     """Sorting key of text: letters first, then lower before upper case."""
+    if label.isascii():
+        return label.casefold(), label.swapcase()
     plain = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
     return plain.casefold(), label.swapcase()
 

@@ -49,8 +49,17 @@ def test_levels_of_numbers_are_sorted_by_value(values: list[float | None]) -> No
     np.testing.assert_array_equal(np.unique(known)[factor.code[factor.code >= 0]], known)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "Int64"])
+def test_long_identifiers_are_not_rounded(dtype: str) -> None:
+    frame = pd.DataFrame({"id": pd.Series([2**60 + 1, 2**60, 2**60 + 1], dtype=dtype)})
+    for columns in (Columns(frame), Columns(frame).take(np.arange(3))):
+        factor = columns.factor("id")
+        assert factor.levels == (str(2**60), str(2**60 + 1))
+        assert factor.code.tolist() == [1, 0, 1]
+
+
 def test_text_is_sorted_by_letter_before_case() -> None:
-    factor = from_text(["Zed", "abc", None, "Q", "abc", "éa"])
+    factor = from_text(pd.Series(["Zed", "abc", None, "Q", "abc", "éa"]))
     assert factor.levels == ("abc", "éa", "Q", "Zed")
     assert factor.code.tolist() == [3, 0, -1, 2, 0, 1]
 
