@@ -117,6 +117,8 @@ def maximise(
             return Optimum(theta, value, g, done, CONVERGED if done else NO_STEP, iteration)
         else:
             confirmed = True
+            if gain < tol:  # too small a gain to see in f, yet the model's step goes nearer the top
+                theta = theta + step
             value, g, inverse = _fresh(f, theta, scale)
     return Optimum(theta, value, g, False, TOO_LONG, max_iter)
 
