@@ -1,0 +1,43 @@
+"""Tables wrapped at eighty columns."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bayeslme.report.grid import grid, named, number_grid
+from bayeslme.report.tables import anova_text
+
+
+def test_wide_tables_continue_below() -> None:
+    columns = [f"column_{k:02d}" for k in range(12)]
+    text = grid(["a", "b"], columns, [["1", "2"]] * 12)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 6
+    assert lines[0].split() == columns[:7]
+    assert lines[3].split() == columns[7:]
+
+
+def test_one_column_wider_than_the_page_still_prints() -> None:
+    assert "x" * 90 in grid(["a"], ["x" * 90], [["1"]])
+
+
+def test_left_alignment_pads_the_right() -> None:
+    assert grid(["r"], ["StdDev", "Corr"], [["1.5"], [""]], left=True) == "  StdDev Corr\nr 1.5        "
+
+
+def test_named_vectors_fill_lines() -> None:
+    lines = named(pd.Series({f"name{k:02d}{'x' * 20}": float(k) for k in range(4)})).splitlines()
+    assert len(lines) == 4
+    assert lines[0].split() == [f"name{k:02d}{'x' * 20}" for k in range(2)]
+
+
+def test_columns_have_their_own_decimals() -> None:
+    frame = pd.DataFrame({"lower": [0.5, 100.25], "upper": [1.0, 2.0]}, index=["a", "b"])
+    assert number_grid(frame) == "   lower upper\na   0.50     1\nb 100.25     2"
+
+
+def test_missing_cells_are_blank() -> None:
+    table = pd.DataFrame({"L.Ratio": [float("nan"), 18.53677], "p-value": [float("nan"), 1e-9]})
+    assert anova_text(table).splitlines()[1].strip() == "0"
+    assert anova_text(table, "heading").splitlines()[0] == "heading"
