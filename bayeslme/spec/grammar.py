@@ -64,6 +64,14 @@ _GRAMMAR = r"""
 """.replace("_PART_", r"(?:[^\W\d_]|\.(?![0-9]))[\w.]*|`(?:\\.|[^`\\])+`")
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
+_HINTS = {
+    "_": "; other names than R's go in backticks",
+    "[": "; choose rows by subset",
+    ";": "; one call at a time",
+    "\u2019": "; type straight quotes",
+    "\u201c": "; type straight quotes",
+    "\u201d": "; type straight quotes",
+}
 _CONSTANTS = frozenset({"TRUE", "FALSE", "NA", "NULL"})
 _BACKTICKED = re.compile(r"`((?:\\.|[^`\\])+)`")
 
@@ -108,7 +116,7 @@ def _parse(text: str) -> Expr:
     try:
         tree = _lark().parse(text)
     except UnexpectedCharacters as error:
-        hint = "; other names than R's go in backticks" if error.char == "_" else ""
+        hint = _HINTS.get(error.char, "")
         raise SpecError(
             f"unexpected character {error.char!r}{hint}", text=text, position=error.pos_in_stream
         ) from None
