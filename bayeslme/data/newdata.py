@@ -13,7 +13,7 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
 from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.factors import Factor, from_numbers
+from bayeslme.data.factors import Factor, cross, relabel
 from bayeslme.data.groups import group_values
 from bayeslme.data.types import (
     CorrelationCoords,
@@ -85,24 +85,22 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
     levels = design.levels[:depth]
     columns.require([level.group for level in levels if "(" not in level.group], "random groups")
     Z = tuple(matrix.apply(columns)[0] for matrix in design.random_matrices[: len(levels)])
-    own = nested_labels(columns, [level.group for level in levels])
-    code = _codes(levels, columns)
-    return NewRows(X, Z, code, own, ~np.isnan(X).any(axis=1), frame.index, columns)
+    factors = [group_values(columns, level.group) for level in levels]
+    codes = _codes(levels, factors)
+    complete = ~np.isnan(X).any(axis=1)
+    return NewRows(X, Z, codes, nested_labels(factors), complete, frame.index, columns)
 
 
-def _codes(levels: Sequence[Level], columns: Columns) -> tuple[IntArray, ...]:
+def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:
     """Known group of each new row at each level; inner labels are read within outer groups."""
     codes: list[IntArray] = []
-    outer: IntArray | None = None
-    for k, level in enumerate(levels):
-        factor = group_values(columns, level.group)
-        parent = level.parent if k else np.zeros(len(level.labels), dtype=np.intp)
-        skip = [len(levels[k - 1].labels[p]) + 1 if k else 0 for p in parent.tolist()]
+    for k, (level, factor) in enumerate(zip(levels, factors, strict=True)):
+        if k == 0:
+            codes.append(relabel(factor, level.labels))
+            continue
+        skip = [len(levels[k - 1].labels[p]) + 1 for p in level.parent.tolist()]
         own = [label[s:] for label, s in zip(level.labels, skip, strict=True)]
-        outer = _look_up(
-            factor, own, parent, np.zeros(columns.n, dtype=np.intp) if outer is None else outer
-        )
-        codes.append(outer)
+        codes.append(_look_up(factor, own, level.parent, codes[-1]))
     return tuple(codes)
 
 
@@ -119,36 +117,41 @@ def _look_up(factor: Factor, own: list[str], parent: IntArray, outer: IntArray) 
     return np.where(known, found, -1).astype(np.intp)
 
 
-def nested_labels(
-    columns: Columns, names: Sequence[str], separator: str = "/"
-) -> tuple[Factor, ...]:
+def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Factor, ...]:
     """Joined labels of nested groups, missing ones allowed.
 
     Parameters
     ----------
-    columns : Columns
-    names : sequence of str
-        Grouping columns, outermost first.
+    factors : sequence of Factor
+        Each grouping column's own labels, outermost first.
     separator : str
 
     Returns
     -------
-    tuple of Factor, one for each name
+    tuple of Factor, one for each level
         Code -1 where any of the labels is missing.
     """
     out: list[Factor] = []
-    for name in names:
-        factor = group_values(columns, name)
-        if out:
-            outer, width = out[-1], max(1, len(factor.levels))
-            known = (outer.code >= 0) & (factor.code >= 0)
-            pair = np.where(known, outer.code * width + factor.code, np.nan)
-            crossed = from_numbers(pair, integer=True)
-            used = [divmod(int(label), width) for label in crossed.levels]
-            labels = tuple(f"{outer.levels[a]}{separator}{factor.levels[b]}" for a, b in used)
-            factor = Factor(crossed.code, labels)
-        out.append(factor)
+    for factor in factors:
+        out.append(_joined(out[-1], factor, separator) if out else factor)
     return tuple(out)
+
+
+def _joined(outer: Factor, inner: Factor, separator: str) -> Factor:
+    """Joined labels of two levels, with code -1 where one of them is missing."""
+    known = np.flatnonzero((outer.code >= 0) & (inner.code >= 0))
+    crossed = cross(outer.take(known), inner.take(known), separator)[0]
+    code = np.full(len(outer.code), -1, dtype=np.intp)
+    code[known] = crossed.code
+    return Factor(code, crossed.levels)
+
+
+def _code_of_labels(
+    columns: Columns, names: Sequence[str], separator: str, labels: tuple[str, ...]
+) -> IntArray:
+    """Position of each row's joined label among those of the model; -1 where it is unknown."""
+    factors = [group_values(columns, name) for name in names]
+    return relabel(nested_labels(factors, separator)[-1], labels)
 
 
 def new_variance(
@@ -184,10 +187,7 @@ def _variance(part: Any, old: VarianceCoords, columns: Columns) -> VarianceCoord
         covariate = evaluate_number(form.rhs, columns)
     stratum = np.zeros(columns.n, dtype=np.intp)
     if form.groups:
-        labels = nested_labels(columns, form.groups, "*")[-1]
-        place = {label: k for k, label in enumerate(old.strata)}
-        table = np.array([*(place.get(label, -1) for label in labels.levels), -1], dtype=np.intp)
-        stratum = table[labels.code]
+        stratum = _code_of_labels(columns, form.groups, "*", old.strata)
     return VarianceCoords(covariate, source, level, stratum, old.strata)
 
 
@@ -212,10 +212,6 @@ def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
     rows.columns.require(form.variables, "correlation")
     code = np.zeros(rows.columns.n, dtype=np.intp)
     if old.groups:
-        labels = nested_labels(rows.columns, old.groups)[-1]
-        place = {label: k for k, label in enumerate(old.labels)}
-        table = np.array([*(place.get(label, -1) for label in labels.levels), -1], dtype=np.intp)
-        code = table[labels.code]
-    return CorrelationCoords(
-        code, old.labels, position_values(correlation, form, rows.columns), old.groups
-    )
+        code = _code_of_labels(rows.columns, old.groups, "/", old.labels)
+    position = position_values(correlation, form, rows.columns)
+    return CorrelationCoords(code, old.labels, position, old.groups)

@@ -96,4 +96,4 @@ def test_labels_that_contain_the_separator() -> None:
     design = build(make_lme("y ~ 1", "~ 1 | a/b"), frame)
     rows = new_rows(design, frame)
     np.testing.assert_array_equal(rows.code[1], design.levels[1].code)
-    assert nested_labels(rows.columns, ["a"])[0].levels == ("p", "p/q")
+    assert nested_labels(rows.group[:1])[0].levels == ("p", "p/q")
