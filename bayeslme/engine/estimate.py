@@ -19,7 +19,7 @@ from bayeslme.errors import FitError
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
-# Below this many cells of the columns a batch of six costs little more than one evaluation.
+# Below this many numbers an evaluation reads, a batch of six costs little more than one.
 WIDE_CELLS = 2e5
 REFRESHES = 60  # of a variance covariate that depends on the fit
 SETTLED = 1e-7  # largest relative change of theta between two refreshes
@@ -120,7 +120,7 @@ def search(
     The runners-up guard against a second hill.
     """
     problem = likelihood.problem
-    wide = problem.columns.size < WIDE_CELLS or likelihood.problem.constant_rows
+    wide = likelihood.cells < WIDE_CELLS
     scale = scales(problem)
     if start is not None:
         return maximise(likelihood, np.asarray(start, float), scale, max_iter=max_iter, wide=wide)

@@ -267,6 +267,12 @@ class Likelihood:
         ]
         return np.concatenate(pieces)
 
+    @property
+    def cells(self) -> int:
+        """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
+        c, n = self.problem.columns.shape
+        return c * c * len(self.problem.row_starts) + (0 if self._fixed is not None else c * n)
+
     def _pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         c, n = self.problem.columns.shape
         groups = len(self.problem.row_starts)

@@ -19,6 +19,7 @@ from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace, Support
 
+MOST_NAMES = 6  # listed in an error
 Values = float | Sequence[float] | Mapping[str, float] | None
 
 
@@ -164,7 +165,9 @@ class Bound:
         )
 
 
-def as_named(values: Values, names: Sequence[str], what: str) -> dict[str, float]:
+def as_named(
+    values: Values, names: Sequence[str], what: str, *, repeat: bool = True
+) -> dict[str, float]:
     """Read a scalar, sequence or mapping of numbers as name -> number.
 
     Parameters
@@ -174,6 +177,8 @@ def as_named(values: Values, names: Sequence[str], what: str) -> dict[str, float
         Names the values may have; a sequence must have their number, a scalar is repeated.
     what : str
         Named in errors, e.g. ``"varIdent value"``.
+    repeat : bool
+        Whether one number may stand for all.
 
     Raises
     ------
@@ -188,15 +193,17 @@ def as_named(values: Values, names: Sequence[str], what: str) -> dict[str, float
             msg = f"{what}: '{unknown[0]}' is none of {', '.join(map(str, names))}"
             raise SpecError(msg)
         items = dict(values)
-    elif isinstance(values, (int, float, np.integer, np.floating)):
+    elif repeat and isinstance(values, (int, float, np.integer, np.floating)):
         items = dict.fromkeys(names, values)
     else:
-        given = list(values)
-        if len(given) not in (1, len(names)):
-            listed = ", ".join(map(str, names))
+        given = np.atleast_1d(np.asarray(values, dtype=object)).tolist()
+        if len(given) != len(names):
+            listed = ", ".join(map(str, names[:MOST_NAMES])) + (
+                ", ..." if len(names) > MOST_NAMES else ""
+            )
             msg = f"{what}: {len(given)} values for {len(names)} parameters ({listed})"
             raise SpecError(msg)
-        items = dict(zip(names, given * len(names) if len(given) == 1 else given, strict=False))
+        items = dict(zip(names, given, strict=True))
     try:
         return {str(k): float(v) for k, v in items.items()}
     except (TypeError, ValueError) as error:

@@ -137,7 +137,7 @@ class CorARMA(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
-        start = as_named(self.value, names, "corARMA value")
+        start = as_named(self.value, names, "corARMA value", repeat=False)
         given = np.array([start.get(n, 0.0) for n in names])
         for part, sign, what in (
             (given[: self.p], 1, "stationary"),

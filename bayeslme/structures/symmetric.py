@@ -45,7 +45,7 @@ class CorSymm(CorStruct):
         if not names:
             msg = f"{self.r_name}: every group has a single row, no correlation can be estimated"
             raise SpecError(msg)
-        start = as_named(self.value, names, f"{self.r_name} value")
+        start = as_named(self.value, names, f"{self.r_name} value", repeat=False)
         given = np.array([start.get(n, 0.0) for n in names])
         if np.linalg.eigvalsh(_matrix(given)).min() <= 0:
             msg = f"{self.r_name}: the value is no positive definite correlation matrix"

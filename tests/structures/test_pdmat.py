@@ -1,0 +1,83 @@
+"""Covariances of random effects: factors, natural parameters, standard scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bayeslme import structures as s
+from bayeslme.ops import pytensor_ops
+
+EFFECTS = ("(Intercept)", "x", "z")
+PDMATS = [
+    s.PdSymm(),
+    s.PdLogChol(),
+    s.PdNatural(),
+    s.PdDiag(),
+    s.PdIdent(),
+    s.PdCompSymm(),
+    s.PdBlocked([s.PdDiag(form="~ 1"), s.PdSymm(form="~ x + z - 1")], (1, 2)),
+]
+
+
+@pytest.fixture(scope="module")
+def z() -> np.ndarray:
+    rng = np.random.default_rng(1)
+    x = rng.normal(1000.0, 5.0, 50)  # far from its origin: the standard scale must take it
+    return np.stack([np.ones(50), x, rng.normal(size=50)], axis=1)
+
+
+@pytest.mark.parametrize("pd", PDMATS, ids=lambda p: p.r_name)
+def test_natural_parameters_give_the_covariance_back(pd: s.PdMat) -> None:
+    rng = np.random.default_rng(2)
+    q = len(EFFECTS)
+    names = pd.natural_parameters(EFFECTS, "x + z\nx + z - 1")
+    par = np.array([p.support.constrain(rng.normal(scale=0.4)) for p in names])
+    factor = pd.natural_factor(par, q)
+    np.testing.assert_allclose(pd.to_natural(factor @ factor.T), par, rtol=1e-10)
+    assert len(names) == pd.size(q)
+
+
+@pytest.mark.parametrize("pd", PDMATS, ids=lambda p: p.r_name)
+def test_nearest_is_the_inverse_of_factor(pd: s.PdMat, z: np.ndarray) -> None:
+    basis = pd.basis(z)
+    rng = np.random.default_rng(3)
+    u = np.abs(rng.normal(size=pd.size(3))) + 0.2
+    lam = np.linalg.solve(basis, pd.factor(u, basis))
+    again = pd.factor(pd.nearest(lam @ lam.T, basis), basis)
+    np.testing.assert_allclose(
+        again @ again.T, pd.factor(u, basis) @ pd.factor(u, basis).T, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("pd", PDMATS, ids=lambda p: p.r_name)
+def test_zero_is_an_ordinary_point(pd: s.PdMat, z: np.ndarray) -> None:
+    basis = pd.basis(z)
+    assert np.all(pd.factor(np.zeros(pd.size(3)), basis) == 0)
+    natural = pd.to_natural(np.zeros((3, 3)))
+    assert np.all(np.isfinite(natural))
+
+
+def test_batches_broadcast(z: np.ndarray) -> None:
+    for pd in PDMATS:
+        basis = pd.basis(z)
+        u = np.random.default_rng(4).normal(size=(5, pd.size(3)))
+        many = pd.factor(u, basis)
+        np.testing.assert_allclose(many[2], pd.factor(u[2], basis))
+
+
+@pytest.mark.pymc
+@pytest.mark.parametrize("pd", PDMATS, ids=lambda p: p.r_name)
+def test_pytensor_equals_numpy(pd: s.PdMat) -> None:
+    import pytensor
+    import pytensor.tensor as pt
+
+    xp = pytensor_ops()
+    names = pd.natural_parameters(EFFECTS, "x + z\nx + z - 1")
+    par = np.array([0.7 if p.support.lower == 0 else 0.2 for p in names])
+    v = pt.vector("v", shape=(len(par),))
+    factor = pd.natural_factor(v, 3, xp)
+    f = pytensor.function([v], [factor, pt.grad(factor.sum(), v)], mode="FAST_COMPILE")
+    got, slope = f(par)
+    np.testing.assert_allclose(got, pd.natural_factor(par, 3), rtol=1e-12, atol=1e-12)
+    assert np.all(np.isfinite(slope))

@@ -1,0 +1,231 @@
+"""Properties every row structure has, over the registry: a new class is tested by being there."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayeslme import structures as s
+from bayeslme.errors import BayesLMEError
+from bayeslme.ops import NUMPY, pytensor_ops
+from bayeslme.structures.lattice import Lattice, build_lattice
+
+ROUNDING = 1e-10  # both sides are exact algebra; the factors here have condition numbers below 1e4
+
+CORRELATIONS = [
+    s.CorAR1(),
+    s.CorAR1(-0.4),
+    s.CorCAR1(0.3),
+    s.CorCompSymm(0.2),
+    s.CorARMA([0.5, 0.3], p=1, q=1),
+    s.CorARMA([0.5, 0.3, -0.2], p=2, q=1),
+    s.CorARMA([0.2, 0.3, -0.1], p=1, q=2),
+    s.CorARMA([0.4, 0.2], q=2),
+    s.CorARMA([0.3, 0.2, 0.1], p=3),
+    s.CorSymm(),
+    s.CorNatural(),
+    s.CorExp([2.0]),
+    s.CorExp([2.0, 0.2], nugget=True),
+    s.CorGaus([1.5]),
+    s.CorLin([2.5]),
+    s.CorRatio([1.5, 0.3], nugget=True),
+    s.CorSpher([3.0]),
+]
+VARIANCES = [
+    s.VarFixed("~ x"),
+    s.VarIdent(form="~ 1 | g"),
+    s.VarPower(form="~ x | g"),
+    s.VarExp(form="~ x"),
+    s.VarConstPower(form="~ x"),
+    s.VarConstProp(form="~ x | g"),
+]
+SIZES = np.array([5, 3, 7, 5, 1, 7])
+SHAPE = "{0.r_name}"
+
+
+def concrete(base: type) -> set[type]:
+    """Every public subclass that can be made."""
+    found = set()
+    for sub in base.__subclasses__():
+        found |= concrete(sub)
+        if not sub.__name__.startswith("_"):
+            found.add(sub)
+    return found
+
+
+def lattice(*, gaps: bool) -> Lattice:
+    rng = np.random.default_rng(3)
+    starts = np.r_[0, np.cumsum(SIZES)[:-1]]
+    if not gaps:
+        return build_lattice(starts, SIZES.sum(), None)
+    times = [np.sort(rng.choice(12, size, replace=False)) for size in SIZES]
+    return build_lattice(starts, SIZES.sum(), np.concatenate(times).astype(float)[:, None])
+
+
+def coords() -> SimpleNamespace:
+    rng = np.random.default_rng(4)
+    stratum = np.arange(20) % 3
+    return SimpleNamespace(
+        covariate=rng.uniform(0.5, 3.0, 20), stratum=stratum, strata=("a", "b", "c")
+    )
+
+
+def test_the_lists_name_every_class() -> None:
+    assert {type(c) for c in CORRELATIONS} == concrete(s.CorStruct)
+    assert {type(v) for v in VARIANCES} | {s.VarComb} == concrete(s.VarFunc)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+def test_whitening_equals_the_dense_one(structure: s.CorStruct, gaps: bool) -> None:
+    places = lattice(gaps=gaps)
+    bound = structure.bind(places)
+    rng = np.random.default_rng(5)
+    w = rng.normal(size=(3, places.n))
+    u = bound.start + rng.normal(scale=0.3, size=(4, len(bound.start)))
+    par = bound.natural(u)
+    fast, half = structure.whiten(w, par, places)
+    dense, dense_half = structure.whiten_dense(w, par, places)
+    np.testing.assert_allclose(fast, dense, atol=ROUNDING)
+    np.testing.assert_allclose(half, dense_half, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+def test_whitened_covariance_is_identity(structure: s.CorStruct) -> None:
+    places = lattice(gaps=True)
+    bound = structure.bind(places)
+    inverse, _ = structure.whiten(np.eye(places.n), bound.natural(bound.start), places)
+    for k, block in enumerate(places.blocks(structure.stationary)):
+        matrices = structure.matrix(bound.natural(bound.start), places, k)
+        for rows, pattern in zip(block.rows, block.pattern, strict=True):
+            own = rows[rows < places.n]
+            c = matrices[pattern][: len(own), : len(own)]
+            left = inverse[np.ix_(own, own)].T
+            np.testing.assert_allclose(left @ c @ left.T, np.eye(len(own)), atol=ROUNDING)
+
+
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+@given(data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_unconstrained_scale_goes_there_and_back(
+    structure: s.CorStruct, data: st.DataObject
+) -> None:
+    bound = structure.bind(lattice(gaps=False))
+    size = len(bound.start)
+    u = np.array(data.draw(st.lists(st.floats(-2.5, 2.5), min_size=size, max_size=size)))
+    np.testing.assert_allclose(bound.to_free(bound.natural(u)), u, atol=1e-7)
+
+
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+@given(data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.DataObject) -> None:
+    places = lattice(gaps=False)
+    bound = structure.bind(places)
+    size = len(bound.start)
+    u = np.array(data.draw(st.lists(st.floats(-3.0, 3.0), min_size=size, max_size=size)))
+    white, half = structure.whiten(np.ones((1, places.n)), bound.natural(u), places)
+    assert np.all(np.isfinite(white))
+    assert np.all(half <= ROUNDING)  # a correlation matrix has determinant at most one
+
+
+@pytest.mark.pymc
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+def test_pytensor_equals_numpy_and_has_gradients(structure: s.CorStruct) -> None:
+    import pytensor
+    import pytensor.tensor as pt
+
+    xp = pytensor_ops()
+    places = lattice(
+        gaps=structure.stationary
+    )  # with gaps the unstructured ones have 55 parameters
+    bound = structure.bind(places)
+    w = np.random.default_rng(6).normal(size=(2, places.n))
+    u = pt.vector("u", shape=(len(bound.start),))
+    white, half = structure.whiten(xp.constant(w), bound.natural(u, xp), places, xp)
+    value = (white**2).sum() + half.sum()
+    f = pytensor.function([u], [white, half, pt.grad(value, u)], mode="FAST_COMPILE")
+    for shift in (0.0, 0.3, 2.0):
+        got, got_half, slope = f(bound.start + shift)
+        want, want_half = structure.whiten(w, bound.natural(bound.start + shift), places)
+        np.testing.assert_allclose(got, want, rtol=ROUNDING, atol=ROUNDING)
+        np.testing.assert_allclose(got_half, want_half, rtol=ROUNDING, atol=ROUNDING)
+        assert np.all(np.isfinite(slope))
+
+
+@pytest.mark.pymc
+@pytest.mark.parametrize("structure", VARIANCES, ids=repr)
+def test_variance_pytensor_equals_numpy(structure: s.VarFunc) -> None:
+    import pytensor
+    import pytensor.tensor as pt
+
+    xp = pytensor_ops()
+    where = coords()
+    bound = structure.bind(where)
+    if not len(bound.free):
+        np.testing.assert_allclose(
+            structure.log_sd(np.zeros(0), where), 0.5 * np.log(where.covariate)
+        )
+        return
+    u = pt.vector("u", shape=(len(bound.start),))
+    values = structure.log_sd(bound.natural(u, xp), where, xp)
+    f = pytensor.function([u], [values, pt.grad(values.sum(), u)], mode="FAST_COMPILE")
+    for shift in (0.0, -0.7):
+        got, slope = f(bound.start + shift)
+        want = structure.log_sd(bound.natural(bound.start + shift), where)
+        np.testing.assert_allclose(got, want, rtol=ROUNDING, atol=ROUNDING)
+        assert np.all(np.isfinite(slope))
+
+
+def test_varcomb_is_the_product_of_its_parts() -> None:
+    where = coords()
+    parts = (s.VarIdent(form="~ 1 | g"), s.VarExp(form="~ x"))
+    plain = SimpleNamespace(covariate=where.covariate, stratum=np.zeros(20, int), strata=("",))
+    bound = s.VarComb(*parts).bind((where, plain))
+    assert bound.names == ("A.a", "A.b", "A.c", "B.expon")
+    par = np.array([1.0, 0.7, 1.4, 0.2])
+    want = parts[0].log_sd(par[:3], where) + parts[1].log_sd(par[3:], plain)
+    np.testing.assert_allclose(bound.structure.log_sd(par, (where, plain)), want)
+
+
+def test_held_parameters_stay_and_are_not_free() -> None:
+    bound = s.VarPower(form="~ x | g", fixed={"b": 0.5}).bind(coords())
+    assert [p.name for p in bound.parameters if p.held] == ["b"]
+    natural = bound.natural(np.array([[0.1, 0.2]]), NUMPY)
+    np.testing.assert_allclose(natural, [[0.1, 0.5, 0.2]])
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: s.CorAR1(1.5).bind(lattice(gaps=False)), "corAR1"),
+        (lambda: s.CorCompSymm(-0.9).bind(lattice(gaps=False)), "Rho"),
+        (lambda: s.CorARMA(p=0, q=0), "p and q"),
+        (lambda: s.CorARMA([1.2], p=1).bind(lattice(gaps=False)), "stationary"),
+        (lambda: s.CorARMA([0.1], p=1, q=1).bind(lattice(gaps=False)), "1 values|corARMA"),
+        (lambda: s.CorExp([1.0, 1.5], nugget=True).bind(lattice(gaps=True)), "nugget"),
+        (lambda: s.CorExp(metric="cityblock"), "metric"),
+        (lambda: s.CorSymm([0.9, -0.9]).bind(lattice(gaps=False)), "corSymm value"),
+        (lambda: s.VarIdent(form="~ 1 | g", fixed={"z": 2.0}).bind(coords()), "'z'"),
+        (lambda: s.VarIdent([1.0, 2.0, 3.0], form="~ 1 | g").bind(coords()), "varIdent value"),
+        (
+            lambda: s.VarPower(form="~ x").bind(
+                SimpleNamespace(
+                    covariate=np.array([0.0, 1.0]), stratum=np.zeros(2, int), strata=("",)
+                )
+            ),
+            "varConstPower",
+        ),
+        (s.VarComb, "varComb"),
+        (lambda: s.PdSymm(np.array([[1.0, 2.0], [2.0, 1.0]])), "pdSymm"),
+        (lambda: s.PdBlocked([]), "pdBlocked"),
+    ],
+)
+def test_bad_arguments_are_named(make: object, says: str) -> None:
+    with pytest.raises(BayesLMEError, match=says) as caught:
+        make()  # type: ignore[operator]
+    assert len(str(caught.value)) <= 300
