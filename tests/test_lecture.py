@@ -143,7 +143,8 @@ def test_random_intercept_is_compound_symmetry() -> None:
 def lecture_matrix(cup: str, cow: str, farm: str, elsewhere: str) -> pd.DataFrame:
     """Covariance of eight cups, two of each of two cows of each of two farms."""
     cell = {0: elsewhere, 1: farm, 2: cow, 3: cup}
-    same = [[(i == j) + (i // 2 == j // 2) + (i // 4 == j // 4) for j in range(8)] for i in range(8)]
+    cup_of = range(8)
+    same = [[(i == j) + (i // 2 == j // 2) + (i // 4 == j // 4) for j in cup_of] for i in cup_of]
     return pd.DataFrame([[cell[s] for s in row] for row in same])
 
 
@@ -169,7 +170,7 @@ def test_cows_within_farms() -> None:
 
 
 def test_trees_sequence_of_models() -> None:
-    """``m.0``, ``m.AR1``, ``m.0d`` and the REML refit on the simulated trees: all recover what is in them."""
+    """``m.0``, ``m.AR1``, ``m.0d`` and the REML refit, on the simulated trees."""
     data = bayeslme.load_data("trees")
     plain = bayeslme.lme(
         "dds.log ~ dbh.log + dbh + BAL + BA + SITES", data, "~ 1 | PLot/MP", method="ML"

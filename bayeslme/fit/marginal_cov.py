@@ -62,11 +62,21 @@ def _same(level: Level, rows: IntArray) -> npt.NDArray[np.bool_]:
     return np.equal.outer(code, code)
 
 
+def residual_cov(fit: Fit, group: str | None = None) -> pd.DataFrame:
+    """Covariance of the responses given the random effects, sigma^2 R; see `marginal_cov`."""
+    rows = _rows(fit.design, group)
+    index = fit.design.index[rows]
+    return pd.DataFrame(_residual(fit, rows), index=index, columns=index)
+
+
+def _residual(fit: Fit, rows: IntArray) -> FloatArray:
+    sd = fit.sigma * np.exp(fit.estimate.log_sd[rows])
+    return correlation_matrix(fit.estimate, rows) * np.outer(sd, sd)
+
+
 def _numbers(fit: Fit, rows: IntArray) -> FloatArray:
-    estimate = fit.estimate
-    sd = fit.sigma * np.exp(estimate.log_sd[rows])
-    total = correlation_matrix(estimate, rows) * np.outer(sd, sd)
-    for level, factor in zip(fit.design.levels, estimate.factors, strict=True):
+    total = _residual(fit, rows)
+    for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
         root = fit.sigma * level.Z[rows] @ factor
         total += (root @ root.T) * _same(level, rows)
     return total

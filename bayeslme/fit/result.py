@@ -179,6 +179,10 @@ class Fit:
         """Covariance of the responses; see `bayeslme.fit.marginal_cov.marginal_cov`."""
         return _marginal_cov.marginal_cov(self, group, symbolic=symbolic)
 
+    def residual_cov(self, group: str | None = None) -> pd.DataFrame:
+        """Covariance given the random effects; see `bayeslme.fit.marginal_cov.residual_cov`."""
+        return _marginal_cov.residual_cov(self, group)
+
     def simulate(
         self, nsim: int = 1, seed: int | np.random.Generator | None = None
     ) -> pd.DataFrame:

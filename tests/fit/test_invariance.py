@@ -1,4 +1,4 @@
-"""The same fit, at every verb, whatever the order of rows, the names of columns and groups, the units."""
+"""The same fit, at every verb, whatever the order of rows, the names, the units."""
 
 from __future__ import annotations
 

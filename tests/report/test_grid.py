@@ -23,7 +23,8 @@ def test_one_column_wider_than_the_page_still_prints() -> None:
 
 
 def test_left_alignment_pads_the_right() -> None:
-    assert grid(["r"], ["StdDev", "Corr"], [["1.5"], [""]], left=True) == "  StdDev Corr\nr 1.5        "
+    text = grid(["r"], ["StdDev", "Corr"], [["1.5"], [""]], left=True)
+    assert text == "  StdDev Corr\nr 1.5        "
 
 
 def test_named_vectors_fill_lines() -> None:

@@ -27,7 +27,8 @@ def block(r_name: str, description: str, sd: list[float], corr: float = 0.0) -> 
 
 
 def test_blocked_effects() -> None:
-    # lme(score ~ Machine, Machines, list(Worker = pdBlocked(list(pdIdent(~1), pdIdent(~Machine-1)))))
+    # lme(score ~ Machine, Machines,
+    #     list(Worker = pdBlocked(list(pdIdent(~1), pdIdent(~Machine-1)))))
     blocks = (
         block("pdIdent", "Multiple of an Identity", [4.7810506]),
         block("pdIdent", "Multiple of an Identity", [3.7295385] * 3),
@@ -53,7 +54,8 @@ def test_blocked_effects() -> None:
 
 
 def test_compound_symmetry_has_no_short_names() -> None:
-    part = RandomPart("Worker", (block("pdCompSymm", "Compound Symmetry", [6.0636541] * 3, 0.6217),))
+    one = block("pdCompSymm", "Compound Symmetry", [6.0636541] * 3, 0.6217)
+    part = RandomPart("Worker", (one,))
     assert random_text([part], 0.9615766) == (
         "Random effects:\n"
         " Formula: ~Machine - 1 | Worker\n"
