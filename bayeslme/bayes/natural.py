@@ -37,7 +37,7 @@ def natural_values(model: pm.Model, draws: np.ndarray) -> dict[str, np.ndarray]:
         value = model.rvs_to_values[rv]
         shape = np.shape(point[value.name])
         size = int(np.prod(shape))
-        piece = draws[..., at : at + size].reshape(*draws.shape[:-1], *shape)
+        piece = draws[..., at : at + size].reshape((*draws.shape[:-1], *shape))
         out[rv.name] = constrain(model.rvs_to_transforms[rv], piece)
         at += size
     return out

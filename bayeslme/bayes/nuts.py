@@ -77,7 +77,10 @@ def _nutpie(model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, p
 
     def logp(x: np.ndarray) -> tuple[float, np.ndarray]:
         with lock:  # the compiled function owns its buffers
-            value, gradient = density(x)
+            try:
+                value, gradient = density(x)
+            except np.linalg.LinAlgError:  # a singular matrix far out: no density there, the sampler turns back
+                return -np.inf, np.zeros_like(x)
             return float(value), np.array(gradient)
 
     def expand(x: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
+from pymc.pytensorf import constant_fold
 from pytensor import wrap_py
 
 from bayeslme.ops import pytensor_ops
@@ -137,16 +138,16 @@ class StructureSupport(Transform):
         self.size = len(bound.free)
 
     def forward(self, value: Tensor, *_: Tensor) -> Tensor:
-        """Natural to unconstrained, shape (f,); only starting values pass here, so it needs no gradient."""
-        natural = np.array([p.start for p in self.bound.parameters])
+        """Natural to unconstrained, shape (f,); only starting values and prior draws pass here, so it needs no gradient."""
+        (known,) = constant_fold([pt.as_tensor(value, dtype="float64")], raise_not_constant=False)
+        if isinstance(known, np.ndarray):
+            return pt.constant(self._to_free(known))
+        return wrap_py(itypes=[pt.dvector], otypes=[pt.dvector])(self._to_free)(known)
 
-        @wrap_py(itypes=[pt.dvector], otypes=[pt.dvector])
-        def to_free(x: np.ndarray) -> np.ndarray:
-            full = natural.copy()
-            full[self.bound.free] = x
-            return np.asarray(self.bound.to_free(full), dtype=float)
-
-        return to_free(pt.as_tensor(value, dtype="float64"))
+    def _to_free(self, x: np.ndarray) -> np.ndarray:
+        full = np.array([p.start for p in self.bound.parameters])
+        full[self.bound.free] = x
+        return np.asarray(self.bound.to_free(full), dtype=float)
 
     def backward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Unconstrained to natural, shape (f,)."""
