@@ -18,7 +18,7 @@ from bayeslme.data.model_matrix import Contrasts, JoinedMatrix, MatrixSpec, lear
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, Level
-from bayeslme.data.wording import listed
+from bayeslme.data.wording import listed, rows_of
 from bayeslme.errors import DataError, IdentificationWarning, SpecError
 from bayeslme.spec.expr import deparse
 from bayeslme.spec.formula import Formula, parse_formula
@@ -175,7 +175,7 @@ def _check_contrast_names(spec: LmeSpec, matrices: tuple[MatrixSpec | JoinedMatr
     known = {label: None for matrix in matrices for label in matrix.codings}
     for name in spec.factor_contrasts:
         if name not in known:
-            has = f"; its factors are {', '.join(known)}" if known else ""
+            has = f"; its factors are {listed([*known])}" if known else ""
             msg = f"contrasts: '{name}' is no factor of the model{has}"
             raise DataError(msg)
 
@@ -191,10 +191,7 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
     y = evaluate_number(_left(fixed), columns)
     bad = 0 if np.isfinite(y).all() else int((~np.isfinite(y)).sum())
     if bad:
-        msg = (
-            f"the response '{deparse(_left(fixed))}' is not a finite number in {bad} of the rows "
-            "used"
-        )
+        msg = f"the response '{deparse(_left(fixed))}' is not a finite number in {rows_of(bad)}"
         raise DataError(msg)
     return np.array(y)  # a copy: the frame may be changed in place later
 

@@ -34,22 +34,35 @@ def factor(*, ordered: bool) -> Function:
 
     def make(ev: Evaluation, call: Call) -> Value:
         args = Arguments(call, ["x", "levels", "labels", "ordered"])
-        factor = as_factor(ev, args["x"])
-        kind = (
-            "ordered"
-            if args.constant(ev, "ordered", ordered or factor.kind == "ordered")
-            else "factor"
-        )
-        if "levels" in args.given:
-            levels = tuple(map(scalar_label, _tuple(args.constant(ev, "levels", ()))))
-            factor = Factor(relabel(factor, levels), levels)
-        factor = drop_unused(Factor(factor.code, factor.levels))
-        labels = tuple(map(scalar_label, _tuple(args.constant(ev, "labels", factor.levels))))
-        if len(labels) != len(factor.levels):
-            raise args.error(f"has {len(labels)} labels for {len(factor.levels)} levels")
-        return Factor(factor.code, labels, kind)  # type: ignore[arg-type]
+        made = as_factor(ev, args["x"])
+        chosen = args.constant(ev, "ordered", ordered or made.kind == "ordered")
+        made = _with_levels(ev, args, Factor(made.code, made.levels))
+        labels = args.constant(ev, "labels", None)
+        if labels is not None:
+            made = _with_labels(args, made, tuple(map(scalar_label, _tuple(labels))))
+        return replace(made, kind="ordered" if chosen else "factor")
 
     return make
+
+
+def _with_levels(ev: Evaluation, args: Arguments, made: Factor) -> Factor:
+    """The levels asked for, or those that occur; labels need those of the data of the fit."""
+    if "levels" in args.given:
+        levels = tuple(map(scalar_label, _tuple(args.constant(ev, "levels", ()))))
+    elif "labels" in args.given:
+        levels = ev.memory.setdefault(deparse(args.call), drop_unused(made).levels)
+    else:
+        return drop_unused(made)
+    return Factor(relabel(made, levels), levels)
+
+
+def _with_labels(args: Arguments, made: Factor, labels: tuple[str, ...]) -> Factor:
+    """Levels under other names; equal names are merged."""
+    if len(labels) != len(made.levels):
+        raise args.error(f"has {len(labels)} labels for {len(made.levels)} levels")
+    unique = tuple(dict.fromkeys(labels))
+    table = np.array([*map(unique.index, labels), -1], dtype=np.intp)
+    return Factor(table[made.code], unique)
 
 
 def _tuple(value: Any) -> tuple[Scalar, ...]:
@@ -59,12 +72,13 @@ def _tuple(value: Any) -> tuple[Scalar, ...]:
 def relevel(ev: Evaluation, call: Call) -> Value:
     """R's ``relevel``: another level comes first."""
     args = Arguments(call, ["x", "ref"])
-    factor, ref = as_factor(ev, args["x"]), scalar_label(args.constant(ev, "ref", ""))
-    if ref not in factor.levels:
-        msg = f"relevel(): '{ref}' is none of the levels {listed(factor.levels)}"
+    made, ref = as_factor(ev, args["x"]), scalar_label(args.constant(ev, "ref", ""))
+    if ref not in made.levels and ref != ev.memory.get(deparse(call)):
+        msg = f"relevel(): '{ref}' is none of the levels {listed(made.levels)}"
         raise DataError(msg)
-    levels = (ref, *(level for level in factor.levels if level != ref))
-    return Factor(relabel(factor, levels), levels)
+    ev.memory[deparse(call)] = ref
+    levels = (ref, *(level for level in made.levels if level != ref))
+    return Factor(relabel(made, levels), levels)
 
 
 def interaction(ev: Evaluation, call: Call) -> Value:
@@ -72,26 +86,25 @@ def interaction(ev: Evaluation, call: Call) -> Value:
     args = Arguments(call, ["first", "..."])
     result = as_factor(ev, args["first"])
     for expr in args.rest:
-        other = as_factor(ev, expr)
-        present = (result.code >= 0) & (other.code >= 0)
-        code = np.full(len(present), -1, dtype=np.intp)
-        # R varies the first factor fastest
-        swapped, second, first = cross(
-            other.take(np.flatnonzero(present)), result.take(np.flatnonzero(present)), "."
-        )
-        code[present] = swapped.code
-        labels = tuple(
-            f"{result.levels[i]}.{other.levels[j]}" for i, j in zip(first, second, strict=True)
-        )
-        result = Factor(code, labels)
+        result = _fastest_first(result, as_factor(ev, expr))
     return result
+
+
+def _fastest_first(a: Factor, b: Factor) -> Factor:
+    known = np.flatnonzero((a.code >= 0) & (b.code >= 0))
+    crossed, slow, fast = cross(b.take(known), a.take(known), ".")
+    code = np.full(len(a.code), -1, dtype=np.intp)
+    code[known] = crossed.code
+    return Factor(
+        code, tuple(f"{a.levels[i]}.{b.levels[j]}" for i, j in zip(fast, slow, strict=True))
+    )
 
 
 def as_character(ev: Evaluation, call: Call) -> Value:
     """Labels as text, whose levels are sorted."""
-    factor = as_factor(ev, Arguments(call, ["x"])["x"])
-    levels = tuple(sorted(factor.levels, key=collation_key))
-    return Factor(relabel(factor, levels), levels, "text")
+    made = as_factor(ev, Arguments(call, ["x"])["x"])
+    levels = tuple(sorted(made.levels, key=collation_key))
+    return Factor(relabel(made, levels), levels, "text")
 
 
 def with_contrasts(ev: Evaluation, call: Call) -> Value:
@@ -99,8 +112,7 @@ def with_contrasts(ev: Evaluation, call: Call) -> Value:
     args = Arguments(call, ["object", "contr"])
     chosen = args["contr"]
     name = chosen.value if isinstance(chosen, String) else deparse(chosen)
-    factor = drop_unused(as_factor(ev, args["object"]))
-    return replace(factor, contrasts=name)
+    return replace(drop_unused(as_factor(ev, args["object"])), contrasts=name)
 
 
 def cut(ev: Evaluation, call: Call) -> Value:
@@ -117,13 +129,14 @@ def cut(ev: Evaluation, call: Call) -> Value:
         code = np.where(x == breaks[0 if right else -1], 0 if right else len(breaks) - 2, code)
     inside = (code >= 0) & (code < len(breaks) - 1) & ~np.isnan(x)
     labels = args.constant(ev, "labels", None)
-    names = (
-        _intervals(breaks, right=right, closed=closed)
-        if labels is None
-        else tuple(map(scalar_label, labels))
+    made = Factor(
+        np.where(inside, code, -1).astype(np.intp),
+        _intervals(breaks, right=right, closed=closed),
+        "ordered" if args.constant(ev, "ordered_result", False) else "factor",
     )
-    kind = "ordered" if args.constant(ev, "ordered_result", False) else "factor"
-    return Factor(np.where(inside, code, -1).astype(np.intp), names, kind)  # type: ignore[arg-type]
+    if labels is None:
+        return made
+    return replace(_with_labels(args, made, tuple(map(scalar_label, labels))), kind=made.kind)
 
 
 def _intervals(breaks: FloatArray, *, right: bool, closed: bool) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from bayeslme.data.factor_functions import (
     relevel,
     with_contrasts,
 )
-from bayeslme.data.factors import Factor
+from bayeslme.data.factors import Factor, relabel
 from bayeslme.data.learned import STATISTICS, poly, scale, statistic
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Scalar, Value, logical
@@ -93,15 +93,16 @@ def _as_numeric(ev: Evaluation, call: Call) -> Value:
     value = ev.value(expr)
     if not isinstance(value, Factor) or value.kind == "logical":
         result: FloatArray = ev.numeric(expr)
-    elif value.kind == "text":
+    elif value.kind == "text" and deparse(call) not in ev.memory:
         try:
             table = np.array([*map(float, value.levels), np.nan])
         except ValueError as error:
             msg = f"'{deparse(expr)}' is text that is no number: {error}"
             raise DataError(msg) from error
         result = table[value.code]
-    else:
-        result = np.where(value.code < 0, np.nan, value.code + 1.0)
+    else:  # positions among the levels of the data of the fit
+        code = relabel(value, ev.memory.setdefault(deparse(call), value.levels))
+        result = np.where(code < 0, np.nan, code + 1.0)
     return np.trunc(result) if function_name(call) == "as.integer" else result
 
 

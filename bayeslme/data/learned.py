@@ -54,7 +54,8 @@ def scale(ev: Evaluation, call: Call) -> Value:
         spread = float(np.sqrt(np.sum((x - shift) ** 2) / max(1, len(x) - 1)))
         ev.memory[key] = shift, spread if scale is True else float(scale) or 1.0
     shift, spread = ev.memory[key]
-    return Basis(((x - shift) / spread)[:, None], ("",))
+    with np.errstate(all="ignore"):  # a constant column: the term is reported as not finite
+        return Basis(((x - shift) / spread)[:, None], ("",))
 
 
 def statistic(ev: Evaluation, call: Call) -> Value:

@@ -84,6 +84,13 @@ def test_new_data_in_any_order_and_as_numbers() -> None:
     np.testing.assert_array_equal(got, X[[2, 0]])
 
 
+def test_new_data_with_few_levels_keep_the_levels_of_the_fit() -> None:
+    formula = "y ~ as.numeric(o) + factor(b, labels = c('L', 'M', 'H')) + relevel(b, ref = 'hi')"
+    matrix, X = learn(terms_of(formula), Columns(FRAME))
+    one = FRAME.iloc[[5]].assign(o=str(FRAME["o"].iloc[5]), b=str(FRAME["b"].iloc[5]))
+    np.testing.assert_array_equal(matrix.apply(one)[0], X[[5]])
+
+
 def test_missing_values_of_new_data_give_nan_rows() -> None:
     matrix = learn(terms_of("y ~ x + a"), Columns(FRAME))[0]
     new = NEW.head(3).copy()
