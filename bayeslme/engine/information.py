@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayeslme.engine.estimate import Estimate
 
 STEP = 1e-3  # second differences: rounding ~ 1e-16 |loglik| / STEP^2, truncation ~ STEP^2
+GRID = 201  # correlations looked at between a bound and the other one
 EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it
 
 
@@ -150,13 +151,13 @@ class _Scales:
         return full
 
     def one_sided(self, part: Part, j: int, quantile: float) -> tuple[float, float]:
-        """Interval of a standard deviation on its bound; (nan, nan) for another parameter."""
+        """Interval of a random-effects parameter on its bound; (nan, nan) for another parameter."""
         groups = [s.group for s in self.likelihood.problem.stages[::-1]]
         if part.name not in groups:
             return float("nan"), float("nan")
         k = groups.index(part.name)
         if self.random[k][j].support.lower != 0.0:
-            return float("nan"), float("nan")
+            return self._correlation_limits(k, j, quantile)
         trial = [r[None].copy() for r in self.point.random]
         step = (
             0.05
@@ -181,6 +182,20 @@ class _Scales:
         )
         drop = (base - moved) / step**2
         return (0.0, float(quantile / np.sqrt(2 * drop))) if drop > 0 else (0.0, float("inf"))
+
+    def _correlation_limits(self, k: int, j: int, quantile: float) -> tuple[float, float]:
+        """Correlations, others held, until the likelihood has dropped by quantile^2 / 2."""
+        support, here = self.random[k][j].support, float(self.point.random[k][j])
+        near_lower = here - support.lower < support.upper - here
+        end = support.upper if near_lower else support.lower
+        steps = here + np.linspace(0.0, 1.0, GRID) * (end - here)
+        random = [np.broadcast_to(r, (GRID, len(r))).copy() for r in self.point.random]
+        random[k][:, j] = steps
+        sigma = np.full(GRID, float(self.point.sigma))
+        values = self.likelihood.at_natural(replace(self.point, sigma=sigma, random=tuple(random)))
+        beyond = np.flatnonzero(~(values[0] - values < quantile**2 / 2))
+        limit = float(steps[beyond[0]]) if len(beyond) else end
+        return min(here, limit), max(here, limit)
 
 
 def natural_point(design: Design, found: Estimate) -> NaturalPoint:

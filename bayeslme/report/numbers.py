@@ -93,8 +93,8 @@ def zapsmall(values: npt.ArrayLike, digits: int = DIGITS) -> npt.NDArray[np.floa
 
     Examples
     --------
-    >>> zapsmall([24.968750, -0.3048295]).tolist()
-    [24.96875, -0.30483]
+    >>> zapsmall([24.96875, 1e-9, 0.12345678]).tolist()
+    [24.96875, 0.0, 0.123457]
     """
     x = np.asarray(values, dtype=float)
     finite = np.abs(x[np.isfinite(x)])

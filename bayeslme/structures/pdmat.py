@@ -24,6 +24,8 @@ from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
 
+PERFECT = 1e-14  # of one: the square that is left beside a correlation of 1
+
 
 class PdMat(ABC):
     """Abstract positive semidefinite covariance of q random effects.
@@ -117,6 +119,17 @@ def _sd_names(effects: Sequence[str]) -> list[str]:
     return [f"sd({e})" for e in effects]
 
 
+def _not_negative(rest: np.ndarray) -> np.ndarray:
+    """NaN below zero; what rounding leaves of a perfect correlation is zero."""
+    return np.where(rest > PERFECT, rest, np.where(rest >= -PERFECT, 0.0, np.nan))
+
+
+def _quotient(part: np.ndarray, pivot: np.ndarray) -> np.ndarray:
+    """Divide, 0 / 0 being 0: an effect that is perfectly correlated adds nothing."""
+    safe = np.where(pivot == 0.0, 1.0, pivot)
+    return np.where((pivot == 0.0) & (np.abs(part) > np.sqrt(PERFECT)), np.nan, part / safe)
+
+
 def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
     """Stack rows of scalars (batched) into lower triangular matrices."""
     zero = 0.0 * entries[0][0]
@@ -180,9 +193,10 @@ class PdSymm(PdMat):
         for i in range(q):  # Cholesky of the correlation matrix, entry by entry
             row: list[Array] = []
             for j in range(i):
-                row.append((cor[j, i] - sum(row[k] * rows[j][k] for k in range(j))) / rows[j][j])
+                part = cor[j, i] - sum(row[k] * rows[j][k] for k in range(j))
+                row.append(part / rows[j][j] if xp.symbolic else _quotient(part, rows[j][j]))
             rest = one - sum(x * x for x in row)
-            rows.append([*row, xp.sqrt(rest if xp.symbolic else np.where(rest > 0, rest, np.nan))])
+            rows.append([*row, xp.sqrt(rest if xp.symbolic else _not_negative(rest))])
         return _lower_from([[par[..., i] * x for x in row] for i, row in enumerate(rows)], xp)
 
 
