@@ -218,6 +218,8 @@ def _intervals(out: Outcome, fit: Any, stored: dict[str, Any]) -> None:
         if got.shape != want.shape:
             out.bad.append(f"intervals {part}: shape {got.shape} for {want.shape}")
             continue
+        # where parameters are mapped jointly (ARMA) nlme's limits may come out in the other order
+        want[:, [0, 2]], got[:, [0, 2]] = np.sort(want[:, [0, 2]]), np.sort(got[:, [0, 2]])
         width = np.abs(want[:, 2] - want[:, 0])[:, None]
         usable = np.isfinite(want).all(axis=1) & (want[:, 2] < 20 * np.abs(want[:, 1]) + 1e-8)
         keep = usable | (part == "fixed")
