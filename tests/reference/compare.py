@@ -214,7 +214,7 @@ def _intervals(out: Outcome, fit: Any, stored: dict[str, Any]) -> None:
     mine = fit.intervals()
     for part, table in {**tables, **(parts.get("reStruct") or {})}.items():
         want = np.array(matrix(table))
-        got = mine[part][["lower", "est.", "upper"]].to_numpy(float)
+        got = mine[part][["lower", "est.", "upper"]].to_numpy(float, copy=True)
         if got.shape != want.shape:
             out.bad.append(f"intervals {part}: shape {got.shape} for {want.shape}")
             continue
