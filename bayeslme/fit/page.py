@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
@@ -13,10 +14,17 @@ from bayeslme.fit.varcorr import nested_name, varcorr
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
 from bayeslme.spec.expr import deparse
 from bayeslme.spec.formula import parse_formula
-from bayeslme.structures import CorARMA, CorNatural, CorSymm, VarComb
+from bayeslme.structures import Bound, CorARMA, CorNatural, CorSymm, VarComb
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
+
+
+def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Series:
+    """All natural parameters of a structure, held ones included, under nlme's names."""
+    if bound is None or values is None:
+        return pd.Series(dtype=float)
+    return pd.Series(np.asarray(values, float), index=list(bound.names))
 
 
 def correlation_part(fit: Fit) -> CorrelationPart | None:
@@ -50,14 +58,15 @@ def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     structure, coords = fit.spec.weights, fit.design.variance
     if structure is None or coords is None:
         return ()
+    all_coef = named(fit.estimate.problem.variance, fit.estimate.varfunc)
     if not isinstance(structure, VarComb):
-        return (_variance_part(structure, coords, fit.weights_coef),)
+        return (_variance_part(structure, coords, all_coef),)
     parts = []
     each = coords if isinstance(coords, tuple) else (coords,)
     for k, (function, own) in enumerate(zip(structure.functions, each, strict=True)):
         prefix = f"{chr(65 + k)}."
-        chosen = [name for name in fit.weights_coef.index if name.startswith(prefix)]
-        coef = fit.weights_coef[chosen].rename(lambda name: str(name)[2:])
+        chosen = [name for name in all_coef.index if name.startswith(prefix)]
+        coef = all_coef[chosen].rename(lambda name: str(name)[2:])
         parts.append(_variance_part(function, own, coef))
     return tuple(parts)
 

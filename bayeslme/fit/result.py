@@ -23,6 +23,7 @@ from bayeslme.fit import summary as _summary
 from bayeslme.fit import update as _update
 from bayeslme.fit import varcorr as _varcorr
 from bayeslme.fit.degrees import Degrees, inner_outer, residual
+from bayeslme.fit.page import named
 from bayeslme.fit.residuals import LevelName, ResidualType
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import fit_text
@@ -105,13 +106,14 @@ class Fit:
 
     @property
     def weights_coef(self) -> pd.Series:
-        """Coefficients of the variance function under nlme's names, held ones included."""
-        return _named(self.estimate.problem.variance, self.estimate.varfunc)
+        """Estimated coefficients of the variance function under nlme's names."""
+        bound, values = self.estimate.problem.variance, self.estimate.varfunc
+        return named(bound, values).iloc[[] if bound is None else bound.free]
 
     @property
     def correlation_coef(self) -> pd.Series:
-        """Coefficients of the correlation structure under nlme's names."""
-        return _named(self.estimate.problem.correlation, self.estimate.corstruct)
+        """Coefficients of the correlation structure under nlme's names, held ones included."""
+        return named(self.estimate.problem.correlation, self.estimate.corstruct)
 
     @cached_property
     def degrees(self) -> Degrees:
@@ -258,9 +260,3 @@ class LmFit(Fit):
     def coef(self) -> pd.Series:
         """Coefficients, length p."""
         return self.fixef
-
-
-def _named(bound: Any, values: FloatArray | None) -> pd.Series:
-    if bound is None or values is None:
-        return pd.Series(dtype=float)
-    return pd.Series(np.asarray(values, float), index=list(bound.names))

@@ -89,7 +89,8 @@ def test_unknown_groups_are_missing_at_their_level() -> None:
 def test_residuals_of_each_type() -> None:
     fit = marginal()
     response = fit.residuals()
-    ratio = fit.data["Sex"].map(fit.weights_coef).astype(float)
+    assert list(fit.weights_coef.index) == ["Female"]
+    ratio = fit.data["Sex"].map({"Male": 1.0, **fit.weights_coef}).astype(float)
     pearson = fit.residuals(type="pearson")
     np.testing.assert_allclose(pearson, response / (fit.sigma * ratio))
     phi = float(fit.correlation_coef["Phi"])
