@@ -1,4 +1,4 @@
-"""The command line: fit model files, list them. Everything heavy is imported by the command that needs it."""
+"""The command line: fit model files, list them. What is heavy is imported where it is used."""
 
 from __future__ import annotations
 
@@ -33,11 +33,17 @@ def _main() -> None:
 @app.command()
 def fit(
     file: Annotated[Path, typer.Argument(help="A model file, such as models/orthodont.toml.")],
-    sample: Annotated[bool, typer.Option("--sample/--no-sample", help="Also sample the posterior.")] = True,
+    sample: Annotated[
+        bool, typer.Option("--sample/--no-sample", help="Also sample the posterior.")
+    ] = True,
     draws: Annotated[int | None, typer.Option(min=1, help="Draws of each chain.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all draws.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A CSV file in place of the model's data.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for posterior.nc and report.html.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A CSV file in place of the model's data.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for posterior.nc and report.html.")
+    ] = None,
 ) -> None:
     """Fit a model file: nlme's summary, then the posterior beside it."""
     try:
@@ -47,7 +53,15 @@ def fit(
         raise typer.Exit(1) from error
 
 
-def _fit(file: Path, *, sample: bool, draws: int | None, seed: int | None, data: Path | None, out: Path | None) -> None:
+def _fit(
+    file: Path,
+    *,
+    sample: bool,
+    draws: int | None,
+    seed: int | None,
+    data: Path | None,
+    out: Path | None,
+) -> None:
     from bayeslme.spec.modelfile import load_model
 
     model = load_model(file)
@@ -66,7 +80,10 @@ def _fit(file: Path, *, sample: bool, draws: int | None, seed: int | None, data:
 def _sample(fitted: Any, options: dict[str, Any]) -> Any:
     from bayeslme.bayes.compare import compare
 
-    typer.echo("\nCompiling the density and sampling (the first time on a machine takes about a minute) ...", err=True)
+    typer.echo(
+        "\nCompiling and sampling (the first time on a machine takes about a minute) ...",
+        err=True,
+    )
     posterior = fitted.sample(progress=sys.stderr.isatty(), **options)
     typer.echo(f"\n{posterior.priors}\n")
     typer.echo(f"{fitted.method} and posterior (mean, standard deviation, 95% limits)\n")
@@ -82,7 +99,7 @@ def _sample(fitted: Any, options: dict[str, Any]) -> Any:
 
 
 def read_data(model: Model, path: Path | None = None) -> pd.DataFrame:
-    """Data frame of a model: the CSV file given, the model's own CSV file, or a data set of the package.
+    """Data frame of a model: a CSV file, or a data set of the package.
 
     Parameters
     ----------
@@ -129,7 +146,9 @@ def _write(folder: Path, model: Model, fitted: Any, posterior: Any) -> None:
 
 
 @app.command(name="list")
-def list_models(folder: Annotated[Path, typer.Argument(help="Folder of model files.")] = MODELS) -> None:
+def list_models(
+    folder: Annotated[Path, typer.Argument(help="Folder of model files.")] = MODELS,
+) -> None:
     """List the model files of a folder with their titles."""
     from rich.console import Console
     from rich.table import Table

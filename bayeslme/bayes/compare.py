@@ -18,8 +18,10 @@ DIGITS = 4
 COLUMNS = ("Value", "SE", "lower", "upper")
 _ALIASES = {
     "est.": "Value", "Estimate": "Value", "Coef.": "Value", "coef": "Value", "mean": "Value",
-    "Std.Error": "SE", "Std. Error": "SE", "Std.Err.": "SE", "std err": "SE", "SD": "SE", "sd": "SE",
-    "[0.025": "lower", "0.975]": "upper", "2.5 %": "lower", "97.5 %": "upper", "2.5%": "lower", "97.5%": "upper",
+    "Std.Error": "SE", "Std. Error": "SE", "Std.Err.": "SE", "std err": "SE",
+    "SD": "SE", "sd": "SE",
+    "[0.025": "lower", "0.975]": "upper", "2.5 %": "lower", "97.5 %": "upper",
+    "2.5%": "lower", "97.5%": "upper",
 }  # fmt: skip
 
 
@@ -30,8 +32,9 @@ class Comparison:
     Attributes
     ----------
     frame : DataFrame
-        Rows (part, parameter); columns (result, Value | SE | lower | upper). SE is the standard error of a fit and the standard deviation of a
-        posterior; NaN where a result does not give it.
+        Rows (part, parameter); columns (result, Value | SE | lower | upper). SE is the standard
+        error of a fit and the standard deviation of a posterior; NaN where a result does not give
+        it.
     level : float
         Probability of the limits.
     """
@@ -54,7 +57,8 @@ def compare(*results: Any, level: float = 0.95, **named: Any) -> Comparison:
     Parameters
     ----------
     *results : Fit, Posterior or DataFrame
-        A DataFrame is indexed by parameter, or by (part, parameter), with columns such as Value, Std.Error, lower, upper.
+        A DataFrame is indexed by parameter, or by (part, parameter), with columns such as Value,
+        Std.Error, lower, upper.
     level : float
         Probability of the limits of fits and posteriors.
     **named
@@ -79,14 +83,23 @@ def compare(*results: Any, level: float = 0.95, **named: Any) -> Comparison:
         while unique in tables:
             unique, k = f"{name} ({k})", k + 1
         tables[unique] = _table_of(result, level)
-    known = pd.concat([t for t in tables.values() if t.index.nlevels == 2]) if any(t.index.nlevels == 2 for t in tables.values()) else None
-    aligned = {name: t if t.index.nlevels == 2 else _place(t, known) for name, t in tables.items()}
+    known = (
+        pd.concat([t for t in tables.values() if _is_placed(t)])
+        if any(_is_placed(t) for t in tables.values())
+        else None
+    )
+    aligned = {name: t if _is_placed(t) else _place(t, known) for name, t in tables.items()}
     index = list(dict.fromkeys(i for t in aligned.values() for i in t.index))
     order = list(dict.fromkeys(part for part, _ in index))
     index.sort(key=lambda i: order.index(i[0]))
     rows = pd.MultiIndex.from_tuples(index, names=["part", "parameter"])
     frame = pd.concat({name: t.reindex(rows) for name, t in aligned.items()}, axis=1)
     return Comparison(frame, level)
+
+
+def _is_placed(table: pd.DataFrame) -> bool:
+    """Whether rows are named by part and parameter."""
+    return bool(table.index.nlevels > 1)
 
 
 def _name_of(result: Any) -> str:
@@ -99,18 +112,30 @@ def _table_of(result: Any, level: float) -> pd.DataFrame:
     if isinstance(result, pd.DataFrame):
         return _foreign(result)
     if isinstance(result, Fit):
-        errors = dict(zip([("fixed", n) for n in result.fixef.index], np.sqrt(np.diagonal(result.vcov())), strict=True))
+        errors = dict(
+            zip(
+                [("fixed", n) for n in result.fixef.index],
+                np.sqrt(np.diagonal(result.vcov())),
+                strict=True,
+            )
+        )
         return _from_parts(result.intervals(level), errors)
     if hasattr(result, "intervals") and hasattr(result, "layout"):
         from bayeslme.bayes.estimates import parts
 
-        errors = {(part, str(n)): v for part, draws in parts(result).items() for n, v in draws.std().items()}
+        errors = {
+            (part, str(n)): v
+            for part, draws in parts(result).items()
+            for n, v in draws.std().items()
+        }
         return _from_parts(result.intervals(level), errors)
     msg = f"compare: a Fit, a Posterior or a DataFrame is needed, not {type(result).__name__}"
     raise SpecError(msg)
 
 
-def _from_parts(intervals: Mapping[str, pd.DataFrame], errors: Mapping[tuple[str, str], float]) -> pd.DataFrame:
+def _from_parts(
+    intervals: Mapping[str, pd.DataFrame], errors: Mapping[tuple[str, str], float]
+) -> pd.DataFrame:
     rows = {}
     for part, table in intervals.items():
         for name, row in table.iterrows():
@@ -127,17 +152,22 @@ def _frame(rows: Mapping[tuple[str, str], tuple[float, ...]]) -> pd.DataFrame:
 def _foreign(table: pd.DataFrame) -> pd.DataFrame:
     renamed = table.rename(columns=lambda c: _ALIASES.get(str(c), str(c)))
     if "Value" not in renamed.columns:
-        msg = f"compare: a table needs a column of estimates (Value, Estimate, Coef., mean); it has {', '.join(map(str, table.columns))}"
+        has = ", ".join(map(str, table.columns))
+        msg = f"compare: a table needs a column Value, Estimate, Coef. or mean; it has {has}"
         raise SpecError(msg)
-    return renamed.reindex(columns=list(COLUMNS)).apply(pd.to_numeric, errors="coerce")
+    chosen = renamed.reindex(columns=list(COLUMNS))
+    return pd.DataFrame({c: pd.to_numeric(chosen[c], errors="coerce") for c in COLUMNS})
 
 
 def _place(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """Give rows named by parameter alone the part that the other results know them under; else "fixed"."""
+    """Give rows named by parameter alone the part the other results know them under."""
     places: dict[str, str] = {}
     for part, name in [] if known is None else known.index:
         places.setdefault(name, part)
-    rows = {(places.get(str(name), "fixed"), str(name)): tuple(row) for name, row in zip(table.index, table.to_numpy(float), strict=True)}
+    rows = {
+        (places.get(str(name), "fixed"), str(name)): tuple(row)
+        for name, row in zip(table.index, table.to_numpy(float), strict=True)
+    }
     return _frame(rows)
 
 
@@ -149,7 +179,9 @@ def _text(frame: pd.DataFrame) -> str:
         columns = [_column(c, frame[name][c]) for c in shown]
         body = ["  ".join(cells) for cells in zip(*columns, strict=True)]
         width = max(len(name), len(body[0]))
-        blocks.append([name.center(width).rstrip().ljust(width), *(line.rjust(width) for line in body)])
+        blocks.append(
+            [name.center(width).rstrip().ljust(width), *(line.rjust(width) for line in body)]
+        )
     return "\n".join("   ".join(cells).rstrip() for cells in zip(*blocks, strict=True))
 
 

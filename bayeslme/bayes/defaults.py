@@ -1,20 +1,27 @@
 """The presets of priors, and the starting values of a model, from its data.
 
-``"default"`` is weakly informative, scales with the data and does not depend on where the response or a predictor has its zero. With s the standard
-deviation of y and s_x that of a column x (its root mean square where it is constant):
+``"default"`` is weakly informative, scales with the data and does not depend on where the response
+or a predictor has its zero. With s the standard deviation of y and s_x that of a column x (its root
+mean square where it is constant):
 
     fixef, a slope      Normal(0, 2.5 s / s_x)
-    fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an intercept column, mean(y) goes to the
+    fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an intercept
+    column, mean(y) goes to the
                         combination of columns that is constant, if there is one
     sigma               HalfStudentT(4, s)
     sd, slope of z      HalfStudentT(4, s / s_z)
-    sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of the same level, as their line is extrapolated to zero
-    sd, shared          HalfStudentT(4, s / root mean square of the columns)
-    cor                 LKJ(1): uniform over correlation matrices; a single correlation is uniform over its interval
-    varfunc, corstruct  LogNormal(log start, 1) where positive (ratios, constants, ranges), Normal(start, scale) on the real line (powers; the
-                        scale is 1 over the typical size of a covariate that is multiplied), Uniform on an interval (Phi, Rho, nugget)
+    sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of the
+    same level, as their line is extrapolated to zero sd, shared          HalfStudentT(4, s / root
+    mean square of the columns)
+    cor                 LKJ(1): uniform over correlation matrices; a single correlation is uniform
+    over its interval varfunc, corstruct  LogNormal(log start, 1) where positive (ratios, constants,
+    ranges),
+    Normal(start, scale) on the real line (powers; the
+                        scale is 1 over the typical size of a covariate that is multiplied), Uniform
+                        on an interval (Phi, Rho, nugget)
 
-``"flat"`` is constant on the natural scale, each parameter on its interval: the mode with beta integrated is the REML estimate.
+``"flat"`` is constant on the natural scale, each parameter on its interval: the mode with beta
+integrated is the REML estimate.
 """
 
 from __future__ import annotations
@@ -49,8 +56,8 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
     -------
     Priors
     """
-    if isinstance(priors, Priors):
-        return priors
+    if priors == "flat":  # asks nothing of the data
+        return resolve(priors, layout.blocks, {"flat": _flat(layout)})
     default, basis = _default(layout)
     return resolve(priors, layout.blocks, {"default": default, "flat": _flat(layout)}, basis)
 
@@ -59,7 +66,7 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray | None]:
     design = layout.design
     s = float(np.std(design.y))
     if not s > 0:
-        msg = f"the response '{design.response_label}' is constant; the default priors need its standard deviation"
+        msg = f"the response '{design.response_label}' is constant: it has no scale for priors"
         raise DataError(msg)
     fixef, basis = _default_fixef(layout, s)
     out: Preset = {"fixef": fixef}
@@ -68,7 +75,10 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray | None]:
         for piece in level.pieces:
             if piece.cor is not None:
                 out[piece.cor.name] = _default_cor(piece.cor)
-    for block, bound in ((layout.corstruct, layout.problem.correlation), (layout.varfunc, layout.problem.variance)):
+    for block, bound in (
+        (layout.corstruct, layout.problem.correlation),
+        (layout.varfunc, layout.problem.variance),
+    ):
         if block is not None and bound is not None:
             out[block.name] = _default_rows(bound)
     if layout.sigma is not None:
@@ -94,7 +104,7 @@ def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatAr
 
 
 def _constant_combination(x: FloatArray) -> FloatArray:
-    """Coefficients whose linear combination of columns is 1 in every row; zeros where there are none."""
+    """Coefficients whose combination of columns is 1 in every row; zeros without any."""
     if x.shape[1] == 0:
         return np.zeros(0)
     found = np.linalg.lstsq(x, np.ones(len(x)), rcond=None)[0]
@@ -132,7 +142,12 @@ def _default_rows(bound: Bound) -> tuple[Prior, ...]:
         if np.isfinite(high):
             out.append(_uniform(low, high))
         elif np.isfinite(low):
-            out.append(Prior("LogNormal", (("mu", float(np.log(p.start - low)) if low == 0.0 else 0.0), ("sigma", 1.0))))
+            out.append(
+                Prior(
+                    "LogNormal",
+                    (("mu", float(np.log(p.start - low)) if low == 0.0 else 0.0), ("sigma", 1.0)),
+                )
+            )
         else:
             out.append(_normal(p.start, p.scale))
     return tuple(out)
@@ -140,7 +155,9 @@ def _default_rows(bound: Bound) -> tuple[Prior, ...]:
 
 def _flat(layout: Layout) -> Preset:
     return {
-        b.name: (Prior("LKJ", (("eta", 1.0),)),) if b.matrix else (Prior("Flat", ()),) * len(b.coefs)
+        b.name: (Prior("LKJ", (("eta", 1.0),)),)
+        if b.matrix
+        else (Prior("Flat", ()),) * len(b.coefs)
         for b in layout.blocks
     }
 
@@ -158,16 +175,19 @@ def _half_student(sigma: float) -> Prior:
 
 
 def starting_values(layout: Layout) -> dict[str, FloatArray]:
-    """Natural starting values: least squares, and the residual variance shared out evenly over the levels.
+    """Natural starting values: least squares, its residual variance shared over the levels.
 
     Returns
     -------
     dict of variable name to array (k,), (k, k) for a matrix
     """
-    design, problem = layout.design, layout.problem
+    problem = layout.problem
     rest = float(np.sqrt(np.sum(problem.columns[-1] ** 2) / max(problem.n - problem.p, 1)))
     share = (rest if rest > 0 else 1.0) / np.sqrt(1.0 + len(layout.levels))
-    values: dict[str, FloatArray] = {"fixef": np.asarray(problem.shift, dtype=float), "sigma": np.array([share])}
+    values: dict[str, FloatArray] = {
+        "fixef": np.asarray(problem.shift, dtype=float),
+        "sigma": np.array([share]),
+    }
     for level in layout.levels:
         z = level.level.Z
         root = np.sqrt(np.mean(z**2, axis=0))
@@ -180,8 +200,10 @@ def starting_values(layout: Layout) -> dict[str, FloatArray]:
             if piece.cor is not None:
                 values[piece.cor.name] = np.eye(piece.q) if piece.cor.matrix else np.array([0.0])
         values[level.sd.name] = np.array(for_sd)
-    for block, bound in ((layout.corstruct, problem.correlation), (layout.varfunc, problem.variance)):
+    for block, bound in (
+        (layout.corstruct, problem.correlation),
+        (layout.varfunc, problem.variance),
+    ):
         if block is not None and bound is not None:
             values[block.name] = np.array([bound.parameters[j].start for j in bound.free])
-    del design
     return {b.name: values[b.name] for b in layout.blocks}

@@ -1,7 +1,7 @@
 """log p(y | parameters) with the random effects integrated out, out of the engine's three steps.
 
-With beta given only [Z | y - X beta] is whitened and eliminated; with beta integrated [Z | X | y]. Draws (NumPy, batched) and models (PyTensor) share the
-functions.
+With beta given only [Z | y - X beta] is whitened and eliminated; with beta integrated [Z | X | y].
+Draws (NumPy, batched) and models (PyTensor) share the functions.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.bayes.layout import Layout, Values
+from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.engine.eliminate import eliminate, gram
 from bayeslme.engine.likelihood import whiten
 from bayeslme.engine.problem import Problem
+from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
@@ -34,8 +36,33 @@ class GaussianBeta:
     precision: np.ndarray
 
 
-def conditional(layout: Layout, problem: Problem, columns: Array, values: Values, xp: Namespace) -> Array:
-    """log p(y | beta, ...) from residual columns.
+def gaussian_beta(prior: ParameterPrior) -> GaussianBeta | None:
+    """Mean and precision of a Gaussian prior of the coefficients; None where it is flat.
+
+    Raises
+    ------
+    SpecError
+        If it is neither.
+    """
+    families = {p.family for p in prior.priors}
+    if families <= {"Flat"}:
+        return None
+    if families != {"Normal"}:
+        found = ", ".join(sorted(families))
+        msg = f"integrating beta out needs Normal or Flat priors of all of fixef, not {found}"
+        raise SpecError(msg)
+    args = [p.numbers() for p in prior.priors]
+    basis = np.eye(len(args)) if prior.basis is None else prior.basis
+    weights = np.array([a["sigma"] ** -2 for a in args])
+    return GaussianBeta(
+        np.linalg.solve(basis, [a["mu"] for a in args]), basis.T @ (weights[:, None] * basis)
+    )
+
+
+def conditional(
+    layout: Layout, problem: Problem, columns: Array, values: Values, xp: Namespace
+) -> Array:
+    """Log p(y | beta, ...) from residual columns.
 
     Parameters
     ----------
@@ -56,8 +83,10 @@ def conditional(layout: Layout, problem: Problem, columns: Array, values: Values
     return -constant - 0.5 * e.block[0, 0] / sigma**2
 
 
-def integrated(layout: Layout, columns: Array, values: Values, prior: GaussianBeta | None, xp: Namespace) -> Array:
-    """log p(y | ...) with beta integrated over its prior; under a flat one the restricted likelihood.
+def integrated(
+    layout: Layout, columns: Array, values: Values, prior: GaussianBeta | None, xp: Namespace
+) -> Array:
+    """Log p(y | ...) with beta integrated over its prior; REML under a flat one.
 
     Parameters
     ----------
@@ -77,8 +106,8 @@ def integrated(layout: Layout, columns: Array, values: Values, prior: GaussianBe
     logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
     df = problem.n - p
     if prior is not None:
-        mean, precision = _engine_scale(problem, prior)
-        block = block + _bordered(mean, precision)
+        mean, precision = engine_scale(problem, prior)
+        block = block + bordered(mean, precision)
         logdet_x = logdet_x - 0.5 * float(np.linalg.slogdet(prior.precision)[1])
         df = problem.n
     pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
@@ -87,20 +116,20 @@ def integrated(layout: Layout, columns: Array, values: Values, prior: GaussianBe
     return -0.5 * df * LOG_2PI - scale - half - 0.5 * pivots[p]
 
 
-def _engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
+def engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
     """Mean and precision of the engine's coefficients, gamma = R (beta - shift)."""
     inverse = np.linalg.inv(problem.x_basis)
     return problem.x_basis @ (prior.mean - problem.shift), inverse.T @ prior.precision @ inverse
 
 
-def _bordered(mean: np.ndarray, precision: np.ndarray) -> np.ndarray:
+def bordered(mean: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """[X | y] block of a Gaussian prior: (P, P m; m'P, m'P m)."""
     pulled = precision @ mean
     return np.block([[precision, pulled[:, None]], [pulled[None, :], np.array([[mean @ pulled]])]])
 
 
 def _pivots(rows: list[list[Array]]) -> list[Array]:
-    """Pivots of Gaussian elimination of a symmetric matrix, entry by entry; the last is the Schur complement of the rest."""
+    """Pivots of Gaussian elimination, entry by entry; the last is a Schur complement."""
     pivots = []
     while rows:
         head, *rest = rows
@@ -110,9 +139,10 @@ def _pivots(rows: list[list[Array]]) -> list[Array]:
 
 
 def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
-    """log p(y_g | ...) of every independent piece of the data, for many draws.
+    """Log p(y_g | ...) of every independent piece of the data, for many draws.
 
-    The pieces are the outermost groups; without random effects the correlation groups, and without these the rows.
+    The pieces are the outermost groups; without random effects the correlation groups, and without
+    these the rows.
 
     Parameters
     ----------
@@ -130,7 +160,9 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
     pieces = []
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {k: v[piece] for k, v in values.items()}
-        sigma = np.broadcast_to(np.asarray(layout.sigma_of(some), dtype=float), (len(some["fixef"]),))
+        sigma = np.broadcast_to(
+            np.asarray(layout.sigma_of(some), dtype=float), (len(some["fixef"]),)
+        )
         full = {**some, "sigma": sigma}
         pieces.append(_by_group(layout, full) if problem.stages else _without_groups(layout, full))
     return np.concatenate(pieces)
@@ -154,7 +186,9 @@ def _by_group(layout: Layout, values: Values) -> np.ndarray:
     direction = _residual_direction(problem, values)
     block = np.broadcast_to(e.block, (len(sigma), *e.block.shape[-3:]))
     rss = np.einsum("si,sijg,sj->sg", direction, block, direction, optimize=True)
-    half = NUMPY.segment_sum(np.broadcast_to(white.half_logdet, (len(sigma), white.half_logdet.shape[-1])), starts)
+    half = NUMPY.segment_sum(
+        np.broadcast_to(white.half_logdet, (len(sigma), white.half_logdet.shape[-1])), starts
+    )
     scale = sizes * (0.5 * LOG_2PI + np.log(sigma)[:, None])
     return np.asarray(-scale - half - e.half_logdet - 0.5 * rss / sigma[:, None] ** 2)
 
@@ -162,7 +196,9 @@ def _by_group(layout: Layout, values: Values) -> np.ndarray:
 def _without_groups(layout: Layout, values: Values) -> np.ndarray:
     """Correlation groups or rows of a model without random effects, in the engine's order."""
     problem, sigma = layout.problem, values["sigma"]
-    starts = np.arange(problem.n) if problem.correlation is None else problem.correlation.coords.starts
+    starts = (
+        np.arange(problem.n) if problem.correlation is None else problem.correlation.coords.starts
+    )
     fine = replace(problem, row_starts=starts)
     white = whiten(fine, *layout.row_parameters(values))
     direction = _residual_direction(problem, values)
@@ -181,4 +217,4 @@ def _residual_direction(problem: Problem, values: Values) -> np.ndarray:
 
 def engine_coefficients(problem: Problem, fixef: np.ndarray) -> np.ndarray:
     """Coefficients (..., p) on the scale of the engine's X and shifted y."""
-    return (fixef - problem.shift) @ problem.x_basis.T
+    return np.asarray((fixef - problem.shift) @ problem.x_basis.T)

@@ -44,7 +44,8 @@ def parts(posterior: Posterior) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of part to DataFrame, shape (s, number of parameters)
-        ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; parts without parameters are left out.
+        ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; parts
+        without parameters are left out.
     """
     layout, values = posterior.layout, posterior.values
     out = {"fixed": pd.DataFrame(values["fixef"], columns=list(layout.fixef.coefs))}
@@ -91,7 +92,7 @@ def intervals(posterior: Posterior, level: float = 0.95) -> Intervals:
 
 
 def components(posterior: Posterior) -> list[Component]:
-    """Posterior means of standard deviations, correlations and covariances, outermost level first."""
+    """Means of standard deviations, correlations and covariances, outermost level first."""
     out = []
     for level in posterior.layout.levels:
         factor = level.factor(posterior.values)
@@ -116,7 +117,8 @@ def varcorr(posterior: Posterior) -> VarCorr:
     made = components(posterior)
     design = posterior.layout.design
     printed = tuple(
-        random_part(level, one, nested_name(design, k)) for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
+        random_part(level, one, nested_name(design, k))
+        for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
     )
     return VarCorr({one.group: one for one in made}, sigma_mean(posterior), printed)
 

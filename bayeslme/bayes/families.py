@@ -1,21 +1,21 @@
-"""Prior distributions by PyMC's names: arguments, support, log density and distribution function in NumPy.
+"""Prior distributions by PyMC's names: arguments, support and density in NumPy.
 
-One `Family` per distribution. PyMC's class of the same name, with the same arguments, is what a model is built from; the formulas
-here are for everything that must not wait for PyMC (printing, penalised modes, stored log priors).
+One `Family` per distribution. PyMC's class of the same name, with the same arguments, is what a
+model is built from; the formulas here are for everything that must not wait for PyMC (printing,
+penalised modes, stored log priors).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
-FloatArray = npt.NDArray[np.float64]
 Args = Mapping[str, float]
-Density = Callable[[FloatArray, Args], FloatArray]
+Density = Callable[[Any, Args], Any]
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -35,7 +35,8 @@ class Family:
     support : callable
         Arguments to the open interval (lower, upper) where the density lives.
     log_density : callable
-        ``log_density(x, args)``, normalised over the support, elementwise; not read outside the support.
+        ``log_density(x, args)``, normalised over the support, elementwise; not read outside the
+        support.
     cumulative : callable or None
         Distribution function; None where the density is improper or has none to be truncated by.
     """
@@ -56,50 +57,50 @@ def _half_line(_: Args) -> tuple[float, float]:
     return 0.0, np.inf
 
 
-def _normal(x: FloatArray, a: Args) -> FloatArray:
+def _normal(x: Any, a: Args) -> Any:
     return -0.5 * ((x - a["mu"]) / a["sigma"]) ** 2 - np.log(a["sigma"]) - _LOG_SQRT_2PI
 
 
-def _student(x: FloatArray, a: Args) -> FloatArray:
+def _student(x: Any, a: Args) -> Any:
     nu, z = a["nu"], (x - a.get("mu", 0.0)) / a["sigma"]
     constant = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
     return constant - np.log(a["sigma"]) - (nu + 1) / 2 * np.log1p(z * z / nu)
 
 
-def _cauchy(x: FloatArray, a: Args) -> FloatArray:
+def _cauchy(x: Any, a: Args) -> Any:
     z = (x - a.get("alpha", 0.0)) / a["beta"]
     return -np.log(np.pi * a["beta"]) - np.log1p(z * z)
 
 
-def _log_normal(x: FloatArray, a: Args) -> FloatArray:
+def _log_normal(x: Any, a: Args) -> Any:
     return _normal(np.log(x), a) - np.log(x)
 
 
-def _gamma(x: FloatArray, a: Args) -> FloatArray:
+def _gamma(x: Any, a: Args) -> Any:
     shape, rate = a["alpha"], a["beta"]
     return shape * np.log(rate) - special.gammaln(shape) + (shape - 1) * np.log(x) - rate * x
 
 
-def _inverse_gamma(x: FloatArray, a: Args) -> FloatArray:
+def _inverse_gamma(x: Any, a: Args) -> Any:
     shape, scale = a["alpha"], a["beta"]
     return shape * np.log(scale) - special.gammaln(shape) - (shape + 1) * np.log(x) - scale / x
 
 
-def _beta(x: FloatArray, a: Args) -> FloatArray:
+def _beta(x: Any, a: Args) -> Any:
     p, q = a["alpha"], a["beta"]
     return (p - 1) * np.log(x) + (q - 1) * np.log1p(-x) - special.betaln(p, q)
 
 
-def _laplace_cdf(x: FloatArray, a: Args) -> FloatArray:
+def _laplace_cdf(x: Any, a: Args) -> Any:
     z = (x - a["mu"]) / a["b"]
     return np.where(z < 0, 0.5 * np.exp(-np.abs(z)), 1 - 0.5 * np.exp(-np.abs(z)))
 
 
-def _cauchy_cdf(x: FloatArray, a: Args) -> FloatArray:
+def _cauchy_cdf(x: Any, a: Args) -> Any:
     return 0.5 + np.arctan((x - a.get("alpha", 0.0)) / a["beta"]) / np.pi
 
 
-def _zero(x: FloatArray, _: Args) -> FloatArray:
+def _zero(x: Any, _: Args) -> Any:
     return np.zeros_like(x)
 
 
@@ -116,17 +117,24 @@ def _centred(cdf: Density) -> Density:
     return lambda x, a: cdf(x, {"mu": 0.0, "alpha": 0.0, **a})
 
 
-def _normal_cdf(x: FloatArray, a: Args) -> FloatArray:
+def _normal_cdf(x: Any, a: Args) -> Any:
     return special.ndtr((x - a["mu"]) / a["sigma"])
 
 
-def _student_cdf(x: FloatArray, a: Args) -> FloatArray:
+def _student_cdf(x: Any, a: Args) -> Any:
     return special.stdtr(a["nu"], (x - a["mu"]) / a["sigma"])
 
 
 _FAMILIES = (
     Family("Normal", {"mu": 0.0, "sigma": 1.0}, ("sigma",), _real, _normal, _normal_cdf),
-    Family("StudentT", {"nu": None, "mu": 0.0, "sigma": 1.0}, ("nu", "sigma"), _real, _student, _student_cdf),
+    Family(
+        "StudentT",
+        {"nu": None, "mu": 0.0, "sigma": 1.0},
+        ("nu", "sigma"),
+        _real,
+        _student,
+        _student_cdf,
+    ),
     Family("Cauchy", {"alpha": 0.0, "beta": 1.0}, ("beta",), _real, _cauchy, _cauchy_cdf),
     Family(
         "Laplace",
@@ -162,7 +170,14 @@ _FAMILIES = (
         _half(_student),
         _half_cdf(_centred(_student_cdf)),
     ),
-    Family("HalfCauchy", {"beta": 1.0}, ("beta",), _half_line, _half(_cauchy), _half_cdf(_centred(_cauchy_cdf))),
+    Family(
+        "HalfCauchy",
+        {"beta": 1.0},
+        ("beta",),
+        _half_line,
+        _half(_cauchy),
+        _half_cdf(_centred(_cauchy_cdf)),
+    ),
     Family(
         "Exponential",
         {"lam": 1.0},

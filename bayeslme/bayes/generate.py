@@ -1,4 +1,4 @@
-"""New data from a model's parameters: random effects of new groups and correlated residuals, in NumPy."""
+"""New data from parameters: random effects of new groups and correlated residuals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from bayeslme.engine.problem import Problem
 from bayeslme.structures import CorStruct, Lattice
 
 
-def new_response(layout: Layout, values: Values, X: np.ndarray, Z: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+def new_response(
+    layout: Layout,
+    values: Values,
+    X: np.ndarray,
+    Z: tuple[np.ndarray, ...],
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Draw a response for new groups that look like the old ones.
 
     Parameters
@@ -33,7 +39,7 @@ def new_response(layout: Layout, values: Values, X: np.ndarray, Z: tuple[np.ndar
 
 
 def new_residuals(layout: Layout, values: Values, rng: np.random.Generator) -> np.ndarray:
-    """Draw residuals with the model's standard deviations and correlations, shape (n,), design's row order."""
+    """Draw residuals of the model, shape (n,), design's row order."""
     problem = layout.problem
     cor, var = layout.row_parameters(values)
     eps = colour(problem, cor, rng.standard_normal(problem.n))
@@ -45,7 +51,7 @@ def new_residuals(layout: Layout, values: Values, rng: np.random.Generator) -> n
 
 
 def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.ndarray:
-    """Multiply independent rows by the Cholesky factors of their groups' correlation matrices: the inverse of whitening.
+    """Give independent rows their groups' correlations: the inverse of whitening.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The hierarchical form: random effects as variables (non-centred), residual structure by whitening.
+"""The hierarchical form: random effects as variables, residuals by whitening.
 
 This module imports PyMC; it is itself imported only when a model is asked for.
 """
@@ -38,9 +38,19 @@ def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, 
         z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
         b = pm.Deterministic(f"ranef_{level.key}", pt.dot(z, level.factor(values, xp).T), dims=dims)
         mean = mean + (data[f"Z_{level.key}"] * b[level.level.code]).sum(axis=1)
-    rows = {b.name: values[b.name] for b in (layout.corstruct, layout.varfunc, layout.sigma) if b is not None}
+    rows = {
+        b.name: values[b.name]
+        for b in (layout.corstruct, layout.varfunc, layout.sigma)
+        if b is not None
+    }
     names = list(rows)
-    stripped = replace(problem, stages=(), row_starts=np.zeros(1, dtype=int), x_basis=np.zeros((0, 0)), shift=np.zeros(0))
+    stripped = replace(
+        problem,
+        stages=(),
+        row_starts=np.zeros(1, dtype=int),
+        x_basis=np.zeros((0, 0)),
+        shift=np.zeros(0),
+    )
 
     def logp(value: Tensor, mu: Tensor, *args: Tensor) -> Tensor:
         own = dict(zip(names, args, strict=True))
@@ -50,10 +60,12 @@ def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, 
         scale = problem.n * (0.5 * LOG_2PI + pt.log(sigma)) + white.half_logdet.sum()
         return -scale - 0.5 * (white.columns**2).sum() / sigma**2
 
-    def random(mu: np.ndarray, *args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
+    def random(
+        mu: np.ndarray, *args: np.ndarray, rng: np.random.Generator, size: Any = None
+    ) -> np.ndarray:
         own = dict(zip(names, args, strict=True))
         if not size:
-            return mu + new_residuals(layout, own, rng)
+            return np.asarray(mu + new_residuals(layout, own, rng))
         draws = [mu + new_residuals(layout, own, rng) for _ in range(int(np.prod(size)))]
         return np.reshape(draws, (*size, problem.n))
 

@@ -1,4 +1,4 @@
-"""How the named variables of a Bayesian model feed the engine: which they are, and the engine's arrays from their values.
+"""How the named variables of a Bayesian model feed the engine.
 
 The same functions serve draws (NumPy, leading axes are batches) and models (PyTensor).
 """
@@ -109,7 +109,8 @@ class Layout:
     levels : tuple of LevelLayout
         Outermost first.
     varfunc, corstruct : Block or None
-        Free parameters of the variance function and of the correlation structure; None where there are none.
+        Free parameters of the variance function and of the correlation structure; None where there
+        are none.
     """
 
     design: Design
@@ -124,7 +125,11 @@ class Layout:
     def blocks(self) -> tuple[Block, ...]:
         """All variables, in the order they are printed."""
         random = [b for lv in self.levels for b in (lv.sd, *(p.cor for p in lv.pieces if p.cor))]
-        return tuple(b for b in (self.fixef, *random, self.corstruct, self.varfunc, self.sigma) if b is not None)
+        return tuple(
+            b
+            for b in (self.fixef, *random, self.corstruct, self.varfunc, self.sigma)
+            if b is not None
+        )
 
     @property
     def held_sigma(self) -> float | None:
@@ -145,14 +150,18 @@ class Layout:
             out.append(xp.matmul(xp.constant(stage.basis), relative))
         return tuple(out)
 
-    def row_parameters(self, values: Values, xp: Namespace = NUMPY) -> tuple[Array | None, Array | None]:
-        """All natural parameters of the correlation structure and of the variance function, held ones put in."""
+    def row_parameters(
+        self, values: Values, xp: Namespace = NUMPY
+    ) -> tuple[Array | None, Array | None]:
+        """All natural parameters of the correlation structure and the variance function."""
         cor = _with_held(self.problem.correlation, self.corstruct, values, xp)
         var = _with_held(self.problem.variance, self.varfunc, values, xp)
         return cor, var
 
 
-def _with_held(bound: Bound | None, block: Block | None, values: Values, xp: Namespace) -> Array | None:
+def _with_held(
+    bound: Bound | None, block: Block | None, values: Values, xp: Namespace
+) -> Array | None:
     if bound is None:
         return None
     start = np.array([p.start for p in bound.parameters])
@@ -162,7 +171,9 @@ def _with_held(bound: Bound | None, block: Block | None, values: Values, xp: Nam
     if len(free) == len(start):
         return given
     zero = 0.0 * given[..., 0]
-    columns = [given[..., free.index(j)] if j in free else zero + start[j] for j in range(len(start))]
+    columns = [
+        given[..., free.index(j)] if j in free else zero + start[j] for j in range(len(start))
+    ]
     return xp.stack(columns, axis=-1)
 
 
@@ -198,7 +209,9 @@ def _row_block(kind: Any, bound: Bound | None) -> Block | None:
     return _block(kind, kind, tuple(p.name for p in free), free, f"{kind}_coef")
 
 
-def _block(name: str, kind: Any, coefs: tuple[str, ...], parameters: list[Parameter], dim: str | None) -> Block:
+def _block(
+    name: str, kind: Any, coefs: tuple[str, ...], parameters: list[Parameter], dim: str | None
+) -> Block:
     lower = tuple(float(p.support.lower) for p in parameters)
     upper = tuple(float(p.support.upper) for p in parameters)
     return Block(name, kind, coefs, lower, upper, dim)
@@ -207,13 +220,18 @@ def _block(name: str, kind: Any, coefs: tuple[str, ...], parameters: list[Parame
 def _level_layout(level: Level) -> LevelLayout:
     key = level.group.replace("/", "_")
     if key in _RESERVED:
-        msg = f"the grouping column '{level.group}' has the name of a dimension of every posterior; rename the column"
+        msg = (
+            f"the grouping column '{level.group}' is named as a dimension of posteriors; rename it"
+        )
         raise SpecError(msg)
     structure: PdMat = level.structure
     label = str(level.formula)
     if isinstance(structure, PdBlocked):
         bounds = np.cumsum([0, *(structure.sizes or ())])
-        parts = [(b, slice(int(i), int(j))) for b, i, j in zip(structure.blocks, bounds, bounds[1:], strict=False)]
+        parts = [
+            (b, slice(int(i), int(j)))
+            for b, i, j in zip(structure.blocks, bounds, bounds[1:], strict=False)
+        ]
     else:
         parts = [(structure, slice(0, len(level.effects)))]
     names: list[str] = []
@@ -230,25 +248,31 @@ def _level_layout(level: Level) -> LevelLayout:
         parameters += sds
         pieces.append(Piece(own, rows, at, _cor_block(own, key, suffix, effects, cors)))
     dim = f"{key}_effect" if tuple(names) == level.effects else f"{key}_sd"
-    return LevelLayout(level, key, _block(f"sd_{key}", "sd", tuple(names), parameters, dim), tuple(pieces))
+    return LevelLayout(
+        level, key, _block(f"sd_{key}", "sd", tuple(names), parameters, dim), tuple(pieces)
+    )
 
 
-def _cor_block(structure: PdMat, key: str, suffix: str, effects: tuple[str, ...], cors: list[Parameter]) -> Block | None:
+def _cor_block(
+    structure: PdMat, key: str, suffix: str, effects: tuple[str, ...], cors: list[Parameter]
+) -> Block | None:
     if not cors:
         return None
     name, q = f"cor_{key}{suffix}", len(effects)
     if isinstance(structure, PdSymm):
-        return Block(name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True)
+        return Block(
+            name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True
+        )
     return _block(name, "cor", (cors[0].name,), cors, None)
 
 
 def is_joint(bound: Bound) -> bool:
-    """Whether the structure's parameters are restricted jointly, not each to an interval of its own."""
+    """Whether the structure restricts its parameters jointly, not each to an interval."""
     return type(bound.structure).constrain is not RowStructure.constrain
 
 
 def without_fixed(problem: Problem) -> Problem:
-    """Return the problem with the fixed effects taken out: columns [Z | y] for residuals y - X beta."""
+    """Return the problem without fixed effects: columns [Z | y], for residuals y - X beta."""
     keep = np.r_[0 : len(problem.columns) - 1 - problem.p, len(problem.columns) - 1]
     return replace(
         problem, columns=problem.columns[keep], x_basis=np.zeros((0, 0)), shift=np.zeros(0)

@@ -1,9 +1,13 @@
 """A specification and its data as a PyMC model, marginal or hierarchical.
 
-The likelihood is the engine's code run on PyTensor variables: elementwise operations with the group axis last and sums over groups by padded indices.
-No batched linear algebra enters, which is what keeps compilation short: for Orthodont with varIdent and corAR1 the density and its gradient
-compile in 1.3 s with warm caches (a minute at the very first use on a machine) and take 10 microseconds a call. Data are ``pm.Data``; the response is one observed ``pm.CustomDist``, so PyMC's own samplers, modes and predictive draws
-apply to it. Coefficients are sampled on a linear scale that makes X orthonormal.
+The likelihood is the engine's code run on PyTensor variables: elementwise operations with the group
+axis last and sums over groups by padded indices. No batched linear algebra enters, which is what
+keeps compilation short: for Orthodont with varIdent
+and corAR1 the density and its gradient compile in 1.3 s with warm caches (a minute at the very
+first use on a machine) and take 10
+microseconds a call. Data are ``pm.Data``; the response is one observed ``pm.CustomDist``, so PyMC's
+own samplers, modes and predictive draws apply to it. Coefficients are sampled on a linear scale
+that makes X orthonormal.
 
 This module imports PyMC; it is itself imported only when a model is asked for.
 """
@@ -16,10 +20,9 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
-from pytensor.compile.sharedvalue import SharedVariable
 
 from bayeslme.bayes.defaults import resolve_priors, starting_values
-from bayeslme.bayes.density import GaussianBeta, conditional, integrated
+from bayeslme.bayes.density import conditional, gaussian_beta, integrated
 from bayeslme.bayes.generate import new_response
 from bayeslme.bayes.hierarchical import add_hierarchical
 from bayeslme.bayes.layout import Layout, build_layout, is_joint, without_fixed
@@ -41,7 +44,11 @@ Tensor = Any
 
 
 def to_pymc(
-    spec: Any, data: pd.DataFrame, form: Form = "marginal", priors: PriorsLike = None, beta: BetaRole = "variable"
+    spec: Any,
+    data: pd.DataFrame,
+    form: Form = "marginal",
+    priors: PriorsLike = None,
+    beta: BetaRole = "variable",
 ) -> pm.Model:
     """Translate a specification into a PyMC model.
 
@@ -54,7 +61,8 @@ def to_pymc(
     priors : None, preset name or mapping, optional
         By default the specification's, or the default preset.
     beta : {"variable", "integrated"}
-        With ``"integrated"`` (marginal form only) the coefficients are integrated over their prior, which must be flat or Gaussian.
+        With ``"integrated"`` (marginal form only) the coefficients are integrated over their prior,
+        which must be flat or Gaussian.
 
     Returns
     -------
@@ -73,13 +81,16 @@ def to_pymc(
 
 
 def build_model(
-    design: Design, form: Form = "marginal", priors: PriorsLike | Priors = None, beta: BetaRole = "variable"
+    design: Design,
+    form: Form = "marginal",
+    priors: PriorsLike | Priors = None,
+    beta: BetaRole = "variable",
 ) -> pm.Model:
     """As ``to_pymc``, from a design."""
     _check_options(form, beta)
     layout = build_layout(design)
     _check_generative(layout, form)
-    resolved = resolve_priors(layout, priors)
+    resolved = priors if isinstance(priors, Priors) else resolve_priors(layout, priors)
     with pm.Model(coords=coordinates(layout)) as model:
         data = _add_data(layout)
         values = _add_variables(layout, resolved, beta)
@@ -100,25 +111,31 @@ def _check_options(form: str, beta: str) -> None:
         msg = f"beta: {beta!r} is neither 'variable' nor 'integrated'"
         raise SpecError(msg)
     if form == "hierarchical" and beta == "integrated":
-        msg = "beta='integrated' needs form='marginal': given the random effects the coefficients are variables"
+        msg = "beta='integrated' needs form='marginal'"
         raise SpecError(msg)
 
 
 def _check_generative(layout: Layout, form: Form) -> None:
     variance = layout.design.variance
-    sources = {c.source for c in (variance if isinstance(variance, tuple) else (variance,)) if c is not None}
+    sources = {
+        c.source
+        for c in (variance if isinstance(variance, tuple) else (variance,))
+        if c is not None
+    }
     if "resid" in sources:
-        msg = "weights: a variance that depends on resid(.) has no generative model; use fitted(.) or a covariate"
+        msg = "weights: resid(.) has no generative model; use fitted(.) or a covariate"
         raise SpecError(msg)
     if "fitted" in sources and form == "marginal":
-        msg = "weights: a variance that depends on fitted(.) has no closed marginal form; use form='hierarchical'"
+        msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
 
 
 def coordinates(layout: Layout) -> dict[str, Any]:
-    """Names of all dimensions: coefficients as nlme prints them, groups, rows by the data frame's index."""
+    """Names of all dimensions: coefficients as nlme prints them, groups, rows."""
     index = layout.design.index
-    coords: dict[str, Any] = {"row": index.to_numpy() if index.is_unique and index.nlevels == 1 else layout.design.rows}
+    coords: dict[str, Any] = {
+        "row": index.to_numpy() if index.is_unique and index.nlevels == 1 else layout.design.rows
+    }
     for level in layout.levels:
         coords[level.key] = np.array(level.level.labels)
         coords[f"{level.key}_effect"] = list(level.level.effects)
@@ -140,7 +157,7 @@ def _add_data(layout: Layout) -> dict[str, Tensor]:
 
 
 def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Give static shapes: the group structure is fixed, values may be exchanged with ``pm.set_data``."""
+    """Give static shapes; values may still be exchanged with ``pm.set_data``."""
     return pt.specify_shape(x, shape)
 
 
@@ -161,7 +178,9 @@ def _transform(layout: Layout, block: Block) -> Transform | None:
     problem = layout.problem
     if block.kind == "fixef":
         spread = np.sqrt(np.mean(problem.columns[-1] ** 2)) or 1.0
-        return Preconditioned(problem.shift, np.linalg.inv(problem.x_basis) * spread / np.sqrt(problem.n))
+        return Preconditioned(
+            problem.shift, np.linalg.inv(problem.x_basis) * spread / np.sqrt(problem.n)
+        )
     bound = problem.correlation if block.kind == "corstruct" else None
     if bound is not None and is_joint(bound) and len(bound.free) > 1:
         return StructureSupport(bound)
@@ -182,7 +201,7 @@ def random_columns(layout: Layout, data: dict[str, Tensor]) -> list[Tensor]:
 def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
     design, problem = layout.design, layout.problem
     reduced = without_fixed(problem)
-    names = [*values, *data]
+    names = [*data, *values]
 
     def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         named = dict(zip(names, args, strict=True))
@@ -193,7 +212,9 @@ def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Ten
         fixed = pt.dot(given["X"], own["fixef"]) if "fixef" in own else 0.0
         residual = (_held(value, (problem.n,)) - fixed)[problem.order]
         columns = pt.concatenate([*random_columns(layout, given), residual[None, :]], axis=0)
-        return conditional(layout, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops())
+        return conditional(
+            layout, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops()
+        )
 
     def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
         own, given = split(args)
@@ -204,13 +225,15 @@ def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Ten
         draws = [new_response(layout, own, given["X"], z, rng) for _ in range(int(np.prod(size)))]
         return np.reshape(draws, (*size, problem.n))
 
-    _observe([*values.values(), *data.values()], logp, random, design.y)
+    _observe([*data.values(), *values.values()], logp, random, design.y)
 
 
-def _add_integrated(layout: Layout, prior: ParameterPrior, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
+def _add_integrated(
+    layout: Layout, prior: ParameterPrior, values: dict[str, Tensor], data: dict[str, Tensor]
+) -> None:
     problem = layout.problem
     gaussian = gaussian_beta(prior)
-    names = [*values, *data]
+    names = [*data, *values]
     inverse = np.linalg.inv(problem.x_basis) if problem.p else np.zeros((0, 0))
 
     def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -222,11 +245,13 @@ def _add_integrated(layout: Layout, prior: ParameterPrior, values: dict[str, Ten
         x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
         rest = (_held(value, (problem.n,)) - pt.dot(given["X"], problem.shift))[problem.order]
         columns = pt.concatenate([*random_columns(layout, given), x, rest[None, :]], axis=0)
-        return integrated(layout, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops())
+        return integrated(
+            layout, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
+        )
 
     def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
         if gaussian is None:
-            msg = "beta is integrated over a flat prior: there is nothing to draw it from; use beta='variable'"
+            msg = "beta is integrated over a flat prior, which cannot be drawn from"
             raise SpecError(msg)
         own, given = split(args)
         z = tuple(given[f"Z_{level.key}"] for level in layout.levels)
@@ -237,40 +262,13 @@ def _add_integrated(layout: Layout, prior: ParameterPrior, values: dict[str, Ten
             draws.append(new_response(layout, own, given["X"], z, rng))
         return np.reshape(draws, (*size, problem.n)) if size else draws[0]
 
-    _observe([*values.values(), *data.values()], logp, random, layout.design.y)
-
-
-def gaussian_beta(prior: ParameterPrior) -> GaussianBeta | None:
-    """Mean and precision of a Gaussian prior of the coefficients; None where it is flat.
-
-    Raises
-    ------
-    SpecError
-        If it is neither.
-    """
-    families = {p.family for p in prior.priors}
-    if families <= {"Flat"}:
-        return None
-    if families != {"Normal"}:
-        msg = f"beta='integrated' needs Normal or Flat priors of all of fixef, not {', '.join(sorted(families))}"
-        raise SpecError(msg)
-    args = [p.numbers() for p in prior.priors]
-    basis = np.eye(len(args)) if prior.basis is None else prior.basis
-    weights = np.array([a["sigma"] ** -2 for a in args])
-    return GaussianBeta(np.linalg.solve(basis, [a["mu"] for a in args]), basis.T @ (weights[:, None] * basis))
+    _observe([*data.values(), *values.values()], logp, random, layout.design.y)
 
 
 def _observe(parameters: list[Tensor], logp: Any, random: Any, y: np.ndarray) -> None:
-    inputs = [_core(x, k) for k, x in enumerate(parameters)]
-    signature = ",".join(inputs) + "->(n)"
-    pm.CustomDist("y", *parameters, logp=logp, random=random, signature=signature, observed=y, dims="row")
-
-
-def _core(x: Tensor, k: int) -> str:
-    """Core dimensions of the k-th parameter; data matrices share the rows of the response."""
-    names = [f"a{k}", f"b{k}"][: x.type.ndim]
-    return f"(n,b{k})" if x.type.ndim == 2 and x.owner and _is_data(x) else f"({','.join(names)})"
-
-
-def _is_data(x: Tensor) -> bool:
-    return any(isinstance(v, SharedVariable) for v in x.owner.inputs)
+    """Add the response; the first parameter is X, whose rows are those of the response."""
+    cores = [",".join([f"a{k}", f"b{k}"][: x.type.ndim]) for k, x in enumerate(parameters)]
+    signature = f"(n,p),{','.join(f'({core})' for core in cores[1:])}->(n)"
+    pm.CustomDist(
+        "y", *parameters, logp=logp, random=random, signature=signature, observed=y, dims="row"
+    )

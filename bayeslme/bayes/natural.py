@@ -1,12 +1,14 @@
 """Unconstrained draws back to named natural values, in NumPy and for all draws at once.
 
-PyMC can do the same one draw at a time through a compiled function; compiling it would take longer than the sampling.
+PyMC can do the same one draw at a time through a compiled function; compiling it would take longer
+than the sampling.
 
 This module imports PyMC; it is itself imported only while a model is sampled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,27 +53,26 @@ def constrain(transform: Any, u: np.ndarray) -> np.ndarray:
     transform : Transform or None
     u : array, shape (..., *shape of one value)
     """
-    if transform is None:
-        return u
-    if isinstance(transform, Preconditioned):
-        return np.asarray(transform.centre + u @ transform.scale.T)
-    if isinstance(transform, CorrelationMatrix):
-        return _correlations(transform, np.tanh(u))
-    if isinstance(transform, StructureSupport):
-        return np.asarray(transform.bound.natural(u)[..., transform.bound.free])
-    if isinstance(transform, PerCoefficient):
-        parts = [constrain(p, u[..., j]) for j, p in enumerate(transform.parts)]
-        return np.stack(parts, axis=-1)
-    if isinstance(transform, LogTransform):
-        return np.exp(u)
-    if isinstance(transform, IntervalTransform):
-        return _interval(transform, u)
+    for kind, backward in _BACKWARD:
+        if isinstance(transform, kind):
+            return np.asarray(backward(transform, u))
     msg = f"no NumPy form of the transform {type(transform).__name__}"
     raise TypeError(msg)
 
 
+def _structure(transform: StructureSupport, u: np.ndarray) -> np.ndarray:
+    return np.asarray(transform.bound.natural(u)[..., transform.bound.free])
+
+
+def _per_coefficient(transform: PerCoefficient, u: np.ndarray) -> np.ndarray:
+    return np.stack([constrain(p, u[..., j]) for j, p in enumerate(transform.parts)], axis=-1)
+
+
 def _interval(transform: tr.Interval, u: np.ndarray) -> np.ndarray:
-    low, high = (None if b is None else float(np.asarray(b.eval() if hasattr(b, "eval") else b)) for b in transform.args_fn())
+    low, high = (
+        None if b is None else float(np.asarray(b.eval() if hasattr(b, "eval") else b))
+        for b in transform.args_fn()
+    )
     if low is not None and high is not None:
         return (high + low) / 2 + (high - low) / 2 * np.tanh(u / 2)
     if low is not None:
@@ -92,3 +93,14 @@ def _correlations(transform: CorrelationMatrix, partials: np.ndarray) -> np.ndar
     out = factor @ np.swapaxes(factor, -1, -2)
     out[..., np.arange(q), np.arange(q)] = 1.0
     return np.asarray(out)
+
+
+_BACKWARD: tuple[tuple[type, Callable[[Any, np.ndarray], np.ndarray]], ...] = (
+    (type(None), lambda _, u: u),
+    (Preconditioned, lambda t, u: t.centre + u @ t.scale.T),
+    (CorrelationMatrix, lambda t, u: _correlations(t, np.tanh(u))),
+    (StructureSupport, _structure),
+    (PerCoefficient, _per_coefficient),
+    (LogTransform, lambda _, u: np.exp(u)),
+    (IntervalTransform, _interval),
+)

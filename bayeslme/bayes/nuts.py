@@ -1,7 +1,9 @@
 """NUTS on a PyMC model.
 
-With nutpie the model's density and gradient, compiled once by PyMC, are handed over as a function: compiling nutpie's own wrapper around the same graph
-takes four times as long as everything else together, and saves ten microseconds a call. Other samplers run through ``pm.sample``.
+With nutpie the model's density and gradient, compiled once by PyMC, are handed over as a function:
+compiling nutpie's own wrapper around the same graph takes four times as long as everything else
+together, and saves ten microseconds a call. Other
+samplers run through ``pm.sample``.
 
 This module imports PyMC; it is itself imported only while a model is sampled.
 """
@@ -63,13 +65,28 @@ def draw(
     -------
     Drawn
     """
-    options = {"draws": draws, "tune": tune, "chains": chains, "progress": progress, "target_accept": target_accept}
+    options: dict[str, Any] = {
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "progress": progress,
+        "target_accept": target_accept,
+    }
     if sampler == "nutpie":
         return _nutpie(model, seed=seed, **options)
     return _pymc(model, seed=seed, sampler=sampler, **options)
 
 
-def _nutpie(model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, progress: bool, target_accept: float) -> Drawn:
+def _nutpie(
+    model: pm.Model,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    progress: bool,
+    target_accept: float,
+) -> Drawn:
     density = model.logp_dlogp_function(ravel_inputs=True)
     density.set_extra_values({})
     lock = threading.Lock()
@@ -79,7 +96,9 @@ def _nutpie(model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, p
         with lock:  # the compiled function owns its buffers
             try:
                 value, gradient = density(x)
-            except np.linalg.LinAlgError:  # a singular matrix far out: no density there, the sampler turns back
+            except (
+                np.linalg.LinAlgError
+            ):  # a singular matrix far out: no density there, the sampler turns back
                 return -np.inf, np.zeros_like(x)
             return float(value), np.array(gradient)
 
@@ -99,15 +118,32 @@ def _nutpie(model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, p
         make_initial_point_fn=initial,
     )
     trace = nutpie.sample(
-        compiled, draws=draws, tune=tune, chains=chains, seed=seed, progress_bar=progress, save_warmup=False, target_accept=target_accept
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        progress_bar=progress,
+        save_warmup=False,
+        target_accept=target_accept,
     )
     flat = np.asarray(trace["posterior"]["unconstrained"])
     stats = trace["sample_stats"]
-    return Drawn(natural_values(model, flat), {k: np.asarray(stats[k]) for k in STATS if k in stats})
+    return Drawn(
+        natural_values(model, flat), {k: np.asarray(stats[k]) for k in STATS if k in stats}
+    )
 
 
 def _pymc(
-    model: pm.Model, *, draws: int, tune: int, chains: int, seed: int, sampler: str, progress: bool, target_accept: float
+    model: pm.Model,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    sampler: str,
+    progress: bool,
+    target_accept: float,
 ) -> Drawn:
     try:
         trace: Any = pm.sample(

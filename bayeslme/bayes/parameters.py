@@ -1,4 +1,7 @@
-"""The parameters of a model as the Bayesian side names them: ``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``, ``varfunc``, ``corstruct``."""
+"""The variables of a Bayesian model.
+
+``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``, ``varfunc``, ``corstruct``.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ class Block:
     kind : {"fixef", "sigma", "sd", "cor", "varfunc", "corstruct"}
         Which sort of parameter it is.
     coefs : tuple of str, length k
-        Names of its coefficients, as nlme prints them; of a correlation matrix the names of its rows.
+        Names of its coefficients, as nlme prints them; of a correlation matrix the names of its
+        rows.
     lower, upper : tuple of float, length k
         The open interval each coefficient (each entry of a matrix) lives in.
     dim : str or None

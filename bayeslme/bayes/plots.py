@@ -33,6 +33,7 @@ class PosteriorPlots:
     def forest(self, **options: Any) -> Any:
         """Intervals of all parameters but correlation matrices."""
         options.setdefault("var_names", self._parameters())
+        options.setdefault("combined", True)
         return az.plot_forest(self.posterior.data, **options)
 
     def dist(self, **options: Any) -> Any:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayeslme.bayes import estimates as _estimates
-from bayeslme.bayes import posterior_summary as _summary
+from bayeslme.bayes import posterior_summary as _tables
 from bayeslme.bayes import storage as _storage
 from bayeslme.bayes import verbs as _verbs
 from bayeslme.bayes.layout import Layout
@@ -33,9 +33,12 @@ class Posterior:
     Attributes
     ----------
     data : xarray.DataTree
-        ``posterior``: fixef (term), sigma, sd_<group> (<group>_effect), cor_<group> (<group>_effect, <group>_effect_bis), varfunc
-        (varfunc_coef), corstruct (corstruct_coef), ranef_<group> (<group>, <group>_effect). ``log_likelihood``: the marginal terms by outermost group.
-        Also ``log_prior``, ``sample_stats``, ``posterior_predictive``, ``observed_data``, ``constant_data``.
+        ``posterior``: fixef (term), sigma, sd_<group> (<group>_effect), cor_<group>
+        (<group>_effect, <group>_effect_bis), varfunc (varfunc_coef), corstruct (corstruct_coef),
+        ranef_<group> (<group>, <group>_effect).
+        ``log_likelihood``: the marginal terms by outermost group. Also ``log_prior``,
+        ``sample_stats``, ``posterior_predictive``, ``observed_data``,
+        ``constant_data``.
     fit : Fit
         The classical fit it belongs to.
     layout : Layout
@@ -60,13 +63,15 @@ class Posterior:
     @property
     def fixef(self) -> pd.Series:
         """Posterior means of the coefficients, length p."""
-        return pd.Series(self.values["fixef"].mean(axis=0), index=list(self.layout.fixef.coefs), name="fixef")
+        return pd.Series(
+            self.values["fixef"].mean(axis=0), index=list(self.layout.fixef.coefs), name="fixef"
+        )
 
     @cached_property
-    def _summary(self) -> _summary.PosteriorSummary:
-        return _summary.summary(self)
+    def _summary(self) -> _tables.PosteriorSummary:
+        return _tables.summary(self)
 
-    def summary(self) -> _summary.PosteriorSummary:
+    def summary(self) -> _tables.PosteriorSummary:
         """Summarise; see `bayeslme.bayes.posterior_summary.summary`."""
         return self._summary
 
@@ -91,7 +96,10 @@ class Posterior:
         return _verbs.residuals(self, level, type)
 
     def predict(
-        self, newdata: pd.DataFrame | None = None, level: LevelName = None, interval: float | None = None
+        self,
+        newdata: pd.DataFrame | None = None,
+        level: LevelName = None,
+        interval: float | None = None,
     ) -> pd.Series | pd.DataFrame:
         """Predictions of the mean response; see `bayeslme.bayes.verbs.predict`."""
         return _verbs.predict(self, newdata, level, interval)

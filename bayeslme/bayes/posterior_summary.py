@@ -1,4 +1,4 @@
-"""The summary of a posterior, in the layout of nlme's: means, standard deviations, intervals and what the sampler achieved."""
+"""The summary of a posterior, in the layout of nlme's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 R_HAT_LIMIT = 1.01
-_TITLE = {"lme": "Linear mixed-effects model", "gls": "Generalized least squares model", "lm": "Linear model"}
+LEAST_DRAWS = 4  # of a chain, below which ArviZ gives no diagnostics
+_TITLE = {
+    "lme": "Linear mixed-effects model",
+    "gls": "Generalized least squares model",
+    "lm": "Linear model",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +92,12 @@ def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
 
 def effective_size(draws: np.ndarray) -> float:
     """Bulk effective sample size of draws (chains, draws); NaN where there are too few."""
-    return float(az.ess(draws, method="bulk")) if draws.shape[1] >= 4 else float("nan")
+    return float(az.ess(draws, method="bulk")) if draws.shape[1] >= LEAST_DRAWS else float("nan")
 
 
 def split_r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
-    return float(az.rhat(draws)) if draws.shape[1] >= 4 else float("nan")
+    return float(az.rhat(draws)) if draws.shape[1] >= LEAST_DRAWS else float("nan")
 
 
 def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
@@ -102,14 +107,21 @@ def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
     if "diverging" in stats:
         count = int(stats["diverging"].sum())
         if count:
-            found.append(f"{count} divergent transitions; use more informative priors, or more tuning")
+            found.append(
+                f"{count} divergent transitions; use more informative priors, or more tuning"
+            )
     worst = max((float(t["r_hat"].max()) for t in tables if len(t)), default=1.0)
     if worst > R_HAT_LIMIT:
         found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
     return tuple(found)
 
 
-def _text(posterior: Posterior, fixed: pd.DataFrame, tables: dict[str, pd.DataFrame], found: tuple[str, ...]) -> str:
+def _text(
+    posterior: Posterior,
+    fixed: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    found: tuple[str, ...],
+) -> str:
     spec, design = posterior.fit.spec, posterior.layout.design
     sizes = posterior.data["posterior"].sizes
     route = posterior.data["sample_stats"].attrs.get("route", "")

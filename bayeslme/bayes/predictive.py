@@ -10,7 +10,9 @@ from bayeslme.bayes.generate import new_residuals, new_response
 from bayeslme.bayes.layout import Layout, Values
 
 
-def fitted(layout: Layout, values: Values, effects: Mapping[str, np.ndarray], depth: int) -> np.ndarray:
+def fitted(
+    layout: Layout, values: Values, effects: Mapping[str, np.ndarray], depth: int
+) -> np.ndarray:
     """Fitted values of every draw.
 
     Parameters
@@ -32,7 +34,11 @@ def fitted(layout: Layout, values: Values, effects: Mapping[str, np.ndarray], de
 
 
 def replicated(
-    layout: Layout, values: Values, effects: Mapping[str, np.ndarray], chosen: np.ndarray, rng: np.random.Generator
+    layout: Layout,
+    values: Values,
+    effects: Mapping[str, np.ndarray],
+    chosen: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Draw replicated responses of the groups in the data.
 
@@ -54,10 +60,15 @@ def replicated(
     return out
 
 
-def replicated_new(layout: Layout, values: Values, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def replicated_new(
+    layout: Layout, values: Values, chosen: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Draw responses of new groups with the design of the old ones, shape (r, n)."""
     z = tuple(level.level.Z for level in layout.levels)
-    draws = [new_response(layout, {n: v[s] for n, v in values.items()}, layout.design.X, z, rng) for s in chosen]
+    draws = [
+        new_response(layout, {n: v[s] for n, v in values.items()}, layout.design.X, z, rng)
+        for s in chosen
+    ]
     return np.array(draws)
 
 
@@ -68,6 +79,6 @@ def log_sd(layout: Layout, values: Values) -> np.ndarray:
         return np.zeros((1, problem.n))
     _, var = layout.row_parameters(values)
     sorted_ = np.atleast_2d(problem.variance.structure.log_sd(var, problem.variance.coords))
-    out = np.empty_like(sorted_)
+    out: np.ndarray = np.empty_like(sorted_)
     out[:, problem.order] = sorted_
     return out

@@ -1,8 +1,8 @@
 """Priors as text: ``"HalfNormal(sigma=5)"``, read by a grammar of five rules and never evaluated.
 
-    prior    := name "(" [ argument { "," argument } ] ")"
-    argument := [ name "=" ] value
-    value    := number | "[" number { "," number } "]"
+prior    := name "(" [ argument { "," argument } ] ")"
+argument := [ name "=" ] value
+value    := number | "[" number { "," number } "]"
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Prior:
     family : str
         PyMC's class name, or ``"LKJ"``.
     args : tuple of (str, float or tuple of float)
-        Arguments in PyMC's order, defaults filled in. Where one is a tuple there is one distribution for each coefficient.
+        Arguments in PyMC's order, defaults filled in. Where one is a tuple there is one
+        distribution for each coefficient.
     """
 
     family: str
@@ -53,7 +54,8 @@ class Prior:
     def at(self, position: int) -> Prior:
         """Return the distribution of one coefficient."""
         return Prior(
-            self.family, tuple((k, v[position] if isinstance(v, tuple) else v) for k, v in self.args)
+            self.family,
+            tuple((k, v[position] if isinstance(v, tuple) else v) for k, v in self.args),
         )
 
     def numbers(self) -> dict[str, float]:
@@ -77,7 +79,8 @@ def as_prior(given: Any, where: str = "priors") -> Prior:
     Raises
     ------
     SpecError
-        If the text cannot be read, the distribution is unknown, or an argument is missing, unknown or out of range.
+        If the text cannot be read, the distribution is unknown, or an argument is missing, unknown
+        or out of range.
 
     Examples
     --------
@@ -92,7 +95,8 @@ def as_prior(given: Any, where: str = "priors") -> Prior:
     if hasattr(given, "name") and isinstance(getattr(given, "args", None), Mapping):
         named = {str(k): _as_value(v, where) for k, v in given.args.items()}
         return _build(str(given.name), [], named, where)
-    msg = f"{where}: a prior is text such as 'Normal(mu=0, sigma=1)' or a bambi.Prior, not {type(given).__name__}"
+    kind = type(given).__name__
+    msg = f"{where}: a prior is text, 'Normal(mu=0, sigma=1)', or a bambi.Prior, not {kind}"
     raise SpecError(msg)
 
 
@@ -100,7 +104,7 @@ def _as_value(value: Any, where: str) -> Value:
     try:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
-        msg = f"{where}: a prior's arguments must be numbers; hyperpriors ({value!r}) cannot be used here"
+        msg = f"{where}: a prior's arguments must be numbers, not hyperpriors ({value!r})"
         raise SpecError(msg) from error
     return float(array) if array.ndim == 0 else tuple(float(v) for v in array.ravel())
 
@@ -119,7 +123,8 @@ def _build(name: str, positional: list[Value], named: dict[str, Value], where: s
     for key, value in named.items():
         if key not in arguments or key in values:
             problem = "given twice" if key in values else "unknown"
-            msg = f"{where}: {family}'s argument '{key}' is {problem}; it has {', '.join(arguments) or 'none'}"
+            has = ", ".join(arguments) or "none"
+            msg = f"{where}: {family}'s argument '{key}' is {problem}; it has {has}"
             raise SpecError(msg)
         values[key] = value
     complete = {k: values.get(k, default) for k, default in arguments.items()}
@@ -273,6 +278,9 @@ def spread(prior: Prior, names: Sequence[str], where: str) -> tuple[Prior, ...]:
         If the prior lists another number of values.
     """
     if prior.length not in (None, len(names)):
-        msg = f"priors: '{where}' has {len(names)} coefficients ({', '.join(names)}), but {prior} lists {prior.length}"
+        msg = (
+            f"priors: '{where}' has {len(names)} coefficients ({', '.join(names)}), "
+            f"but {prior} lists {prior.length}"
+        )
         raise SpecError(msg)
     return tuple(prior.at(j) for j in range(len(names)))

@@ -1,8 +1,10 @@
-"""Priors of a model: what the user named, the rest from a preset, resolved once into an object that prints and evaluates itself.
+"""Priors of a model: what the user named, the rest from a preset.
 
-A prior is written as text (``"HalfNormal(sigma=5)"``) or given as a ``bambi.Prior``; a mapping assigns priors to the variables ``fixef``, ``sigma``,
-``sd_<group>``, ``cor_<group>``, ``varfunc`` and ``corstruct``, or within one of them to its coefficients. What is not named keeps the preset's prior. A
-density that reaches beyond the interval where its parameter lives is cut there and renormalised.
+A prior is written as text (``"HalfNormal(sigma=5)"``) or given as a ``bambi.Prior``; a mapping
+assigns priors to the variables ``fixef``, ``sigma``,
+``sd_<group>``, ``cor_<group>``, ``varfunc`` and ``corstruct``, or within one of them to its
+coefficients. What is not named keeps the preset's prior. A density that reaches beyond the interval
+where its parameter lives is cut there and renormalised.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ PriorsLike = str | Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParameterPrior:
-    """The prior of one variable: independent densities of its coefficients, or of linear combinations of them.
+    """The prior of one variable: independent densities of coefficients or combinations of them.
 
     Attributes
     ----------
@@ -34,7 +36,8 @@ class ParameterPrior:
     priors : tuple of Prior
         One for each of the k coefficients; a single one for a correlation matrix.
     basis : (k, k) array or None
-        Unit lower or upper triangular up to order (determinant 1): the densities are those of ``basis @ coefficients``. None is the identity.
+        Unit lower or upper triangular up to order (determinant 1): the densities are those of
+        ``basis @ coefficients``. None is the identity.
     """
 
     block: Block
@@ -105,7 +108,10 @@ class ParameterPrior:
         if self.block.matrix:
             return True
         finite = [np.isfinite(np.subtract(*self.bounds(j))) for j in range(len(self.priors))]
-        return all(FAMILIES[p.family].cumulative is not None or f for p, f in zip(self.priors, finite, strict=True))
+        return all(
+            FAMILIES[p.family].cumulative is not None or f
+            for p, f in zip(self.priors, finite, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +169,13 @@ class Priors:
                 continue
             for j, (name, prior) in enumerate(zip(p.block.coefs, p.priors, strict=True)):
                 centred = p.basis is not None and np.count_nonzero(p.basis[j]) > 1
-                rows.append((p.block.name, name, str(prior) + (" at the predictors' means" if centred else "")))
+                rows.append(
+                    (
+                        p.block.name,
+                        name,
+                        str(prior) + (" at the predictors' means" if centred else ""),
+                    )
+                )
         return rows
 
     def __str__(self) -> str:
@@ -193,11 +205,13 @@ def lkj_log_density(matrix: FloatArray, eta: float) -> FloatArray:
     q = matrix.shape[-1]
     sign, log_det = np.linalg.slogdet(matrix)
     inside = (sign > 0) & np.isfinite(log_det)
-    return np.where(inside, (eta - 1) * np.where(inside, log_det, 0.0) - lkj_log_constant(q, eta), -np.inf)
+    return np.where(
+        inside, (eta - 1) * np.where(inside, log_det, 0.0) - lkj_log_constant(q, eta), -np.inf
+    )
 
 
 def lkj_log_constant(q: int, eta: float) -> float:
-    """Log integral of det(R)^(eta - 1) over the correlation matrices of order ``q``: its partial correlations are independent betas."""
+    """Log integral of det(R)^(eta - 1) over the correlation matrices of order ``q``."""
     total = 0.0
     for k in range(1, q):
         shape = eta + (q - 1 - k) / 2
@@ -215,18 +229,21 @@ def resolve(
 
     Parameters
     ----------
-    priors : None, the name of a preset, or a mapping from variables to priors (or to mappings from coefficients to priors)
+    priors : None, the name of a preset, or a mapping from variables to priors (or to mappings from
+    coefficients to priors)
         The mapping may name its preset under the key ``"preset"``.
     blocks : sequence of Block
         The model's variables.
     presets : mapping of preset name to variable name to priors
     basis : (p, p) array, optional
-        The default preset's basis of ``fixef``; kept while the user names no prior of the intercept.
+        The default preset's basis of ``fixef``; kept while the user names no prior of the
+        intercept.
 
     Raises
     ------
     SpecError
-        For an unknown preset, variable or coefficient, or a prior without mass where its parameter lives.
+        For an unknown preset, variable or coefficient, or a prior without mass where its parameter
+        lives.
     """
     given = {"preset": priors} if isinstance(priors, str) else dict(priors or {})
     preset = given.pop("preset", "default")
@@ -246,7 +263,9 @@ def resolve(
     return Priors(custom, tuple(out))
 
 
-def _resolve_one(given: Any, block: Block, defaults: tuple[Prior, ...], basis: FloatArray | None) -> ParameterPrior:
+def _resolve_one(
+    given: Any, block: Block, defaults: tuple[Prior, ...], basis: FloatArray | None
+) -> ParameterPrior:
     if given is None:
         chosen, named = list(defaults), set()
     elif isinstance(given, Mapping):
@@ -276,7 +295,11 @@ def _mixes(basis: FloatArray, block: Block, named: set[str]) -> bool:
 def _check_support(p: ParameterPrior) -> None:
     for j, prior in enumerate(p.priors):
         if (prior.family in MATRIX_FAMILIES) != p.block.matrix:
-            kind = "a correlation matrix: use LKJ(eta=1)" if p.block.matrix else "no correlation matrix"
+            kind = (
+                "a correlation matrix: use LKJ(eta=1)"
+                if p.block.matrix
+                else "no correlation matrix"
+            )
             msg = f"priors: {prior} does not fit '{p.block.name}', which is {kind}"
             raise SpecError(msg)
         if p.block.matrix:

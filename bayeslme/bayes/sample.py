@@ -40,7 +40,8 @@ def sample(
     draws, chains : int
         Draws kept of each chain, and the number of chains.
     method : {"auto", "nuts"}
-        ``"auto"`` is NUTS on the marginal form: random effects are integrated out and drawn exactly afterwards.
+        ``"auto"`` is NUTS on the marginal form: random effects are integrated out and drawn exactly
+        afterwards.
     priors : None, preset name or mapping
         By default those of the specification, or the default preset.
     seed : int, optional
@@ -68,7 +69,9 @@ def sample(
     resolved = resolve_priors(layout, fit.spec.priors if priors is None else priors)
     check_proper(layout, resolved)
     root = np.random.SeedSequence(seed)
-    chain_seed, effect_seed, response_seed = (int(s) for s in root.generate_state(3, dtype=np.uint32))
+    chain_seed, effect_seed, response_seed = (
+        int(s) for s in root.generate_state(3, dtype=np.uint32)
+    )
 
     from bayeslme.bayes.model import build_model
     from bayeslme.bayes.nuts import draw
@@ -77,9 +80,24 @@ def sample(
 
     model = build_model(fit.design, priors=resolved)
     sampler = nuts_sampler or "nutpie"
-    drawn = draw(model, draws=draws, tune=tune, chains=chains, seed=chain_seed, sampler=sampler, progress=progress)
+    drawn = draw(
+        model,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=chain_seed,
+        sampler=sampler,
+        progress=progress,
+    )
     seeds = (effect_seed, response_seed)
-    tree = build_tree(layout, resolved, drawn.values, drawn.stats, seeds=seeds, route=f"nuts, {sampler}, marginal form")
+    tree = build_tree(
+        layout,
+        resolved,
+        drawn.values,
+        drawn.stats,
+        seeds=seeds,
+        route=f"nuts, {sampler}, marginal form",
+    )
     return Posterior(tree, fit, layout, resolved)
 
 
@@ -99,8 +117,9 @@ def _check(draws: Any, chains: Any, tune: Any, method: str, nuts_sampler: str | 
 def check_proper(layout: Layout, priors: Priors) -> None:
     """Refuse posteriors that a flat prior makes improper.
 
-    A standard deviation with a flat prior needs more groups than effects plus one (the likelihood tends to a constant, or falls like sd^-(G - 1), as
-    it grows); a positive parameter of a row structure with one has no such guarantee at all.
+    A standard deviation with a flat prior needs more groups than effects plus one (the likelihood
+    tends to a constant, or falls like sd^-(G - 1), as it grows); a positive parameter of a row
+    structure with one has no such guarantee at all.
 
     Raises
     ------
@@ -109,20 +128,29 @@ def check_proper(layout: Layout, priors: Priors) -> None:
     for level in layout.levels:
         groups = len(level.level.labels)
         prior = priors[level.sd.name]
-        flat = [c for c, p in zip(prior.block.coefs, prior.priors, strict=True) if p.family in ("Flat", "HalfFlat")]
+        flat = [
+            c
+            for c, p in zip(prior.block.coefs, prior.priors, strict=True)
+            if p.family in ("Flat", "HalfFlat")
+        ]
         if flat and groups <= level.q + 2:
             msg = (
-                f"priors: a flat prior on '{level.sd.name}' ({flat[0]}) with {groups} group(s) of {level.level.group} "
-                "gives an improper posterior; use a proper one, such as 'HalfStudentT(nu=4, sigma=1)'"
+                f"priors: a flat prior on '{level.sd.name}' ({flat[0]}) with {groups} group(s) "
+                "gives an improper posterior; use a proper one, 'HalfStudentT(nu=4, sigma=1)' say"
             )
             raise FitError(msg)
     for block in (layout.corstruct, layout.varfunc):
         prior_of = None if block is None else priors[block.name]
         for j, p in enumerate(() if prior_of is None else prior_of.priors):
             low, high = prior_of.bounds(j) if prior_of is not None else (0.0, 1.0)
-            if p.family in ("Flat", "HalfFlat") and block is not None and block.kind == "corstruct" and np.isinf(high - low):
+            if (
+                p.family in ("Flat", "HalfFlat")
+                and block is not None
+                and block.kind == "corstruct"
+                and np.isinf(high - low)
+            ):
                 msg = (
-                    f"priors: a flat prior on '{block.name}' ({block.coefs[j]}), which has no upper bound, gives an "
+                    f"priors: a flat prior on '{block.name}' ({block.coefs[j]}) gives an "
                     "improper posterior; use a proper one, such as 'LogNormal(mu=0, sigma=1)'"
                 )
                 raise FitError(msg)

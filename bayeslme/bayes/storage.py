@@ -1,6 +1,7 @@
-"""Posteriors on disk: one netCDF file that also carries the model's call and data, so that every verb works after loading.
+"""Posteriors on disk: one netCDF file that also carries the model's call and data.
 
-Nothing in the file is executed: the call is read by the grammar of ``translate``, the data are a table.
+Nothing in the file is executed: the call is read by the grammar of ``translate``, the data are a
+table.
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ def save(posterior: Posterior, path: str | Path) -> None:
         "call": spec.to_r(),
         "contrasts": list(spec.contrasts),
         "factor_contrasts": dict(spec.factor_contrasts),
-        "frame": json.loads(design.frame.reset_index(drop=True).to_json(orient="table", double_precision=15)),
-        "index": json.loads(pd.Series(design.index).to_json(orient="values", double_precision=15)),
+        "frame": json.loads(
+            design.frame.reset_index(drop=True).to_json(orient="table", double_precision=15)
+        ),
+        "index": [v if isinstance(v, int | float | str) else str(v) for v in design.index.tolist()],
         "priors": _priors_record(posterior.priors),
     }
     tree = posterior.data.copy()
@@ -82,9 +85,14 @@ def load_posterior(path: str | Path) -> Posterior:
         msg = f"{path}: holds no model of this package; read it with arviz.from_netcdf"
         raise DataError(msg)
     record = json.loads(tree.attrs[ATTRIBUTE])
-    frame = pd.read_json(io.StringIO(json.dumps(record["frame"])), orient="table", precise_float=True)
+    frame = pd.read_json(
+        io.StringIO(json.dumps(record["frame"])), orient="table", precise_float=True
+    )
     frame.index = pd.Index(record["index"])
-    spec = replace(translate(record["call"], tuple(record["contrasts"])), factor_contrasts=record["factor_contrasts"])
+    spec = replace(
+        translate(record["call"], tuple(record["contrasts"])),
+        factor_contrasts=record["factor_contrasts"],
+    )
     fit = fit_spec(spec, frame)
     layout = build_layout(fit.design)
     return Posterior(tree, fit, layout, _read_priors(resolve_priors(layout), record["priors"]))
@@ -93,7 +101,9 @@ def load_posterior(path: str | Path) -> Posterior:
 def _priors_record(priors: Priors) -> dict[str, Any]:
     return {
         "preset": priors.preset,
-        "priors": {p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors},
+        "priors": {
+            p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors
+        },
         "centred": [p.block.name for p in priors if p.basis is not None],
     }
 
@@ -101,6 +111,10 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
 def _read_priors(template: Priors, record: dict[str, Any]) -> Priors:
     made = []
     for p in template:
-        stored = tuple(Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name])
-        made.append(ParameterPrior(p.block, stored, p.basis if p.block.name in record["centred"] else None))
+        stored = tuple(
+            Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name]
+        )
+        made.append(
+            ParameterPrior(p.block, stored, p.basis if p.block.name in record["centred"] else None)
+        )
     return Priors(record["preset"], tuple(made))

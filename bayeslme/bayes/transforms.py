@@ -1,4 +1,4 @@
-"""Maps from the unconstrained scale that PyMC has not: correlation matrices, joint supports of a structure, preconditioned coefficients.
+"""Maps from the unconstrained scale that PyMC has not.
 
 This module imports PyMC; it is itself imported only while a model is built.
 """
@@ -20,7 +20,7 @@ Tensor = Any
 
 
 class Preconditioned(Transform):
-    """Coefficients as ``centre + scale @ u``: linear, so that modes do not move, and close to uncorrelated for the sampler.
+    """Coefficients as ``centre + scale @ u``: linear, and close to uncorrelated.
 
     Parameters
     ----------
@@ -46,15 +46,16 @@ class Preconditioned(Transform):
         """Unconstrained to natural, shape (p,)."""
         return self.centre + pt.dot(self.scale, value)
 
-    def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:  # noqa: ARG002
+    def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
         """Log determinant of ``backward``, a constant."""
         return pt.constant(self.log_det)
 
 
 class CorrelationMatrix(Transform):
-    """Correlation matrices (q, q) through the inverse hyperbolic tangents of their partial correlations.
+    """Correlation matrices (q, q) through their partial correlations.
 
-    Written out entry by entry: q is small, and elementwise code compiles faster than linear algebra.
+    Written out entry by entry: q is small, and elementwise code compiles faster than linear
+    algebra.
 
     Parameters
     ----------
@@ -85,13 +86,18 @@ class CorrelationMatrix(Transform):
         """Unconstrained to matrix (q, q)."""
         rows = self._rows(pt.tanh(value))
         entries = [
-            [1.0 if i == j else sum(a * b for a, b in zip(rows[max(i, j)], rows[min(i, j)], strict=False)) for j in range(self.q)]
+            [
+                1.0
+                if i == j
+                else sum(a * b for a, b in zip(rows[max(i, j)], rows[min(i, j)], strict=False))
+                for j in range(self.q)
+            ]
             for i in range(self.q)
         ]
         return pt.stack([pt.stack(row) for row in entries])
 
     def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
-        """Log determinant of the free entries of the matrix with respect to the unconstrained values."""
+        """Log determinant of the matrix's free entries by the unconstrained values."""
         log_rest = 2.0 * (np.log(2.0) - value - pt.softplus(-2.0 * value))  # log(1 - tanh^2)
         weights = np.array([1.0 + (self.q - j - 2) / 2 for _, j in self.pairs])
         return pt.sum(weights * log_rest)
@@ -122,7 +128,7 @@ def correlation_cholesky(matrix: Tensor, q: int) -> list[list[Tensor]]:
 
 
 class StructureSupport(Transform):
-    """The support of a row structure whose parameters are restricted jointly (ARMA, unstructured correlation).
+    """The support of a row structure that restricts its parameters jointly.
 
     Parameters
     ----------
@@ -138,7 +144,7 @@ class StructureSupport(Transform):
         self.size = len(bound.free)
 
     def forward(self, value: Tensor, *_: Tensor) -> Tensor:
-        """Natural to unconstrained, shape (f,); only starting values and prior draws pass here, so it needs no gradient."""
+        """Natural to unconstrained, shape (f,); for starting values only, without gradient."""
         (known,) = constant_fold([pt.as_tensor(value, dtype="float64")], raise_not_constant=False)
         if isinstance(known, np.ndarray):
             return pt.constant(self._to_free(known))

@@ -55,7 +55,8 @@ def build_tree(
     Returns
     -------
     DataTree
-        ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``, ``posterior_predictive``, ``observed_data``, ``constant_data``.
+        ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
+        ``posterior_predictive``, ``observed_data``, ``constant_data``.
     """
     chains, draws = next(iter(values.values())).shape[:2]
     flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
@@ -66,7 +67,9 @@ def build_tree(
     posterior = {b.name: _variable(values[b.name], _dims(b)) for b in layout.blocks if b.coefs}
     for level in layout.levels:
         dims = (level.key, f"{level.key}_effect")
-        posterior[f"ranef_{level.key}"] = _variable(drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims)
+        posterior[f"ranef_{level.key}"] = _variable(
+            drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims
+        )
     names, likelihood = by_group(layout, flat), log_likelihood_dim(layout)
     prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
     step = int(max(1, np.ceil(chains * draws * layout.problem.n / PREDICTIVE_CELLS)))
@@ -74,8 +77,12 @@ def build_tree(
     y = replicated(layout, flat, drawn, kept.ravel(), np.random.default_rng(seeds[1]))
     groups = {
         "posterior": xr.Dataset(posterior),
-        "sample_stats": xr.Dataset({k: _variable(v, ()) for k, v in stats.items()}, attrs={"route": route}),
-        "log_likelihood": xr.Dataset({"y": _variable(names.reshape(chains, draws, -1), (likelihood[0],))}),
+        "sample_stats": xr.Dataset(
+            {k: _variable(v, ()) for k, v in stats.items()}, attrs={"route": route}
+        ),
+        "log_likelihood": xr.Dataset(
+            {"y": _variable(names.reshape(chains, draws, -1), (likelihood[0],))}
+        ),
         "log_prior": xr.Dataset({k: _variable(v, ()) for k, v in prior.items()}),
         "posterior_predictive": xr.Dataset({"y": _variable(y.reshape(*kept.shape, -1), ("row",))}),
         "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
@@ -96,7 +103,7 @@ def _dims(block: Block) -> tuple[str, ...]:
 
 
 def log_likelihood_dim(layout: Layout) -> tuple[str, list[Any]]:
-    """Dimension and labels of the independent pieces of the data: outermost groups, else correlation groups, else rows."""
+    """Dimension and labels of the independent pieces: groups, correlation groups or rows."""
     design = layout.design
     if layout.levels:
         return layout.levels[0].key, list(layout.levels[0].level.labels)
@@ -108,7 +115,7 @@ def log_likelihood_dim(layout: Layout) -> tuple[str, list[Any]]:
 
 
 def row_labels(layout: Layout) -> np.ndarray:
-    """Labels of the rows: the data frame's index where it is simple and unique, else their positions."""
+    """Labels of the rows: the index where it is simple and unique, else positions."""
     index = layout.design.index
     simple = index.is_unique and index.nlevels == 1 and index.dtype.kind in "iufUO"
     return np.asarray(index) if simple else np.asarray(layout.design.rows)
@@ -127,7 +134,9 @@ def _coordinates(layout: Layout) -> dict[str, Any]:
 
 def _with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
     sample = {d: np.arange(dataset.sizes[d]) for d in _SAMPLE if d in dataset.dims}
-    return dataset.assign_coords({**{k: v for k, v in coords.items() if k in dataset.dims}, **sample})
+    return dataset.assign_coords(
+        {**{k: v for k, v in coords.items() if k in dataset.dims}, **sample}
+    )
 
 
 def _constant(layout: Layout) -> dict[str, Any]:

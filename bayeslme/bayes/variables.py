@@ -20,7 +20,9 @@ from bayeslme.bayes.transforms import CorrelationMatrix, correlation_cholesky
 Tensor = Any
 
 
-def add_variable(prior: ParameterPrior, start: np.ndarray, transform: Transform | None = None) -> Tensor:
+def add_variable(
+    prior: ParameterPrior, start: np.ndarray, transform: Transform | None = None
+) -> Tensor:
     """Add a variable to the model being built.
 
     Parameters
@@ -38,16 +40,27 @@ def add_variable(prior: ParameterPrior, start: np.ndarray, transform: Transform 
     block = prior.block
     if block.matrix:
         return _correlation_matrix(prior, start)
-    initval = _inside(prior, np.asarray(start, dtype=float)) if transform is None else np.asarray(start, dtype=float)
-    alike = prior.basis is None and len({(p.family, prior.bounds(j)) for j, p in enumerate(prior.priors)}) == 1
+    initval = (
+        _inside(prior, np.asarray(start, dtype=float))
+        if transform is None
+        else np.asarray(start, dtype=float)
+    )
+    alike = (
+        prior.basis is None
+        and len({(p.family, prior.bounds(j)) for j, p in enumerate(prior.priors)}) == 1
+    )
     if block.dim is None or alike:
-        options = {"initval": initval, "default_transform": None, "transform": transform or _interval(prior)}
+        options = {
+            "initval": initval,
+            "default_transform": None,
+            "transform": transform or _interval(prior),
+        }
         return _scalar(prior, options) if block.dim is None else _vector(prior, options)
     return _mixed(prior, initval, transform)
 
 
 def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None) -> Tensor:
-    """A vector whose coefficients, or combinations of them, have priors of different families or intervals."""
+    """A vector whose coefficients have priors of different families or intervals."""
     block, k = prior.block, len(prior.priors)
     bounds = np.array([prior.bounds(j) for j in range(k)])
     if transform is None and not np.all(np.isinf(bounds)):
@@ -60,7 +73,7 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
         combined = pt.dot(matrix, value)
         return sum(pm.logp(d, combined[j]) for j, d in enumerate(densities))
 
-    def dist(matrix: Tensor, size: Tensor) -> Tensor:  # noqa: ARG001
+    def dist(matrix: Tensor, size: Tensor) -> Tensor:
         return pt.dot(solve, pt.stack([_univariate(prior, j) for j in range(k)]))
 
     return pm.CustomDist(
@@ -148,7 +161,9 @@ class PerCoefficient(Transform):
 
     def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
         self.parts = [
-            None if np.isinf(a) and np.isinf(b) else tr.Interval(*(None if np.isinf(v) else float(v) for v in (a, b)))
+            None
+            if np.isinf(a) and np.isinf(b)
+            else tr.Interval(*(None if np.isinf(v) else float(v) for v in (a, b)))
             for a, b in zip(low, high, strict=True)
         ]
 
@@ -162,7 +177,9 @@ class PerCoefficient(Transform):
 
     def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
         """Sum of the log derivatives."""
-        return sum((p.log_jac_det(value[j]) for j, p in enumerate(self.parts) if p), start=pt.constant(0.0))
+        return sum(
+            (p.log_jac_det(value[j]) for j, p in enumerate(self.parts) if p), start=pt.constant(0.0)
+        )
 
 
 def _inside(prior: ParameterPrior, start: np.ndarray) -> np.ndarray:
@@ -180,11 +197,11 @@ def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
     eta = prior.priors[0].numbers()["eta"]
     constant = lkj_log_constant(q, eta)
 
-    def logp(value: Tensor, identity: Tensor) -> Tensor:  # noqa: ARG001
+    def logp(value: Tensor, identity: Tensor) -> Tensor:
         factor = correlation_cholesky(value, q)
         return (eta - 1.0) * 2.0 * sum(pt.log(factor[i][i]) for i in range(1, q)) - constant
 
-    def random(identity: np.ndarray, rng: np.random.Generator, size: Any) -> np.ndarray:  # noqa: ARG001
+    def random(identity: np.ndarray, rng: np.random.Generator, size: Any) -> np.ndarray:
         return lkj_draw(q, eta, rng)
 
     return pm.CustomDist(
@@ -200,7 +217,7 @@ def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
 
 
 def lkj_draw(q: int, eta: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw a correlation matrix (q, q) from the LKJ distribution through its partial correlations."""
+    """Draw a correlation matrix (q, q) through its partial correlations."""
     factor = np.zeros((q, q))
     factor[0, 0] = 1.0
     for i in range(1, q):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -60,11 +60,15 @@ def fitted(posterior: Posterior, level: LevelName = None) -> pd.Series:
     depth = depth_of(design, level)
     mean = {"fixef": posterior.values["fixef"].mean(axis=0, keepdims=True)}
     effects = {k: b.mean(axis=0, keepdims=True) for k, b in posterior.effects.items()}
-    values = predictive.fitted(posterior.layout, mean, effects, depth)[0]  # linear in the parameters
+    values = predictive.fitted(posterior.layout, mean, effects, depth)[
+        0
+    ]  # linear in the parameters
     return pd.Series(values, index=design.index, name="fitted")
 
 
-def residuals(posterior: Posterior, level: LevelName = None, type: ResidualType = "response") -> pd.Series:
+def residuals(
+    posterior: Posterior, level: LevelName = None, type: ResidualType = "response"
+) -> pd.Series:
     """Posterior means of the residuals.
 
     Parameters
@@ -95,7 +99,9 @@ def residuals(posterior: Posterior, level: LevelName = None, type: ResidualType 
     return pd.Series(total / draws, index=design.index, name="residuals")
 
 
-def _scaled(posterior: Posterior, values: dict[str, np.ndarray], response: np.ndarray, type: str) -> np.ndarray:
+def _scaled(
+    posterior: Posterior, values: dict[str, np.ndarray], response: np.ndarray, type: str
+) -> np.ndarray:
     layout, problem = posterior.layout, posterior.layout.problem
     sigma = np.broadcast_to(layout.sigma_of(values), (len(response),))[:, None]
     if type == "response":
@@ -104,13 +110,16 @@ def _scaled(posterior: Posterior, values: dict[str, np.ndarray], response: np.nd
         return np.asarray(response / (sigma * np.exp(predictive.log_sd(layout, values))))
     columns = response[:, problem.order][:, None, :]
     white = whiten(problem, *layout.row_parameters(values), columns=columns)
-    out = np.empty_like(response)
+    out: np.ndarray = np.empty_like(response)
     out[:, problem.order] = white.columns[:, 0, :]
-    return out / sigma
+    return np.asarray(out / sigma)
 
 
 def predict(
-    posterior: Posterior, newdata: pd.DataFrame | None = None, level: LevelName = None, interval: float | None = None
+    posterior: Posterior,
+    newdata: pd.DataFrame | None = None,
+    level: LevelName = None,
+    interval: float | None = None,
 ) -> pd.Series | pd.DataFrame:
     """Predict the mean response.
 
@@ -132,7 +141,10 @@ def predict(
     design = posterior.layout.design
     depth = depth_of(design, level)
     if newdata is None:
-        draws, index = predictive.fitted(posterior.layout, posterior.values, posterior.effects, depth), design.index
+        draws, index = (
+            predictive.fitted(posterior.layout, posterior.values, posterior.effects, depth),
+            design.index,
+        )
     else:
         draws, index = _new_draws(posterior, newdata, depth)
     mean = pd.Series(draws.mean(axis=0), index=index, name="predict")
@@ -145,7 +157,7 @@ def predict(
     return pd.DataFrame({"predict": mean, "lower": low, "upper": high})
 
 
-def _new_draws(posterior: Posterior, newdata: pd.DataFrame, depth: int) -> tuple[np.ndarray, pd.Index]:
+def _new_draws(posterior: Posterior, newdata: Any, depth: int) -> tuple[np.ndarray, pd.Index]:
     if not isinstance(newdata, pd.DataFrame):
         msg = f"newdata: a pandas DataFrame is needed, not {newdata.__class__.__name__}"
         raise DataError(msg)
@@ -178,9 +190,13 @@ def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None)
     observed = posterior.data["observed_data"].to_dataset()
     if not conditional:
         chains, draws = stored.sizes["chain"], stored.sizes["draw"]
-        every = np.arange(len(posterior.values["fixef"])).reshape(posterior.data["posterior"].sizes["chain"], -1)
+        every = np.arange(len(posterior.values["fixef"])).reshape(
+            posterior.data["posterior"].sizes["chain"], -1
+        )
         step = every.shape[1] // draws
         chosen = every[:, ::step][:, :draws].ravel()
-        new = predictive.replicated_new(posterior.layout, posterior.values, chosen, np.random.default_rng(seed))
+        new = predictive.replicated_new(
+            posterior.layout, posterior.values, chosen, np.random.default_rng(seed)
+        )
         stored = stored.assign(y=(stored["y"].dims, new.reshape(chains, draws, -1)))
     return xr.DataTree.from_dict({"posterior_predictive": stored, "observed_data": observed})

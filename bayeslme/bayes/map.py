@@ -1,0 +1,320 @@
+"""Penalised estimates: the mode of the posterior density of the natural parameters.
+
+The density is that of (standard deviations, correlations, row parameters, sigma), without Jacobian,
+with beta integrated over its Gaussian or flat prior. Under flat priors it is the restricted
+likelihood, and its mode the REML estimate. The search runs over coordinates in which a standard
+deviation of zero is an ordinary point; the mode itself does not depend on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayeslme import engine
+from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.bayes.density import GaussianBeta, bordered, engine_scale, gaussian_beta
+from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
+from bayeslme.bayes.priors import Priors, PriorsLike
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.likelihood import Likelihood, NaturalPoint
+from bayeslme.engine.optimise import maximise
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY
+from bayeslme.structures import Parameter
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design
+
+LOG_2PI = float(np.log(2 * np.pi))
+SMALL = 1e-7  # a standard deviation below this share of sigma is reported as zero
+
+
+@dataclass(frozen=True)
+class PosteriorDensity:
+    """Log posterior density of the natural parameters, beta integrated out.
+
+    Attributes
+    ----------
+    layout : Layout
+    priors : Priors
+    likelihood : Likelihood
+    beta : GaussianBeta or None
+        None under a flat prior.
+    """
+
+    layout: Layout
+    priors: Priors
+    likelihood: Likelihood
+    beta: GaussianBeta | None
+
+    def __call__(self, point: NaturalPoint) -> np.ndarray:
+        """Log density (b,) at natural points (b)."""
+        _, factor, typical, half = self.block(point)
+        problem, p = self.layout.problem, self.layout.problem.p
+        diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
+        logdet = np.log(np.abs(np.diagonal(problem.x_basis))).sum()
+        df = problem.n - p
+        if self.beta is not None:
+            logdet = logdet - 0.5 * np.linalg.slogdet(self.beta.precision)[1]
+            df = problem.n
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = -0.5 * df * LOG_2PI - problem.n * np.log(typical) - half - logdet
+            value = value - np.log(diagonal[..., :p]).sum(axis=-1) - 0.5 * diagonal[..., p] ** 2
+        value = value + self.log_prior(point)
+        return np.where(np.isfinite(value), value, -np.inf)
+
+    def block(self, point: NaturalPoint) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+        """Elimination, factor of [X | y]'V^-1[X | y] with beta's prior, sigma, log determinants."""
+        e, half, typical = self.likelihood.natural(point)
+        block = e.block / np.asarray(typical)[..., None, None] ** 2
+        if self.beta is not None:
+            block = block + bordered(*engine_scale(self.layout.problem, self.beta))
+        return e, NUMPY.cholesky(block), typical, half + e.half_logdet
+
+    def log_prior(self, point: NaturalPoint) -> np.ndarray:
+        """Log prior density (b,) of everything but beta."""
+        values = natural_values(self.layout, point)
+        terms = [self.priors[name].log_density(value) for name, value in values.items()]
+        return np.asarray(sum(terms, np.zeros(())))
+
+
+def natural_values(layout: Layout, point: NaturalPoint) -> dict[str, np.ndarray]:
+    """Values of the named variables at natural points (b)."""
+    out: dict[str, np.ndarray] = {}
+    for level, par in zip(layout.levels, point.random, strict=True):
+        out |= _level_values(level, par)
+    rows = (
+        (layout.corstruct, layout.problem.correlation, point.corstruct),
+        (layout.varfunc, layout.problem.variance, point.varfunc),
+    )
+    for block, bound, values in rows:
+        if block is not None and bound is not None and values is not None:
+            out[block.name] = values[..., bound.free]
+    if layout.sigma is not None:
+        out[layout.sigma.name] = np.asarray(point.sigma)[..., None]
+    return out
+
+
+def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
+    sds, out, at = [], {}, 0
+    for piece in level.pieces:
+        own = par[..., at : at + piece.structure.size(piece.q)]
+        at += own.shape[-1]
+        count = piece.sds.stop - piece.sds.start
+        sds.append(own[..., :count])
+        if piece.cor is not None and piece.cor.matrix:
+            matrix = np.broadcast_to(np.eye(piece.q), (*par.shape[:-1], piece.q, piece.q)).copy()
+            i, j = np.triu_indices(piece.q, 1)
+            matrix[..., i, j] = matrix[..., j, i] = own[..., count:]
+            out[piece.cor.name] = matrix
+        elif piece.cor is not None:
+            out[piece.cor.name] = own[..., count:]
+    return {level.sd.name: np.concatenate(sds, axis=-1), **out}
+
+
+@dataclass(frozen=True)
+class _Coordinates:
+    """Search coordinates: standard deviations with a free sign, the rest on its unconstrained scale."""
+
+    layout: Layout
+    parameters: tuple[tuple[Parameter, ...], ...]
+    start: NaturalPoint
+
+    def encode(self, point: NaturalPoint) -> np.ndarray:
+        """Coordinates (k,) of one natural point."""
+        pr = self.layout.problem
+        parts = [
+            np.array([_encode(p, v) for p, v in zip(ps, par, strict=True)])
+            for ps, par in zip(self.parameters, point.random, strict=True)
+        ]
+        for bound, values in ((pr.correlation, point.corstruct), (pr.variance, point.varfunc)):
+            if bound is not None and values is not None:
+                parts.append(bound.to_free(values))
+        if self.layout.sigma is not None:
+            parts.append(np.array([np.log(float(point.sigma))]))
+        return np.concatenate(parts)
+
+    def decode(self, u: np.ndarray) -> NaturalPoint:
+        """Natural points (b) of coordinates (b, k)."""
+        pr, at, random = self.layout.problem, 0, []
+        for ps in self.parameters:
+            own = u[:, at : at + len(ps)]
+            random.append(np.stack([_decode(p, own[:, j]) for j, p in enumerate(ps)], axis=-1))
+            at += len(ps)
+        rows: list[np.ndarray | None] = []
+        for bound in (pr.correlation, pr.variance):
+            size = 0 if bound is None else len(bound.free)
+            rows.append(None if bound is None else bound.natural(u[:, at : at + size]))
+            at += size
+        held = np.full(len(u), float(self.start.sigma))
+        sigma = held if self.layout.sigma is None else np.exp(u[:, at])
+        return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
+
+    def scale(self) -> np.ndarray:
+        """Step scale (k,): a standard deviation's is its start's size, or sigma's."""
+        pr = self.layout.problem
+        sigma = float(self.start.sigma)
+        parts = [
+            np.array(
+                [v if p.support.lower == 0 and v > 0 else 1.0 for p, v in zip(ps, par, strict=True)]
+            )
+            for ps, par in zip(self.parameters, self.start.random, strict=True)
+        ]
+        del sigma
+        parts += [b.scale for b in (pr.correlation, pr.variance) if b is not None]
+        return np.concatenate([*parts, np.ones(0 if self.layout.sigma is None else 1)])
+
+
+def _encode(p: Parameter, value: float) -> float:
+    return float(value) if p.support.lower == 0.0 else float(p.support.unconstrain(value))
+
+
+def _decode(p: Parameter, u: np.ndarray) -> np.ndarray:
+    return np.abs(u) if p.support.lower == 0.0 else np.asarray(p.support.constrain(u))
+
+
+def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
+    """Mode of the posterior density of the natural parameters.
+
+    Parameters
+    ----------
+    design : Design
+    priors : str or mapping
+        A preset's name, or priors by variable; what is not named keeps its default.
+
+    Returns
+    -------
+    Estimate
+        Method ``"MAP"``; ``loglik`` is the log posterior density at the mode up to the constant
+        p(y), and ``density`` the function itself.
+
+    Raises
+    ------
+    SpecError
+        For a variance that depends on fitted values, or a prior of the coefficients that is neither
+        Normal nor Flat.
+    """
+    layout = build_layout(design)
+    if layout.problem.waiting:
+        msg = "priors: a variance that depends on fitted values has no marginal density; sample it"
+        raise SpecError(msg)
+    resolved = resolve_priors(layout, priors)
+    likelihood = Likelihood(layout.problem, "REML")
+    density = PosteriorDensity(layout, resolved, likelihood, gaussian_beta(resolved["fixef"]))
+    first = engine.estimate(design)
+    coordinates = _Coordinates(layout, _parameters(layout), _inside(layout, first, design))
+
+    def objective(u: np.ndarray) -> np.ndarray:
+        likelihood.evaluations += len(u)
+        return density(coordinates.decode(u))
+
+    start = coordinates.encode(coordinates.start)
+    optimum = maximise(objective, start, coordinates.scale())
+    point = coordinates.decode(optimum.theta[None])
+    found = _read_off(design, density, _clean(point, _parameters(layout)))
+    return replace(
+        found,
+        loglik=optimum.value,
+        converged=optimum.converged,
+        message=optimum.message,
+        evaluations=likelihood.evaluations,
+    )
+
+
+def _parameters(layout: Layout) -> tuple[tuple[Parameter, ...], ...]:
+    return tuple(
+        level.level.structure.natural_parameters(level.level.effects, str(level.level.formula))
+        for level in layout.levels
+    )
+
+
+def _inside(layout: Layout, first: Estimate, design: Design) -> NaturalPoint:
+    """The REML or ML estimate, moved off the bounds where a search could not start."""
+    point = engine.natural_point(design, first)
+    random = []
+    for level, par, stage in zip(
+        layout.levels, point.random, layout.problem.stages[::-1], strict=True
+    ):
+        names = level.level.structure.natural_parameters(level.level.effects, "")
+        floor = 0.1 * first.sigma / max(float(np.abs(stage.basis).max()), 1e-300)
+        moved = [
+            max(v, floor) if p.support.lower == 0.0 else np.clip(v, 0.9 * p.support.lower, 0.9)
+            for p, v in zip(names, par, strict=True)
+        ]
+        random.append(np.array(moved, dtype=float))
+    return replace(point, random=tuple(random))
+
+
+def _clean(point: NaturalPoint, parameters: tuple[tuple[Parameter, ...], ...]) -> NaturalPoint:
+    """The first point of a batch, standard deviations that are numerically zero set to zero."""
+    sigma = float(point.sigma[0])
+    random = []
+    for ps, par in zip(parameters, point.random, strict=True):
+        own = par[0].copy()
+        zero = [p.support.lower == 0.0 and v < SMALL * sigma for p, v in zip(ps, own, strict=True)]
+        own[zero] = 0.0
+        random.append(own)
+    cor = None if point.corstruct is None else point.corstruct[0]
+    var = None if point.varfunc is None else point.varfunc[0]
+    return NaturalPoint(np.asarray(sigma), tuple(random), cor, var)
+
+
+def _read_off(design: Design, density: PosteriorDensity, point: NaturalPoint) -> Estimate:
+    problem, p = density.layout.problem, density.layout.problem.p
+    e, factor, typical, _ = density.block(point)
+    inverse = np.linalg.inv(factor[:p, :p])
+    standard = inverse.T @ factor[p, :p]
+    to_natural = np.linalg.inv(problem.x_basis)
+    root = to_natural @ inverse.T
+    lambdas = tuple(
+        stage.structure.natural_factor(par, stage.q) / float(point.sigma)
+        for stage, par in zip(problem.stages, point.random[::-1], strict=True)
+    )
+    factors = tuple(
+        stage.basis @ lam * float(point.sigma) / float(typical)
+        for stage, lam in zip(problem.stages, lambdas, strict=True)
+    )
+    modes = engine.modes(problem, e, factors, standard)
+    log_sd = np.zeros(problem.n)
+    if problem.variance is not None:
+        log_sd[problem.order] = problem.variance.structure.log_sd(
+            point.varfunc, problem.variance.coords
+        )
+    return Estimate(
+        problem=problem,
+        method="MAP",
+        theta=_theta(density.layout, point, lambdas),
+        beta=to_natural @ standard + problem.shift,
+        sigma=float(point.sigma),
+        sigma_held=density.layout.sigma is None,
+        loglik=float("nan"),
+        vcov=root @ root.T,
+        factors=lambdas[::-1],
+        modes=modes[::-1],
+        corstruct=point.corstruct,
+        varfunc=point.varfunc,
+        log_sd=log_sd,
+        converged=False,
+        message="",
+        evaluations=0,
+        density=density,
+    )
+
+
+def _theta(layout: Layout, point: NaturalPoint, lambdas: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The engine's theta of a natural point."""
+    problem = layout.problem
+    theta = np.zeros(problem.size)
+    for stage, lam in zip(problem.stages, lambdas, strict=True):
+        theta[stage.theta] = stage.structure.nearest(lam @ lam.T, stage.basis)
+    rows = (
+        (problem.correlation, point.corstruct, problem.theta_correlation),
+        (problem.variance, point.varfunc, problem.theta_variance),
+    )
+    for bound, values, place in rows:
+        if bound is not None and values is not None:
+            theta[place] = bound.to_free(values)
+    return theta
