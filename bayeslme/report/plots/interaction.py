@@ -67,7 +67,7 @@ def interaction_plot(
         ax.plot(
             places,
             column,
-            style,
+            linestyle=style,
             color=colour,
             marker=marker,
             markersize=5,
