@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
 LOG_2PI = float(np.log(2 * np.pi))
-SMALL = 1e-7  # a standard deviation below this share of sigma is reported as zero
+SMALL = 1e-4  # standard deviations below this share of sigma are tried at zero
+TIE = 1e-8  # log densities closer than this are equal
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Coordinates:
-    """Search coordinates: standard deviations with a free sign, the rest on its unconstrained scale."""
+    """Search coordinates: standard deviations with a free sign, the rest unconstrained."""
 
     layout: Layout
     parameters: tuple[tuple[Parameter, ...], ...]
@@ -154,16 +155,12 @@ class _Coordinates:
         return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
 
     def scale(self) -> np.ndarray:
-        """Step scale (k,): a standard deviation's is its start's size, or sigma's."""
+        """Step scale (k,): that of a standard deviation is its starting value."""
         pr = self.layout.problem
-        sigma = float(self.start.sigma)
         parts = [
-            np.array(
-                [v if p.support.lower == 0 and v > 0 else 1.0 for p, v in zip(ps, par, strict=True)]
-            )
+            np.array([v if p.support.lower == 0.0 else 1.0 for p, v in zip(ps, par, strict=True)])
             for ps, par in zip(self.parameters, self.start.random, strict=True)
         ]
-        del sigma
         parts += [b.scale for b in (pr.correlation, pr.variance) if b is not None]
         return np.concatenate([*parts, np.ones(0 if self.layout.sigma is None else 1)])
 
@@ -214,7 +211,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     start = coordinates.encode(coordinates.start)
     optimum = maximise(objective, start, coordinates.scale())
     point = coordinates.decode(optimum.theta[None])
-    found = _read_off(design, density, _clean(point, _parameters(layout)))
+    found = _read_off(design, density, _clean(density, point, _parameters(layout)))
     return replace(
         found,
         loglik=optimum.value,
@@ -248,18 +245,22 @@ def _inside(layout: Layout, first: Estimate, design: Design) -> NaturalPoint:
     return replace(point, random=tuple(random))
 
 
-def _clean(point: NaturalPoint, parameters: tuple[tuple[Parameter, ...], ...]) -> NaturalPoint:
-    """The first point of a batch, standard deviations that are numerically zero set to zero."""
-    sigma = float(point.sigma[0])
-    random = []
-    for ps, par in zip(parameters, point.random, strict=True):
-        own = par[0].copy()
-        zero = [p.support.lower == 0.0 and v < SMALL * sigma for p, v in zip(ps, own, strict=True)]
-        own[zero] = 0.0
-        random.append(own)
+def _clean(
+    density: PosteriorDensity, point: NaturalPoint, parameters: tuple[tuple[Parameter, ...], ...]
+) -> NaturalPoint:
+    """The first point of a batch; standard deviations that go to zero are zero."""
+    random = [par.copy() for par in point.random]
+    for k, ps in enumerate(parameters):
+        for j, p in enumerate(ps):
+            if p.support.lower != 0.0 or random[k][0, j] > SMALL * point.sigma[0]:
+                continue
+            trial = [par.copy() for par in random]
+            trial[k][0, j] *= 0.1  # towards the bound: at it a prior on the open interval says no
+            if density(replace(point, random=tuple(trial)))[0] >= density(point)[0] - TIE:
+                random[k][0, j] = 0.0
     cor = None if point.corstruct is None else point.corstruct[0]
     var = None if point.varfunc is None else point.varfunc[0]
-    return NaturalPoint(np.asarray(sigma), tuple(random), cor, var)
+    return NaturalPoint(point.sigma[0], tuple(par[0] for par in random), cor, var)
 
 
 def _read_off(design: Design, density: PosteriorDensity, point: NaturalPoint) -> Estimate:

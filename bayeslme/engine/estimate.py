@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from bayeslme.engine.conditional import modes
 from bayeslme.engine.fitted import variance_covariates
-from bayeslme.engine.likelihood import Likelihood, Method
+from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.optimise import Optimum, best_start, maximise
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
 from bayeslme.engine.starts import candidates, generic_start, scales
@@ -27,6 +28,9 @@ SLACK = 1e-4  # above it the two are said not to have settled
 GENERIC = (1.0,)  # sizes of the random effects behind other first covariates: fixed points differ
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
 NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
+
+
+Density = Callable[[NaturalPoint], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Estimate:
     converged : bool
     message : str
     evaluations : int
+    density : callable or None
+        Log density of natural points, (b) -> (b,), whose mode this is; None for the likelihood.
     """
 
     problem: Problem
@@ -74,6 +80,7 @@ class Estimate:
     converged: bool
     message: str
     evaluations: int
+    density: Density | None = None
 
     @property
     def n_parameters(self) -> int:

@@ -18,10 +18,14 @@ from bayeslme.structures import Bound, Parameter
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
-    from bayeslme.engine.estimate import Estimate
+    from bayeslme.engine.estimate import Density, Estimate
 
 STEP = 1e-3  # second differences: rounding ~ 1e-16 |loglik| / STEP^2, truncation ~ STEP^2
 GRID = 201  # correlations looked at between a bound and the other one
+PROBE = (
+    0.05  # of a standard deviation relative to sigma, to see how fast a likelihood falls from zero
+)
+TINY = 1e-300
 EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it
 
 
@@ -86,7 +90,7 @@ class Information:
                 out[free, side] = self.scales.natural_of(self, part, moved)[free]
         for j in np.flatnonzero(one.on_bound):
             out[j] = self.scales.one_sided(one, int(j), quantile)
-        return np.sort(out, axis=1)
+        return out
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class _Scales:
     point: NaturalPoint
     random: tuple[tuple[Parameter, ...], ...]
     sigma_held: bool
+    density: Density
 
     def natural_of(self, info: Information, part: str, u: np.ndarray) -> np.ndarray:
         """Natural parameters of a part at the interval-scale vector u (m,)."""
@@ -151,37 +156,28 @@ class _Scales:
         return full
 
     def one_sided(self, part: Part, j: int, quantile: float) -> tuple[float, float]:
-        """Interval of a random-effects parameter on its bound; (nan, nan) for another parameter."""
+        """Interval of a parameter on its bound."""
         groups = [s.group for s in self.likelihood.problem.stages[::-1]]
         if part.name not in groups:
-            return float("nan"), float("nan")
+            return self._whole_range(part, j)
         k = groups.index(part.name)
         if self.random[k][j].support.lower != 0.0:
             return self._correlation_limits(k, j, quantile)
-        trial = [r[None].copy() for r in self.point.random]
-        step = (
-            0.05
-            * float(self.point.sigma)
-            / max(
-                float(
-                    self.likelihood.problem.stages[::-1][k]
-                    .basis[j if len(self.random[k]) > 1 else 0]
-                    .max()
-                ),
-                1e-300,
-            )
-        )
-        trial[k][0, j] += step
-        base, moved = (
-            float(
-                self.likelihood.at_natural(
-                    replace(self.point, sigma=np.atleast_1d(self.point.sigma), random=tuple(r))
-                )[0]
-            )
-            for r in ([r[None] for r in self.point.random], trial)
-        )
+        trial = [np.stack([r, r]) for r in self.point.random]
+        stage = self.likelihood.problem.stages[::-1][k]
+        size = stage.basis[min(j, stage.q - 1)].max()  # of the effect's column of Z
+        step = PROBE * float(self.point.sigma) / max(float(size), TINY)
+        trial[k][1, j] += step
+        sigma = np.full(2, float(self.point.sigma))
+        base, moved = self.density(replace(self.point, sigma=sigma, random=tuple(trial)))
         drop = (base - moved) / step**2
         return (0.0, float(quantile / np.sqrt(2 * drop))) if drop > 0 else (0.0, float("inf"))
+
+    def _whole_range(self, part: Part, j: int) -> tuple[float, float]:
+        """The range of a row parameter: at its end nothing is known of its curvature."""
+        bound = self._bound(part.name)
+        support = bound.parameters[int(bound.free[j])].support
+        return support.lower, support.upper
 
     def _correlation_limits(self, k: int, j: int, quantile: float) -> tuple[float, float]:
         """Correlations, others held, until the likelihood has dropped by quantile^2 / 2."""
@@ -192,7 +188,7 @@ class _Scales:
         random = [np.broadcast_to(r, (GRID, len(r))).copy() for r in self.point.random]
         random[k][:, j] = steps
         sigma = np.full(GRID, float(self.point.sigma))
-        values = self.likelihood.at_natural(replace(self.point, sigma=sigma, random=tuple(random)))
+        values = self.density(replace(self.point, sigma=sigma, random=tuple(random)))
         beyond = np.flatnonzero(~(values[0] - values < quantile**2 / 2))
         limit = float(steps[beyond[0]]) if len(beyond) else end
         return min(here, limit), max(here, limit)
@@ -222,11 +218,12 @@ def information(design: Design, found: Estimate) -> Information:
         level.structure.natural_parameters(level.effects, formula_label(level))
         for level in design.levels
     )
-    scales = _Scales(likelihood, point, random, found.sigma_held)
+    density = likelihood.at_natural if found.density is None else found.density
+    scales = _Scales(likelihood, point, random, found.sigma_held, density)
     parts, values = _lay_out(design, found, scales)
     if len(values) == 0:
         return Information(parts, values, np.zeros((0, 0)), scales)
-    hessian = _hessian(lambda u: likelihood.at_natural(scales.point_at(parts, u)), values)
+    hessian = _hessian(lambda u: density(scales.point_at(parts, u)), values)
     cov = None
     if np.all(np.isfinite(hessian)) and np.linalg.eigvalsh(-hessian).min() > 0:
         cov = np.linalg.inv(-hessian)
@@ -287,7 +284,8 @@ def _lay_out(
         own = values_all[bound_structure.free]
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = bound_structure.structure.to_interval_scale(own, chosen)
-        add(name, tuple(p.name for p in chosen), own, ~np.isfinite(scale), scale)
+        bound = ~np.isfinite(scale) | _at_edge(own, chosen)
+        add(name, tuple(p.name for p in chosen), own, bound, scale)
     if not found.sigma_held:
         add(
             "sigma",
@@ -308,6 +306,13 @@ def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: flo
         else:
             out.append(min(v - p.support.lower, p.support.upper - v) < EDGE)
     return np.array(out)
+
+
+def _at_edge(natural: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+    """Parameters of a row structure that are at an end of their range, such as a nugget of 0."""
+    low = np.array([p.support.lower for p in parameters])
+    high = np.array([p.support.upper for p in parameters])
+    return np.asarray((natural - low < EDGE) | (high - natural < EDGE))
 
 
 def _hessian(f: object, u: np.ndarray) -> np.ndarray:

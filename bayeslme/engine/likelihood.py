@@ -16,7 +16,7 @@ from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
-Method = Literal["REML", "ML", "OLS"]
+Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 2e8  # temporary memory of one batch of theta values
 
 
@@ -271,7 +271,8 @@ class Likelihood:
     def cells(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.columns.shape
-        return c * c * len(self.problem.row_starts) + (0 if self._fixed is not None else c * n)
+        rows = 0 if self._fixed is not None else c * n
+        return int(c * c * len(self.problem.row_starts) + rows)
 
     def _pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         c, n = self.problem.columns.shape

@@ -8,9 +8,11 @@ import pandas as pd
 
 from bayeslme import engine
 from bayeslme.data.design import build
+from bayeslme.data.types import Design
 from bayeslme.errors import DataError
 from bayeslme.fit.lmlist import LmList, fit_list
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
+from bayeslme.spec import bind
 from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
 from bayeslme.spec.model import LmeSpec
 
@@ -45,7 +47,14 @@ def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
     if spec.function == "lmList":
         return fit_list(spec, data)
     design = build(spec, data)
-    return FITS[spec.function](spec, design, engine.estimate(design), data)
+    return FITS[spec.function](spec, design, _estimate(spec, design), data)
+
+
+def _estimate(spec: LmeSpec, design: Design) -> engine.Estimate:
+    if spec.priors is None:
+        return engine.estimate(design)
+    found: engine.Estimate = bind.map_estimate(design, spec.priors)
+    return found
 
 
 def lme(

@@ -45,6 +45,23 @@ def to_pymc(spec: LmeSpec, data: Any, **options: Any) -> Any:
     return build(spec, data, **options)
 
 
+def map_estimate(design: Any, priors: Any) -> Any:
+    """Mode of the posterior density of a design's parameters.
+
+    Parameters
+    ----------
+    design : Design
+    priors : str or mapping
+
+    Returns
+    -------
+    Estimate
+    """
+    from bayeslme.bayes.map import map_estimate as mode
+
+    return mode(design, priors)
+
+
 def sample(fit: Fit, **options: Any) -> Any:
     """Draw from the posterior of a fitted model.
 
