@@ -18,6 +18,7 @@ from bayeslme.fit import marginal_cov as _marginal_cov
 from bayeslme.fit import predict as _predict
 from bayeslme.fit import ranef as _ranef
 from bayeslme.fit import residuals as _residuals
+from bayeslme.fit import serial as _serial
 from bayeslme.fit import simulate as _simulate
 from bayeslme.fit import summary as _summary
 from bayeslme.fit import update as _update
@@ -176,6 +177,22 @@ class Fit:
     ) -> _intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
         return _intervals.intervals(self, level, which)
+
+    def acf(
+        self,
+        max_lag: int | None = None,
+        type: ResidualType = "pearson",
+        form: str | None = None,
+        level: LevelName = None,
+    ) -> pd.DataFrame:
+        """Autocorrelation of residuals; see `bayeslme.fit.serial.acf`."""
+        return _serial.acf(self, max_lag, type, form, level)
+
+    def variogram(
+        self, form: str | None = None, type: ResidualType = "pearson", **options: Any
+    ) -> pd.DataFrame:
+        """Semivariogram of residuals; see `bayeslme.fit.serial.variogram`."""
+        return _serial.variogram(self, form, type, **options)
 
     def marginal_cov(self, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
         """Covariance of the responses; see `bayeslme.fit.marginal_cov.marginal_cov`."""

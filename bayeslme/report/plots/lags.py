@@ -1,0 +1,61 @@
+"""Correlation by lag as stems with bands, and semivariance by distance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.report.plots.style import COLOURS, panels, quiet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def lag_plot(table: pd.DataFrame, quantile: float, ax: Axes | None = None) -> Axes:
+    """Draw autocorrelations with bands at quantile / sqrt(pairs), a limit under independence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns lag, ACF, n_used.
+    quantile : float
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1) if ax is None else (ax,)
+    ax.vlines(table["lag"], 0.0, table["ACF"], color=COLOURS[0], lw=2.0)
+    later = table[table["lag"] > 0]
+    band = quantile / np.sqrt(later["n_used"])
+    for sign in (-1.0, 1.0):
+        ax.plot(later["lag"], sign * band, "--", color=COLOURS[1], lw=1.0)
+    ax.axhline(0.0, color="0.35", lw=0.9)
+    ax.set(xlabel="Lag", ylabel="Autocorrelation")
+    quiet(ax)
+    return ax
+
+
+def distance_plot(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw a semivariogram.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns variog, dist, n_pairs.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1) if ax is None else (ax,)
+    size = 12.0 + 60.0 * table["n_pairs"] / table["n_pairs"].max()
+    ax.scatter(table["dist"], table["variog"], s=size, color=COLOURS[0], alpha=0.8, linewidths=0)
+    ax.set(xlabel="Distance", ylabel="Semivariogram")
+    ax.set_ylim(bottom=0.0)
+    quiet(ax)
+    return ax

@@ -1,0 +1,46 @@
+"""Normal quantile plots, a panel for each column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from bayeslme.report.plots.style import COLOURS, panels, quiet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+QUARTER = 0.25
+
+
+def quantile_panels(frame: pd.DataFrame, ax: Axes | None = None) -> list[Axes]:
+    """Draw each column against normal quantiles, with the line through its quartiles.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    ax : Axes, optional
+        Where there is one column.
+
+    Returns
+    -------
+    list of Axes
+    """
+    axes = panels(frame.shape[1], ax)
+    for one, (name, column) in zip(axes, frame.items(), strict=True):
+        values = np.sort(column.dropna().to_numpy(float))
+        normal = ndtri((np.arange(len(values)) + 0.5) / len(values))
+        one.scatter(values, normal, s=16, color=COLOURS[0], alpha=0.75, linewidths=0)
+        low, high = np.quantile(values, [QUARTER, 1 - QUARTER])
+        if high > low:
+            slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
+            one.axline(((low + high) / 2, 0.0), slope=slope, color="0.35", lw=0.9, zorder=1)
+        one.set(xlabel=str(name), ylabel="Quantiles of the standard normal")
+        one.label_outer(remove_inner_ticks=False)
+        one.set_xlabel(str(name))
+        one.tick_params(labelbottom=True)
+        quiet(one)
+    return axes

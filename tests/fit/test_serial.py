@@ -1,0 +1,95 @@
+"""Autocorrelations and semivariograms against nlme's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslme
+from bayeslme.errors import FitError
+from reference.corpus import family, numbers
+from reference.fitting import fitted
+
+TABLES = {case["id"]: case for case in family("tables")}
+LAGS: dict[str, dict[str, Any]] = {
+    "b_ACF_DialG_fm2": {"form": "~ 1 | Subject"},
+    "c_ACF_Ovary_full": {"max_lag": 10},
+    "c_ACF_Ovary_lme1": {"max_lag": 11},
+    "d_ACF_Chick_gls": {"form": "~ 1 | Chick", "max_lag": 5},
+    "d_ACF_Orth_raw": {"type": "response"},
+}
+DISTANCES: dict[str, dict[str, Any]] = {
+    "b_Vario_BW_fm2": {"form": "~ Time"},
+    "b_Vario_BW_fm2_max42": {"form": "~ Time", "max_distance": 42},
+    "b_Vario_BW_fm3_rob": {
+        "form": "~ Time",
+        "max_distance": 42,
+        "type": "normalized",
+        "robust": True,
+    },
+    "c_Vario_BW_gls": {"form": "~ Time | Rat"},
+    "c_Vario_BW_lme_rob": {"form": "~ Time | Rat", "bins": 10, "robust": True},
+    "d_Vario_Glu2": {"form": "~ Time"},
+    "d_Vario_Wheat2_man": {"form": "~ latitude + longitude", "metric": "manhattan", "bins": 10},
+}
+
+
+@pytest.mark.parametrize("name", LAGS)
+def test_acf(name: str) -> None:
+    case = TABLES[name]
+    table = fitted(case["fit"]).acf(**LAGS[name])
+    assert table["lag"].tolist() == case["result"]["lag"]
+    assert table["n_used"].tolist() == case["result"]["n_used"]
+    np.testing.assert_allclose(table["ACF"], numbers(case["result"]["ACF"]), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_variogram(name: str) -> None:
+    case = TABLES[name]
+    table = fitted(case["fit"]).variogram(**DISTANCES[name])
+    want = case["result"]
+    np.testing.assert_allclose(table["dist"], numbers(want["dist"]), rtol=1e-6)
+    # nlme's first bin lacks the pairs at the smallest distance where distances were collapsed
+    assert table["n_pairs"].tolist()[1:] == want["n.pairs"][1:]
+    np.testing.assert_allclose(table["variog"][1:], numbers(want["variog"])[1:], rtol=2e-3)
+
+
+def test_autocorrelations_under_arma() -> None:
+    """``ACF()`` of nlme's fit with corARMA(p = 1, q = 1), lags 0 to 5."""
+    fit = bayeslme.lme(
+        "follicles ~ sin(2 * pi * Time) + cos(2 * pi * Time)",
+        bayeslme.load_data("Ovary"),
+        {"Mare": bayeslme.PdDiag("~ sin(2 * pi * Time)")},
+        correlation=bayeslme.CorARMA(p=1, q=1),
+    )
+    want = [1.0, 0.5203951, 0.3614409, 0.2384660, 0.2353319, 0.1756181]
+    assert fit.acf().shape == (15, 3)
+    np.testing.assert_allclose(fit.acf()["ACF"].head(6), want, atol=1e-5)
+
+
+def test_gaps_in_time_are_lags() -> None:
+    data = pd.DataFrame({"t": [1, 2, 4, 1, 2, 4], "g": list("aaabbb"), "y": [1.0, 2, 0, 3, 1, 2]})
+    fit = bayeslme.gls("y ~ 1", data)
+    table = fit.acf(form="~ t | g", max_lag=3)
+    assert table["n_used"].tolist() == [6, 2, 2, 2]
+
+
+def test_real_times_need_a_variogram() -> None:
+    fit = fitted("c_Ovary_lme1_REML")
+    with pytest.raises(FitError, match="whole-number times"):
+        fit.acf(form="~ Time | Mare")
+    with pytest.raises(FitError, match="metric"):
+        fit.variogram(form="~ Time | Mare", metric="chebyshev")
+    with pytest.raises(FitError, match="max_distance"):
+        fit.variogram(form="~ Time | Mare", max_distance=0.0)
+
+
+def test_plots_of_what_is_left() -> None:
+    fit = fitted("c_Ovary_lme1_REML")
+    assert fit.plot.acf(max_lag=5).get_xlabel() == "Lag"
+    assert fit.plot.variogram("~ Time | Mare").get_ylim()[0] == 0.0
+    assert len(fit.plot.qq()) == 1
+    assert len(fit.plot.qq(group="Mare")) == 2
