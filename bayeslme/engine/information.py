@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
+from bayeslme.engine.optimise import Objective
 from bayeslme.structures import Bound, Parameter
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
     from bayeslme.engine.estimate import Density, Estimate
 
-STEP = 1e-3  # second differences: rounding ~ 1e-16 |loglik| / STEP^2, truncation ~ STEP^2
+# Second differences at STEP and 2 STEP, extrapolated: truncation ~ STEP^4 (~ STEP^2 alone shows where
+# sigma and a power of large fitted values are all but exchangeable), rounding ~ |loglik| / STEP^2.
+STEP = 5e-4
+ROUNDING = 1e-14  # of a log-likelihood, relative to its size or to 1
 GRID = 201  # correlations looked at between a bound and the other one
 PROBE = (
     0.05  # of a standard deviation relative to sigma, to see how fast a likelihood falls from zero
@@ -220,13 +224,14 @@ def information(design: Design, found: Estimate) -> Information:
     )
     density = likelihood.at_natural if found.density is None else found.density
     scales = _Scales(likelihood, point, random, found.sigma_held, density)
-    parts, values = _lay_out(design, found, scales)
+    parts, values, sizes = _lay_out(design, found, scales)
     if len(values) == 0:
         return Information(parts, values, np.zeros((0, 0)), scales)
-    hessian = _hessian(lambda u: density(scales.point_at(parts, u)), values)
+    hessian = _hessian(lambda v: density(scales.point_at(parts, values + v * sizes)), len(values))
+    seen = ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
     cov = None
-    if np.all(np.isfinite(hessian)) and np.linalg.eigvalsh(-hessian).min() > 0:
-        cov = np.linalg.inv(-hessian)
+    if np.all(np.isfinite(hessian)) and np.linalg.eigvalsh(-hessian).min() > seen:
+        cov = np.linalg.inv(-hessian) * np.outer(sizes, sizes)
     return Information(parts, values, cov, scales)
 
 
@@ -243,9 +248,11 @@ def formula_label(level: Level) -> str:
 
 def _lay_out(
     design: Design, found: Estimate, scales: _Scales
-) -> tuple[tuple[Part, ...], np.ndarray]:
+) -> tuple[tuple[Part, ...], np.ndarray, np.ndarray]:
+    """Parts, the vector of what is free in them, and the size of a small step of each entry."""
     parts: list[Part] = []
     values: list[float] = []
+    sizes: list[float] = []
 
     def add(
         name: str,
@@ -253,11 +260,13 @@ def _lay_out(
         estimate: np.ndarray,
         on_bound: np.ndarray,
         scale: np.ndarray,
+        size: np.ndarray | None = None,
     ) -> None:
         place = np.full(len(names), -1)
         for j in np.flatnonzero(~on_bound):
             place[j] = len(values)
             values.append(float(scale[j]))
+            sizes.append(1.0 if size is None else float(size[j]))
         parts.append(Part(name, names, estimate, on_bound, place))
 
     for level, natural, parameters in zip(
@@ -285,7 +294,8 @@ def _lay_out(
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = bound_structure.structure.to_interval_scale(own, chosen)
         bound = ~np.isfinite(scale) | _at_edge(own, chosen)
-        add(name, tuple(p.name for p in chosen), own, bound, scale)
+        size = np.array([p.scale for p in chosen])
+        add(name, tuple(p.name for p in chosen), own, bound, scale, size)
     if not found.sigma_held:
         add(
             "sigma",
@@ -294,7 +304,7 @@ def _lay_out(
             np.array([False]),
             np.array([np.log(found.sigma)]),
         )
-    return tuple(parts), np.array(values)
+    return tuple(parts), np.array(values), np.array(sizes)
 
 
 def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: float) -> np.ndarray:
@@ -315,33 +325,22 @@ def _at_edge(natural: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarr
     return np.asarray((natural - low < EDGE) | (high - natural < EDGE))
 
 
-def _hessian(f: object, u: np.ndarray) -> np.ndarray:
-    """Second differences (m, m) from one batch."""
-    m = len(u)
-    h = STEP * np.ones(m)
-    pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
-    points = [u]
-    points += [u + s * h[i] * _unit(m, i) for i in range(m) for s in (1.0, -1.0)]
-    points += [
-        u + s * (h[i] * _unit(m, i) + h[j] * _unit(m, j)) for i, j in pairs for s in (1.0, -1.0)
-    ]
-    values = f(np.stack(points))  # type: ignore[operator]
-    values = np.where(
-        np.isfinite(values), values, np.nan
-    )  # a step may leave the region where a likelihood exists
-    base, single, double = (
-        values[0],
-        values[1 : 2 * m + 1].reshape(m, 2),
-        values[2 * m + 1 :].reshape(-1, 2),
-    )
-    out = np.diag((single.sum(axis=1) - 2 * base) / h**2)
-    for (i, j), both in zip(pairs, double, strict=True):
-        mixed = both.sum() - single[i].sum() - single[j].sum() + 2 * base
-        out[i, j] = out[j, i] = mixed / (2 * h[i] * h[j])
-    return out
+def _hessian(f: Objective, m: int) -> np.ndarray:
+    """Second derivatives (m, m) at 0; the longer step only where it stays within f's region."""
+    short, long = (_second_differences(f, m, step) for step in (STEP, 2 * STEP))
+    return np.where(np.isfinite(long), (4 * short - long) / 3, short)
 
 
-def _unit(m: int, i: int) -> np.ndarray:
-    out = np.zeros(m)
-    out[i] = 1.0
-    return out
+def _second_differences(f: Objective, m: int, step: float) -> np.ndarray:
+    """Second differences (m, m) at 0 from one batch."""
+    unit = step * np.eye(m)
+    i, j = np.triu_indices(m, 1)
+    both = unit[i] + unit[j]
+    values = f(np.concatenate([np.zeros((1, m)), unit, -unit, both, -both]))
+    # a step may leave the region where a likelihood exists
+    values = np.where(np.isfinite(values), values, np.nan)
+    base, single = values[0], values[1 : m + 1] + values[m + 1 : 2 * m + 1]
+    double = values[2 * m + 1 :].reshape(2, -1).sum(axis=0)
+    out = np.diag(single - 2 * base)
+    out[i, j] = out[j, i] = (double - single[i] - single[j] + 2 * base) / 2
+    return out / step**2

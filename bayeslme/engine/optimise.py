@@ -20,6 +20,8 @@ STEP = 1e-4
 LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
 LONGEST = 8.0  # scales a step may go
 NOISE = 1e-5  # a predicted gain that may be rounding of the differences
+SETTLED = 1e-11  # a predicted gain at which theta is good to some six digits
+POLISH = 4
 CONVERGED = "converged"
 UNDEFINED = "the likelihood is not defined at the starting values: give others"
 NO_STEP = "no step uphill found: a ridge or the edge of the parameters' range"
@@ -112,15 +114,37 @@ def maximise(
             value, new_g, _ = gradient(f, new, scale)
             inverse = _update(inverse, new - theta, g - new_g)
             theta, g = new, new_g
-        elif confirmed:
+            continue
+        theta, value, g, gain = _polish(f, theta, value, g, inverse, scale)
+        if confirmed or gain < SETTLED:
             done = gain < NOISE
             return Optimum(theta, value, g, done, CONVERGED if done else NO_STEP, iteration)
-        else:
-            confirmed = True
-            if gain < tol:  # too small a gain to see in f, yet the model's step goes nearer the top
-                theta = theta + step
-            value, g, inverse = _fresh(f, theta, scale)
+        confirmed = True
+        value, g, inverse = _fresh(f, theta, scale)
     return Optimum(theta, value, g, False, TOO_LONG, max_iter)
+
+
+def _polish(
+    f: Objective,
+    theta: np.ndarray,
+    value: float,
+    g: np.ndarray,
+    inverse: np.ndarray,
+    scale: np.ndarray,
+) -> tuple[np.ndarray, float, np.ndarray, float]:
+    """Steps judged by the gradient, past the point where values differ only by rounding."""
+    gain = float(g @ inverse @ g)
+    for _ in range(POLISH):
+        new = theta + inverse @ g
+        new_value, new_g, _ = gradient(f, new, scale)
+        new_gain = float(new_g @ inverse @ new_g)
+        if not (new_gain < 0.25 * gain and new_value > value - NOISE):
+            break
+        inverse = _update(inverse, new - theta, g - new_g)
+        theta, value, g, gain = new, new_value, new_g, new_gain
+        if gain < 1e-4 * SETTLED:
+            break
+    return theta, value, g, gain
 
 
 def _fresh(
