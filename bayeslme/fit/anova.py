@@ -24,7 +24,7 @@ AnovaType = Literal["sequential", "marginal"]
 class Anova(pd.DataFrame):
     """A table of tests; a data frame that prints as nlme's.
 
-    ``attrs["heading"]`` holds the lines above the table.
+    ``attrs["heading"]`` holds the lines above the table, ``attrs["notes"]`` what stands below.
     """
 
     @property
@@ -32,12 +32,14 @@ class Anova(pd.DataFrame):
         return pd.DataFrame
 
     def __repr__(self) -> str:
-        return anova_text(pd.DataFrame(self), str(self.attrs.get("heading", "")))
+        text = anova_text(pd.DataFrame(self), str(self.attrs.get("heading", "")))
+        return "\n".join([text, *(f"Note: {note}" for note in self.attrs.get("notes", ()))])
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        return frames_html({str(self.attrs.get("heading", "")): pd.DataFrame(self)})
+        frames = {str(self.attrs.get("heading", "")): pd.DataFrame(self)}
+        return frames_html(frames, self.attrs.get("notes", ()))
 
 
 def anova_of(fit: Fit, type: AnovaType = "sequential", terms: Any = None, L: Any = None) -> Anova:

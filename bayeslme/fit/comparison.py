@@ -77,7 +77,7 @@ def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=2)
     table = _table(entries, [str(i + 1) for i in range(len(fits))] if names is None else names)
-    table.attrs["notes"] = notes
+    table.attrs["notes"] = (*notes, *_boundary_notes(fits))
     return table
 
 
@@ -101,6 +101,11 @@ def _check(fits: Sequence[Any]) -> None:
                 f"anova: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); "
                 "use one subset"
             )
+    if any(fit.method == "MAP" for fit in fits):
+        raise FitError(
+            "anova: fits with priors have posterior densities, no likelihoods to compare; "
+            "fit without priors, or compare samples by loo()"
+        )
     methods = sorted({fit.method for fit in fits if fit.kind != "lm"})
     if len(methods) > 1:
         raise FitError(
@@ -133,6 +138,17 @@ def _notes(fits: Sequence[Fit], method: str) -> tuple[str, ...]:
             "use method='ML'",
         )
     return ()
+
+
+def _boundary_notes(fits: Sequence[Fit]) -> tuple[str, ...]:
+    """Say where a test asks whether a variance is zero, which is the edge of its range."""
+    sizes = [fit.estimate.problem.theta_correlation.start for fit in fits]
+    return tuple(
+        f"{k} vs {k + 1} asks whether variances of random effects are zero, the edge of their "
+        "range: the p-value is too large, rather than exact"
+        for k, (one, other) in enumerate(pairwise(sizes), start=1)
+        if one != other
+    )
 
 
 def _table(entries: Sequence[_Entry], names: Sequence[str]) -> Anova:

@@ -61,7 +61,7 @@ class Fit:
 
     @property
     def loglik(self) -> float:
-        """Log-likelihood, restricted under REML (without log|X'X|, as in nlme)."""
+        """Log-likelihood, restricted under REML (without log|X'X|); with priors a log density."""
         return self.estimate.loglik
 
     @property
@@ -76,12 +76,14 @@ class Fit:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion."""
-        return -2.0 * self.loglik + 2.0 * self.df
+        """Akaike's criterion; NaN for fits with priors."""
+        return np.nan if self.method == "MAP" else -2.0 * self.loglik + 2.0 * self.df
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion; REML counts n - p observations."""
+        """Schwarz's criterion; REML counts n - p observations; NaN for fits with priors."""
+        if self.method == "MAP":
+            return np.nan
         spent = len(self.estimate.beta) if self.method == "REML" else 0
         return -2.0 * self.loglik + float(np.log(self.nobs - spent)) * self.df
 

@@ -108,3 +108,19 @@ def test_page(name: str, verb: str) -> None:
     bad = differences(got, want, FIXED_POINT if moving else TOLERANCE, rough)
     noise = NOISE.get(name, ())
     assert not [line for line in bad if not any(text in line for text in noise)]
+
+
+def test_comparisons() -> None:
+    first, second = fitted("orthodont_ri"), fitted("orthodont_varident")
+    third = second.update(correlation=bayeslme.CorAR1())
+    piglets = fitted("piglets")
+    plain = bayeslme.lm("loglact ~ reg * status", piglets.data, na_action="omit")
+    tables = {
+        "anova(orthodont_ri, orthodont_varident, orthodont_varident_ar1)": bayeslme.anova(
+            first, second, third, names=["a", "b", "c2"]
+        ),
+        "anova(piglets, lm)": bayeslme.anova(piglets, plain, names=["x", "y"]),
+    }
+    for prompt, table in tables.items():
+        got = str(table).split("\nNote: ", maxsplit=1)[0]
+        assert not differences(got, page("comparisons")[prompt], 1e-3, None)

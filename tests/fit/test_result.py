@@ -299,3 +299,25 @@ def test_lmlist_prints_and_counts() -> None:
 def test_columns_constant_within_groups() -> None:
     x = np.array([[1.0, 1.0], [1.0, 2.0], [3.0, 3.0]])
     assert constant_within(x, np.array([0, 0, 1])).tolist() == [True, False]
+
+
+def test_a_test_on_the_boundary_is_noted() -> None:
+    fit = nested()
+    table = bayeslme.anova(fit, fit.update(random="~ 1 | Block"))
+    assert "too large, rather than exact" in str(table)
+    assert not bayeslme.anova(fit, fit.update(weights=VarIdent(form="~ 1 | Variety"))).attrs[
+        "notes"
+    ]
+
+
+def test_fits_with_priors_have_no_likelihood_to_compare() -> None:
+    data = bayeslme.load_data("orthodont")
+    fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject", priors="flat")
+    plain = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
+    assert fit.method == "MAP"
+    np.testing.assert_allclose(fit.fixef, plain.fixef)
+    assert fit.sigma == pytest.approx(plain.sigma, rel=1e-5)
+    assert np.isnan(fit.aic)
+    assert "fit by maximum a posteriori" in str(fit.summary())
+    with pytest.raises(FitError, match="no likelihoods to compare"):
+        bayeslme.anova(fit, plain)
