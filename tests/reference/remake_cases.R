@@ -15,6 +15,7 @@ HERE <- if (length(script)) dirname(normalizePath(script)) else "."
 CUT_ROWS <- 200
 CUT_GROUPS <- 60
 DIGITS <- 10
+FLAT <- 1e-5  # smallest curvature relative to the largest, unit diagonal
 
 # nlme differentiates the log-likelihood twice with one-sided mixed differences and steps of 6e-6 max(|parameter|, 0.05):
 # where a parameter is near zero the rounding error is of the size of the curvature, and intervals() is off by a factor
@@ -178,6 +179,18 @@ ranef_of <- function(fit) {
   })
 }
 
+# an error where the log-likelihood has a direction without curvature: then the split between variances is arbitrary
+identified <- function(fit) {
+  fine <- setNames(list(), character())
+  if (is.character(fit$apVar)) return(list(error = fit$apVar))
+  if (length(coef(fit$modelStruct)) == 0) return(fine)
+  if (!is.matrix(fit$apVar)) return(list(error = "singular approximate variance-covariance"))
+  information <- solve(fit$apVar)
+  scale <- sqrt(diag(information))
+  curvature <- eigen(information / outer(scale, scale), symmetric = TRUE, only.values = TRUE)$values
+  if (min(curvature) < FLAT * max(curvature)) list(error = "a direction of the log-likelihood is flat") else fine
+}
+
 results_of <- function(fit) {
   ll <- logLik(fit)
   summary <- summary(fit)
@@ -213,8 +226,7 @@ results_of <- function(fit) {
   out$anova_sequential <- anova_of(fit, "sequential")
   out$anova_marginal <- anova_of(fit, "marginal")
   out$intervals <- intervals_of(fit)
-  out$apVar <- if (is.matrix(fit$apVar)) setNames(list(), character()) else
-    list(error = if (is.character(fit$apVar)) fit$apVar else "singular approximate variance-covariance")
+  out$apVar <- identified(fit)
   out
 }
 
