@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
     from bayeslme.engine.estimate import Density, Estimate
 
-# Second differences at STEP and 2 STEP, extrapolated: truncation ~ STEP^4 (~ STEP^2 alone shows where
-# sigma and a power of large fitted values are all but exchangeable), rounding ~ |loglik| / STEP^2.
+# Second differences at STEP and 2 STEP, extrapolated: truncation ~ STEP^4 (STEP^2 alone shows where
+# sigma and a power of large fitted values are all but exchangeable); rounding ~ |loglik| / STEP^2.
 STEP = 5e-4
 ROUNDING = 1e-14  # of a log-likelihood, relative to its size or to 1
+SHARE = 1e-3  # a parameter with more than this share in a flat direction has no limits
 GRID = 201  # correlations looked at between a bound and the other one
 PROBE = (
     0.05  # of a standard deviation relative to sigma, to see how fast a likelihood falls from zero
@@ -68,13 +69,14 @@ class Information:
         parameter).
     values : array, shape (m,)
         Interval-scale estimates of the parameters that are not on a bound.
-    cov : array, shape (m, m), or None
-        None where the log-likelihood is not curved downwards in every direction.
+    cov : array, shape (m, m)
+        NaN in rows and columns of parameters along which the log-likelihood, alone or together
+        with others, is not curved downwards; the others as if those were held.
     """
 
     parts: tuple[Part, ...]
     values: np.ndarray
-    cov: np.ndarray | None
+    cov: np.ndarray
     scales: _Scales
 
     def limits(self, part: str, quantile: float) -> np.ndarray:
@@ -86,12 +88,15 @@ class Information:
         one = next(p for p in self.parts if p.name == part)
         out = np.full((len(one.names), 2), np.nan)
         free = ~one.on_bound
-        if self.cov is not None and free.any():
-            se = np.sqrt(np.diagonal(self.cov))
+        known = free.copy()
+        known[free] = np.isfinite(np.diagonal(self.cov)[one.place[free]])
+        if known.any():
+            at = one.place[known]
+            se = np.sqrt(np.diagonal(self.cov)[at])
             for side, sign in enumerate((-1.0, 1.0)):
                 moved = self.values.copy()
-                moved[one.place[free]] += sign * quantile * se[one.place[free]]
-                out[free, side] = self.scales.natural_of(self, part, moved)[free]
+                moved[at] += sign * quantile * se
+                out[known, side] = self.scales.natural_of(self, part, moved)[known]
         for j in np.flatnonzero(one.on_bound):
             out[j] = self.scales.one_sided(one, int(j), quantile)
         return out
@@ -228,11 +233,23 @@ def information(design: Design, found: Estimate) -> Information:
     if len(values) == 0:
         return Information(parts, values, np.zeros((0, 0)), scales)
     hessian = _hessian(lambda v: density(scales.point_at(parts, values + v * sizes)), len(values))
-    seen = ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
-    cov = None
-    if np.all(np.isfinite(hessian)) and np.linalg.eigvalsh(-hessian).min() > seen:
-        cov = np.linalg.inv(-hessian) * np.outer(sizes, sizes)
+    visible = ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
+    cov = _inverse_where_curved(-hessian, visible) * np.outer(sizes, sizes)
     return Information(parts, values, cov, scales)
+
+
+def _inverse_where_curved(a: np.ndarray, least: float) -> np.ndarray:
+    """Inverse within the directions of curvature above ``least``; NaN for what the rest touches."""
+    out = np.full_like(a, np.nan)
+    own = np.flatnonzero(np.diagonal(a) > least)  # a parameter flat by itself is held
+    if not np.all(np.isfinite(a)) or not len(own):
+        return out
+    curvature, direction = np.linalg.eigh(a[np.ix_(own, own)])
+    flat = curvature <= least
+    known = ~np.any(np.abs(direction[:, flat]) > SHARE, axis=1)
+    curved = direction[known][:, ~flat]
+    out[np.ix_(own[known], own[known])] = curved / curvature[~flat] @ curved.T
+    return out
 
 
 def formula_label(level: Level) -> str:

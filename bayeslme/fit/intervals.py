@@ -123,10 +123,17 @@ def _notes(info: Information) -> tuple[str, ...]:
         for name, edge in zip(part.names, part.on_bound, strict=True)
         if edge
     ]
-    if info.cov is None:
+    flat = np.isnan(np.diagonal(info.cov))
+    names = [
+        f"{name} in {part.name}" if part.name != name else name
+        for part in info.parts
+        for name, place in zip(part.names, part.place, strict=True)
+        if place >= 0 and flat[place]
+    ]
+    if names:
         found.append(
-            "the likelihood is flat in some direction of the variance parameters, "
-            "so they have no limits; leave a random effect or a parameter out, or use a prior"
+            f"no limits for {', '.join(names)}: the likelihood is flat in a direction of them; "
+            "leave a random effect or a parameter out, or use a prior"
         )
     return tuple(found)
 
