@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayeslme.engine import Estimate
+from bayeslme.errors import FitError
+
+LONGEST = 10_000  # rows of a dense matrix, 0.8 GB
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -34,12 +37,24 @@ class Correlated:
 
 
 def correlated(estimate: Estimate) -> Iterator[Correlated]:
-    """Correlation matrices of all groups; nothing where residuals are independent."""
+    """Correlation matrices of all groups; nothing where residuals are independent.
+
+    Raises
+    ------
+    FitError
+        Where a group is too long for a dense matrix.
+    """
     problem = estimate.problem
     if problem.correlation is None:
         return
     structure, lattice = problem.correlation.structure, problem.correlation.coords
     order = np.append(problem.order, problem.n)
+    longest = int(lattice.sizes.max())
+    if longest > LONGEST:
+        raise FitError(
+            f"a correlation group has {longest} rows; its dense matrix is made up to {LONGEST} rows "
+            "only (marginal_cov, simulate)"
+        )
     for k, block in enumerate(lattice.blocks(structure.stationary)):
         matrices = np.asarray(structure.matrix(estimate.corstruct, lattice, k))
         yield Correlated(order[block.rows], block.pattern, matrices)

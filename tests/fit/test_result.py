@@ -321,3 +321,13 @@ def test_fits_with_priors_have_no_likelihood_to_compare() -> None:
     assert "fit by maximum a posteriori" in str(fit.summary())
     with pytest.raises(FitError, match="no likelihoods to compare"):
         bayeslme.anova(fit, plain)
+
+
+def test_a_long_series_is_fitted_but_has_no_dense_matrix() -> None:
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"y": rng.standard_normal(10_001)})
+    fit = bayeslme.gls("y ~ 1", data, correlation=CorAR1())
+    assert abs(fit.correlation_coef["Phi"]) < 0.05
+    assert len(fit.residuals(type="normalized")) == 10_001
+    with pytest.raises(FitError, match="10001 rows"):
+        fit.simulate()
