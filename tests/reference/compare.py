@@ -35,7 +35,7 @@ COLUMNS = {  # of the table of coefficients: relative, absolute
 }
 SIGMA, SD, SD_FLOOR, CORRELATION = 5e-3, 1e-2, 2e-3, 3e-2  # SD_FLOOR in sigma
 COEF, COEF_FLOOR, COEF_FLOOR_SYMM = 2e-2, 2e-3, 5e-3  # of variance and correlation structures
-ROW = 1e-2  # fitted values and residuals, in sigma
+ROW = 1e-2  # fitted values and residuals, in the residuals' typical standard deviation
 STANDARDISED, SUM_OF_SQUARES = 3e-2, 0.03
 INTERVAL, INTERVAL_FLOOR = 3e-2, 1e-8  # in widths
 F_VALUE, F_FLOOR, F_P = 1e-2, 1e-4, 2e-3
@@ -166,16 +166,16 @@ def _coefficients(out: Outcome, fit: Any, case: Case) -> None:
 
 def _rows(out: Outcome, fit: Any, case: Case) -> None:
     stored = case["results"]
-    sigma = number(stored["sigma"])
+    spread = np.abs(numbers(stored.get("residual_std") or [stored["sigma"]]))
+    unit = float(np.nanmedian(spread))  # sigma itself is far from it under a power of fitted values
     for level, values in stored["fitted"].items():
         mine = np.asarray(fit.fitted() if level == "fitted" else fit.fitted(level=level))
-        out.close(f"fitted {level}", mine[: len(values)], numbers(values), ROW * sigma)
-    spread = np.array(numbers(stored.get("residual_std") or [sigma]))
-    scale = max(1.0, np.nanmax(np.abs(spread)) / sigma)
+        out.close(f"fitted {level}", mine[: len(values)], numbers(values), ROW * unit)
+    widest = float(np.nanmax(spread))
     for kind, values in stored["residuals"].items():
         if kind == "normalized":
             values = stored.get("normalized_correct") or values  # noqa: PLW2901 - nlme's own are in a wrong order
-        _residuals(out, fit, case, (kind, values, ROW * sigma * scale))
+        _residuals(out, fit, case, (kind, values, ROW * widest))
 
 
 def _residuals(out: Outcome, fit: Any, case: Case, stored: tuple[str, list[Any], float]) -> None:
@@ -223,7 +223,7 @@ def _intervals(out: Outcome, fit: Any, stored: dict[str, Any]) -> None:
         width = np.abs(want[:, 2] - want[:, 0])[:, None]
         usable = np.isfinite(want).all(axis=1) & (want[:, 2] < 20 * np.abs(want[:, 1]) + 1e-8)
         keep = usable | (part == "fixed")
-        tol = INTERVAL * width[keep] + INTERVAL_FLOOR
+        tol = INTERVAL * np.nan_to_num(width[keep]) + INTERVAL_FLOOR
         out.close(f"intervals {part}", got[keep], want[keep], tol)
 
 

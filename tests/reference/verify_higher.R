@@ -21,8 +21,10 @@ unconstrained_at <- function(part, target) {
     if (anyNA(gap)) 1e10 else sum((gap / (abs(target) + 1e-3))^2)
   }
   start <- as.numeric(coef(part))
-  if (inherits(part, c("corExp", "corGaus", "corRatio")))
-    return(c(log(target[1]), if (length(target) > 1) log(target[2] / (1 - target[2]))))
+  if (inherits(part, "corSpatial")) {
+    least <- if (inherits(part, c("corLin", "corSpher"))) attr(part, "minD") else 0  # of a range
+    return(c(log(target[1] - least), if (length(target) > 1) log(target[2] / (1 - target[2]))))
+  }
   for (turn in 1:20) {
     found <- nlm(loss, start, gradtol = 1e-14, steptol = 1e-14, iterlim = 1000)
     start <- found$estimate
