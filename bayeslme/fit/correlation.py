@@ -52,7 +52,7 @@ def correlated(estimate: Estimate) -> Iterator[Correlated]:
     longest = int(lattice.sizes.max())
     if longest > LONGEST:
         raise FitError(
-            f"a correlation group has {longest} rows; its dense matrix is made up to {LONGEST} rows "
+            f"a correlation group has {longest} rows; dense matrices are made up to {LONGEST} rows "
             "only (marginal_cov, simulate)"
         )
     for k, block in enumerate(lattice.blocks(structure.stationary)):
