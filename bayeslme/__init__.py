@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "bayeslme.errors": ("BayesLMEError", "DataError", "FitError", "SpecError"),
+    "bayeslme.spec.bars": ("from_bambi",),
     "bayeslme.spec.call": ("translate",),
     "bayeslme.spec.model": ("LmeSpec",),
     "bayeslme.spec.modelfile": ("load_model",),
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit
     from bayeslme.report.plots.interaction import interaction_plot as interaction_plot
+    from bayeslme.spec.bars import from_bambi as from_bambi
     from bayeslme.spec.call import translate as translate
     from bayeslme.spec.model import LmeSpec as LmeSpec
     from bayeslme.structures import *  # noqa: F403

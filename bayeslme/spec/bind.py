@@ -80,13 +80,15 @@ def sample(fit: Fit, **options: Any) -> Any:
     return run(fit, **options)
 
 
-def to_bambi(spec: LmeSpec, data: Any) -> Any:
+def to_bambi(spec: LmeSpec, data: Any, priors: Any = None) -> Any:
     """Translate a specification into a bambi model, where bambi has its parts.
 
     Parameters
     ----------
     spec : LmeSpec
     data : DataFrame
+    priors : None, preset name or mapping
+        By default the specification's.
 
     Returns
     -------
@@ -94,4 +96,4 @@ def to_bambi(spec: LmeSpec, data: Any) -> Any:
     """
     from bayeslme.bayes.bambi import to_bambi as build
 
-    return build(spec, data)
+    return build(spec, data, priors=priors)

@@ -127,8 +127,8 @@ class LmeSpec:
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
 
-    def to_bambi(self, data: Any) -> Any:
-        """Build a bambi model; see `bayeslme.spec.bind.to_bambi`."""
+    def to_bambi(self, data: Any, priors: Any = None) -> Any:
+        """Build a bambi model; see `bayeslme.bayes.bambi.to_bambi`."""
         from bayeslme.spec.bind import to_bambi
 
-        return to_bambi(self, data)
+        return to_bambi(self, data, priors=priors)

@@ -1,0 +1,221 @@
+"""What a design is in bambi's formulas, and whether bambi made the same columns of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.bayes.bambi_residual import Residual, residual_of
+from bayeslme.bayes.formulae import Speller, numeric_columns, prepare
+from bayeslme.bayes.layout import Layout, LevelLayout
+from bayeslme.data.columns import Columns
+from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
+from bayeslme.data.types import Design, FloatArray, IntArray
+from bayeslme.errors import SpecError
+from bayeslme.spec.expr import Expr
+from bayeslme.spec.formula import parse_formula
+from bayeslme.spec.terms import deparse_variable
+
+
+@dataclass(frozen=True, slots=True)
+class RandomPart:
+    """The effects that become one of bambi's group-specific terms.
+
+    Attributes
+    ----------
+    level : int
+        Position of the grouping level, 0 the outermost.
+    label : str
+        R's label of the term; "1" for the intercept.
+    effects : tuple of int, length q
+        Columns of the level's Z.
+    shift : int
+        Position of an effect's column minus that of its standard deviation.
+    """
+
+    level: int
+    label: str
+    effects: tuple[int, ...]
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A design in bambi's words.
+
+    Attributes
+    ----------
+    formulas : tuple of str
+        That of the response, and that of sigma where it is modelled.
+    frame : DataFrame
+        The n rows used.
+    random : tuple of RandomPart
+        In the order of bambi's group-specific terms.
+    residual : Residual or None
+    """
+
+    formulas: tuple[str, ...]
+    frame: pd.DataFrame
+    random: tuple[RandomPart, ...]
+    residual: Residual | None
+
+
+def translate(layout: Layout) -> Translation:
+    """Write a design in bambi's formulas.
+
+    Parameters
+    ----------
+    layout : Layout
+
+    Returns
+    -------
+    Translation
+
+    Raises
+    ------
+    SpecError
+        For what bambi cannot say.
+    """
+    design = layout.design
+    columns = Columns(design.frame)
+    speller = Speller(columns)
+    _check_columns(design)
+    for level in layout.levels:
+        _check_independent(level)
+    matrices = [part for m in design.random_matrices for part in _parts(m)]
+    for matrix in (design.matrix, *matrices):
+        _check_treatment(matrix)
+    lhs = design.spec.fixed.lhs
+    assert lhs is not None
+    main = f"{speller.response(lhs)} ~ {speller.terms(design.matrix.terms)}"
+    main = " + ".join([main, *_random_text(layout, speller)])
+    residual = residual_of(layout, speller)
+    formulas = (main,) if residual is None else (main, f"sigma ~ {residual.rhs}")
+    return Translation(formulas, _frame(design, columns), tuple(_random_parts(layout)), residual)
+
+
+def matched(theirs: FloatArray, ours: FloatArray, label: str) -> IntArray:
+    """Find bambi's columns of a term among ours.
+
+    Parameters
+    ----------
+    theirs, ours : (n,) or (n, m) arrays
+    label : str
+        For the error.
+
+    Returns
+    -------
+    (m,) int array
+        Position among ours of each of theirs.
+
+    Raises
+    ------
+    SpecError
+        Where bambi made other columns.
+    """
+    n = len(ours)
+    theirs, ours = theirs.reshape(n, -1).astype(float), ours.reshape(n, -1)
+    scale = np.maximum(np.abs(ours).max(axis=0), 1e-300)
+    if theirs.shape == ours.shape:
+        near = [np.flatnonzero(_distance(column, ours) <= 1e-9 * scale) for column in theirs.T]
+        found = [int(k[0]) for k in near if len(k) == 1]
+        if sorted(found) == list(range(ours.shape[1])):
+            return np.array(found, dtype=np.intp)
+    msg = (
+        f"to_bambi: bambi makes other columns of {label} than R does; "
+        "put its columns into the data, or use to_pymc()"
+    )
+    raise SpecError(msg)
+
+
+def _distance(column: FloatArray, others: FloatArray) -> FloatArray:
+    return np.asarray(np.abs(others - column[:, None]).max(axis=0))
+
+
+def same_groups(theirs: npt.NDArray[np.integer], ours: IntArray, label: str) -> None:
+    """Check that bambi groups the rows as we do.
+
+    Raises
+    ------
+    SpecError
+    """
+    pairs = len(np.unique(np.stack([theirs, ours]), axis=1).T)
+    if not pairs == len(np.unique(theirs)) == len(np.unique(ours)):
+        raise SpecError(f"to_bambi: bambi reads the groups of {label} otherwise; relabel them")
+
+
+def _check_columns(design: Design) -> None:
+    """Bambi refuses terms that are constant."""
+    for k, label in enumerate(design.term_labels, start=1):
+        if np.all(np.ptp(design.X[:, design.assign == k], axis=0) == 0):
+            raise SpecError(f"to_bambi: the term {label} is constant, which bambi refuses; use ~ 1")
+
+
+def _parts(matrix: MatrixSpec | JoinedMatrix) -> tuple[MatrixSpec, ...]:
+    return matrix.parts if isinstance(matrix, JoinedMatrix) else (matrix,)
+
+
+def _check_independent(level: LevelLayout) -> None:
+    for piece in level.pieces:
+        if piece.cor is not None or piece.sds.stop - piece.sds.start != piece.q:
+            form = getattr(piece.structure, "form", None) or level.level.formula
+            msg = (
+                f"to_bambi: random: the {piece.q} effects of '{level.level.group}' are "
+                f"{piece.structure.r_name}; bambi's are independent, each with its own sd: "
+                f"use PdDiag('{form}')"
+            )
+            raise SpecError(msg)
+
+
+def _check_treatment(matrix: MatrixSpec) -> None:
+    for term, by_contrasts in zip(matrix.terms.terms, matrix.by_contrasts, strict=True):
+        for variable, contrasts in zip(term.variables, by_contrasts, strict=True):
+            label = deparse_variable(variable)
+            coding = matrix.codings.get(label)
+            if coding is None or not contrasts:
+                continue
+            treatment = np.eye(len(coding.levels))[:, 1:]
+            if not np.array_equal(coding.contrasts, treatment):
+                msg = (
+                    f"to_bambi: the factor '{label}' is not coded by treatment contrasts, "
+                    f"bambi's only ones here; use contrasts={{'{label}': 'treatment'}}"
+                )
+                raise SpecError(msg)
+
+
+def _random_text(layout: Layout, speller: Speller) -> Iterator[str]:
+    outer: tuple[str, ...] = ()
+    for level, matrix in zip(layout.levels, layout.design.random_matrices, strict=True):
+        own = speller.group_columns(level.level.group)
+        outer = tuple(dict.fromkeys((*outer, *own)))
+        # A product of the columns has parameters for combinations that never occur.
+        group = speller.group(*(own if speller.count(*own) == len(level.level.labels) else outer))
+        for part in _parts(matrix):
+            yield f"({speller.terms(part.terms)}|{group})"
+
+
+def _random_parts(layout: Layout) -> Iterator[RandomPart]:
+    for k, (level, matrix) in enumerate(
+        zip(layout.levels, layout.design.random_matrices, strict=True)
+    ):
+        for piece, part in zip(level.pieces, _parts(matrix), strict=True):
+            labels = ("1", *part.terms.labels)
+            for number in np.unique(part.assign):
+                columns = np.flatnonzero(part.assign == number) + piece.rows.start
+                shift = piece.rows.start - piece.sds.start
+                yield RandomPart(k, labels[number], tuple(columns.tolist()), shift)
+
+
+def _frame(design: Design, columns: Columns) -> pd.DataFrame:
+    matrices = [part for m in design.random_matrices for part in _parts(m)]
+    variables: list[Expr] = [v for m in (design.matrix, *matrices) for v in m.terms.variables]
+    if design.spec.fixed.lhs is not None:
+        variables.append(design.spec.fixed.lhs)
+    if design.spec.weights is not None:
+        variables.append(parse_formula(getattr(design.spec.weights, "form", "~ 1")).rhs)
+    names = [str(name) for name in design.frame.columns]
+    return prepare(columns, names, numeric_columns(variables))

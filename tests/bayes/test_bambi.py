@@ -1,0 +1,323 @@
+"""Models handed to bambi have the same density; what bambi cannot say is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import bayeslme as bl
+from bayeslme.bayes.bambi_terms import translate
+from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.bayes.layout import build_layout
+from bayeslme.data.design import build
+
+RAW = {"fixef": {"(Intercept)": "Normal(mu=20, sigma=10)"}}
+
+
+def formulas(call: str, data: str | pd.DataFrame) -> tuple[str, ...]:
+    frame = bl.load_data(data) if isinstance(data, str) else data
+    return translate(build_layout(build(bl.translate(call), frame))).formulas
+
+
+@pytest.mark.parametrize(
+    ("call", "data", "expected"),
+    [
+        (
+            "lme(distance ~ Sex * I(age - 11), random = ~ 1 | Subject)",
+            "Orthodont",
+            "distance ~ 1 + Sex + I(age - 11) + Sex:I(age - 11) + (1|Subject)",
+        ),
+        (
+            "lme(distance ~ 0 + Sex + log(age), random = list(Subject = pdDiag(~ age)))",
+            "Orthodont",
+            "distance ~ 0 + Sex + np.log(age) + (1 + age|Subject)",
+        ),
+        (
+            "lme(yield ~ factor(nitro), random = ~ 1 | Block/Variety)",
+            "Oats",
+            "yield ~ 1 + C(nitro) + (1|Block) + (1|Block:Variety)",
+        ),
+        (
+            "lme(strength ~ 1, random = ~ 1 | batch/sample)",
+            "Pastes",
+            "strength ~ 1 + (1|batch) + (1|sample)",
+        ),
+        (
+            "gls(sqrt(distance) ~ poly(age, 2) + I(-(age - 11)^2 / (2 * age)))",
+            "Orthodont",
+            "np.sqrt(distance) ~ 1 + poly(age, 2) + I((-((age - 11) ** 2)) / (2 * age))",
+        ),
+        (
+            "lm(distance/10 ~ sin(2 * pi * age / 1e-3) + pmax(age, 11) + I(age > 9))",
+            "Orthodont",
+            "I(distance / 10) ~ 1 + np.sin(2 * pi * age / 0.001) + np.maximum(age, 11)"
+            " + I(age > 9)",
+        ),
+    ],
+)
+def test_formula(call: str, data: str, expected: str) -> None:
+    assert formulas(call, data) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ("varIdent(form = ~ 1 | Sex)", "sigma ~ 1 + Sex"),
+        ("varPower(form = ~ age)", "sigma ~ 1 + np.log(np.abs(age))"),
+        ("varExp(form = ~ age)", "sigma ~ 1 + age"),
+        ("varExp(form = ~ age / 2)", "sigma ~ 1 + I(age / 2)"),
+        ("varFixed(~ age)", "sigma ~ 1 + offset(np.log(age) / 2)"),
+    ],
+)
+def test_formula_of_sigma(weights: str, expected: str) -> None:
+    assert formulas(f"gls(distance ~ age, weights = {weights})", "Orthodont")[1] == expected
+
+
+def test_names_that_formulae_cannot_read_are_quoted() -> None:
+    frame = bl.load_data("Orthodont").rename(columns={"distance": "a distance", "age": "_age"})
+    text = formulas("lme(`a distance` ~ I(`_age` - 11), random = ~ 1 | Subject)", frame)[0]
+    assert text == "`a distance` ~ 1 + I(`_age` - 11) + (1|Subject)"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            "lme(distance ~ age, random = ~ age | Subject)",
+            ("Subject", "pdLogChol", "PdDiag('~age')"),
+        ),
+        ("lme(distance ~ age, random = list(Subject = pdIdent(~ age)))", ("pdIdent", "PdDiag")),
+        ("lme(distance ~ 1, random = list(Subject = pdCompSymm(~ age)))", ("pdCompSymm",)),
+        ("gls(distance ~ age, correlation = corAR1(form = ~ 1 | Subject))", ("corAR1", "to_pymc")),
+        ("gls(distance ~ age, weights = varPower())", ("varPower", "fitted values")),
+        ("gls(distance ~ age, weights = varPower(form = ~ age | Sex))", ("varPower", "strata")),
+        ("gls(distance ~ age, weights = varPower(form = ~ age, fixed = 1))", ("held",)),
+        ("gls(distance ~ age, weights = varIdent(form = ~ 1 | Sex * age))", ("several factors",)),
+        ("gls(distance ~ age, weights = varConstPower(form = ~ age))", ("varConstPower",)),
+        (
+            "gls(distance ~ age,"
+            " weights = varComb(varIdent(form = ~ 1 | Sex), varExp(form = ~ age)))",
+            ("varComb", "product"),
+        ),
+        ("lmList(distance ~ age | Subject)", ("lmList",)),
+        ("lm(distance ~ cut(age, c(7, 10, 15)))", ("cut(age, c(7, 10, 15))", "column")),
+        ("lm(distance ~ Sex, contrasts = list(Sex = contr.sum))", ("Sex", "treatment")),
+        ("lm(distance ~ 0 + I(age * 0 + 1))", ("constant",)),
+    ],
+)
+def test_what_bambi_cannot_say_is_named(call: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(bl.SpecError) as caught:
+        bl.translate(call).to_bambi(bl.load_data("Orthodont"))
+    message = str(caught.value)
+    assert all(word in message for word in ("to_bambi", *words)), message
+    assert len(message) <= 300
+
+
+def unequal() -> pd.DataFrame:
+    """Two factors of three and two levels, neither in alphabetical order, rows shuffled."""
+    rng = np.random.default_rng(7)
+    n = 60
+    frame = pd.DataFrame(
+        {
+            "a": pd.Categorical(rng.choice(["z", "m", "b"], n), categories=["z", "m", "b"]),
+            "b": pd.Categorical(rng.choice(["q", "p"], n), categories=["q", "p"]),
+            "x": rng.uniform(1, 5, n),
+            "g": rng.integers(1, 7, n),
+            "h": rng.integers(1, 4, n),
+        }
+    )
+    return frame.assign(y=frame.x + rng.normal(size=n))
+
+
+def natural_values(rng: np.random.Generator, layout: Any) -> dict[str, np.ndarray]:
+    """Arbitrary values of our parameters, each in its interval."""
+    out = {}
+    for block in layout.blocks:
+        k = len(block.coefs)
+        real = np.isinf(block.lower[0])
+        out[block.name] = rng.normal(0.2, 0.3, k) if real else rng.uniform(0.5, 2.0, k)
+    return out
+
+
+def levels_of(name: str, labels: Sequence[str]) -> str:
+    """What bambi calls the coefficient with an R name: "am:bp" of a:b is "m, p"."""
+    parts = [part.removeprefix(v) for part, v in zip(name.split(":"), labels, strict=True)]
+    return ", ".join(part for part in parts if part)
+
+
+def in_bambis_order(term: Any, names: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Positions among R's names of the coefficients of one of bambi's terms."""
+    if not term.categorical or len(names) == 1:
+        return list(range(len(names)))
+    levels = next(v for k, v in term.coords.items() if not k.endswith("__factor_dim"))
+    return [[levels_of(n, labels) for n in names].index(level) for level in levels]
+
+
+def by_term(matrix: Any) -> dict[str, tuple[list[int], list[str]]]:
+    """R's terms: their columns and the labels of their variables."""
+    labels = ["(Intercept)", *matrix.terms.labels]
+    return {
+        labels[k]: (np.flatnonzero(matrix.assign == k).tolist(), labels[k].split(":"))
+        for k in np.unique(matrix.assign)
+    }
+
+
+def fixed_point(model: Any, design: Any, beta: np.ndarray) -> dict[str, np.ndarray]:
+    mu, terms = model.parameters["mu"], by_term(design.matrix)
+    point = {}
+    if "(Intercept)" in terms:
+        terms.pop("(Intercept)")
+        shift = design.X.mean(axis=0)[1:] @ beta[1:] if model.center_predictors else 0.0
+        point["Intercept"] = np.array(beta[0] + shift)
+    for (name, term), (columns, labels) in zip(
+        mu.common_terms.items(), terms.values(), strict=True
+    ):
+        order = in_bambis_order(term, [design.x_names[j] for j in columns], labels)
+        value = beta[columns][order]
+        point[name] = value if term.coords else value[0]
+    return point
+
+
+def random_point(
+    rng: np.random.Generator, model: Any, layout: Any, values: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Bambi's standard deviations and offsets, and the linear predictor of the random part."""
+    terms = iter(model.parameters["mu"].group_specific_terms.items())
+    point, eta = {}, np.zeros(len(layout.design.y))
+    for level, matrix in zip(layout.levels, layout.design.random_matrices, strict=True):
+        own, sd = level.level, values[level.sd.name]
+        v = rng.normal(size=(len(own.labels), len(own.effects)))
+        eta += np.sum(own.Z * (v * sd)[own.code], axis=1)
+        start = 0
+        for part in getattr(matrix, "parts", (matrix,)):
+            for columns, labels in by_term(part).values():
+                name, term = next(terms)
+                at = [start + j for j in columns]
+                order = in_bambis_order(term, [own.effects[j] for j in at], labels)
+                at = [at[j] for j in order]
+                offset = rng.normal(size=(len(term.groups), len(at)))
+                offset[term.group_index] = v[own.code][:, at]
+                many = len(term.coords) > 1
+                point[f"{name}_offset"] = offset if many else offset[:, 0]
+                point[f"{name}_sigma"] = sd[at] if many else sd[at[0]]
+            start += len(part.names)
+    assert next(terms, None) is None
+    return point, eta
+
+
+def residual_point(model: Any, layout: Any, values: dict[str, np.ndarray]) -> tuple[dict, float]:
+    """Bambi's parameters of sigma, and the log Jacobian of those that are logs."""
+    if layout.sigma is None:
+        return {}, 0.0
+    if layout.design.spec.weights is None:
+        return {"sigma": values["sigma"][0]}, 0.0
+    sigma, ratios = values["sigma"][0], values.get("varfunc", np.ones(0))
+    point = {"sigma_Intercept": np.log(sigma)}
+    jacobian = np.log(sigma)
+    is_ratio = layout.design.spec.weights.r_name == "varIdent"
+    for name, term in model.parameters["sigma"].common_terms.items():
+        if is_ratio:
+            levels = next(iter(term.coords.values()))
+            ratios = ratios[[layout.varfunc.coefs.index(str(level)) for level in levels]]
+            jacobian += np.sum(np.log(ratios))
+        value = np.log(ratios) if is_ratio else ratios
+        point[f"sigma_{name}"] = value if term.coords else value[0]
+    return point, jacobian
+
+
+def log_sd(layout: Any, values: dict[str, np.ndarray]) -> np.ndarray:
+    bound = layout.problem.variance
+    base = np.log(layout.held_sigma or values["sigma"][0])
+    if bound is None:
+        return np.full(len(layout.design.y), base)
+    par = layout.row_parameters(values)[1]
+    return base + bound.structure.log_sd(np.asarray(par), layout.design.variance)
+
+
+def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The point on PyMC's unconstrained scale; every free variable is in it, and nothing else."""
+    pymc = model.backend.model
+    assert {rv.name for rv in pymc.free_RVs} == set(point)
+    out = {}
+    for rv in pymc.free_RVs:
+        transform, value = pymc.rvs_to_transforms[rv], np.asarray(point[rv.name], dtype=float)
+        if transform is not None:
+            value = transform.forward(value, *rv.owner.inputs).eval()
+        out[pymc.rvs_to_values[rv].name] = value
+    return out
+
+
+@pytest.mark.pymc
+@pytest.mark.parametrize(
+    ("call", "data", "priors"),
+    [
+        ("lme(distance ~ Sex + age, random = ~ 1 | Subject)", "Orthodont", None),
+        ("lme(distance ~ Sex * age, random = ~ 1 | Subject)", "Orthodont", None),
+        ("lme(distance ~ Sex * age, random = ~ 1 | Subject)", "Orthodont", RAW),
+        (
+            "lme(distance ~ Sex * age, random = list(Subject = pdDiag(~ age)),"
+            " weights = varIdent(form = ~ 1 | Sex))",
+            "Orthodont",
+            None,
+        ),
+        (
+            "lme(distance ~ 0 + Sex + age,"
+            " random = list(Subject = pdBlocked(list(~ 1, ~ 0 + age))))",
+            "Orthodont",
+            {
+                "fixef": "StudentT(nu=4, mu=1, sigma=[10, 20, 5])",
+                "sd_Subject": "Normal(mu=1, sigma=2)",
+            },
+        ),
+        ("lme(yield ~ nitro + Variety, random = ~ 1 | Block/Variety)", "Oats", None),
+        ("lme(y ~ a * b + x, random = list(g = pdDiag(~ a)))", unequal(), None),
+        (
+            "lme(y ~ b + a:b, random = ~ 1 | g/h, weights = varIdent(form = ~ 1 | a))",
+            unequal(),
+            {"varfunc": "LogNormal(mu=0, sigma=[1, 0.5])", "sigma": "HalfNormal(sigma=3)"},
+        ),
+        (
+            "gls(y ~ b, weights = varPower(form = ~ x))",
+            unequal(),
+            {"varfunc": "Normal(mu=1, sigma=0.5)", "sigma": "Gamma(alpha=2, beta=1)"},
+        ),
+        ("gls(y ~ b, weights = varExp(form = ~ x))", unequal(), {"sigma": "Exponential(lam=2)"}),
+        ("gls(y ~ b, weights = varFixed(~ x))", unequal(), {"fixef": "Laplace(mu=0, b=2)"}),
+        (
+            "gls(log(x) ~ factor(h), weights = varIdent(form = ~ 1 | h))",
+            unequal(),
+            {"varfunc": "HalfNormal(sigma=2)", "sigma": "Uniform(lower=0.1, upper=9)"},
+        ),
+        (
+            "lme(y ~ x, random = ~ 1 | g, control = list(sigma = 1.5))",
+            unequal(),
+            {"sd_g": "Uniform(lower=-1, upper=20)", "fixef": {"x": "Cauchy(alpha=0, beta=2)"}},
+        ),
+        ("lm(y ~ poly(x, 2) + I((x - 1)^2 * x))", unequal(), "flat"),
+    ],
+)
+def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -> None:
+    """Bambi's log density at arbitrary points is that of our priors and of the normal model."""
+    frame = bl.load_data(data) if isinstance(data, str) else data.sample(frac=1, random_state=3)
+    spec = bl.translate(call)
+    layout = build_layout(build(spec, frame))
+    resolved = resolve_priors(layout, priors)  # type: ignore[arg-type]
+    model = spec.to_bambi(frame, priors=priors)
+    model.build()
+    compiled = model.backend.model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        values = natural_values(rng, layout)
+        random, eta = random_point(rng, model, layout, values)
+        residual, jacobian = residual_point(model, layout, values)
+        mean = layout.design.X @ values["fixef"] + eta
+        expected = sum(np.sum(v) for v in resolved.log_density(values).values()) + jacobian
+        expected += sum(stats.norm.logpdf(v).sum() for k, v in random.items() if "_offset" in k)
+        expected += stats.norm.logpdf(layout.design.y, mean, np.exp(log_sd(layout, values))).sum()
+        point = fixed_point(model, layout.design, values["fixef"]) | random | residual
+        assert float(compiled(transformed(model, point))) == pytest.approx(expected, rel=1e-9)
