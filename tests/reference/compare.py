@@ -250,7 +250,11 @@ def _anova(out: Outcome, fit: Any, stored: dict[str, Any]) -> None:
 def compare_anova(mine: pd.DataFrame, case: Case) -> Outcome:
     """Compare the table of several fits."""
     out, table = Outcome(), case["table"]
+    better = sorted(verified().intersection(case["fits"]))
+    out.note = f"higher likelihood: {', '.join(better)}" if better else ""
     for column, tol in COMPARISON.items():
+        if better and column != "df":
+            continue
         stored = table.get("p.value" if column == "p-value" else column)
         if stored is not None:
             want = np.array(numbers(stored))

@@ -1,7 +1,7 @@
 # Confirm with nlme's own likelihood function the cases where we find a higher log-likelihood than R's optimisers.
 #
 #   python -m reference.export_higher > higher.jsonl        (in tests/: the parameters that the package found)
-#   Rscript verify_higher.R higher.jsonl                    (prints the lines of verified.txt)
+#   Rscript verify_higher.R higher.jsonl                    (writes verified.txt, the ids, and verified.csv, the values)
 #
 # lme() and gls() run as they are, with a spy in the place of their optimiser: it optimises as they would, then
 # evaluates their objective, which lacks constants, at our parameters too. Our log-likelihood on nlme's scale is
@@ -80,11 +80,15 @@ evaluate <- function(one) {
 }
 
 if (!interactive()) {
-  for (line in readLines(commandArgs(TRUE)[1])) {
+  rows <- lapply(readLines(commandArgs(TRUE)[1]), function(line) {
     one <- fromJSON(line, simplifyVector = FALSE)
-    value <- tryCatch(evaluate(one), error = function(e) conditionMessage(e))
-    ok <- isTRUE(is.numeric(value) && abs(value - one$loglik) < 1e-6 * abs(one$loglik) + 1e-4)
-    cat(sprintf("%s%s ours %.6f nlme's own %s default %.6f\n", if (ok) "" else "# NOT ", one$id, one$loglik,
-                if (is.numeric(value)) sprintf("%.6f", value) else value, one$default))
-  }
+    value <- tryCatch(evaluate(one), error = function(e) {message(one$id, ": ", conditionMessage(e)); NA})
+    data.frame(id = one$id, ours = one$loglik, nlme_at_ours = value, nlme_default = one$default)
+  })
+  table <- do.call(rbind, rows)
+  confirmed <- !is.na(table$nlme_at_ours) & abs(table$nlme_at_ours - table$ours) < 1e-6 * abs(table$ours) + 1e-4
+  print(cbind(table, confirmed), digits = 10)
+  folder <- dirname(normalizePath(script))
+  write.csv(table[confirmed, ], file.path(folder, "verified.csv"), row.names = FALSE, quote = FALSE)
+  writeLines(table$id[confirmed], file.path(folder, "verified.txt"))
 }
