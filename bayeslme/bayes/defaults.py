@@ -1,24 +1,25 @@
 """The presets of priors, and the starting values of a model, from its data.
 
-``"default"`` is weakly informative, scales with the data and does not depend on where the response
-or a predictor has its zero. With s the standard deviation of y and s_x that of a column x (its root
-mean square where it is constant):
+``"default"`` is weakly informative, scales with the data and does not depend on where the
+response or a predictor has its zero. With s the standard deviation of y, and s_x that of a column
+x freed of the columns it contains (an interaction of its main effects, a square of its linear
+term; root mean square where nothing varies):
 
-    fixef, a slope      Normal(0, 2.5 s / s_x)
-    fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an intercept
-    column, mean(y) goes to the
-                        combination of columns that is constant, if there is one
+    fixef, a slope      Normal(0, 2.5 s / s_x), with what contains it at its mean
+    fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an
+                        intercept column mean(y) goes to the combination of columns that is
+                        constant, if there is one
     sigma               HalfStudentT(4, s)
     sd, slope of z      HalfStudentT(4, s / s_z)
-    sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of the
-    same level, as their line is extrapolated to zero sd, shared          HalfStudentT(4, s / root
-    mean square of the columns)
-    cor                 LKJ(1): uniform over correlation matrices; a single correlation is uniform
-    over its interval varfunc, corstruct  LogNormal(log start, 1) where positive (ratios, constants,
-    ranges),
-    Normal(start, scale) on the real line (powers; the
-                        scale is 1 over the typical size of a covariate that is multiplied), Uniform
-                        on an interval (Phi, Rho, nugget)
+    sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of
+                        the same level, whose lines are extrapolated to zero
+    sd, shared          HalfStudentT(4, s / root mean square of the columns)
+    cor                 LKJ(1), uniform over correlation matrices; a single correlation is
+                        uniform over its interval
+    varfunc, corstruct  LogNormal(log start, 1) where positive (ratios, constants, ranges),
+                        Normal(start, scale) on the real line (powers, rates; the scale is 1,
+                        or 1 over the size of a covariate that is multiplied),
+                        Uniform on an interval (Phi, Rho, nugget)
 
 ``"flat"`` is constant on the natural scale, each parameter on its interval: the mode with beta
 integrated is the REML estimate.
@@ -35,12 +36,15 @@ from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior
 from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, resolve
 from bayeslme.errors import DataError
+from bayeslme.spec.expr import variables
 
 if TYPE_CHECKING:
+    from bayeslme.data.types import Design
     from bayeslme.structures import Bound
 
 Preset = dict[str, tuple[Prior, ...]]
 _DF = 4.0
+_NEGLIGIBLE = 1e-10  # spread of a column that counts as constant, relative to its size
 
 
 def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
@@ -62,7 +66,7 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
     return resolve(priors, layout.blocks, {"default": default, "flat": _flat(layout)}, basis)
 
 
-def _default(layout: Layout) -> tuple[Preset, FloatArray | None]:
+def _default(layout: Layout) -> tuple[Preset, FloatArray]:
     design = layout.design
     s = float(np.std(design.y))
     if not s > 0:
@@ -86,21 +90,51 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray | None]:
     return out, basis
 
 
-def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatArray | None]:
+def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatArray]:
     design = layout.design
-    x, mean_y = design.X, float(np.mean(design.y))
-    centre, spread = x.mean(axis=0), x.std(axis=0)
-    varies = spread > 1e-10 * np.maximum(np.abs(centre), 1e-300)
-    size = np.where(varies, spread, np.sqrt(np.mean(x**2, axis=0)))
-    scale = 2.5 * s / np.where(size > 0, size, 1.0)
+    swept, basis = sweep_margins(design)
+    spread = swept.std(axis=0)
+    size = np.sqrt(np.mean(design.X**2, axis=0))
+    varies = spread > _NEGLIGIBLE * size
+    unit = np.where(varies, spread, np.where(size > 0, size, 1.0))
     if design.has_intercept:
-        location = np.zeros(x.shape[1])
-        location[0] = mean_y
-        basis = np.eye(x.shape[1])
-        basis[0, 1:] = centre[1:]
-        return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), basis
-    location = mean_y * _constant_combination(x)
-    return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), None
+        location = np.zeros(len(unit))
+        location[0] = float(np.mean(design.y))
+    else:
+        location = float(np.mean(design.y)) * basis @ _constant_combination(design.X)
+    scale = 2.5 * s / unit
+    return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), basis
+
+
+def sweep_margins(design: Design) -> tuple[FloatArray, FloatArray]:
+    """Columns of X freed of the columns they contain, and the coefficients that belong to them.
+
+    An interaction contains its main effects, a square its linear term, and every column the
+    intercept: a column contains those before it whose variables are among its own.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    swept : array, shape (n, p)
+    basis : array, shape (p, p)
+        Unit upper triangular: ``X @ beta == swept @ (basis @ beta)``.
+    """
+    p = design.X.shape[1]
+    terms = design.matrix.terms.terms
+    used: list[set[str]] = [set()] + [
+        {name for part in term.variables for name in variables(part)} for term in terms
+    ]
+    change = np.eye(p)
+    for k in range(p):
+        own = design.assign[k]
+        margins = [j for j in range(k) if design.assign[j] != own and used[design.assign[j]] <= used[own]]
+        if margins:
+            inside = design.X[:, margins]
+            change[margins, k] = -np.linalg.lstsq(inside, design.X[:, k], rcond=None)[0]
+    return design.X @ change, np.linalg.inv(change)
 
 
 def _constant_combination(x: FloatArray) -> FloatArray:
@@ -114,8 +148,8 @@ def _constant_combination(x: FloatArray) -> FloatArray:
 def _sd_scales(level: LevelLayout, s: float) -> FloatArray:
     z = level.level.Z
     centre, spread = z.mean(axis=0), z.std(axis=0)
-    varies = spread > 1e-10 * np.maximum(np.abs(centre), 1e-300)
     root = np.sqrt(np.mean(z**2, axis=0))
+    varies = spread > _NEGLIGIBLE * root
     out = []
     for piece in level.pieces:
         own = np.arange(z.shape[1])[piece.rows]

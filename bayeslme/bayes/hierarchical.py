@@ -77,6 +77,6 @@ def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, 
         logp=logp,
         random=random,
         signature=",".join(inputs) + "->(n)",
-        observed=layout.design.y,
+        observed=pm.Data("y_observed", layout.design.y, dims="row"),
         dims="row",
     )

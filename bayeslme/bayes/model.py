@@ -20,6 +20,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
+from pytensor import shared
 
 from bayeslme.bayes.defaults import resolve_priors, starting_values
 from bayeslme.bayes.density import conditional, gaussian_beta, integrated
@@ -234,7 +235,7 @@ def _add_integrated(
     problem = layout.problem
     gaussian = gaussian_beta(prior)
     names = [*data, *values]
-    inverse = np.linalg.inv(problem.x_basis) if problem.p else np.zeros((0, 0))
+    inverse, shift = shared(np.linalg.inv(problem.x_basis)), shared(problem.shift)
 
     def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         named = dict(zip(names, args, strict=True))
@@ -243,7 +244,7 @@ def _add_integrated(
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
         x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
-        rest = (_held(value, (problem.n,)) - pt.dot(given["X"], problem.shift))[problem.order]
+        rest = (_held(value, (problem.n,)) - pt.dot(given["X"], shift))[problem.order]
         columns = pt.concatenate([*random_columns(layout, given), x, rest[None, :]], axis=0)
         return integrated(
             layout, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
@@ -269,6 +270,6 @@ def _observe(parameters: list[Tensor], logp: Any, random: Any, y: np.ndarray) ->
     """Add the response; the first parameter is X, whose rows are those of the response."""
     cores = [",".join([f"a{k}", f"b{k}"][: x.type.ndim]) for k, x in enumerate(parameters)]
     signature = f"(n,p),{','.join(f'({core})' for core in cores[1:])}->(n)"
-    pm.CustomDist(
-        "y", *parameters, logp=logp, random=random, signature=signature, observed=y, dims="row"
-    )
+    observed = pm.Data("y_observed", y, dims="row")
+    options = {"logp": logp, "random": random, "signature": signature}
+    pm.CustomDist("y", *parameters, observed=observed, dims="row", **options)

@@ -214,7 +214,7 @@ class _Reader:
             end += 1
         word = self.text[self.at : end]
         try:
-            number = float(word) if "_" not in word else math.nan
+            number = float(word)
         except ValueError:
             number = math.nan
         if math.isnan(number):

@@ -36,7 +36,7 @@ class ParameterPrior:
     priors : tuple of Prior
         One for each of the k coefficients; a single one for a correlation matrix.
     basis : (k, k) array or None
-        Unit lower or upper triangular up to order (determinant 1): the densities are those of
+        Unit upper triangular: the densities are those of
         ``basis @ coefficients``. None is the identity.
     """
 
@@ -236,8 +236,7 @@ def resolve(
         The model's variables.
     presets : mapping of preset name to variable name to priors
     basis : (p, p) array, optional
-        The default preset's basis of ``fixef``; kept while the user names no prior of the
-        intercept.
+        The default preset's basis of ``fixef``; coefficients the user names leave it.
 
     Raises
     ------
@@ -280,16 +279,17 @@ def _resolve_one(
         prior = as_prior(given, block.name)
         count = block.coefs[:1] if block.matrix else block.coefs
         chosen, named = list(spread(prior, count, block.name)), set(block.coefs)
-    if basis is not None and _mixes(basis, block, named):
-        basis = None
+    basis = None if basis is None else _natural_rows(basis, [block.coefs.index(c) for c in named])
     result = ParameterPrior(block, tuple(chosen), basis)
     _check_support(result)
     return result
 
 
-def _mixes(basis: FloatArray, block: Block, named: set[str]) -> bool:
-    """Whether a coefficient the user named stands for a combination in the default basis."""
-    return any(np.count_nonzero(basis[block.coefs.index(c)]) > 1 for c in named)
+def _natural_rows(basis: FloatArray, named: list[int]) -> FloatArray | None:
+    """Let what the user named speak of the coefficients themselves; None if that leaves nothing."""
+    out = basis.copy()
+    out[named] = np.eye(len(basis))[named]
+    return None if np.array_equal(out, np.eye(len(basis))) else out
 
 
 def _check_support(p: ParameterPrior) -> None:

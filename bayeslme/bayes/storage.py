@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -104,7 +105,7 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
         "priors": {
             p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors
         },
-        "centred": [p.block.name for p in priors if p.basis is not None],
+        "basis": {p.block.name: p.basis.tolist() for p in priors if p.basis is not None},
     }
 
 
@@ -114,7 +115,6 @@ def _read_priors(template: Priors, record: dict[str, Any]) -> Priors:
         stored = tuple(
             Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name]
         )
-        made.append(
-            ParameterPrior(p.block, stored, p.basis if p.block.name in record["centred"] else None)
-        )
+        basis = record["basis"].get(p.block.name)
+        made.append(ParameterPrior(p.block, stored, None if basis is None else np.array(basis)))
     return Priors(record["preset"], tuple(made))

@@ -60,28 +60,42 @@ def add_variable(
 
 
 def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None) -> Tensor:
-    """A vector whose coefficients have priors of different families or intervals."""
+    """A vector with priors of different families or intervals, or of its combinations."""
     block, k = prior.block, len(prior.priors)
     bounds = np.array([prior.bounds(j) for j in range(k)])
     if transform is None and not np.all(np.isinf(bounds)):
         transform = PerCoefficient(bounds[:, 0], bounds[:, 1])
     basis = np.eye(k) if prior.basis is None else prior.basis
-    densities = [_univariate(prior, j) for j in range(k)]
-    solve = np.linalg.inv(basis)
+    each = [_class_and_args(prior, j)[1] for j in range(k)]
+    flat = np.array([v for args in each for v in args.values()])
+    ends = np.cumsum([len(args) for args in each])
 
-    def logp(value: Tensor, matrix: Tensor) -> Tensor:
+    def distribution(hyper: Tensor, j: int) -> Tensor:
+        first = ends[j] - len(each[j])
+        args = {name: hyper[first + i] for i, name in enumerate(each[j])}
+        return _univariate(prior, j, args)
+
+    def logp(value: Tensor, matrix: Tensor, hyper: Tensor) -> Tensor:
         combined = pt.dot(matrix, value)
-        return sum(pm.logp(d, combined[j]) for j, d in enumerate(densities))
+        if len({p.family for p in prior.priors}) == 1 and not any(
+            _is_cut(prior, j) for j in range(k)
+        ):
+            columns = hyper.reshape((k, len(each[0])))
+            args = {name: columns[:, i] for i, name in enumerate(each[0])}
+            return pm.logp(_class_and_args(prior, 0)[0].dist(**args), combined).sum()
+        return sum(pm.logp(distribution(hyper, j), combined[j]) for j in range(k))
 
-    def dist(matrix: Tensor, size: Tensor) -> Tensor:
-        return pt.dot(solve, pt.stack([_univariate(prior, j) for j in range(k)]))
+    def dist(matrix: Tensor, hyper: Tensor, size: Tensor) -> Tensor:
+        independent = pt.stack([distribution(hyper, j) for j in range(k)])
+        return pt.dot(pt.linalg.inv(matrix), independent)
 
     return pm.CustomDist(
         block.name,
-        basis,
+        pt.specify_shape(pm.Data(f"{block.name}_prior_basis", basis), (k, k)),
+        pt.specify_shape(pm.Data(f"{block.name}_prior", flat), (len(flat),)),
         logp=logp,
         dist=dist,
-        signature="(p,p)->(p)",
+        signature="(p,p),(h)->(p)",
         dims=block.dim,
         initval=start,
         default_transform=None,
@@ -90,13 +104,13 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
 
 
 def _scalar(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
-    name, (low, high) = prior.block.name, prior.bounds(0)
+    name = prior.block.name
     options["initval"] = float(np.ravel(options["initval"])[0])
     own, args = _class_and_args(prior, 0)
     if _is_cut(prior, 0):
-        lower, upper = (None if np.isinf(v) else v for v in (low, high))
+        lower, upper = _limits(prior, 0)
         return pm.Truncated(name, own.dist(**args), lower=lower, upper=upper, **options)
-    return own(name, **args, **options)
+    return own(name, **_as_data(prior, own, args), **options)
 
 
 def _vector(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
@@ -105,18 +119,35 @@ def _vector(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
     args = {key: np.array([a[key] for a in each]) for key in each[0]}
     name, dim = prior.block.name, prior.block.dim
     if _is_cut(prior, 0):
-        low, high = (None if np.isinf(v) else v for v in prior.bounds(0))
+        lower, upper = _limits(prior, 0)
         base = own.dist(**args) if args else own.dist(shape=(len(each),))
-        return pm.Truncated(name, base, lower=low, upper=high, dims=dim, **options)
-    return own(name, **args, dims=dim, **options)
+        return pm.Truncated(name, base, lower=lower, upper=upper, dims=dim, **options)
+    return own(name, **_as_data(prior, own, args), dims=dim, **options)
 
 
-def _univariate(prior: ParameterPrior, j: int) -> Tensor:
-    own, args = _class_and_args(prior, j)
+def _as_data(prior: ParameterPrior, own: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a prior as data: other priors then need no new compilation.
+
+    The ends of a uniform stay constants, for its transform has them too.
+    """
+    if own is pm.Uniform:
+        return args
+    name, dim = prior.block.name, prior.block.dim
+    return {key: pm.Data(f"{name}_prior_{key}", value, dims=dim) for key, value in args.items()}
+
+
+def _univariate(prior: ParameterPrior, j: int, args: dict[str, Any]) -> Tensor:
+    own, constants = _class_and_args(prior, j)
     if not _is_cut(prior, j):
-        return own.dist(**args)
-    low, high = (None if np.isinf(v) else v for v in prior.bounds(j))
-    return pm.Truncated.dist(own.dist(**args), lower=low, upper=high)
+        return own.dist(**(constants if own is pm.Uniform else args))
+    lower, upper = _limits(prior, j)
+    return pm.Truncated.dist(own.dist(**constants), lower=lower, upper=upper)
+
+
+def _limits(prior: ParameterPrior, j: int) -> tuple[float | None, float | None]:
+    """Ends of the interval of a coefficient, None where it has none."""
+    low, high = prior.bounds(j)
+    return (None if np.isinf(low) else low), (None if np.isinf(high) else high)
 
 
 def _class_and_args(prior: ParameterPrior, j: int) -> tuple[Any, dict[str, float]]:
@@ -195,21 +226,28 @@ def _inside(prior: ParameterPrior, start: np.ndarray) -> np.ndarray:
 def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
     block, q = prior.block, len(prior.block.coefs)
     eta = prior.priors[0].numbers()["eta"]
-    constant = lkj_log_constant(q, eta)
+    numbers = np.array([eta, lkj_log_constant(q, eta)])
 
-    def logp(value: Tensor, identity: Tensor) -> Tensor:
+    def logp(value: Tensor, identity: Tensor, hyper: Tensor) -> Tensor:
         factor = correlation_cholesky(value, q)
-        return (eta - 1.0) * 2.0 * sum(pt.log(factor[i][i]) for i in range(1, q)) - constant
+        half_logdet = sum(pt.log(factor[i][i]) for i in range(1, q))
+        return (hyper[0] - 1.0) * 2.0 * half_logdet - hyper[1]
 
-    def random(identity: np.ndarray, rng: np.random.Generator, size: Any) -> np.ndarray:
-        return lkj_draw(q, eta, rng)
+    def random(
+        identity: np.ndarray, hyper: np.ndarray, rng: np.random.Generator, size: Any
+    ) -> np.ndarray:
+        if not size:
+            return lkj_draw(q, float(hyper[0]), rng)
+        draws = [lkj_draw(q, float(hyper[0]), rng) for _ in range(int(np.prod(size)))]
+        return np.reshape(draws, (*size, q, q))
 
     return pm.CustomDist(
         block.name,
         np.eye(q),
+        pt.specify_shape(pm.Data(f"{block.name}_prior", numbers), (len(numbers),)),
         logp=logp,
         random=random,
-        signature="(q,q)->(q,q)",
+        signature="(q,q),(h)->(q,q)",
         initval=start,
         transform=CorrelationMatrix(q),
         dims=(block.dim, f"{block.dim}_bis"),
