@@ -33,8 +33,9 @@ from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.terms import Terms
 
 _PLAIN = re.compile(r"[^\W\d_][\w.]*\Z")
+_FORBIDDEN = frozenset("`|/")
 _PYTHON = frozenset({"True", "False", "None"})
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "^": 3}
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _AS_FACTOR = frozenset({"factor", "as.factor"})
 _SAME = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tan")
@@ -59,7 +60,7 @@ class Speller:
         """Write the left-hand side; arithmetic goes into I(), outside it is formula algebra."""
         inner = bare(node)
         text = self.number(inner)
-        return f"I({text})" if isinstance(inner, Binary | Unary) else text
+        return f"I({text})" if _is_operation(inner) else text
 
     def terms(self, terms: Terms) -> str:
         """Write a right-hand side term by term: ``1 + Sex + Sex:I(age - 11)``."""
@@ -104,15 +105,22 @@ class Speller:
                 return np.format_float_positional(value, trim="-")
             case Unary(op=op, operand=operand) if op in {"+", "-"}:
                 return op + self._atom(operand)
-            case Binary(op=op, left=left, right=right) if op in _PRECEDENCE:
-                sign = "**" if op == "^" else op
-                return f"{self._left(left, op)} {sign} {self._right(right, op)}"
-            case Binary(op=op, left=left, right=right) if op in _COMPARISONS:
-                return f"{self._atom(left)} {op} {self._atom(right)}"
+            case Binary() as operation:
+                return self._operation(operation)
             case Call() as call:
                 return self._call(call)
             case other:
                 _refuse(other)
+
+    def _operation(self, node: Binary) -> str:
+        if node.op == "/":  # PyMC allows none in names
+            return f"np.divide({self.number(node.left)}, {self.number(node.right)})"
+        if node.op in _PRECEDENCE:
+            sign = "**" if node.op == "^" else node.op
+            return f"{self._left(node.left, node.op)} {sign} {self._right(node.right, node.op)}"
+        if node.op in _COMPARISONS:
+            return f"{self._atom(node.left)} {node.op} {self._atom(node.right)}"
+        _refuse(node)
 
     def _call(self, call: Call) -> str:
         function, args = call.function.rpartition("::")[2], call.args
@@ -125,7 +133,7 @@ class Speller:
 
     def _atom(self, node: Expr) -> str:
         text = self.number(node)
-        return f"({text})" if isinstance(bare(node), Binary | Unary) else text
+        return f"({text})" if _is_operation(bare(node)) else text
 
     def _left(self, node: Expr, op: str) -> str:
         inner = bare(node)
@@ -140,6 +148,11 @@ class Speller:
             loose = _PRECEDENCE[inner.op] <= _PRECEDENCE[op]
             return f"({self.number(inner)})" if loose else self.number(inner)
         return self._atom(inner)
+
+
+def _is_operation(node: Expr) -> bool:
+    """Whether a node is written with an operator; a division is written as a call."""
+    return isinstance(node, Unary) or (isinstance(node, Binary) and node.op != "/")
 
 
 def _degree(args: tuple[Arg, ...]) -> int | None:
@@ -167,7 +180,7 @@ def factor_column(node: Expr) -> str | None:
 
 def quoted(name: str) -> str:
     """Write a column's name, in backticks where formulae needs them."""
-    if "`" in name or "|" in name:
+    if not _FORBIDDEN.isdisjoint(name):
         msg = f"to_bambi: the column {name!r} has a name that bambi cannot read; rename it"
         raise SpecError(msg)
     return name if _PLAIN.match(name) and name not in _PYTHON else f"`{name}`"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,8 @@ from bayeslme.bayes.bambi_terms import translate
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import build_layout
 from bayeslme.data.design import build
+from bayeslme.errors import IdentificationWarning
+from reference.corpus import FIT_FAMILIES, family, load_frame
 
 RAW = {"fixef": {"(Intercept)": "Normal(mu=20, sigma=10)"}}
 
@@ -50,13 +54,13 @@ def formulas(call: str, data: str | pd.DataFrame) -> tuple[str, ...]:
         (
             "gls(sqrt(distance) ~ poly(age, 2) + I(-(age - 11)^2 / (2 * age)))",
             "Orthodont",
-            "np.sqrt(distance) ~ 1 + poly(age, 2) + I((-((age - 11) ** 2)) / (2 * age))",
+            "np.sqrt(distance) ~ 1 + poly(age, 2) + I(np.divide(-((age - 11) ** 2), 2 * age))",
         ),
         (
             "lm(distance/10 ~ sin(2 * pi * age / 1e-3) + pmax(age, 11) + I(age > 9))",
             "Orthodont",
-            "I(distance / 10) ~ 1 + np.sin(2 * pi * age / 0.001) + np.maximum(age, 11)"
-            " + I(age > 9)",
+            "np.divide(distance, 10) ~ 1 + np.sin(np.divide(2 * pi * age, 0.001))"
+            " + np.maximum(age, 11) + I(age > 9)",
         ),
     ],
 )
@@ -70,7 +74,7 @@ def test_formula(call: str, data: str, expected: str) -> None:
         ("varIdent(form = ~ 1 | Sex)", "sigma ~ 1 + Sex"),
         ("varPower(form = ~ age)", "sigma ~ 1 + np.log(np.abs(age))"),
         ("varExp(form = ~ age)", "sigma ~ 1 + age"),
-        ("varExp(form = ~ age / 2)", "sigma ~ 1 + I(age / 2)"),
+        ("varExp(form = ~ age / 2)", "sigma ~ 1 + I(np.divide(age, 2))"),
         ("varFixed(~ age)", "sigma ~ 1 + offset(np.log(age) / 2)"),
     ],
 )
@@ -82,6 +86,13 @@ def test_names_that_formulae_cannot_read_are_quoted() -> None:
     frame = bl.load_data("Orthodont").rename(columns={"distance": "a distance", "age": "_age"})
     text = formulas("lme(`a distance` ~ I(`_age` - 11), random = ~ 1 | Subject)", frame)[0]
     assert text == "`a distance` ~ 1 + I(`_age` - 11) + (1|Subject)"
+
+
+@pytest.mark.parametrize("name", ["a|b", "a/b", "sigma", "mu"])
+def test_names_that_bambi_cannot_have_are_refused(name: str) -> None:
+    frame = bl.load_data("Orthodont").rename(columns={"age": name})
+    with pytest.raises(bl.SpecError, match=f"'{re.escape(name)}'.*rename"):
+        bl.translate(f"lm(distance ~ `{name}`)").to_bambi(frame)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +309,7 @@ def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarra
             unequal(),
             {"sd_g": "Uniform(lower=-1, upper=20)", "fixef": {"x": "Cauchy(alpha=0, beta=2)"}},
         ),
-        ("lm(y ~ poly(x, 2) + I((x - 1)^2 * x))", unequal(), "flat"),
+        ("lm(y/2 ~ poly(x, 2) + I((x - 1)^2 * x) + I(1 / x):b)", unequal(), "flat"),
     ],
 )
 def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -> None:
@@ -321,3 +332,70 @@ def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -
         expected += stats.norm.logpdf(layout.design.y, mean, np.exp(log_sd(layout, values))).sum()
         point = fixed_point(model, layout.design, values["fixef"]) | random | residual
         assert float(compiled(transformed(model, point))) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.pymc
+def test_every_reference_case_is_built_or_refused() -> None:
+    """Of the stored calls of nlme those within bambi's reach become models; no other error."""
+    cases = [case for name in FIT_FAMILIES for case in family(name) if case["is_source_method"]]
+    built = 0
+    for case in cases:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IdentificationWarning)
+            spec = bl.translate(case["call"], contrasts=tuple(case["contrasts"]))
+            try:
+                spec.to_bambi(load_frame(case["data"])).build()
+            except bl.BayesLMEError as error:
+                assert spec.correlation is None or "correlation" in str(error)
+            else:
+                built += 1
+    assert built >= 50
+
+
+def moments(draws: Any) -> pd.DataFrame:
+    """Mean, sd and Monte Carlo error of arrays (chain, draw, ...), one row a number."""
+    import arviz as az
+
+    rows = {}
+    for name, array in draws.items():
+        flat = np.asarray(array).reshape(*np.shape(array)[:2], -1)
+        for k in range(flat.shape[2]):
+            error = float(az.mcse(flat[:, :, k]))
+            rows[f"{name}{k}"] = (flat[:, :, k].mean(), flat[:, :, k].std(), error)
+    return pd.DataFrame(rows, index=["mean", "sd", "mcse"]).T
+
+
+@pytest.mark.slow
+@pytest.mark.pymc
+def test_posterior_is_equal() -> None:
+    """NUTS in bambi and NUTS with the random effects integrated out, under equal priors."""
+    data = bl.load_data("Orthodont")
+    spec = bl.translate("lme(distance ~ I(age - 11), random = ~ 1 | Subject)")
+    theirs = spec.to_bambi(data).fit(
+        draws=1000, tune=1000, chains=4, cores=1, random_seed=1, progressbar=False
+    )["posterior"]
+    posterior = spec.fit(data).sample(draws=1000, chains=4, method="nuts", seed=2, progress=False)
+    ours = posterior.data["posterior"]
+    bambi = moments(
+        {
+            "intercept": theirs["Intercept"],
+            "slope": theirs["I(age - 11)"],
+            "sd": theirs["1|Subject_sigma"],
+            "sigma": theirs["sigma"],
+            "ranef": theirs["1|Subject"],
+        }
+    )
+    own = moments(
+        {
+            "intercept": ours["fixef"][..., 0],
+            "slope": ours["fixef"][..., 1],
+            "sd": ours["sd_Subject"],
+            "sigma": ours["sigma"],
+            "ranef": ours["ranef_Subject"],
+        }
+    )
+    assert list(theirs["Subject__factor_dim"].values) == list(ours["Subject"].values)
+    z = (bambi["mean"] - own["mean"]) / np.hypot(bambi["mcse"], own["mcse"])
+    assert z.abs().max() < 4, z
+    assert (bambi["sd"] / own["sd"] - 1).abs().max() < 0.1
