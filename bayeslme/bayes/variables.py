@@ -69,6 +69,8 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
     each = [_class_and_args(prior, j)[1] for j in range(k)]
     flat = np.array([v for args in each for v in args.values()])
     ends = np.cumsum([len(args) for args in each])
+    classes = {_class_and_args(prior, j)[0] for j in range(k)}
+    alike = len(classes) == 1 and not any(_is_cut(prior, j) for j in range(k))
 
     def distribution(hyper: Tensor, j: int) -> Tensor:
         first = ends[j] - len(each[j])
@@ -77,12 +79,10 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
 
     def logp(value: Tensor, matrix: Tensor, hyper: Tensor) -> Tensor:
         combined = pt.dot(matrix, value)
-        if len({p.family for p in prior.priors}) == 1 and not any(
-            _is_cut(prior, j) for j in range(k)
-        ):
+        if alike:
             columns = hyper.reshape((k, len(each[0])))
             args = {name: columns[:, i] for i, name in enumerate(each[0])}
-            return pm.logp(_class_and_args(prior, 0)[0].dist(**args), combined).sum()
+            return pm.logp(next(iter(classes)).dist(**args), combined).sum()
         return sum(pm.logp(distribution(hyper, j), combined[j]) for j in range(k))
 
     def dist(matrix: Tensor, hyper: Tensor, size: Tensor) -> Tensor:

@@ -1,0 +1,77 @@
+"""What the tests of the Bayesian floor share: models, priors, and how posteriors are compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import numpy as np
+
+BRMS: dict[str, Any] = json.loads(Path(__file__).with_name("brms.json").read_text())
+
+GROWTH = (
+    "lme(distance ~ Sex * I(age - 11), data = Orthodont, random = ~ 1 | Subject, "
+    "weights = varIdent(form = ~ 1 | Sex), correlation = corAR1())"
+)
+GROWTH_PRIORS = {
+    "fixef": "Normal(mu=[24, 0, 0, 0], sigma=[10, 10, 5, 5])",
+    "sigma": "HalfNormal(sigma=3)",
+    "sd_Subject": "HalfNormal(sigma=5)",
+    "varfunc": "LogNormal(mu=0, sigma=1)",
+    "corstruct": "Uniform(lower=-1, upper=1)",
+}
+
+# One specification of each kind: random-effects structures, row structures, without random effects.
+KINDS = {
+    "varIdent and corAR1": GROWTH,
+    "slope": "lme(distance ~ age, random = ~ age | Subject)",
+    "pdDiag": "lme(distance ~ age, random = list(Subject = pdDiag(~ age)))",
+    "pdIdent": "lme(distance ~ age, random = list(Subject = pdIdent(~ age - 1)))",
+    "pdCompSymm": "lme(distance ~ age, random = list(Subject = pdCompSymm(~ Sex - 1)))",
+    "pdBlocked": "lme(distance ~ age, random = list(Subject = pdBlocked(list("
+    "pdIdent(~ 1), pdSymm(~ age + I(age^2) - 1)))))",
+    "three effects": "lme(distance ~ age, random = ~ age + I(age^2) | Subject, "
+    "weights = varComb(varIdent(form = ~ 1 | Sex), varPower(form = ~ age)))",
+    "corARMA": "lme(distance ~ age, random = ~ 1 | Subject, correlation = corARMA(p = 1, q = 1))",
+    "corSymm": "lme(distance ~ age, random = ~ 1 | Subject, correlation = corSymm(), "
+    "subset = age < 14)",
+    "corCAR1 and varPower": "lme(distance ~ age, random = ~ 1 | Subject, "
+    "correlation = corCAR1(form = ~ age | Subject), weights = varPower(form = ~ age))",
+    "corCompSymm and varExp": "gls(distance ~ age, "
+    "correlation = corCompSymm(form = ~ 1 | Subject), weights = varExp(form = ~ age | Sex))",
+    "corExp with nugget": "gls(distance ~ age, "
+    "correlation = corExp(form = ~ age | Subject, nugget = TRUE))",
+    "lm": "lm(distance ~ Sex * age)",
+}
+
+
+def z_score(draws: np.ndarray, mean: float, error: float) -> float:
+    """Difference of a posterior mean from a published one in Monte Carlo standard errors.
+
+    Parameters
+    ----------
+    draws : array, shape (chains, draws)
+    mean, error : float
+        Published mean and its Monte Carlo standard error.
+    """
+    own = float(np.std(draws) / np.sqrt(az.ess(draws, method="mean")))
+    return (float(np.mean(draws)) - mean) / float(np.hypot(own, error))
+
+
+def growth_draws(posterior: Any) -> dict[str, np.ndarray]:
+    """Draws of the growth model under the names brms gives them, (chains, draws)."""
+    drawn = posterior.data["posterior"]
+    fixef = drawn["fixef"].to_numpy()
+    return {
+        "b_Intercept": fixef[..., 0],
+        "b_SexFemale": fixef[..., 1],
+        "b_a": fixef[..., 2],
+        "b_SexFemale:a": fixef[..., 3],
+        "sd_Subject__Intercept": drawn["sd_Subject"].to_numpy()[..., 0],
+        "b_sigma_SexFemale": np.log(drawn["varfunc"].to_numpy()[..., 0]),
+        "ar[1]": drawn["corstruct"].to_numpy()[..., 0],
+        "r_Subject[M16,Intercept]": drawn["ranef_Subject"].sel(Subject="M16").to_numpy()[..., 0],
+        "r_Subject[F01,Intercept]": drawn["ranef_Subject"].sel(Subject="F01").to_numpy()[..., 0],
+    }

@@ -1,0 +1,247 @@
+"""The sampled posterior: against published ones, as ArviZ sees it, and its verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslme
+from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
+from bayeslme.bayes.density import by_group
+from bayeslme.errors import BayesLMEError, DataError, FitError, SpecError
+
+pytestmark = pytest.mark.pymc
+
+
+def z_scores(posterior: Any) -> dict[str, float]:
+    """Against brms, whose prior of sigma is another one; its ratio and Phi are on our scales."""
+    published = BRMS["orth_het_ar1"]["summary"]
+    return {
+        name: z_score(draws, published[name]["mean"], published[name]["mcse_mean"])
+        for name, draws in growth_draws(posterior).items()
+    }
+
+
+def test_the_posterior_is_that_of_brms(posterior: Any) -> None:
+    scores = z_scores(posterior)
+    assert max(map(abs, scores.values())) < 4, scores
+    published = BRMS["orth_het_ar1"]["summary"]
+    for name, draws in growth_draws(posterior).items():
+        assert np.std(draws) == pytest.approx(published[name]["sd"], rel=0.1), name
+
+
+def test_the_posterior_has_the_known_means_and_spreads(posterior: Any) -> None:
+    summary = posterior.summary()
+    table = pd.concat([summary.fixed, *(summary.variance[p] for p in ("sigma", "Subject"))])
+    rows = pd.concat([table, summary.variance["varfunc"], summary.variance["corstruct"]])
+    mean = [24.97, -2.31, 0.78, -0.30, 1.79, 1.90, 0.478, 0.10]
+    sd = [0.54, 0.81, 0.10, 0.118, 0.24, 0.33, 0.078, 0.177]
+    error = rows["SD"] / np.sqrt(rows["ess_bulk"])
+    rounding = np.array([0.005, 0.005, 0.005, 0.005, 0.005, 0.01, 0.001, 0.005])
+    assert np.all(np.abs(rows["Value"] - mean) < 4 * error + rounding)
+    assert rows["SD"].to_numpy() == pytest.approx(sd, rel=0.06)
+    assert rows["ess_bulk"].min() > 4000
+    assert rows["r_hat"].max() <= 1.01
+
+
+def test_a_wrong_prior_is_noticed(growth_fit: Any) -> None:
+    wrong = {**GROWTH_PRIORS, "sd_Subject": "HalfNormal(sigma=0.5)"}
+    other = growth_fit.sample(draws=1000, chains=4, priors=wrong, seed=7, progress=False)
+    assert max(map(abs, z_scores(other).values())) > 4
+
+
+def test_the_tree_has_the_promised_groups_and_dims(posterior: Any) -> None:
+    tree = posterior.data
+    assert set(tree.children) >= {
+        "posterior", "sample_stats", "log_likelihood", "log_prior",
+        "posterior_predictive", "observed_data", "constant_data",
+    }  # fmt: skip
+    dims = {str(k): v.dims[2:] for k, v in tree["posterior"].data_vars.items()}
+    assert dims == {
+        "fixef": ("term",),
+        "sigma": (),
+        "sd_Subject": ("Subject_effect",),
+        "varfunc": ("varfunc_coef",),
+        "corstruct": ("corstruct_coef",),
+        "ranef_Subject": ("Subject", "Subject_effect"),
+    }
+    assert dict(tree["posterior"].sizes)["chain"] == 4
+    assert "nuts" in tree["sample_stats"].attrs["route"]
+
+
+def test_log_likelihood_and_log_prior_are_those_of_the_draws(posterior: Any) -> None:
+    tree = posterior.data
+    terms = tree["log_likelihood"]["y"].to_numpy().reshape(-1, 27)
+    values = {k: v[:5] for k, v in posterior.values.items()}
+    assert terms[:5] == pytest.approx(by_group(posterior.layout, values))
+    prior = sum(v.to_numpy() for v in tree["log_prior"].data_vars.values())
+    total = (prior + tree["log_likelihood"]["y"].sum("Subject").to_numpy()).ravel()
+    jacobian = np.log(posterior.values["sigma"] * posterior.values["sd_Subject"][:, 0])
+    jacobian += np.log(posterior.values["varfunc"][:, 0])
+    jacobian += np.log1p(-(posterior.values["corstruct"][:, 0] ** 2))
+    sampled = tree["sample_stats"]["logp"].to_numpy().ravel()
+    assert np.ptp(total + jacobian - sampled) < 1e-8  # equal up to a constant
+
+
+def test_arviz_takes_it_unmodified(posterior: Any) -> None:
+    with pytest.warns(UserWarning, match="Pareto"):  # one child stands out
+        loo = az.loo(posterior.data)
+    assert loo.n_data_points == 27
+    table = az.summary(posterior.data, var_names=["fixef", "sigma"])
+    assert len(table) == 5
+    assert {"prior", "likelihood"} <= set(az.psense_summary(posterior.data, var_names=["fixef"]))
+    az.plot_forest(posterior.data, var_names=["fixef"], backend="none")
+    az.plot_ppc_dist(posterior.ppc(), backend="none")
+
+
+def test_summary_prints_in_nlme_s_layout(posterior: Any) -> None:
+    summary = posterior.summary()
+    assert list(summary.fixed.columns) == ["Value", "SD", "lower", "upper", "ess_bulk", "r_hat"]
+    text = str(summary)
+    for part in (
+        "Random effects:",
+        "Formula: ~1 | Subject",
+        "Fixed effects:",
+        "Priors",
+        "Groups: 27",
+    ):
+        assert part in text
+    assert summary.notes == ()
+    assert "<table" in summary._repr_html_()
+
+
+def test_verbs_have_the_rows_and_columns_of_a_fit(posterior: Any, growth_fit: Any) -> None:
+    for verb in ("ranef", "fitted", "residuals"):
+        one, two = getattr(posterior, verb)(), getattr(growth_fit, verb)()
+        assert one.index.equals(two.index)
+        assert np.corrcoef(np.ravel(one), np.ravel(two))[0, 1] > 0.99
+    for kind in ("pearson", "normalized"):
+        one, two = posterior.residuals(type=kind), growth_fit.residuals(type=kind)
+        assert np.corrcoef(one, two)[0, 1] > 0.99
+    assert list(posterior.intervals()) == list(growth_fit.intervals())
+    for part, table in growth_fit.intervals().items():
+        assert list(posterior.intervals()[part].index) == list(table.index)
+        assert list(posterior.intervals()[part].columns) == list(table.columns)
+    assert posterior.varcorr()["Subject"].sd.index.equals(growth_fit.varcorr()["Subject"].sd.index)
+    assert posterior.fixef.index.equals(growth_fit.fixef.index)
+
+
+def test_predictions(posterior: Any, orthodont: pd.DataFrame) -> None:
+    rows = orthodont.iloc[[50, 3]]
+    table = posterior.predict(rows, interval=0.9)
+    assert list(table.columns) == ["predict", "lower", "upper"]
+    assert list(table.index) == list(rows.index)
+    assert table["predict"].to_numpy() == pytest.approx(
+        posterior.fitted().loc[rows.index].to_numpy()
+    )
+    assert np.all((table["lower"] < table["predict"]) & (table["predict"] < table["upper"]))
+    new = rows.assign(Subject="nobody")
+    assert posterior.predict(new).isna().all()
+    assert posterior.predict(new, level="fixed").notna().all()
+
+
+def test_replicates_of_new_groups_spread_as_the_data(
+    posterior: Any, orthodont: pd.DataFrame
+) -> None:
+    new = posterior.ppc(conditional=False, seed=1)["posterior_predictive"]["y"]
+    again = posterior.ppc(conditional=False, seed=1)["posterior_predictive"]["y"]
+    assert new.equals(again)
+    assert float(new.mean()) == pytest.approx(orthodont["distance"].mean(), abs=0.3)
+    assert float(new.std("row").mean()) == pytest.approx(orthodont["distance"].std(), rel=0.2)
+
+
+def test_it_survives_the_disk(posterior: Any, tmp_path: Path) -> None:
+    path = tmp_path / "posterior.nc"
+    posterior.save(path)
+    loaded = bayeslme.load_posterior(path)
+    assert str(loaded.summary()) == str(posterior.summary())
+    assert loaded.fit.loglik == pytest.approx(posterior.fit.loglik, rel=1e-12)
+    assert loaded.priors.log_density(loaded.values)["fixef"] == pytest.approx(
+        posterior.priors.log_density(posterior.values)["fixef"], rel=1e-12
+    )
+    (tmp_path / "other.nc").write_text("no netCDF")
+    with pytest.raises(DataError, match="cannot be read"):
+        bayeslme.load_posterior(tmp_path / "other.nc")
+
+
+def test_equal_seeds_give_equal_draws(growth_fit: Any) -> None:
+    one, two = (
+        growth_fit.sample(draws=20, tune=50, chains=2, priors=GROWTH_PRIORS, seed=3, progress=False)
+        for _ in range(2)
+    )
+    assert one.data["posterior"].to_dataset().equals(two.data["posterior"].to_dataset())
+    assert (
+        one.data["posterior_predictive"]
+        .to_dataset()
+        .equals(two.data["posterior_predictive"].to_dataset())
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint", "kind"),
+    [
+        ({"draws": 0}, "draws: a whole number of at least 1", SpecError),
+        ({"draws": 2.5}, "draws: a whole number", SpecError),
+        ({"chains": -1}, "chains: a whole number", SpecError),
+        ({"method": "gibbs"}, "method: 'gibbs' is none of", SpecError),
+        ({"nuts_sampler": "stan"}, "nuts_sampler: 'stan' is none of", SpecError),
+        ({"priors": {"tau": "Flat()"}}, "'tau' is no parameter", SpecError),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_named(
+    options: dict[str, Any], complaint: str, kind: type[BayesLMEError], growth_fit: Any
+) -> None:
+    with pytest.raises(kind) as error:
+        growth_fit.sample(**options)
+    assert complaint in str(error.value)
+
+
+def test_improper_posteriors_are_refused(orthodont: pd.DataFrame) -> None:
+    few = orthodont[orthodont["Subject"].isin(["M01", "F01"])]
+    fit = bayeslme.lme("distance ~ age", few, random="~ 1 | Subject")
+    with pytest.raises(FitError, match=r"flat prior on 'sd_Subject'.*improper"):
+        fit.sample(priors="flat")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["orth_slope", "beech"])
+def test_other_posteriors_of_brms(name: str) -> None:
+    record = BRMS[name]
+    pair = ("contr.treatment", "contr.poly")
+    data = bayeslme.load_data(record["data"].lower())
+    fit = bayeslme.translate(record["nlme_call"], pair).fit(data)
+    if name == "orth_slope":
+        priors = {
+            "fixef": "Normal(mu=[24, 0, 0, 0], sigma=10)",
+            "sd_Subject": "HalfNormal(5)",
+            "cor_Subject": "LKJ(2)",
+            "sigma": "HalfNormal(3)",
+        }
+    else:
+        priors = {
+            "fixef": "Normal(mu=[5, 0, 0, 0, 0, 0, 0], sigma=5)",
+            "sd_plank": "HalfNormal(3)",
+            "sigma": "HalfNormal(3)",
+        }
+    drawn = fit.sample(draws=2000, priors=priors, seed=5, progress=False).data["posterior"]
+    fixef = drawn["fixef"].to_numpy()
+    own = {f"fixef{j}": fixef[..., j] for j in range(fixef.shape[-1])}
+    own["sigma"] = drawn["sigma"].to_numpy()
+    published = record["summary"]
+    names = [n for n in published if n.startswith("b_")]
+    pairs = dict(zip(own, [*names, "sigma"], strict=True))
+    group = "Subject" if name == "orth_slope" else "plank"
+    sd = drawn[f"sd_{group}"].to_numpy()
+    own["sd0"], pairs["sd0"] = sd[..., 0], f"sd_{group}__Intercept"
+    if name == "orth_slope":
+        own["sd1"], pairs["sd1"] = sd[..., 1], "sd_Subject__a"
+        own["cor"] = drawn["cor_Subject"].to_numpy()[..., 0, 1]
+        pairs["cor"] = "cor_Subject__Intercept__a"
+    for mine, theirs in pairs.items():
+        z = z_score(own[mine], published[theirs]["mean"], published[theirs]["mcse_mean"])
+        assert abs(z) < 4, (theirs, z)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import bayeslme
+from bayeslme.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = str(ROOT / "models" / "orthodont.toml")
+run = CliRunner().invoke
+
+
+def test_fit_prints_the_summary() -> None:
+    result = run(app, ["fit", MODEL, "--no-sample"])
+    assert result.exit_code == 0, result.output
+    assert "Linear mixed-effects model fit by REML" in result.stdout
+    assert "429.2205 447.7312 -207.6102" in result.stdout
+    assert "posterior" not in result.stdout
+
+
+def test_list_names_every_model_file() -> None:
+    result = run(app, ["list", str(ROOT / "models")])
+    assert result.exit_code == 0
+    for path in (ROOT / "models").glob("*.toml"):
+        assert bayeslme.load_model(path).title.split(":")[0] in result.stdout
+
+
+def test_other_data_are_read_from_a_csv_file(tmp_path: Path) -> None:
+    frame = bayeslme.load_data("orthodont")
+    path = tmp_path / "doubled.csv"
+    frame.assign(distance=2 * frame["distance"]).to_csv(path, index=False)
+    result = run(app, ["fit", MODEL, "--no-sample", "--data", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "108" in result.stdout
+    assert "3.695" in result.stdout  # twice 1.8476, the random intercept's standard deviation
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nowhere.toml"], "nowhere.toml"),
+        ([MODEL, "--data", "nowhere.csv"], "nowhere.csv cannot be read"),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(arguments: list[str], complaint: str) -> None:
+    result = run(app, ["fit", *arguments, "--no-sample"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert complaint in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_folder_without_models_is_an_error(tmp_path: Path) -> None:
+    result = run(app, ["list", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "no model files" in result.stderr
+
+
+def test_report_without_sampling(tmp_path: Path) -> None:
+    result = run(app, ["fit", MODEL, "--no-sample", "--out", str(tmp_path / "new" / "folder")])
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "new" / "folder" / "report.html").read_text(encoding="utf-8")
+    assert "Linear mixed-effects model fit by REML" in page
+    assert page.count("data:image/png;base64,") == 1
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.pymc
+def test_fit_samples_compares_and_writes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["fit", MODEL, "--draws", "200", "--seed", "3", "--out", str(out)]
+    result = run(app, arguments)
+    assert result.exit_code == 0, result.output
+    head = result.stdout.index("REML and posterior")
+    assert "varfunc Female" in result.stdout[head:]
+    assert "R-hat at most" in result.stdout
+    assert "Priors (default)" in result.stdout
+    loaded = bayeslme.load_posterior(out / "posterior.nc")
+    assert dict(loaded.data["posterior"].sizes)["draw"] == 200
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 4
