@@ -25,6 +25,7 @@ Densities that are cut at the end of a parameter's interval, and those of a loga
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def _hand_over(model: bambi.Model, layout: Layout, priors: Priors, plan: Transla
     from bayeslme.bayes.bambi_priors import common_prior, margin_potential
 
     mu = model.parameters["mu"]
-    _check_names([*mu.terms, model.response_term.name])
+    _check_names([*mu.common_terms, model.response_term.name])
     matched(np.asarray(model.response_term.data), layout.design.y, layout.design.response_label)
     own, places = priors["fixef"], _places(mu, layout.design)
     out: dict[str, Any] = {name: common_prior(own, at, name) for name, at in places.items()}
@@ -132,9 +133,18 @@ def _hand_over(model: bambi.Model, layout: Layout, priors: Priors, plan: Transla
 
 
 def _check_names(names: list[str]) -> None:
-    taken = next((name for name in names if name in {"mu", "sigma"}), None)
+    taken = next((name for name in names if name in {"mu", "sigma", "Intercept"}), None)
     if taken is not None:
         msg = f"to_bambi: the column '{taken}' has the name of one of bambi's parameters; rename it"
+        raise SpecError(msg)
+
+
+def _check_count(theirs: Collection[Any], ours: Collection[Any]) -> None:
+    if len(theirs) != len(ours):
+        msg = (
+            f"to_bambi: bambi makes {len(theirs)} terms of {len(ours)}, for it writes two of them "
+            f"alike ({', '.join(map(str, theirs))}); put one into a column of the data"
+        )
         raise SpecError(msg)
 
 
@@ -142,6 +152,7 @@ def _places(mu: Any, design: Design) -> dict[str, list[int]]:
     """Bambi's terms, and which coefficients theirs are."""
     out = {"Intercept": [0]} if design.has_intercept else {}
     terms = mu.common_terms
+    _check_count(terms, design.term_labels)
     for k, (name, label) in enumerate(zip(terms, design.term_labels, strict=True), start=1):
         own = np.flatnonzero(design.assign == k)
         order = matched(np.asarray(terms[name].data), design.X[:, own], label)
@@ -153,6 +164,7 @@ def _random_priors(mu: Any, layout: Layout, priors: Priors, plan: Translation) -
     from bayeslme.bayes.bambi_priors import group_prior
 
     out: dict[str, Any] = {}
+    _check_count(mu.group_specific_terms, plan.random)
     for (name, term), part in zip(mu.group_specific_terms.items(), plan.random, strict=True):
         level = layout.levels[part.level]
         label = f"{part.label} | {level.level.group}"

@@ -68,6 +68,7 @@ _HINTS = {
     "_": "; other names than R's go in backticks",
     "[": "; choose rows by subset",
     ";": "; one call at a time",
+    "{": "; write arithmetic as I(x + 1)",
     "\u2019": "; type straight quotes",
     "\u201c": "; type straight quotes",
     "\u201d": "; type straight quotes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,11 +89,27 @@ def test_names_that_formulae_cannot_read_are_quoted() -> None:
     assert text == "`a distance` ~ 1 + I(`_age` - 11) + (1|Subject)"
 
 
-@pytest.mark.parametrize("name", ["a|b", "a/b", "sigma", "mu"])
+@pytest.mark.pymc
+@pytest.mark.parametrize("name", ["a|b", "a/b", "sigma", "mu", "Intercept"])
 def test_names_that_bambi_cannot_have_are_refused(name: str) -> None:
     frame = bl.load_data("Orthodont").rename(columns={"age": name})
     with pytest.raises(bl.SpecError, match=f"'{re.escape(name)}'.*rename"):
         bl.translate(f"lm(distance ~ `{name}`)").to_bambi(frame)
+
+
+@pytest.mark.pymc
+def test_terms_that_bambi_takes_for_one_are_refused() -> None:
+    """Formulae prints both without brackets."""
+    with pytest.raises(bl.SpecError, match="two of them alike"):
+        bl.translate("lm(distance ~ I((age - 11)^2) + I(age - 11^2))").to_bambi(
+            bl.load_data("Orthodont")
+        )
+
+
+def test_reference_stratum_is_the_first_in_the_data() -> None:
+    frame = bl.load_data("Orthodont")[::-1]
+    text = formulas("gls(distance ~ age, weights = varIdent(form = ~ 1 | Sex))", frame)[1]
+    assert text == "sigma ~ 1 + T(Sex, 'Female')"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +147,7 @@ def test_what_bambi_cannot_say_is_named(call: str, words: tuple[str, ...]) -> No
 
 
 def unequal() -> pd.DataFrame:
-    """Two factors of three and two levels, neither in alphabetical order, rows shuffled."""
+    """Two factors, neither with its levels in alphabetical order; the response lacks two rows."""
     rng = np.random.default_rng(7)
     n = 60
     frame = pd.DataFrame(
@@ -142,7 +159,9 @@ def unequal() -> pd.DataFrame:
             "h": rng.integers(1, 4, n),
         }
     )
-    return frame.assign(y=frame.x + rng.normal(size=n))
+    frame["y"] = frame["x"] + rng.normal(size=n)
+    frame.loc[[3, 17], "y"] = np.nan
+    return frame
 
 
 def natural_values(rng: np.random.Generator, layout: Any) -> dict[str, np.ndarray]:
@@ -297,6 +316,7 @@ def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarra
             unequal(),
             {"varfunc": "Normal(mu=1, sigma=0.5)", "sigma": "Gamma(alpha=2, beta=1)"},
         ),
+        ("gls(y ~ x, weights = varIdent(form = ~ 1 | b))", unequal().sort_values("b")[::-1], None),
         ("gls(y ~ b, weights = varExp(form = ~ x))", unequal(), {"sigma": "Exponential(lam=2)"}),
         ("gls(y ~ b, weights = varFixed(~ x))", unequal(), {"fixef": "Laplace(mu=0, b=2)"}),
         (
@@ -314,8 +334,8 @@ def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarra
 )
 def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -> None:
     """Bambi's log density at arbitrary points is that of our priors and of the normal model."""
-    frame = bl.load_data(data) if isinstance(data, str) else data.sample(frac=1, random_state=3)
-    spec = bl.translate(call)
+    frame = bl.load_data(data) if isinstance(data, str) else data
+    spec = replace(bl.translate(call), na_action="omit")
     layout = build_layout(build(spec, frame))
     resolved = resolve_priors(layout, priors)  # type: ignore[arg-type]
     model = spec.to_bambi(frame, priors=priors)
@@ -372,10 +392,13 @@ def test_posterior_is_equal() -> None:
     """NUTS in bambi and NUTS with the random effects integrated out, under equal priors."""
     data = bl.load_data("Orthodont")
     spec = bl.translate("lme(distance ~ I(age - 11), random = ~ 1 | Subject)")
-    theirs = spec.to_bambi(data).fit(
-        draws=1000, tune=1000, chains=4, cores=1, random_seed=1, progressbar=False
-    )["posterior"]
-    posterior = spec.fit(data).sample(draws=1000, chains=4, method="nuts", seed=2, progress=False)
+    model = spec.to_bambi(data, priors=RAW)
+    assert not model.center_predictors
+    options = {"draws": 1000, "tune": 1000, "chains": 4, "cores": 1, "progressbar": False}
+    theirs = model.fit(**options, random_seed=1)["posterior"]
+    posterior = spec.fit(data).sample(
+        draws=1000, chains=4, method="nuts", priors=RAW, seed=2, progress=False
+    )
     ours = posterior.data["posterior"]
     bambi = moments(
         {
