@@ -95,7 +95,7 @@ def natural_values(layout: Layout, point: NaturalPoint) -> dict[str, np.ndarray]
         if block is not None and bound is not None and values is not None:
             out[block.name] = values[..., bound.free]
     if layout.sigma is not None:
-        out[layout.sigma.name] = np.asarray(point.sigma)[..., None]
+        out[layout.sigma.name] = np.asarray(point.sigma)
     return out
 
 
@@ -112,7 +112,7 @@ def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
             matrix[..., i, j] = matrix[..., j, i] = own[..., count:]
             out[piece.cor.name] = matrix
         elif piece.cor is not None:
-            out[piece.cor.name] = own[..., count:]
+            out[piece.cor.name] = own[..., count]
     return {level.sd.name: np.concatenate(sds, axis=-1), **out}
 
 
@@ -202,7 +202,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     likelihood = Likelihood(layout.problem, "REML")
     density = PosteriorDensity(layout, resolved, likelihood, gaussian_beta(resolved["fixef"]))
     first = engine.estimate(design)
-    coordinates = _Coordinates(layout, _parameters(layout), _inside(layout, first, design))
+    coordinates = _Coordinates(layout, pd_parameters(layout), starting_point(layout, first, design))
 
     def objective(u: np.ndarray) -> np.ndarray:
         likelihood.evaluations += len(u)
@@ -211,7 +211,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     start = coordinates.encode(coordinates.start)
     optimum = maximise(objective, start, coordinates.scale())
     point = coordinates.decode(optimum.theta[None])
-    found = _read_off(design, density, _clean(density, point, _parameters(layout)))
+    found = _read_off(design, density, _clean(density, point, pd_parameters(layout)))
     return replace(
         found,
         loglik=optimum.value,
@@ -221,14 +221,15 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     )
 
 
-def _parameters(layout: Layout) -> tuple[tuple[Parameter, ...], ...]:
+def pd_parameters(layout: Layout) -> tuple[tuple[Parameter, ...], ...]:
+    """Natural parameters of every level's covariance, outermost first."""
     return tuple(
         level.level.structure.natural_parameters(level.level.effects, str(level.level.formula))
         for level in layout.levels
     )
 
 
-def _inside(layout: Layout, first: Estimate, design: Design) -> NaturalPoint:
+def starting_point(layout: Layout, first: Estimate, design: Design) -> NaturalPoint:
     """The REML or ML estimate, moved off the bounds where a search could not start."""
     point = engine.natural_point(design, first)
     random = []

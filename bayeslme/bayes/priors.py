@@ -57,7 +57,7 @@ class ParameterPrior:
         Parameters
         ----------
         x : array, shape (..., k), or (..., k, k) for a correlation matrix
-            Natural values; a single number's trailing axis may be left out.
+            Natural values; (...) for a single number.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class ParameterPrior:
         if self.block.matrix:
             return lkj_log_density(values, self.priors[0].numbers()["eta"])
         if self.block.dim is None:
-            values = values[..., None] if values.ndim == 0 or values.shape[-1:] != (1,) else values
+            values = values[..., None]
         if self.basis is not None:
             values = values @ self.basis.T
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]

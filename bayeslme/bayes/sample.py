@@ -1,4 +1,7 @@
-"""``fit.sample``: NUTS on the marginal form, then exact draws of the random effects."""
+"""``fit.sample``: the collapsed sampler where it can be trusted, NUTS elsewhere.
+
+Both leave the random effects out and draw them exactly afterwards.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,13 @@ from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.errors import FitError, SpecError
 
 if TYPE_CHECKING:
+    from bayeslme.bayes.collapsed import CollapsedDraws
     from bayeslme.bayes.posterior import Posterior
     from bayeslme.fit.result import Fit
 
-Method = Literal["auto", "nuts"]
+Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
-_METHODS = ("auto", "nuts")
+_METHODS = ("auto", "collapsed", "nuts")
 _SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
 
 
@@ -39,9 +43,11 @@ def sample(
     fit : Fit
     draws, chains : int
         Draws kept of each chain, and the number of chains.
-    method : {"auto", "nuts"}
-        ``"auto"`` is NUTS on the marginal form: random effects are integrated out and drawn exactly
-        afterwards.
+    method : {"auto", "collapsed", "nuts"}
+        ``"collapsed"`` draws the variance parameters by importance sampling and everything else
+        exactly: independent draws in about a second. ``"nuts"`` samples the marginal form of the
+        PyMC model. ``"auto"`` is the first, and the second where the first cannot say the model or
+        its Pareto k-hat is above 0.7.
     priors : None, preset name or mapping
         By default those of the specification, or the default preset.
     seed : int, optional
@@ -73,6 +79,13 @@ def sample(
         int(s) for s in root.generate_state(3, dtype=np.uint32)
     )
 
+    seeds = (effect_seed, response_seed)
+    found, reason = _try_collapsed(
+        fit, layout, resolved, (chains, draws), (chain_seed, *seeds), method
+    )
+    if found is not None:
+        return found
+
     from bayeslme.bayes.model import build_model
     from bayeslme.bayes.nuts import draw
     from bayeslme.bayes.posterior import Posterior
@@ -89,16 +102,59 @@ def sample(
         sampler=sampler,
         progress=progress,
     )
-    seeds = (effect_seed, response_seed)
-    tree = build_tree(
-        layout,
-        resolved,
-        drawn.values,
-        drawn.stats,
-        seeds=seeds,
-        route=f"nuts, {sampler}, marginal form",
-    )
+    route = f"nuts, {sampler}, marginal form" + (f"; not collapsed: {reason}" if reason else "")
+    tree = build_tree(layout, resolved, drawn.values, drawn.stats, seeds=seeds, route=route)
     return Posterior(tree, fit, layout, resolved)
+
+
+def _try_collapsed(
+    fit: Fit,
+    layout: Layout,
+    priors: Priors,
+    shape: tuple[int, int],
+    seeds: tuple[int, int, int],
+    method: Method,
+) -> tuple[Posterior | None, str]:
+    """The collapsed posterior, or None and why not."""
+    from bayeslme.bayes import collapsed
+
+    if method == "nuts":
+        return None, ""
+    reason = collapsed.collapsible(layout, priors)
+    if reason is None:
+        rng = np.random.default_rng(seeds[0])
+        drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng)
+        if drawn.k_hat <= collapsed.TRUST:
+            return _collapsed_posterior(fit, layout, priors, drawn, shape, seeds), ""
+        reason = f"Pareto k-hat {drawn.k_hat:.2f} is above {collapsed.TRUST}"
+    if method == "collapsed":
+        msg = f"method='collapsed': {reason}; use method='nuts'"
+        raise FitError(msg)
+    return None, reason
+
+
+def _collapsed_posterior(
+    fit: Fit,
+    layout: Layout,
+    priors: Priors,
+    drawn: CollapsedDraws,
+    shape: tuple[int, int],
+    seeds: tuple[int, int, int],
+) -> Posterior:
+    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.tree import build_tree
+
+    values = {k: v.reshape(*shape, *v.shape[1:]) for k, v in drawn.values.items()}
+    stats = {"log_weight": drawn.log_weight.reshape(shape)}
+    route = (
+        f"collapsed, independent; k-hat {drawn.k_hat:.2f}, "
+        f"importance efficiency {drawn.efficiency:.0%} of {drawn.candidates}"
+    )
+    tree = build_tree(layout, priors, values, stats, seeds=seeds[1:], route=route)
+    tree["sample_stats"].attrs.update(
+        k_hat=drawn.k_hat, efficiency=drawn.efficiency, weights_ess=drawn.effective
+    )
+    return Posterior(tree, fit, layout, priors)
 
 
 def _check(draws: Any, chains: Any, tune: Any, method: str, nuts_sampler: str | None) -> None:

@@ -263,7 +263,7 @@ class Likelihood:
         self.evaluations += len(theta)
         pieces = [
             np.broadcast_to(self.profile(piece).loglik, (len(piece),))
-            for piece in self._pieces(theta)
+            for piece in self.pieces(theta)
         ]
         return np.concatenate(pieces)
 
@@ -274,7 +274,8 @@ class Likelihood:
         rows = 0 if self._fixed is not None else c * n
         return int(c * c * len(self.problem.row_starts) + rows)
 
-    def _pieces(self, theta: np.ndarray) -> list[np.ndarray]:
+    def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
         c, n = self.problem.columns.shape
         groups = len(self.problem.row_starts)
         each = 8.0 * (3 * c * c * groups + (0 if self._fixed is not None else 3 * c * n))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bayeslme.structures.supports import Namespace
 
 
+RECURSION = 4  # parameter sets from which stepping through time beats one banded factor each
+
+
 def partials_to_coefficients(r: Array, order: int, xp: Namespace = NUMPY) -> list[Array]:
     """Coefficients from partial autocorrelations (..., k), by the Durbin-Levinson recursion."""
     del xp
@@ -144,16 +147,59 @@ def whiten_regular(
     phi, theta = (
         np.broadcast_to(x, (*batch, x.shape[-1])).reshape(count, x.shape[-1]) for x in (phi, theta)
     )
-    pieces = [_whiten_one(*one, lattice) for one in zip(w, phi, theta, strict=True)]
-    white, half = (np.stack(x) for x in zip(*pieces, strict=True))
+    if RECURSION * count > lattice.sizes.max():
+        white, half = _whiten_batch(w, phi, theta, lattice)
+    else:
+        pieces = [_whiten_one(*one, lattice) for one in zip(w, phi, theta, strict=True)]
+        white, half = (np.stack(x) for x in zip(*pieces, strict=True))
     return white.reshape(*batch, *white.shape[1:]), half.reshape(*batch, -1)
+
+
+def _whiten_batch(
+    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
+) -> tuple[np.ndarray, np.ndarray]:
+    """Many parameters at once: the banded recursion runs over time, its steps over the batch."""
+    seen, group = _places(lattice)
+    late = np.flatnonzero(seen >= max(phi.shape[1], theta.shape[1]))
+    filtered = w.copy()
+    for i in range(phi.shape[1]):
+        filtered[..., late] -= phi[:, i, None, None] * w[..., late - i - 1]
+    longest = int(lattice.sizes.max())
+    bands = _filtered_bands(phi, theta, longest)  # (m + 1, longest, b)
+    m = len(bands) - 1
+    grid = np.zeros((longest, len(w), w.shape[1], len(lattice.starts)))
+    grid[seen, :, :, group] = np.moveaxis(filtered, -1, 0)
+    rows: list[list[np.ndarray]] = []  # rows[t][k]: factor at (t, t - k)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for t in range(longest):
+            reach = min(m, t)
+            row = [np.zeros(0)] * (reach + 1)
+            for k in range(reach, 0, -1):
+                known = sum(
+                    (row[k + s] * rows[t - k][s] for s in range(1, min(reach - k, t - k) + 1)),
+                    start=np.zeros(len(w)),
+                )
+                row[k] = (bands[k, t - k] - known) / rows[t - k][0]
+            row[0] = np.sqrt(bands[0, t] - sum((x**2 for x in row[1:]), start=np.zeros(len(w))))
+            for k in range(1, reach + 1):
+                grid[t] -= row[k][:, None, None] * grid[t - k]
+            grid[t] /= row[0][:, None, None]
+            rows.append(row)
+    sums = np.cumsum([np.log(row[0]) for row in rows], axis=0)
+    return np.moveaxis(grid[seen, :, :, group], 0, -1), sums[lattice.sizes - 1].T
+
+
+def _places(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+    """Place of every row within its group, and its group."""
+    group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
+    return np.arange(lattice.n) - lattice.starts[group], group
 
 
 def _whiten_one(
     w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
 ) -> tuple[np.ndarray, np.ndarray]:
     p, q = len(phi), len(theta)
-    seen = np.arange(lattice.n) - np.repeat(lattice.starts, lattice.sizes)
+    seen, group = _places(lattice)
     filtered = w.copy()
     late = np.flatnonzero(seen >= max(p, q))
     for i in range(p):
@@ -162,7 +208,6 @@ def _whiten_one(
     bands = _filtered_bands(phi, theta, longest)
     factor = _banded_cholesky(bands)
     columns = np.zeros((longest, w.shape[0] * len(lattice.starts)))
-    group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
     grid = columns.reshape(longest, w.shape[0], len(lattice.starts))
     grid[seen, :, group] = filtered.T
     solved = _banded_solve(factor, columns).reshape(grid.shape)
@@ -171,19 +216,21 @@ def _whiten_one(
 
 
 def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:
-    """Lower bands (m + 1, length) of the filtered rows' covariance over the process variance."""
-    p, q = len(phi), len(theta)
+    """Lower bands of the filtered rows' covariance over the process variance.
+
+    Shape (m + 1, length), or (m + 1, length, b) for parameters with a batch axis in front.
+    """
+    p, q = phi.shape[-1], theta.shape[-1]
     m = max(p, q)
     gamma = np.array(autocovariances(phi, theta, p, q))
     psi = np.array(impulse_response(phi, theta, p, q))
-    moving = np.append(1.0, theta)
-    bands = np.zeros((m + 1, length))
+    moving = np.array([np.ones(psi.shape[1:]), *np.moveaxis(theta, -1, 0)])
+    bands = np.zeros((m + 1, length, *psi.shape[1:]))
     for k in range(min(m, length - 1) + 1):
         if k <= q:  # both rows filtered: a moving average
-            bands[k, m : length - k] = moving[: q + 1 - k] @ moving[k:]
+            bands[k, m : length - k] = (moving[: q + 1 - k] * moving[k:]).sum(axis=0)
         for j in range(min(m, length - k)):  # column j is unfiltered, row j + k perhaps filtered
-            i = j + k
-            if i < m:
+            if j + k < m:
                 bands[k, j] = gamma[k]
             else:  # cov(e_j, a_i + theta_1 a_(i-1) + ...): only innovations up to time j count
                 bands[k, j] = sum(moving[s] * psi[s - k] for s in range(k, q + 1))
