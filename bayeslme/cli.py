@@ -80,22 +80,26 @@ def _fit(
 def _sample(fitted: Any, options: dict[str, Any]) -> Any:
     from bayeslme.bayes.compare import compare
 
-    typer.echo(
-        "\nCompiling and sampling (the first time on a machine takes about a minute) ...",
-        err=True,
-    )
+    typer.echo("\nSampling the posterior ...", err=True)
     posterior = fitted.sample(progress=sys.stderr.isatty(), **options)
     typer.echo(f"\n{posterior.priors}\n")
     typer.echo(f"{fitted.method} and posterior (mean, standard deviation, 95% limits)\n")
     typer.echo(str(compare(fitted, posterior)))
-    summary = posterior.summary()
-    tables = [summary.fixed, *summary.variance.values()]
-    worst = max(float(t["r_hat"].max()) for t in tables if len(t))
-    least = min(float(t["ess_bulk"].min()) for t in tables if len(t))
-    typer.echo(f"\nR-hat at most {worst:.3f}, effective draws at least {least:.0f}")
-    for note in summary.notes:
+    typer.echo(f"\n{diagnostics(posterior)}")
+    for note in posterior.summary().notes:
         typer.echo(f"Note: {note}")
     return posterior
+
+
+def diagnostics(posterior: Any) -> str:
+    """How a posterior was drawn, and how well, in one line."""
+    summary = posterior.summary()
+    tables = [t for t in (summary.fixed, *summary.variance.values()) if len(t)]
+    least = min(float(t["ess_bulk"].min()) for t in tables)
+    worst = [v for t in tables for v in t["r_hat"].dropna()]
+    route = posterior.data["sample_stats"].attrs["route"]
+    text = f"Draws: {route}; effective number at least {least:.0f}"
+    return f"{text}, R-hat at most {max(worst):.3f}" if worst else text
 
 
 def read_data(model: Model, path: Path | None = None) -> pd.DataFrame:

@@ -77,7 +77,7 @@ def test_fit_samples_compares_and_writes(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     head = result.stdout.index("REML and posterior")
     assert "varfunc Female" in result.stdout[head:]
-    assert "R-hat at most" in result.stdout
+    assert "effective number at least" in result.stdout
     assert "Priors (default)" in result.stdout
     loaded = bayeslme.load_posterior(out / "posterior.nc")
     assert dict(loaded.data["posterior"].sizes)["draw"] == 200

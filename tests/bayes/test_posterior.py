@@ -51,7 +51,7 @@ def test_the_posterior_has_the_known_means_and_spreads(posterior: Any) -> None:
 
 def test_a_wrong_prior_is_noticed(growth_fit: Any) -> None:
     wrong = {**GROWTH_PRIORS, "sd_Subject": "HalfNormal(sigma=0.5)"}
-    other = growth_fit.sample(draws=1000, chains=4, priors=wrong, seed=7, progress=False)
+    other = growth_fit.sample(draws=1000, method="nuts", priors=wrong, seed=7, progress=False)
     assert max(map(abs, z_scores(other).values())) > 4
 
 
@@ -171,7 +171,9 @@ def test_it_survives_the_disk(posterior: Any, tmp_path: Path) -> None:
 
 def test_equal_seeds_give_equal_draws(growth_fit: Any) -> None:
     one, two = (
-        growth_fit.sample(draws=20, tune=50, chains=2, priors=GROWTH_PRIORS, seed=3, progress=False)
+        growth_fit.sample(
+            draws=20, tune=50, chains=2, method="nuts", priors=GROWTH_PRIORS, seed=3, progress=False
+        )
         for _ in range(2)
     )
     assert one.data["posterior"].to_dataset().equals(two.data["posterior"].to_dataset())
@@ -228,7 +230,9 @@ def test_other_posteriors_of_brms(name: str) -> None:
             "sd_plank": "HalfNormal(3)",
             "sigma": "HalfNormal(3)",
         }
-    drawn = fit.sample(draws=2000, priors=priors, seed=5, progress=False).data["posterior"]
+    drawn = fit.sample(draws=2000, method="nuts", priors=priors, seed=5, progress=False).data[
+        "posterior"
+    ]
     fixef = drawn["fixef"].to_numpy()
     own = {f"fixef{j}": fixef[..., j] for j in range(fixef.shape[-1])}
     own["sigma"] = drawn["sigma"].to_numpy()
