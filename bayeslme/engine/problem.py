@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.errors import DataError
+from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, PdMat, build_lattice
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level, VarianceCoords
+
+
+EXACT = 1e-12  # residual norm over the response's, below which it is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,12 @@ def build_problem(
     coef = x.T @ design.y / design.X.shape[0]
     rest = design.y - x @ coef
     shift = np.linalg.solve(x_basis, coef) if len(coef) else coef
+    if np.linalg.norm(rest) <= EXACT * np.linalg.norm(design.y):
+        msg = (
+            f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
+            "which variances could be estimated"
+        )
+        raise FitError(msg)
     columns = np.concatenate([*blocks, x.T, rest[None, :]])
     if not np.array_equal(order, np.arange(len(order))):
         columns = columns[:, order]

@@ -11,6 +11,7 @@ from bayeslme import engine
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.engine.estimate import Estimate
+from bayeslme.errors import FitError
 
 CALLS = [
     "lme(y ~ x, random = ~ 1 | a, data = d)",
@@ -126,3 +127,10 @@ def test_unbatched_equals_batched(frame: pd.DataFrame) -> None:
     theta = np.random.default_rng(2).normal(scale=0.4, size=(7, likelihood.problem.size))
     one_by_one = [float(likelihood(t[None])[0]) for t in theta]
     np.testing.assert_allclose(likelihood(theta), one_by_one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0] * 6])
+def test_an_exact_fit_is_refused(y: list[float]) -> None:
+    d = pd.DataFrame({"y": y, "x": [1.0, 2, 3, 4, 5, 6], "g": [1, 1, 2, 2, 3, 3]})
+    with pytest.raises(FitError, match="reproduce 'y' exactly"):
+        bayeslme.lme("y ~ x", d, "~ 1 | g")
