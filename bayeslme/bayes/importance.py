@@ -26,6 +26,7 @@ COMPONENTS = 5
 MANY = 8  # components of a refinement
 REFINEMENTS = 4
 GOOD, LEAST = 0.5, 0.4  # k-hat and efficiency at which draws are left as they are
+TAILS, WIDE = 0.1, 2.5  # share and width of the component that covers the tails
 INFLATE = 1.1  # of a matched covariance, whose tails the weights tend to miss
 
 
@@ -183,7 +184,21 @@ def _matched(draws: Weighted, fallback: Proposal) -> Proposal:
     mean = w @ draws.u
     rest = draws.u - mean
     cov = (w[:, None] * rest).T @ rest
-    return _single(mean, INFLATE * (1 - 2 / DF) * cov + 1e-12 * np.trace(cov) * np.eye(len(mean)))
+    return _with_tails(_single(mean, INFLATE * (1 - 2 / DF) * cov + _jitter(cov)), mean, cov)
+
+
+def _jitter(cov: np.ndarray) -> np.ndarray:
+    return np.asarray(1e-12 * np.trace(cov) * np.eye(len(cov)))
+
+
+def _with_tails(inner: Proposal, mean: np.ndarray, cov: np.ndarray) -> Proposal:
+    """Add a wide component, so that no part of the target is far out in the proposal's tails."""
+    wide = np.linalg.cholesky(WIDE**2 * cov + _jitter(cov))
+    return Proposal(
+        np.append((1 - TAILS) * inner.weight, TAILS),
+        np.concatenate([inner.mean, mean[None]]),
+        np.concatenate([inner.root, wide[None]]),
+    )
 
 
 def _mixture(draws: Weighted, start: Proposal, size: int, rng: np.random.Generator) -> Proposal:
@@ -213,7 +228,7 @@ def _mixture(draws: Weighted, start: Proposal, size: int, rng: np.random.Generat
             means.append(m)
             roots.append(np.linalg.cholesky(INFLATE * c + 1e-3 * np.diag(np.diag(cov))))
         mixture = Proposal(weight / weight.sum(), np.stack(means), np.stack(roots))
-    return mixture
+    return _with_tails(mixture, mean, cov)
 
 
 def resample(draws: Weighted, n: int, rng: np.random.Generator) -> np.ndarray:
