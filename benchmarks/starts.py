@@ -1,7 +1,7 @@
 """Does the optimum depend on luck? Every fit of the reference corpus from perturbed starts.
 
-``python -m benchmarks.starts [seeds]`` starts the search at standard normal draws (in the steps of
-the unconstrained scale) around the first built-in candidate instead of the built-in ones, and counts
+``python -m benchmarks.starts [seeds]`` starts the search at standard normal draws (in steps of the
+unconstrained scale) around the first built-in candidate instead of the built-in ones. It counts
 the cases in which every seed reaches the log-likelihood of the ordinary fit, or a higher one.
 """
 
