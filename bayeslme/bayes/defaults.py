@@ -130,7 +130,9 @@ def sweep_margins(design: Design) -> tuple[FloatArray, FloatArray]:
     change = np.eye(p)
     for k in range(p):
         own = design.assign[k]
-        margins = [j for j in range(k) if design.assign[j] != own and used[design.assign[j]] <= used[own]]
+        margins = [
+            j for j in range(k) if design.assign[j] != own and used[design.assign[j]] <= used[own]
+        ]
         if margins:
             inside = design.X[:, margins]
             change[margins, k] = -np.linalg.lstsq(inside, design.X[:, k], rcond=None)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.bayes.fitted_variance import at_fitted
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine.problem import Problem
 from bayeslme.structures import CorStruct, Lattice
@@ -31,16 +32,23 @@ def new_response(
     array, shape (n,), design's row order
     """
     y = X @ values["fixef"]
+    means = [y]
     for level, z in zip(layout.levels, Z, strict=True):
         count = len(level.level.labels)
         b = rng.standard_normal((count, level.q)) @ level.factor(values).T
         y = y + np.einsum("nq,nq->n", z, b[level.level.code])
-    return np.asarray(y + new_residuals(layout, values, rng))
+        means.append(y)
+    return np.asarray(y + new_residuals(layout, values, rng, at_fitted(layout, means)))
 
 
-def new_residuals(layout: Layout, values: Values, rng: np.random.Generator) -> np.ndarray:
-    """Draw residuals of the model, shape (n,), design's row order."""
-    problem = layout.problem
+def new_residuals(
+    layout: Layout, values: Values, rng: np.random.Generator, problem: Problem | None = None
+) -> np.ndarray:
+    """Draw residuals of the model, shape (n,), design's row order.
+
+    ``problem`` is the layout's, or that of ``at_fitted``.
+    """
+    problem = layout.problem if problem is None else problem
     cor, var = layout.row_parameters(values)
     eps = colour(problem, cor, rng.standard_normal(problem.n))
     if problem.variance is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.bayes.parameters import Block
-from bayeslme.engine.problem import Problem, build_problem
+from bayeslme.engine.problem import Problem, bind_variance, build_problem
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures import Bound, Parameter, PdBlocked, PdMat, PdSymm, RowStructure
@@ -192,6 +192,11 @@ def build_layout(design: Design, covariates: tuple[np.ndarray | None, ...] | Non
         For a grouping column whose name is taken by a dimension of every posterior.
     """
     problem = build_problem(design, covariates)
+    if problem.waiting:  # bound for its names; see ``fitted_variance``
+        fitted = design.X @ problem.shift
+        coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
+        bound = bind_variance(problem, design, (fitted,) * len(coords))
+        problem = replace(bound, waiting=True)
     p = len(design.x_names)
     fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")
     held = design.spec.control.sigma is not None

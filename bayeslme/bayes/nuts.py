@@ -22,6 +22,7 @@ from nutpie.compiled_pyfunc import from_pyfunc
 from bayeslme.bayes.natural import natural_values
 from bayeslme.errors import FitError
 
+LOW_RANK = 1000  # dimensions up to which correlated parameters are adapted to (sigma and a power)
 STATS = ("diverging", "energy", "depth", "n_steps", "step_size", "logp", "mean_tree_accept")
 
 
@@ -123,6 +124,7 @@ def _nutpie(
         tune=tune,
         chains=chains,
         seed=seed,
+        adaptation="low_rank" if len(start) <= LOW_RANK else "diag",
         progress_bar=progress,
         save_warmup=False,
         target_accept=target_accept,

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayeslme.bayes.fitted_variance import at_fitted, fitted_by_depth
 from bayeslme.bayes.generate import new_residuals, new_response
 from bayeslme.bayes.layout import Layout, Values
+from bayeslme.engine.problem import Problem
 
 
 def fitted(
@@ -55,8 +57,8 @@ def replicated(
     for k, s in enumerate(chosen):
         one = {name: v[s] for name, v in values.items()}
         own = {key: b[s : s + 1] for key, b in effects.items()}
-        mean = fitted(layout, {"fixef": one["fixef"][None]}, own, len(layout.levels))[0]
-        out[k] = mean + new_residuals(layout, one, rng)
+        means = [m[0] for m in fitted_by_depth(layout, {"fixef": one["fixef"][None]}, own)]
+        out[k] = means[-1] + new_residuals(layout, one, rng, at_fitted(layout, means))
     return out
 
 
@@ -72,9 +74,8 @@ def replicated_new(
     return np.array(draws)
 
 
-def log_sd(layout: Layout, values: Values) -> np.ndarray:
+def log_sd(layout: Layout, values: Values, problem: Problem) -> np.ndarray:
     """Log residual standard deviation relative to sigma, (s, n) or (1, n), design's row order."""
-    problem = layout.problem
     if problem.variance is None:
         return np.zeros((1, problem.n))
     _, var = layout.row_parameters(values)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
     from bayeslme.fit.result import Fit
 
+Form = Literal["marginal", "hierarchical"]
 Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
 _METHODS = ("auto", "collapsed", "nuts")
@@ -86,25 +87,41 @@ def sample(
     if found is not None:
         return found
 
+    form: Form = "hierarchical" if layout.problem.waiting else "marginal"
+    sampler = nuts_sampler or "nutpie"
+    route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
+    options = {"draws": draws, "tune": tune, "chains": chains, "progress": progress}
+    return _nuts_posterior(
+        fit, layout, resolved, form, route, (chain_seed, *seeds), sampler=sampler, **options
+    )
+
+
+def _nuts_posterior(
+    fit: Fit,
+    layout: Layout,
+    priors: Priors,
+    form: Form,
+    route: str,
+    seeds: tuple[int, int, int],
+    **options: Any,
+) -> Posterior:
     from bayeslme.bayes.model import build_model
     from bayeslme.bayes.nuts import draw
     from bayeslme.bayes.posterior import Posterior
     from bayeslme.bayes.tree import build_tree
 
-    model = build_model(fit.design, priors=resolved)
-    sampler = nuts_sampler or "nutpie"
-    drawn = draw(
-        model,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        seed=chain_seed,
-        sampler=sampler,
-        progress=progress,
+    drawn = draw(build_model(fit.design, form=form, priors=priors), seed=seeds[0], **options)
+    values = {b.name: drawn.values[b.name] for b in layout.blocks if b.coefs}
+    effects = None
+    if form == "hierarchical":
+        effects = {
+            lv.key: drawn.values[f"z_{lv.key}"] @ np.swapaxes(lv.factor(values), -1, -2)
+            for lv in layout.levels
+        }
+    tree = build_tree(
+        layout, priors, values, drawn.stats, seeds=seeds[1:], route=route, effects=effects
     )
-    route = f"nuts, {sampler}, marginal form" + (f"; not collapsed: {reason}" if reason else "")
-    tree = build_tree(layout, resolved, drawn.values, drawn.stats, seeds=seeds, route=route)
-    return Posterior(tree, fit, layout, resolved)
+    return Posterior(tree, fit, layout, priors)
 
 
 def _try_collapsed(

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslme.bayes.density import by_group
+from bayeslme.bayes.fitted_variance import given_effects_by_group
 from bayeslme.bayes.layout import Layout
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.predictive import replicated
@@ -58,6 +59,7 @@ def build_tree(
         ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``posterior_predictive``, ``observed_data``, ``constant_data``.
     """
+    given = layout.problem.waiting
     chains, draws = next(iter(values.values())).shape[:2]
     flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
     if effects is None:
@@ -70,7 +72,8 @@ def build_tree(
         posterior[f"ranef_{level.key}"] = _variable(
             drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims
         )
-    names, likelihood = by_group(layout, flat), log_likelihood_dim(layout)
+    terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
+    likelihood = log_likelihood_dim(layout)
     prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
     step = int(max(1, np.ceil(chains * draws * layout.problem.n / PREDICTIVE_CELLS)))
     kept = np.arange(chains * draws).reshape(chains, draws)[:, ::step]
@@ -81,7 +84,8 @@ def build_tree(
             {k: _variable(v, ()) for k, v in stats.items()}, attrs={"route": route}
         ),
         "log_likelihood": xr.Dataset(
-            {"y": _variable(names.reshape(chains, draws, -1), (likelihood[0],))}
+            {"y": _variable(terms.reshape(chains, draws, -1), (likelihood[0],))},
+            attrs={"kind": "given the random effects" if given else "marginal"},
         ),
         "log_prior": xr.Dataset({k: _variable(v, ()) for k, v in prior.items()}),
         "posterior_predictive": xr.Dataset({"y": _variable(y.reshape(*kept.shape, -1), ("row",))}),

@@ -9,8 +9,11 @@ import pandas as pd
 import xarray as xr
 
 from bayeslme.bayes import predictive
+from bayeslme.bayes.fitted_variance import problem_of_draws
+from bayeslme.bayes.layout import Layout
 from bayeslme.data.newdata import new_rows
 from bayeslme.engine import depth_of, whiten
+from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.residuals import LevelName, ResidualType
 
@@ -95,19 +98,19 @@ def residuals(
         values = {k: v[at : at + step] for k, v in posterior.values.items()}
         effects = {k: b[at : at + step] for k, b in posterior.effects.items()}
         response = design.y - predictive.fitted(layout, values, effects, depth)
-        total += _scaled(posterior, values, response, type).sum(axis=0)
+        problem = problem_of_draws(layout, values, effects)
+        total += _scaled(layout, values, response, type, problem).sum(axis=0)
     return pd.Series(total / draws, index=design.index, name="residuals")
 
 
 def _scaled(
-    posterior: Posterior, values: dict[str, np.ndarray], response: np.ndarray, type: str
+    layout: Layout, values: dict[str, np.ndarray], response: np.ndarray, type: str, problem: Problem
 ) -> np.ndarray:
-    layout, problem = posterior.layout, posterior.layout.problem
     sigma = np.broadcast_to(layout.sigma_of(values), (len(response),))[:, None]
     if type == "response":
         return response
     if type == "pearson":
-        return np.asarray(response / (sigma * np.exp(predictive.log_sd(layout, values))))
+        return np.asarray(response / (sigma * np.exp(predictive.log_sd(layout, values, problem))))
     columns = response[:, problem.order][:, None, :]
     white = whiten(problem, *layout.row_parameters(values), columns=columns)
     out: np.ndarray = np.empty_like(response)

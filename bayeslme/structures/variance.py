@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -234,9 +234,8 @@ class VarPower(_PerStratum):
         )
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        return _by_stratum(par, coords.stratum, len(coords.strata)) * np.log(
-            np.abs(coords.covariate)
-        )
+        log_size = xp.log(xp.abs(coords.covariate))
+        return _by_stratum(par, coords.stratum, len(coords.strata)) * log_size
 
 
 @dataclass(frozen=True)
@@ -289,10 +288,9 @@ class VarConstPower(_PerStratum):
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         s = len(coords.strata)
         const, power = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
-        v = np.abs(coords.covariate)
-        safe = np.log(
-            np.where(v > 0, v, 1.0)
-        )  # 0^power is 0 for a positive power, the only kind that data with zeros allow
+        v = xp.abs(coords.covariate)
+        # 0^power is 0 for a positive power, the only kind that data with zeros allow
+        safe = xp.log(xp.where(v > 0, v, 1.0))
         return xp.log(const + xp.where(v > 0, xp.exp(power * safe), 0.0))
 
 
@@ -359,7 +357,13 @@ class VarComb(VarFunc):
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         total, first = 0.0, 0
         for function, own in zip(self.functions, coords, strict=True):
-            size = len(function.parameters(own))
+            size = len(function.parameters(_as_numbers(own)))
             total = total + function.log_sd(par[..., first : first + size], own, xp)
             first += size
         return total
+
+
+def _as_numbers(coords: Any) -> Any:
+    """Coordinates whose covariate may be symbolic (fitted values), good for counting parameters."""
+    symbolic = coords.covariate is not None and not isinstance(coords.covariate, np.ndarray)
+    return replace(coords, covariate=np.ones(len(coords.stratum))) if symbolic else coords

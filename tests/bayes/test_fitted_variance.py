@@ -1,0 +1,103 @@
+"""Variance functions of the fitted values: hierarchical form, covariate of every draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslme
+from bayeslme.bayes.fitted_variance import (
+    at_fitted,
+    fitted_by_depth,
+    given_effects_by_group,
+    problem_of_draws,
+)
+from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.data.design import build
+
+pytestmark = pytest.mark.pymc
+CALLS = {
+    "power": "weights = varPower()",
+    "level 0": "weights = varPower(form = ~ fitted(., level = 0))",
+    "constant": "weights = varConstPower(0.2, 0.3)",
+    "combined": "weights = varComb(varIdent(form = ~ 1 | Sex), varExp()), correlation = corAR1()",
+}
+
+
+def layout_of(kind: str, data: pd.DataFrame) -> Layout:
+    call = f"lme(distance ~ Sex * age, random = ~ 1 | Subject, {CALLS[kind]})"
+    return build_layout(build(bayeslme.translate(call), data))
+
+
+def draws_of(layout: Layout, count: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    from bayeslme.bayes.defaults import starting_values
+
+    rng = np.random.default_rng(2)
+    start = starting_values(layout)
+    values = {k: v + 0.05 * rng.uniform(size=(count, *np.shape(v))) for k, v in start.items()}
+    values["sigma"] = values["sigma"][:, 0]
+    return values, {"Subject": rng.standard_normal((count, 27, 1))}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+@pytest.mark.usefixtures("fast_compile")
+def test_the_hierarchical_density_is_the_definition(kind: str, orthodont: pd.DataFrame) -> None:
+    from bayeslme.bayes.model import build_model
+    from bayeslme.bayes.natural import natural_values
+
+    layout = layout_of(kind, orthodont)
+    model = build_model(layout.design, form="hierarchical")
+    rng = np.random.default_rng(4)
+    start = model.initial_point()
+    point = {k: v + 0.1 * rng.standard_normal(np.shape(v)) for k, v in start.items()}
+    flat = np.concatenate([np.ravel(v) for v in point.values()])
+    values = {k: np.asarray(v)[None] for k, v in natural_values(model, flat).items()}
+    factor = np.swapaxes(layout.levels[0].factor(values), -1, -2)
+    effects = {"Subject": values["z_Subject"] @ factor}
+    density = model.logp(vars=model.observed_RVs, jacobian=False)
+    compiled = model.compile_fn(density, inputs=model.value_vars, on_unused_input="ignore")
+    terms = given_effects_by_group(layout, values, effects)
+    assert terms.shape == (1, 27)
+    assert float(compiled(point)) == pytest.approx(terms.sum(), rel=1e-9)
+    assert np.all(np.isfinite(model.compile_dlogp()(model.initial_point())))
+
+
+def test_the_covariate_is_that_of_the_draw(orthodont: pd.DataFrame) -> None:
+    layout = layout_of("power", orthodont)
+    values, effects = draws_of(layout, 3)
+    means = fitted_by_depth(layout, values, effects)
+    problem = problem_of_draws(layout, values, effects)
+    assert problem.variance is not None
+    assert problem.variance.coords.covariate == pytest.approx(means[1][:, layout.problem.order])
+    lowest = at_fitted(layout_of("level 0", orthodont), means)
+    assert lowest.variance is not None
+    assert lowest.variance.coords.covariate == pytest.approx(means[0][:, layout.problem.order])
+
+
+def test_terms_are_normal_densities_of_the_rows(orthodont: pd.DataFrame) -> None:
+    layout = layout_of("power", orthodont)
+    values, effects = draws_of(layout, 2)
+    mean = fitted_by_depth(layout, values, effects)[1]
+    sd = values["sigma"][:, None] * np.abs(mean) ** values["varfunc"]
+    z = (layout.design.y - mean) / sd
+    rows = -0.5 * np.log(2 * np.pi) - np.log(sd) - 0.5 * z**2
+    terms = given_effects_by_group(layout, values, effects, step=1)
+    code = layout.design.levels[0].code
+    by_hand = np.stack([np.bincount(code, weights=r) for r in rows])
+    assert terms == pytest.approx(by_hand, rel=1e-10)
+
+
+@pytest.mark.slow
+def test_it_is_sampled(orthodont: pd.DataFrame) -> None:
+    spec = bayeslme.translate(f"lme(distance ~ age, random = ~ 1 | Subject, {CALLS['power']})")
+    fit = spec.fit(orthodont)
+    posterior = fit.sample(draws=500, seed=1, priors={"varfunc": "Normal(0, 1)"}, progress=False)
+    route = posterior.data["sample_stats"].attrs["route"]
+    assert "hierarchical" in route
+    assert "fitted values" in route
+    assert posterior.data["log_likelihood"].attrs["kind"] == "given the random effects"
+    apart = posterior.residuals(type="pearson").std() / fit.residuals(type="pearson").std()
+    assert apart == pytest.approx(1.0, abs=0.1)
