@@ -21,6 +21,8 @@ from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
+FEW = 4  # effects up to which rows are worked off one by one
+
 
 @dataclass(frozen=True, slots=True)
 class Gram:
@@ -145,6 +147,8 @@ def _carried(correction: Array, q: int) -> Array:
 
 def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Array, Array]:
     """L' (..., q, q, G), U (..., q, rest, G) and log|L| (..., G) of one level."""
+    if not xp.symbolic and q <= FEW:
+        return _factor_few(s, a, q)
     at = xp.swapaxes(a, -1, -2)
     top = s[..., :q, :, :]
     rows = _left_multiply(at, top, xp)
@@ -160,6 +164,38 @@ def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Arr
             work = work[..., 1:, :, :] - row[..., j + 1 : q, None, :] * row[..., None, :, :]
     full = xp.stack(done, axis=-3)
     return full[..., :, :q, :], full[..., :, q:, :], logs
+
+
+def _factor_few(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As ``_factor_level`` for a few effects, row by row; zeros of A are skipped."""
+    rows = [_combine(s, a, i) for i in range(q)]
+    batch, (c, groups) = rows[0].shape[:-2], rows[0].shape[-2:]
+    upper, rest = np.zeros((*batch, q, q, groups)), np.empty((*batch, q, c - q, groups))
+    logs = np.zeros((*batch, groups))
+    for i in range(q):
+        rest[..., i, :, :] = rows[i][..., q:, :]
+        for m in range(i):
+            rest[..., i, :, :] -= upper[..., m, i, None, :] * rest[..., m, :, :]
+        for k in range(i, q):
+            h = np.full((*batch, groups), float(i == k))
+            for j in range(q):
+                if np.any(a[..., j, k]):
+                    h += rows[i][..., j, :] * a[..., j, k, None]
+            for m in range(i):
+                h -= upper[..., m, i, :] * upper[..., m, k, :]
+            upper[..., i, k, :] = np.sqrt(h) if i == k else h / upper[..., i, i, :]
+        rest[..., i, :, :] /= upper[..., i, i, None, :]
+        logs += np.log(upper[..., i, i, :])
+    return upper, rest, logs
+
+
+def _combine(s: np.ndarray, a: np.ndarray, i: int) -> np.ndarray:
+    """Row i of A' S, shape (..., c, G)."""
+    total = a[..., i, i, None, None] * s[..., i, :, :]
+    for j in range(a.shape[-1]):
+        if j != i and np.any(a[..., j, i]):
+            total += a[..., j, i, None, None] * s[..., j, :, :]
+    return np.asarray(total)
 
 
 def _left_multiply(at: Array, top: Array, xp: Namespace) -> Array:
@@ -183,6 +219,9 @@ def _outer(rest: Array, xp: Namespace) -> Array:
 
 def _summed(rest: Array, xp: Namespace) -> Array:
     """Sum of U' U over the groups, (..., rest, rest), as one matrix product."""
+    if not xp.symbolic and rest.shape[-3] <= FEW:  # no copy of the rows
+        rows = [rest[..., j, :, :] for j in range(rest.shape[-3])]
+        return sum(np.matmul(row, np.swapaxes(row, -1, -2)) for row in rows)
     swapped = xp.moveaxis(rest, -3, -2)  # (..., rest, q, G)
     flat = (
         swapped.reshape((swapped.shape[0], -1))
