@@ -65,7 +65,7 @@ def residual_of(layout: Layout, speller: Speller) -> Residual | None:
         return None
     if not isinstance(coords, VarianceCoords):
         _no_counterpart(weights, "a product")
-    if bound is None:
+    if bound is None or layout.problem.waiting:
         _no_counterpart(weights, "fitted values")
     if layout.held_sigma is not None:
         _no_counterpart(weights, "a held sigma beside it")

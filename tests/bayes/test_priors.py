@@ -14,7 +14,7 @@ from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import as_prior
 from bayeslme.bayes.priors import ParameterPrior, lkj_log_constant, lkj_log_density
 from bayeslme.data.design import build
-from bayeslme.errors import DataError, SpecError
+from bayeslme.errors import BayesLMEError, SpecError
 
 INF = np.inf
 
@@ -158,9 +158,9 @@ def test_bad_priors_are_named(priors: object, complaint: str) -> None:
 
 
 def test_a_constant_response_has_no_scale() -> None:
-    layout = layout_of("lme(distance ~ 1, random = ~ 1 | Subject)", distance=1.0)
-    with pytest.raises(DataError, match="constant"):
-        resolve_priors(layout)
+    call = "lme(distance ~ 1, random = ~ 1 | Subject)"
+    with pytest.raises(BayesLMEError, match="exactly|constant"):
+        resolve_priors(layout_of(call, distance=1.0))
 
 
 def test_starting_values_are_inside_the_priors() -> None:
