@@ -57,6 +57,33 @@ def test_the_flat_mode_with_beta_integrated_is_reml(
     flat_mode_is_the_estimate(found, growth_fit)
 
 
+@pytest.mark.usefixtures("fast_compile")
+def test_the_flat_mode_of_a_random_slope_has_the_estimated_correlation(
+    orthodont: pd.DataFrame,
+) -> None:
+    call = "lme(distance ~ I(age - 11), random = ~ I(age - 11) | Subject, method = 'ML')"
+    spec = bayeslme.translate(call)
+    fit = spec.fit(orthodont)
+    found = mode_of(spec.to_pymc(orthodont, priors="flat"))
+    component = fit.varcorr()["Subject"]
+    assert found["sd_Subject"].ravel() == pytest.approx(component.sd.to_numpy(), rel=1e-3)
+    assert found["cor_Subject"][0, 0, 0, 1] == pytest.approx(component.corr.iloc[0, 1], abs=1e-3)
+    assert found["fixef"].ravel() == pytest.approx(fit.fixef.to_numpy(), abs=1e-4)
+
+
+def test_pymc_samples_it_itself(growth_fit: Any, orthodont: pd.DataFrame) -> None:
+    import pymc as pm
+
+    options = {"chains": 2, "cores": 1, "progressbar": False, "random_seed": 1}
+    with growth_fit.spec.to_pymc(orthodont, priors=GROWTH_PRIORS):
+        drawn = pm.sample(draws=100, tune=200, nuts_sampler="pymc", **options)
+        new = pm.sample_posterior_predictive(drawn, random_seed=1, progressbar=False)
+    y = new["posterior_predictive"]["y"]
+    assert y.dims == ("chain", "draw", "row")
+    assert float(y.mean()) == pytest.approx(orthodont["distance"].mean(), abs=0.5)
+    assert drawn["posterior"]["fixef"].dims == ("chain", "draw", "term")
+
+
 def test_names_dims_and_coords(growth_fit: Any, orthodont: pd.DataFrame) -> None:
     model = growth_fit.spec.to_pymc(orthodont)
     assert model.named_vars_to_dims["fixef"] == ("term",)

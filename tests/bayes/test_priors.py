@@ -159,7 +159,7 @@ def test_bad_priors_are_named(priors: object, complaint: str) -> None:
 
 def test_a_constant_response_has_no_scale() -> None:
     call = "lme(distance ~ 1, random = ~ 1 | Subject)"
-    with pytest.raises(BayesLMEError, match="exactly|constant"):
+    with pytest.raises(BayesLMEError, match=r"exactly|constant"):
         resolve_priors(layout_of(call, distance=1.0))
 
 
