@@ -9,19 +9,26 @@ import pandas as pd
 
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
+from bayeslme.fit.ranef_errors import ranef_errors
 from bayeslme.fit.residuals import LevelName
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
 
 
-def _frame(fit: LmeFit, k: int) -> pd.DataFrame:
+def _frame(fit: LmeFit, k: int, se: bool = False) -> pd.DataFrame:
     level = fit.design.levels[k]
     index = pd.Index(level.labels, name=level.group)
-    return pd.DataFrame(fit.estimate.modes[k], index=index, columns=list(level.effects))
+    table = pd.DataFrame(fit.estimate.modes[k], index=index, columns=list(level.effects))
+    if not se:
+        return table
+    errors = pd.DataFrame(ranef_errors(fit, k), index=index, columns=table.columns)
+    return pd.concat({"est.": table, "se": errors}, axis=1)
 
 
-def ranef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+def ranef(
+    fit: LmeFit, level: LevelName = None, se: bool = False
+) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Conditional modes of the random effects (best linear unbiased predictions).
 
     Parameters
@@ -29,20 +36,25 @@ def ranef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.D
     fit : LmeFit
     level : str, int or None
         One level, or None for all.
+    se : bool
+        Also their standard errors: the standard deviation of b less its prediction given the
+        data, the error of the coefficients included and the variance parameters taken as known
+        (`lme4::ranef(condVar=)` leaves the former out and is a little smaller).
 
     Returns
     -------
     DataFrame, shape (G, q)
         Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a dict of
-        them by group.
+        them by group. With `se` two such blocks side by side, ``table["est."]`` and
+        ``table["se"]``.
     """
     levels = fit.design.levels
     if level is None and len(levels) > 1:
-        return {one.group: _frame(fit, k) for k, one in enumerate(levels)}
+        return {one.group: _frame(fit, k, se) for k, one in enumerate(levels)}
     number = depth_of(fit.design, level)
     if number == 0:
         raise FitError("level: the fixed level has no random effects; name a group")
-    return _frame(fit, number - 1)
+    return _frame(fit, number - 1, se)
 
 
 def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:

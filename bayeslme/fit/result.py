@@ -161,9 +161,16 @@ class Fit:
         """Residuals; see `bayeslme.fit.residuals.residuals`."""
         return _residuals.residuals(self, level, type)
 
-    def predict(self, newdata: pd.DataFrame | None = None, level: LevelName = None) -> pd.Series:
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        level: LevelName = None,
+        se: bool = False,
+        use_correlation: bool = False,
+        interval: float | None = None,
+    ) -> pd.Series | pd.DataFrame:
         """Predictions; see `bayeslme.fit.predict.predict`."""
-        return _predict.predict(self, newdata, level)
+        return _predict.predict(self, newdata, level, se, use_correlation, interval)
 
     def anova(
         self,
@@ -252,9 +259,11 @@ class LmeFit(Fit):
 
     kind = "lme"
 
-    def ranef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    def ranef(
+        self, level: LevelName = None, se: bool = False
+    ) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Random effects; see `bayeslme.fit.ranef.ranef`."""
-        return _ranef.ranef(self, level)
+        return _ranef.ranef(self, level, se)
 
     def coef(self, level: LevelName = None) -> pd.DataFrame:
         """Coefficients by group; see `bayeslme.fit.ranef.coef`."""
