@@ -1,13 +1,13 @@
 """A specification and its data as a PyMC model, marginal or hierarchical.
 
 The likelihood is the engine's code run on PyTensor variables: elementwise operations with the group
-axis last and sums over groups by padded indices. No batched linear algebra enters, which is what
-keeps compilation short: for Orthodont with varIdent
-and corAR1 the density and its gradient compile in 1.3 s with warm caches (a minute at the very
-first use on a machine) and take 10
-microseconds a call. Data are ``pm.Data``; the response is one observed ``pm.CustomDist``, so PyMC's
-own samplers, modes and predictive draws apply to it. Coefficients are sampled on a linear scale
-that makes X orthonormal.
+axis last, sums over groups by padded indices, no batched linear algebra. For Orthodont with
+varIdent and corAR1 the density and its gradient are some 200 nodes: half a minute to a minute of
+compilation the first time on a machine, two seconds from numba's cache, 20 microseconds a call; for
+1e5 rows in 1e4 groups 6 milliseconds. Numba's cache is lost where a constant of the graph changes,
+so data, response and the arguments of priors are ``pm.Data``: another prior needs no compilation.
+The response is one observed ``pm.CustomDist``, so PyMC's own samplers, modes and predictive draws
+apply to it. Coefficients are sampled on a linear scale that makes X orthonormal.
 
 This module imports PyMC; it is itself imported only when a model is asked for.
 """
