@@ -12,6 +12,7 @@ import numpy as np
 from bayeslme.engine.conditional import modes
 from bayeslme.engine.fitted import variance_covariates
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
+from bayeslme.engine.mixing import Mixer
 from bayeslme.engine.optimise import Optimum, best_start, maximise
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
 from bayeslme.engine.starts import candidates, generic_start, scales
@@ -231,28 +232,44 @@ def _settle(
     problem: Problem, design: Design, max_iter: int, found: Estimate, theta: np.ndarray | None
 ) -> tuple[Estimate, float]:
     """Refresh the covariate until nothing moves; also the last relative change of theta."""
-    covariates, moved, share = variance_covariates(design, found), np.inf, 1.0
+    covariates, moved, mixer = variance_covariates(design, found), np.inf, Mixer()
     for _ in range(REFRESHES):
-        likelihood = Likelihood(
-            bind_variance(problem, design, covariates),
-            design.spec.method,
-            design.spec.control.sigma,
-        )
+        bound = bind_variance(problem, design, covariates)
+        likelihood = Likelihood(bound, design.spec.method, design.spec.control.sigma)
         optimum = search(likelihood, max_iter=max_iter, start=theta)
-        before, moved = moved, _movement(optimum.theta, theta)
+        moved = _movement(optimum.theta, theta)
         found, theta = read_off(likelihood, design, optimum), optimum.theta
-        if moved < SETTLED * share:
-            break
-        if (
-            moved > 0.7 * before
-        ):  # fit and covariate chase each other: go part of the way, the fixed point stays the same
-            share = max(0.5 * share, 0.1)
         fresh = variance_covariates(design, found)
-        covariates = tuple(
-            None if new is None or old is None else old + share * (new - old)
-            for old, new in zip(covariates, fresh, strict=True)
-        )
+        if moved < SETTLED and _distance(covariates, fresh) < SETTLED:
+            break
+        covariates = _mixed(mixer, covariates, fresh)
     return found, moved
+
+
+Covariates = tuple[np.ndarray | None, ...]
+
+
+def _distance(old: Covariates, new: Covariates) -> float:
+    """Largest change of a covariate over its spread."""
+    return max(
+        float(np.max(np.abs(b - a)) / (np.std(b) + np.abs(np.mean(b))))
+        for a, b in zip(old, new, strict=True)
+        if a is not None and b is not None
+    )
+
+
+def _mixed(mixer: Mixer, old: Covariates, new: Covariates) -> Covariates:
+    """The next covariates; those that are data stay None."""
+    own = [k for k, c in enumerate(new) if c is not None]
+    n = len(new[own[0]])  # type: ignore[arg-type]
+    flat = mixer.next(
+        np.concatenate([c for c in old if c is not None]),
+        np.concatenate([c for c in new if c is not None]),
+    ).reshape(-1, n)
+    out: list[np.ndarray | None] = [None] * len(new)
+    for k, values in zip(own, flat, strict=True):
+        out[k] = values
+    return tuple(out)
 
 
 def _movement(new: np.ndarray, old: np.ndarray | None) -> float:
