@@ -21,6 +21,7 @@ _HOME = {
     "bayeslme.fit.comparison": ("anova",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
     "bayeslme.bayes.compare": ("compare",),
+    "bayeslme.bayes.compare_models": ("compare_models",),
     "bayeslme.bayes.storage": ("load_posterior",),
     "bayeslme.report.plots.interaction": ("interaction_plot",),
     "bayeslme.structures": (
@@ -71,6 +72,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from bayeslme.bayes.compare import compare as compare
+    from bayeslme.bayes.compare_models import compare_models as compare_models
     from bayeslme.bayes.storage import load_posterior as load_posterior
     from bayeslme.data.datasets import data_names as data_names
     from bayeslme.data.datasets import load_data as load_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ from bayeslme.fit.residuals import LevelName, ResidualType
 from bayeslme.fit.varcorr import VarCorr
 
 if TYPE_CHECKING:
+    from bayeslme.bayes.checks import Check, CheckName
+    from bayeslme.bayes.loo import LooKind
     from bayeslme.bayes.plots import PosteriorPlots
     from bayeslme.fit.result import Fit
 
@@ -107,6 +109,18 @@ class Posterior:
     def ppc(self, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
         """Replicated responses; see `bayeslme.bayes.verbs.ppc`."""
         return _verbs.ppc(self, conditional, seed)
+
+    def loo(self, kind: LooKind = "conditional") -> Any:
+        """Leave-one-out cross-validation; see `bayeslme.bayes.loo.loo`."""
+        from bayeslme.bayes.loo import loo
+
+        return loo(self, kind)
+
+    def check(self, structure: CheckName, **options: Any) -> Check:
+        """Check a structure against replicated data; see `bayeslme.bayes.checks.check`."""
+        from bayeslme.bayes.checks import check
+
+        return check(self, structure, **options)
 
     def save(self, path: str | Path) -> None:
         """Write a netCDF file; see `bayeslme.bayes.storage.save`."""

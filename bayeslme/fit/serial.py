@@ -182,7 +182,7 @@ def variogram(
     distance, gap = distance[near], gap[near]
     if not len(distance):
         raise FitError("variogram: no two residuals of one group are within max_distance")
-    bin_of = _bins(distance, bins)
+    bin_of = distance_bins(distance, bins)
     rows = [_estimate(distance[bin_of == b], gap[bin_of == b], robust) for b in np.unique(bin_of)]
     table = pd.DataFrame(rows, columns=["variog", "dist", "n_pairs"])
     return table.set_index(pd.RangeIndex(1, len(rows) + 1))
@@ -200,7 +200,7 @@ def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, Fl
     return np.concatenate(apart), np.concatenate(gaps)
 
 
-def _bins(distance: FloatArray, bins: int) -> IntArray:
+def distance_bins(distance: FloatArray, bins: int) -> IntArray:
     """Bin of each pair: each distance its own, or quantiles where these are too many."""
     values, own = np.unique(distance, return_inverse=True)
     if len(values) <= bins:

@@ -1,0 +1,287 @@
+"""Posterior predictive checks of the structures, by residuals of observed and replicated data.
+
+At every draw the residuals of the observed response and of a replicate of it, both given the random
+effects of that draw, are reduced to the same few numbers T. Under the right model T(observed) could
+be one more replicate. The envelope is simultaneous: as a whole it holds the stated share of the
+replicates, so that a check of fifteen lags is not failed by chance more often than one of two.
+
+References
+----------
+Gelman, Meng and Stern (1996), Statistica Sinica 6, 733; Myllymaki, Mrkvicka, Grabarnik, Seijo and
+Hahn (2017), Journal of the Royal Statistical Society B 79, 381.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.bayes.discrepancies import Discrepancy, autocorrelation, semivariance, spread
+from bayeslme.bayes.fitted_variance import problem_of_draws
+from bayeslme.bayes.predictive import fitted, log_sd
+from bayeslme.data.types import Design
+from bayeslme.engine import whiten
+from bayeslme.engine.problem import Problem, variance_coords
+from bayeslme.errors import DataError, FitError
+from bayeslme.fit.serial import positions
+from bayeslme.report.html import frames_html
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from bayeslme.bayes.posterior import Posterior
+
+CheckName = Literal["acf", "variogram", "sd_by_stratum", "sd_by_fitted"]
+DRAWS = 1000
+CELLS = 2e6  # of the temporary arrays over draws and rows
+LEAST_DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Observed numbers beside their envelope in replicated data.
+
+    Attributes
+    ----------
+    table : DataFrame, shape (k, 4)
+        observed (posterior mean of the numbers from the observed response), lower, upper (the
+        simultaneous envelope of the replicates), outside.
+    label : str
+        What the numbers are.
+    level : float
+        Share of the replicates that are inside as a whole.
+    draws : int
+        Number of draws, and of replicates.
+    """
+
+    table: pd.DataFrame
+    label: str
+    level: float
+    draws: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything observed is inside the envelope."""
+        return not self.table["outside"].any()
+
+    @property
+    def verdict(self) -> str:
+        """The finding, in words."""
+        what = f"the {100 * self.level:g} % envelope of {self.draws} replicates"
+        if self.passed:
+            return f"inside {what}"
+        places = ", ".join(_place(v) for v in self.table.index[self.table["outside"]])
+        return f"outside {what} at {self.table.index.name} {places}"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the observed numbers over the envelope.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+
+        Returns
+        -------
+        Axes
+        """
+        from bayeslme.report.plots.envelope import envelope_plot
+
+        return envelope_plot(self.table, self.label, ax)
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.verdict}\n{self.table.to_string(float_format='{:.4g}'.format)}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return frames_html({self.label: self.table}, (self.verdict,))
+
+
+def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
+    """Check one structure of the model.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    structure : {"acf", "variogram", "sd_by_stratum", "sd_by_fitted"}
+        What is looked at. ``"acf"``: autocorrelation of the normalized residuals, for the
+        correlation structure; options `max_lag` and `form` as for ``fit.acf``. ``"variogram"``:
+        their semivariance by distance; options `bins`, `max_distance` and `form` as for
+        ``fit.variogram``. ``"sd_by_stratum"``: standard deviation of the residuals, over that of
+        the model, in every level of the column `by`; for the variance function, by default in its
+        own strata.
+        ``"sd_by_fitted"``: the same in `bins` classes of the fitted values.
+    **options
+        Those named above; `level` (0.95), the share of replicates the envelope holds; `draws`
+        (1000), the number of draws used at the most.
+
+    Returns
+    -------
+    Check
+
+    Raises
+    ------
+    FitError
+        For another structure, or where there is nothing to look at.
+    DataError
+        Where `by` is no column of the data.
+    """
+    if structure not in get_args(CheckName):
+        allowed = ", ".join(map(repr, get_args(CheckName)))
+        raise FitError(f"check: {structure!r} is none of {allowed}")
+    level, draws = options.pop("level", 0.95), options.pop("draws", DRAWS)
+    if not 0.0 < level < 1.0:
+        raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+    makers: dict[str, Callable[..., Discrepancy]] = {
+        "acf": _acf,
+        "variogram": _variogram,
+        "sd_by_stratum": _sd_by_stratum,
+        "sd_by_fitted": _sd_by_fitted,
+    }
+    discrepancy = makers[structure](posterior, **options)
+    if not len(discrepancy.index):
+        raise FitError(f"check: no two rows of one group for {structure!r}; nothing to look at")
+    observed, replicated = _numbers(posterior, discrepancy, draws)
+    lower, upper = envelope(replicated, level)
+    centre = observed.mean(axis=0)
+    outside = (centre < lower) | (centre > upper)
+    table = pd.DataFrame(
+        {"observed": centre, "lower": lower, "upper": upper, "outside": outside},
+        index=discrepancy.index,
+    )
+    return Check(table, discrepancy.label, level, len(replicated))
+
+
+def envelope(replicated: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits that hold a share of vectors as a whole.
+
+    The depth of a vector is the smallest rank, from below or above, of any of its entries; the
+    limits are the order statistics at the depth that `level` of the vectors reach.
+
+    Parameters
+    ----------
+    replicated : array, shape (s, k)
+    level : float
+
+    Returns
+    -------
+    lower, upper : arrays, shape (k,)
+    """
+    s = len(replicated)
+    sorted_ = np.sort(replicated, axis=0)
+    rank = np.argsort(np.argsort(replicated, axis=0), axis=0)
+    depth = np.minimum(rank, s - 1 - rank).min(axis=1)
+    reached = int(np.sort(depth)[int(np.floor((1.0 - level) * s))])
+    return sorted_[reached], sorted_[s - 1 - reached]
+
+
+def _numbers(
+    posterior: Posterior, discrepancy: Discrepancy, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers (s, k) of the observed response and of the stored replicates."""
+    layout, n = posterior.layout, posterior.layout.problem.n
+    chosen, y = _replicates(posterior, draws)
+    step = int(max(1, CELLS // n))
+    scaling = discrepancy.scaling
+    observed: list[np.ndarray] = []
+    replicated: list[np.ndarray] = []
+    for at in range(0, len(chosen), step):
+        piece = chosen[at : at + step]
+        values = {k: v[piece] for k, v in posterior.values.items()}
+        effects = {k: b[piece] for k, b in posterior.effects.items()}
+        mean = fitted(layout, values, effects, len(layout.levels))
+        problem = problem_of_draws(layout, values, effects)
+        for response, out in ((layout.design.y, observed), (y[at : at + step], replicated)):
+            residual = response - mean
+            out.append(discrepancy.values(_scaled(posterior, values, problem, residual, scaling)))
+    return np.concatenate(observed), np.concatenate(replicated)
+
+
+def _scaled(
+    posterior: Posterior,
+    values: dict[str, np.ndarray],
+    problem: Problem,
+    residual: np.ndarray,
+    scaling: str,
+) -> np.ndarray:
+    """Pearson or normalized residuals (s, n) from those of the response."""
+    layout = posterior.layout
+    residual = residual / np.broadcast_to(layout.sigma_of(values), (len(residual),))[:, None]
+    if scaling == "pearson":
+        return np.asarray(residual / np.exp(log_sd(layout, values, problem)))
+    columns = residual[:, None, problem.order]
+    white = whiten(problem, *layout.row_parameters(values), columns=columns).columns
+    out: np.ndarray = np.empty_like(residual)
+    out[:, problem.order] = white[:, 0, :]
+    return out
+
+
+def _replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which draws have replicates, and these (s, n); at most so many, evenly spaced."""
+    stored = posterior.data["posterior_predictive"]["y"]
+    drawn = posterior.data["posterior"]
+    flat = np.arange(drawn.sizes["chain"] * drawn.sizes["draw"])
+    every = flat.reshape(drawn.sizes["chain"], -1)
+    step = int(np.ceil(drawn.sizes["draw"] / stored.sizes["draw"]))
+    kept = every[:, ::step].ravel()
+    y = stored.to_numpy().reshape(len(kept), -1)
+    if most < LEAST_DRAWS or len(kept) < LEAST_DRAWS:
+        raise FitError(
+            f"check: an envelope needs {LEAST_DRAWS} draws or more, not {min(most, len(kept))}"
+        )
+    some = np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))
+    return kept[some], y[some]
+
+
+def _acf(posterior: Posterior, max_lag: int | None = None, form: str | None = None) -> Discrepancy:
+    where = positions(posterior.fit, form)
+    time = where.place[:, 0]
+    if where.place.shape[1] != 1 or not np.array_equal(time, np.round(time)):
+        raise FitError("check: lags need whole-number times; use 'variogram' for distances")
+    return autocorrelation(where, max_lag)
+
+
+def _variogram(
+    posterior: Posterior,
+    form: str | None = None,
+    bins: int = 20,
+    max_distance: float | None = None,
+) -> Discrepancy:
+    correlation = posterior.layout.problem.correlation
+    metric = "euclidean" if correlation is None else str(correlation.structure.metric)
+    return semivariance(positions(posterior.fit, form), metric, bins, max_distance)
+
+
+def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
+    design = posterior.layout.design
+    if by is None:
+        return _own_strata(design)
+    frame = posterior.fit.data.iloc[design.rows]
+    if by not in frame.columns:
+        raise DataError(f"by: '{by}' is no column of the data ({', '.join(map(str, frame))})")
+    column = pd.Categorical(frame[by])
+    return spread(np.asarray(column.codes, dtype=int), pd.Index(column.categories, name=by))
+
+
+def _own_strata(design: Design) -> Discrepancy:
+    several = [c for c in variance_coords(design) if len(c.strata) > 1]
+    if not several:
+        raise FitError("by: the model's variance has no strata of its own; name a column")
+    return spread(several[0].stratum, pd.Index(several[0].strata, name="stratum"))
+
+
+def _sd_by_fitted(posterior: Posterior, bins: int = 5) -> Discrepancy:
+    values = posterior.fitted().to_numpy()
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
+    code = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, max(len(edges) - 2, 0))
+    _, code = np.unique(code, return_inverse=True)
+    middle = [float(np.median(values[code == k])) for k in range(code.max() + 1)]
+    return spread(code, pd.Index(middle, name="fitted"))
+
+
+def _place(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,140 @@
+"""Posterior predictive checks tell right structures from wrong ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslme
+from bayeslme.bayes.checks import envelope
+from bayeslme.bayes.discrepancies import autocorrelation, semivariance, spread
+from bayeslme.fit.serial import positions
+
+OVARY = (
+    "lme(follicles ~ sin(2 * pi * Time) + cos(2 * pi * Time), data = Ovary, "
+    "random = pdDiag(~ sin(2 * pi * Time)){})"
+)
+GROWTH = "lme(distance ~ Sex * I(age - 11), data = Orthodont, random = ~ 1 | Subject{})"
+AR1, BY_SEX = ", correlation = corAR1()", ", weights = varIdent(form = ~ 1 | Sex)"
+
+
+@pytest.fixture(scope="module")
+def sampled() -> dict[str, Any]:
+    ovary, orthodont = bayeslme.load_data("ovary"), bayeslme.load_data("orthodont")
+    calls = {
+        "independent": (OVARY.format(""), ovary),
+        "serial": (OVARY.format(AR1), ovary),
+        "one variance": (GROWTH.format(""), orthodont),
+        "by sex": (GROWTH.format(BY_SEX), orthodont),
+    }
+    return {
+        name: bayeslme.translate(call).fit(data).sample(seed=3, progress=False)
+        for name, (call, data) in calls.items()
+    }
+
+
+def test_acf_flags_the_model_without_serial_correlation(sampled: dict[str, Any]) -> None:
+    found = sampled["independent"].check("acf")
+    assert not found.passed
+    assert found.table.loc[1, "outside"]
+    assert found.table.loc[1, "observed"] > 0.35
+    assert "at lag 1" in str(found)
+
+
+def test_acf_passes_the_model_with_it(sampled: dict[str, Any]) -> None:
+    found = sampled["serial"].check("acf")
+    assert found.passed
+    assert found.verdict == "inside the 95 % envelope of 1000 replicates"
+    assert abs(found.table.loc[1, "observed"]) < 0.15
+
+
+def test_variogram_tells_them_apart_too(sampled: dict[str, Any]) -> None:
+    assert sampled["independent"].check("variogram").table["outside"].iloc[0]
+    assert sampled["serial"].check("variogram").passed
+
+
+def test_sd_by_sex_flags_the_model_with_one_variance(sampled: dict[str, Any]) -> None:
+    found = sampled["one variance"].check("sd_by_stratum", by="Sex")
+    assert found.table.loc["Female", "outside"]
+    assert found.table.loc["Female", "observed"] < 0.8
+
+
+def test_sd_by_sex_passes_the_model_with_two(sampled: dict[str, Any]) -> None:
+    named = sampled["by sex"].check("sd_by_stratum", by="Sex")
+    assert named.passed
+    np.testing.assert_allclose(named.table["observed"], 1.0, atol=0.1)
+    own = sampled["by sex"].check("sd_by_stratum").table
+    np.testing.assert_allclose(own["observed"].sort_index(), named.table["observed"].sort_index())
+
+
+def test_sd_by_fitted_value_has_as_many_classes_as_asked(sampled: dict[str, Any]) -> None:
+    found = sampled["by sex"].check("sd_by_fitted", bins=4, draws=500, level=0.9)
+    assert found.draws == 500
+    assert len(found.table) == 4
+    assert found.table.index.is_monotonic_increasing
+
+
+def test_envelope_holds_its_share_as_a_whole() -> None:
+    rng = np.random.default_rng(1)
+    sample, fresh = rng.normal(size=(4000, 12)), rng.normal(size=(4000, 12))
+    lower, upper = envelope(sample, 0.9)
+    inside = ((fresh >= lower) & (fresh <= upper)).all(axis=1).mean()
+    assert inside == pytest.approx(0.9, abs=0.025)
+
+
+def test_numbers_are_those_of_the_fit(sampled: dict[str, Any]) -> None:
+    fit = sampled["serial"].fit
+    residual = fit.residuals(type="normalized").to_numpy()[None, :]
+    where = positions(fit, None)
+    acf = autocorrelation(where, 8)
+    expected = fit.acf(8, "normalized").iloc[1:]
+    np.testing.assert_allclose(acf.values(residual)[0], expected["ACF"], rtol=1e-10)
+    variogram = semivariance(where, "euclidean", 20, None)
+    expected = fit.variogram(type="normalized")
+    np.testing.assert_allclose(variogram.values(residual)[0], expected["variog"], rtol=1e-10)
+    np.testing.assert_allclose(variogram.index, expected["dist"])
+    code = fit.design.levels[0].code
+    sd = spread(code, pd.Index(fit.design.levels[0].labels, name="Mare"))
+    np.testing.assert_allclose(
+        sd.values(residual)[0] ** 2, pd.Series(residual[0] ** 2).groupby(code).mean()
+    )
+
+
+def test_plot_shows_what_is_outside(sampled: dict[str, Any]) -> None:
+    import matplotlib.pyplot as plt
+
+    ax = sampled["independent"].check("acf").plot()
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["replicated", "observed", "observed, outside"]
+    assert ax.get_xlabel() == "lag"
+    bars = sampled["by sex"].check("sd_by_stratum", by="Sex").plot()
+    assert [t.get_text() for t in bars.get_xticklabels()] == ["Male", "Female"]
+    plt.close("all")
+
+
+def test_html_gives_table_and_verdict(sampled: dict[str, Any]) -> None:
+    page = sampled["by sex"].check("sd_by_stratum")._repr_html_()
+    assert "inside the 95 %" in page
+    assert "<table" in page
+
+
+@pytest.mark.parametrize(
+    ("structure", "options", "error", "text"),
+    [
+        ("pacf", {}, "FitError", "'pacf' is none of"),
+        ("sd_by_stratum", {}, "FitError", "no strata of its own"),
+        ("sd_by_stratum", {"by": "mare"}, "DataError", "'mare' is no column"),
+        ("acf", {"level": 95}, "FitError", "level: a number between 0 and 1"),
+        ("acf", {"draws": 10}, "FitError", "100 draws or more, not 10"),
+        ("acf", {"form": "~ Time | Mare"}, "FitError", "whole-number times"),
+        ("variogram", {"max_distance": 0.0}, "FitError", "nothing to look at"),
+    ],
+)
+def test_errors_name_the_argument(
+    sampled: dict[str, Any], structure: str, options: dict[str, Any], error: str, text: str
+) -> None:
+    with pytest.raises(getattr(bayeslme, error), match=text):
+        sampled["independent"].check(structure, **options)

@@ -1,0 +1,125 @@
+"""Rows given the others, against the conditional densities of the joint Gaussian."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+import bayeslme
+from bayes.support import KINDS
+from bayeslme.bayes import left_out
+from bayeslme.bayes.generate import colour
+from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.data.design import build
+
+RTOL = 1e-9
+NESTED = {
+    "nested": "lme(yield ~ nitro, random = ~ nitro | Block/Variety)",
+    "nested, varIdent and corAR1": "lme(yield ~ nitro, random = list(Block = ~ 1, "
+    "Variety = ~ nitro), correlation = corAR1(), weights = varIdent(form = ~ 1 | Variety))",
+}
+SERIAL = {
+    "corARMA, p = 2": "lme(follicles ~ sin(2 * pi * Time), random = ~ 1 | Mare, "
+    "correlation = corARMA(p = 2), subset = Time < 0.4)",
+}
+
+
+def some_values(layout: Layout, rng: np.random.Generator, draws: int) -> dict[str, np.ndarray]:
+    """Parameters inside their ranges, without any relation to the data."""
+    values = {}
+    for block in layout.blocks:
+        k = len(block.coefs)
+        if block.kind == "fixef":
+            values[block.name] = rng.normal(0, 1, (draws, k))
+        elif block.matrix:
+            off = 0.2 * rng.uniform(-1, 1, (draws, 1, 1)) * (1 - np.eye(k))
+            values[block.name] = np.eye(k) + off
+        else:
+            shape = (draws,) if block.dim is None else (draws, k)
+            values[block.name] = rng.uniform(0.2, 0.4, shape)
+            if block.kind == "sd":
+                values[block.name] = rng.uniform(0.5, 2.0, shape)
+    return values
+
+
+def residual_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
+    problem = layout.problem
+    n, order = problem.n, problem.order
+    cor, var = layout.row_parameters(values)
+    factor = np.stack([colour(problem, cor, e) for e in np.eye(n)], axis=1)
+    R = np.empty((n, n))
+    R[np.ix_(order, order)] = factor @ factor.T
+    if problem.variance is not None:
+        log_sd = np.empty(n)
+        log_sd[order] = problem.variance.structure.log_sd(var, problem.variance.coords)
+        R *= np.exp(log_sd)[:, None] * np.exp(log_sd)
+    return np.asarray(values["sigma"]) ** 2 * R
+
+
+def random_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
+    total = np.zeros((layout.problem.n,) * 2)
+    for level in layout.levels:
+        F, Z, code = level.factor(values), level.level.Z, level.level.code
+        total += (Z @ F @ F.T @ Z.T) * (code[:, None] == code)
+    return total
+
+
+def by_definition(mean: np.ndarray, V: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Log density of every entry given the others, one regression for each."""
+    out = np.empty(len(y))
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        slope = np.linalg.solve(V[np.ix_(rest, rest)], V[rest, i])
+        centre = mean[i] + slope @ (y - mean)[rest]
+        out[i] = norm.logpdf(y[i], centre, np.sqrt(V[i, i] - slope @ V[rest, i]))
+    return out
+
+
+def layout_of(call: str, data: pd.DataFrame) -> Layout:
+    return build_layout(build(bayeslme.translate(call), data))
+
+
+def cases() -> list[Any]:
+    orthodont = bayeslme.load_data("orthodont")
+    few = orthodont[orthodont["Subject"].isin(["M16", "M05", "F01", "F10", "F09"])]
+    few = few.sample(frac=1.0, random_state=1)  # not in the engine's order
+    out = [pytest.param(call, few, id=name) for name, call in KINDS.items()]
+    oats = bayeslme.load_data("oats")
+    out += [pytest.param(call, oats, id=name) for name, call in NESTED.items()]
+    ovary = bayeslme.load_data("ovary")
+    ovary = ovary[ovary["Mare"].isin(["1", "2", "3"])]
+    return out + [pytest.param(call, ovary, id=name) for name, call in SERIAL.items()]
+
+
+@pytest.mark.parametrize(("call", "data"), cases())
+def test_marginal_is_the_conditional_density_of_the_joint_gaussian(
+    call: str, data: pd.DataFrame
+) -> None:
+    layout = layout_of(call, data)
+    values = some_values(layout, np.random.default_rng(5), 3)
+    found = left_out.marginal(layout, values, chunk_bytes=1.0).log_density
+    for s in range(3):
+        one = {k: v[s] for k, v in values.items()}
+        V = residual_covariance(layout, one) + random_covariance(layout, one)
+        expected = by_definition(layout.design.X @ one["fixef"], V, layout.design.y)
+        np.testing.assert_allclose(found[s], expected, rtol=RTOL)
+
+
+@pytest.mark.parametrize(("call", "data"), cases())
+def test_conditional_holds_the_random_effects(call: str, data: pd.DataFrame) -> None:
+    layout = layout_of(call, data)
+    rng = np.random.default_rng(6)
+    values = some_values(layout, rng, 2)
+    effects = {lv.key: rng.normal(size=(2, len(lv.level.labels), lv.q)) for lv in layout.levels}
+    found = left_out.conditional(layout, values, effects).log_density
+    for s in range(2):
+        one = {k: v[s] for k, v in values.items()}
+        mean = layout.design.X @ one["fixef"]
+        for lv in layout.levels:
+            mean = mean + (lv.level.Z * effects[lv.key][s][lv.level.code]).sum(axis=1)
+        expected = by_definition(mean, residual_covariance(layout, one), layout.design.y)
+        np.testing.assert_allclose(found[s], expected, rtol=RTOL)
