@@ -180,9 +180,9 @@ def _rows(out: Outcome, fit: Any, case: Case) -> None:
         out.close(f"fitted {level}", mine[: len(values)], numbers(values), ROW * unit)
     widest = float(np.nanmax(spread))
     for kind, values in stored["residuals"].items():
-        if kind == "normalized":
-            values = stored.get("normalized_correct") or values  # noqa: PLW2901 - nlme's own are in a wrong order
-        _residuals(out, fit, case, (kind, values, ROW * widest))
+        # nlme's own normalized residuals are in a wrong order where data are not sorted by group
+        right = stored.get("normalized_correct") if kind == "normalized" else None
+        _residuals(out, fit, case, (kind, right or values, ROW * widest))
 
 
 def _residuals(out: Outcome, fit: Any, case: Case, stored: tuple[str, list[Any], float]) -> None:
