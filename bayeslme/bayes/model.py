@@ -14,6 +14,7 @@ This module imports PyMC; it is itself imported only when a model is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -202,11 +203,7 @@ def random_columns(layout: Layout, data: dict[str, Tensor]) -> list[Tensor]:
 def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
     design, problem = layout.design, layout.problem
     reduced = without_fixed(problem)
-    names = [*data, *values]
-
-    def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        named = dict(zip(names, args, strict=True))
-        return {k: named[k] for k in values}, {k: named[k] for k in data}
+    split = _splitter(data, values)
 
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
@@ -234,12 +231,8 @@ def _add_integrated(
 ) -> None:
     problem = layout.problem
     gaussian = gaussian_beta(prior)
-    names = [*data, *values]
+    split = _splitter(data, values)
     inverse, shift = shared(np.linalg.inv(problem.x_basis)), shared(problem.shift)
-
-    def split(args: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        named = dict(zip(names, args, strict=True))
-        return {k: named[k] for k in values}, {k: named[k] for k in data}
 
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
@@ -264,6 +257,19 @@ def _add_integrated(
         return np.reshape(draws, (*size, problem.n)) if size else draws[0]
 
     _observe([*data.values(), *values.values()], logp, random, layout.design.y)
+
+
+def _splitter(
+    data: dict[str, Tensor], values: dict[str, Tensor]
+) -> Callable[[tuple[Any, ...]], tuple[dict[str, Any], dict[str, Any]]]:
+    """Give the response's parameters back their names: variables and data."""
+    names = [*data, *values]
+
+    def split(args: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+        named = dict(zip(names, args, strict=True))
+        return {k: named[k] for k in values}, {k: named[k] for k in data}
+
+    return split
 
 
 def _observe(parameters: list[Tensor], logp: Any, random: Any, y: np.ndarray) -> None:
