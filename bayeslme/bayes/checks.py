@@ -23,6 +23,7 @@ import pandas as pd
 from bayeslme.bayes.discrepancies import Discrepancy, autocorrelation, semivariance, spread
 from bayeslme.bayes.fitted_variance import problem_of_draws
 from bayeslme.bayes.predictive import fitted, log_sd
+from bayeslme.bayes.tree import PREDICTIVE_CELLS
 from bayeslme.data.types import Design
 from bayeslme.engine import whiten
 from bayeslme.engine.problem import Problem, variance_coords
@@ -128,7 +129,7 @@ def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
     FitError
         For another structure, or where there is nothing to look at.
     DataError
-        Where `by` is no column of the data.
+        Where `by` is no column of the data, or has missing values.
     """
     if structure not in get_args(CheckName):
         allowed = ", ".join(map(repr, get_args(CheckName)))
@@ -183,9 +184,9 @@ def _numbers(
     posterior: Posterior, discrepancy: Discrepancy, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The numbers (s, k) of the observed response and of the stored replicates."""
-    layout, n = posterior.layout, posterior.layout.problem.n
-    chosen, y = _replicates(posterior, draws)
-    step = int(max(1, CELLS // n))
+    layout, width = posterior.layout, max(posterior.layout.problem.n, discrepancy.width)
+    chosen, y = replicates(posterior, draws)
+    step = int(max(1, CELLS // width))
     scaling = discrepancy.scaling
     observed: list[np.ndarray] = []
     replicated: list[np.ndarray] = []
@@ -220,14 +221,13 @@ def _scaled(
     return out
 
 
-def _replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]:
+def replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Which draws have replicates, and these (s, n); at most so many, evenly spaced."""
     stored = posterior.data["posterior_predictive"]["y"]
     drawn = posterior.data["posterior"]
-    flat = np.arange(drawn.sizes["chain"] * drawn.sizes["draw"])
-    every = flat.reshape(drawn.sizes["chain"], -1)
-    step = int(np.ceil(drawn.sizes["draw"] / stored.sizes["draw"]))
-    kept = every[:, ::step].ravel()
+    count = drawn.sizes["chain"] * drawn.sizes["draw"]
+    step = int(max(1, np.ceil(count * stored.sizes["row"] / PREDICTIVE_CELLS)))
+    kept = np.arange(count).reshape(drawn.sizes["chain"], -1)[:, ::step].ravel()
     y = stored.to_numpy().reshape(len(kept), -1)
     if most < LEAST_DRAWS or len(kept) < LEAST_DRAWS:
         raise FitError(
@@ -264,6 +264,8 @@ def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
     if by not in frame.columns:
         raise DataError(f"by: '{by}' is no column of the data ({', '.join(map(str, frame))})")
     column = pd.Categorical(frame[by])
+    if column.isna().any():
+        raise DataError(f"by: '{by}' is missing in {int(column.isna().sum())} rows")
     return spread(np.asarray(column.codes, dtype=int), pd.Index(column.categories, name=by))
 
 

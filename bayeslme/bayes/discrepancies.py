@@ -25,12 +25,15 @@ class Discrepancy:
         Of the residuals.
     label : str
         Of the numbers.
+    width : int
+        Temporary numbers that a draw needs.
     """
 
     values: Callable[[np.ndarray], np.ndarray]
     index: pd.Index
     scaling: str
     label: str
+    width: int
 
 
 def autocorrelation(where: Positions, max_lag: int | None) -> Discrepancy:
@@ -61,7 +64,8 @@ def autocorrelation(where: Positions, max_lag: int | None) -> Discrepancy:
         return np.stack(products, axis=1) / (r**2).mean(axis=1, keepdims=True)
 
     index = pd.Index(list(pairs), name="lag")
-    return Discrepancy(values, index, "normalized", "autocorrelation of normalized residuals")
+    label = "autocorrelation of normalized residuals"
+    return Discrepancy(values, index, "normalized", label, len(key))
 
 
 def semivariance(
@@ -88,7 +92,7 @@ def semivariance(
     near = np.ones(len(distance), bool) if max_distance is None else distance <= max_distance
     i, j, distance = i[near], j[near], distance[near]
     if not len(distance):
-        return Discrepancy(lambda r: r[:, :0], pd.Index([], name="distance"), "normalized", "")
+        return Discrepancy(lambda r: r[:, :0], pd.Index([], name="distance"), "normalized", "", 0)
     bin_of = distance_bins(distance, bins)
     order = np.argsort(bin_of, kind="stable")
     i, j = i[order], j[order]
@@ -100,7 +104,8 @@ def semivariance(
         return np.asarray(0.5 * np.add.reduceat((r[:, i] - r[:, j]) ** 2, starts, axis=1) / sizes)
 
     index = pd.Index(middle, name="distance")
-    return Discrepancy(values, index, "normalized", "semivariance of normalized residuals")
+    label = "semivariance of normalized residuals"
+    return Discrepancy(values, index, "normalized", label, len(i))
 
 
 def spread(code: np.ndarray, labels: pd.Index) -> Discrepancy:
@@ -119,6 +124,5 @@ def spread(code: np.ndarray, labels: pd.Index) -> Discrepancy:
     def values(r: np.ndarray) -> np.ndarray:
         return np.asarray(np.sqrt(np.add.reduceat(r[:, order] ** 2, starts, axis=1) / sizes))
 
-    return Discrepancy(
-        values, labels[code[order][starts]], "pearson", "sd of standardized residuals"
-    )
+    index = labels[code[order][starts]]
+    return Discrepancy(values, index, "pearson", "sd of standardized residuals", len(code))

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.checks import envelope
+from bayeslme.bayes.checks import envelope, replicates
 from bayeslme.bayes.discrepancies import autocorrelation, semivariance, spread
+from bayeslme.bayes.predictive import fitted
 from bayeslme.fit.serial import positions
 
 OVARY = (
@@ -75,6 +76,27 @@ def test_sd_by_fitted_value_has_as_many_classes_as_asked(sampled: dict[str, Any]
     assert found.draws == 500
     assert len(found.table) == 4
     assert found.table.index.is_monotonic_increasing
+
+
+def test_replicates_are_those_of_their_draws(
+    sampled: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = 150 * 108.0  # fewer than there are draws: every so many has a replicate
+    monkeypatch.setattr("bayeslme.bayes.tree.PREDICTIVE_CELLS", cells)
+    monkeypatch.setattr("bayeslme.bayes.checks.PREDICTIVE_CELLS", cells)
+    thinned = sampled["by sex"].fit.sample(seed=3, progress=False)
+    chosen, y = replicates(thinned, 1000)
+    assert len(chosen) == thinned.data["posterior_predictive"]["y"][..., 0].size == len(y)
+    mean = fitted(
+        thinned.layout,
+        {k: v[chosen] for k, v in thinned.values.items()},
+        {k: b[chosen] for k, b in thinned.effects.items()},
+        1,
+    )
+    ratio = (y - mean).std(axis=1) / thinned.values["sigma"][chosen]
+    girls = thinned.fit.data["Sex"].to_numpy() == "Female"
+    other = (y - mean)[:, girls].std(axis=1) / thinned.values["sigma"][chosen]
+    assert np.corrcoef(other / ratio, thinned.values["varfunc"][chosen, 0])[0, 1] > 0.5
 
 
 def test_envelope_holds_its_share_as_a_whole() -> None:

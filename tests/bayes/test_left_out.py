@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from scipy.stats import norm
 import bayeslme
 from bayes.support import KINDS
 from bayeslme.bayes import left_out
+from bayeslme.bayes.fitted_variance import at_fitted
 from bayeslme.bayes.generate import colour
 from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.bayes.loo import pointwise
 from bayeslme.data.design import build
+from bayeslme.engine.problem import Problem
 
 RTOL = 1e-9
 NESTED = {
@@ -46,8 +50,10 @@ def some_values(layout: Layout, rng: np.random.Generator, draws: int) -> dict[st
     return values
 
 
-def residual_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
-    problem = layout.problem
+def residual_covariance(
+    layout: Layout, values: dict[str, np.ndarray], problem: Problem | None = None
+) -> np.ndarray:
+    problem = layout.problem if problem is None else problem
     n, order = problem.n, problem.order
     cor, var = layout.row_parameters(values)
     factor = np.stack([colour(problem, cor, e) for e in np.eye(n)], axis=1)
@@ -123,3 +129,24 @@ def test_conditional_holds_the_random_effects(call: str, data: pd.DataFrame) -> 
             mean = mean + (lv.level.Z * effects[lv.key][s][lv.level.code]).sum(axis=1)
         expected = by_definition(mean, residual_covariance(layout, one), layout.design.y)
         np.testing.assert_allclose(found[s], expected, rtol=RTOL)
+
+
+def test_variance_of_the_fitted_values_is_that_of_each_draw(orthodont: pd.DataFrame) -> None:
+    call = (
+        "lme(distance ~ age, random = ~ 1 | Subject, weights = varPower(), correlation = corAR1())"
+    )
+    layout = layout_of(call, orthodont[orthodont["Sex"] == "Female"])
+    rng = np.random.default_rng(7)
+    values = {**some_values(layout, rng, 2), "fixef": np.array([[16.0, 0.7], [17.0, 0.6]])}
+    b = rng.normal(size=(2, 11, 1))
+    found = left_out.conditional(layout, values, {"Subject": b}).log_density
+    for s in range(2):
+        one = {k: v[s] for k, v in values.items()}
+        fixed = layout.design.X @ one["fixef"]
+        mean = fixed + b[s][layout.levels[0].level.code, 0]
+        V = residual_covariance(layout, one, at_fitted(layout, [fixed, mean]))
+        np.testing.assert_allclose(
+            found[s], by_definition(mean, V, layout.design.y), rtol=RTOL, atol=RTOL
+        )
+    with pytest.raises(bayeslme.FitError, match="use kind='conditional'"):
+        pointwise(SimpleNamespace(layout=layout), "marginal")  # type: ignore[arg-type]
