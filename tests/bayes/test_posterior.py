@@ -11,24 +11,16 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
+from bayes.support import BRMS, GROWTH_PRIORS, brms_scores, growth_draws, z_score
 from bayeslme.bayes.density import by_group
 from bayeslme.errors import BayesLMEError, DataError, FitError, SpecError
 
 pytestmark = pytest.mark.pymc
 
 
-def z_scores(posterior: Any) -> dict[str, float]:
-    """Against brms, whose prior of sigma is another one; its ratio and Phi are on our scales."""
-    published = BRMS["orth_het_ar1"]["summary"]
-    return {
-        name: z_score(draws, published[name]["mean"], published[name]["mcse_mean"])
-        for name, draws in growth_draws(posterior).items()
-    }
-
-
 def test_the_posterior_is_that_of_brms(posterior: Any) -> None:
-    scores = z_scores(posterior)
+    scores = brms_scores(posterior)
+    assert len(scores) == 10
     assert max(map(abs, scores.values())) < 4, scores
     published = BRMS["orth_het_ar1"]["summary"]
     for name, draws in growth_draws(posterior).items():
@@ -52,7 +44,7 @@ def test_the_posterior_has_the_known_means_and_spreads(posterior: Any) -> None:
 def test_a_wrong_prior_is_noticed(growth_fit: Any) -> None:
     wrong = {**GROWTH_PRIORS, "sd_Subject": "HalfNormal(sigma=0.5)"}
     other = growth_fit.sample(draws=1000, method="nuts", priors=wrong, seed=7, progress=False)
-    assert max(map(abs, z_scores(other).values())) > 4
+    assert max(map(abs, brms_scores(other).values())) > 4
 
 
 def test_the_tree_has_the_promised_groups_and_dims(posterior: Any) -> None:
