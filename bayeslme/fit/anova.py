@@ -10,7 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.fit.hypotheses import f_tail, quadratic, sequential_scores
+from bayeslme.fit.denominators import DfMethod, SmallSample, small_sample
+from bayeslme.fit.hypotheses import (
+    f_tail,
+    quadratic,
+    sequential_contrasts,
+    sequential_scores,
+)
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import anova_text
 
@@ -42,7 +48,13 @@ class Anova(pd.DataFrame):
         return frames_html(frames, self.attrs.get("notes", ()))
 
 
-def anova_of(fit: Fit, type: AnovaType = "sequential", terms: Any = None, L: Any = None) -> Anova:
+def anova_of(
+    fit: Fit,
+    type: AnovaType = "sequential",
+    terms: Any = None,
+    L: Any = None,
+    df: DfMethod = "inner-outer",
+) -> Anova:
     """Test the terms of a fit, or chosen terms or contrasts of its coefficients.
 
     Parameters
@@ -55,26 +67,34 @@ def anova_of(fit: Fit, type: AnovaType = "sequential", terms: Any = None, L: Any
     L : array, mapping or sequence of mappings, optional
         Contrasts: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1, "Time:Diet3":
         -1}``.
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+        Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
+        adjusts F too.
 
     Returns
     -------
     Anova
-        Columns numDF, denDF (not for gls and lm, which have one), F-value, p-value.
+        Columns numDF, denDF (by the first rule not for gls and lm, which have one), F-value,
+        p-value.
     """
+    method = small_sample(fit, df)
     if L is not None:
-        return _contrasts(fit, L)
+        return _contrasts(fit, L, method)
     if terms is not None:
-        return _terms(fit, terms)
-    members = _members(fit)
-    match type:
-        case "sequential":
-            scores = sequential_scores(fit.estimate.beta, fit.test_vcov)
-            statistics = [float(np.sum(scores[m] ** 2)) for m in members]
-        case "marginal":
-            statistics = [_wald(fit, np.eye(len(fit.fixef))[m]) for m in members]
-        case _:
-            raise FitError(f"type: {type!r} is none of 'sequential', 'marginal'")
-    return _table(fit, term_names(fit), [len(m) for m in members], fit.degrees.terms, statistics)
+        return _terms(fit, terms, method)
+    if type not in ("sequential", "marginal"):
+        raise FitError(f"type: {type!r} is none of 'sequential', 'marginal'")
+    members, names = _members(fit), term_names(fit)
+    if method is not None:
+        vcov = fit.estimate.vcov
+        rows = sequential_contrasts(vcov) if type == "sequential" else np.eye(len(vcov))
+        return _tested(fit, method, names, [rows[m] for m in members])
+    if type == "sequential":
+        scores = sequential_scores(fit.estimate.beta, fit.test_vcov)
+        statistics = [float(np.sum(scores[m] ** 2)) for m in members]
+    else:
+        statistics = [_wald(fit, np.eye(len(fit.fixef))[m]) for m in members]
+    return _table(fit, names, [len(m) for m in members], fit.degrees.terms, statistics)
 
 
 def term_names(fit: Fit) -> list[str]:
@@ -112,17 +132,39 @@ def _table(
     return shorter
 
 
-def _terms(fit: Fit, terms: Any) -> Anova:
+def _tested(
+    fit: Fit,
+    method: SmallSample,
+    index: Sequence[str],
+    contrasts: Sequence[FloatArray],
+    heading: str = "",
+) -> Anova:
+    """Table of contrasts (r, p) with the denominators of a method."""
+    num = [len(rows) for rows in contrasts]
+    f, den = np.array([method.test(rows) for rows in contrasts]).reshape(-1, 2).T
+    columns = {"numDF": num, "denDF": den, "F-value": f, "p-value": f_tail(f, num, den)}
+    table = Anova(columns, index=list(index))
+    table.attrs["heading"] = heading
+    table.attrs["notes"] = method.notes
+    return table
+
+
+def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
     names = term_names(fit)
     wanted = [terms] if isinstance(terms, str | int) else list(terms)
     chosen = [_term_number(one, names) for one in wanted]
-    den = sorted({int(fit.degrees.terms[k]) for k in chosen})
-    if len(den) != 1:
-        which = ", ".join(names[k] for k in chosen)
-        raise FitError(f"terms: {which} differ in denominator DF ({den}); test them apart")
     members = _members(fit)
     rows = np.eye(len(fit.fixef))[np.concatenate([members[k] for k in chosen])]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
+    if method is not None:
+        return _tested(fit, method, ["1"], [rows], heading)
+    den = sorted({int(fit.degrees.terms[k]) for k in chosen})
+    if len(den) != 1:
+        which = ", ".join(names[k] for k in chosen)
+        raise FitError(
+            f"terms: {which} differ in denominator DF ({den}); test them apart, or with "
+            "df='satterthwaite'"
+        )
     return _table(fit, ["1"], [len(rows)], den, [_wald(fit, rows)], heading)
 
 
@@ -136,15 +178,15 @@ def _term_number(term: Any, names: Sequence[str]) -> int:
     )
 
 
-def _contrasts(fit: Fit, L: Any) -> Anova:
+def _contrasts(fit: Fit, L: Any, method: SmallSample | None) -> Anova:
     rows = contrast_rows(L, list(fit.fixef.index))
     used = np.any(rows != 0, axis=0)
     den = sorted({int(d) for d in fit.degrees.columns[used]})
-    if len(den) != 1:
+    if method is None and len(den) != 1:
         names = ", ".join(str(n) for n in fit.fixef.index[used])
         raise FitError(
             f"L: {names} differ in denominator DF ({den}); "
-            "a contrast takes coefficients of one level"
+            "a contrast takes coefficients of one level, or df='satterthwaite'"
         )
     rank = int(np.linalg.matrix_rank(rows))
     if rank < len(rows):
@@ -152,6 +194,8 @@ def _contrasts(fit: Fit, L: Any) -> Anova:
     shown = pd.DataFrame(rows[:, used], columns=fit.fixef.index[used])
     shown.index = pd.Index([""] if len(rows) == 1 else [str(i + 1) for i in range(len(rows))])
     heading = f"F-test for linear combination(s)\n{anova_text(shown)}"
+    if method is not None:
+        return _tested(fit, method, ["1"], [rows], heading)
     return _table(fit, ["1"], [len(rows)], den, [_wald(fit, rows)], heading)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
-from scipy.special import fdtrc, stdtr
+from scipy.special import chdtrc, fdtrc, stdtr
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -22,17 +22,29 @@ def t_tail(t: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
 
 
 def f_tail(f: npt.ArrayLike, num: npt.ArrayLike, den: npt.ArrayLike) -> FloatArray:
-    """Upper tail of F; NaN without degrees of freedom."""
+    """Upper tail of F, of chi-squared / num at infinite den; NaN without degrees of freedom."""
     f, num, den = (np.asarray(x, float) for x in (f, num, den))
-    return np.where(den > 0, fdtrc(num, np.where(den > 0, den, 1.0), f), np.nan)
+    tail = fdtrc(num, np.where((den > 0) & np.isfinite(den), den, 1.0), f)
+    return np.where(den > 0, np.where(np.isinf(den), chdtrc(num, num * f), tail), np.nan)
 
 
 def sequential_scores(beta: FloatArray, vcov: FloatArray) -> FloatArray:
     """Independent scores of unit variance, each column adjusted for those before it; shape (p,)."""
     sd = np.sqrt(np.diagonal(vcov))
+    return np.asarray(solve_triangular(_upper(vcov, sd), beta / sd, lower=False))
+
+
+def sequential_contrasts(vcov: FloatArray) -> FloatArray:
+    """Contrasts (p, p) of the sequential scores: 1 for the own column, 0 for those before it."""
+    sd = np.sqrt(np.diagonal(vcov))
+    rows = solve_triangular(_upper(vcov, sd), np.diag(1.0 / sd), lower=False)
+    return np.asarray(rows / np.diagonal(rows)[:, None])
+
+
+def _upper(vcov: FloatArray, sd: FloatArray) -> FloatArray:
+    """Upper triangular U of the correlation U U'."""
     flipped = (vcov / np.outer(sd, sd))[::-1, ::-1]
-    upper = cholesky(flipped, lower=True)[::-1, ::-1]
-    return np.asarray(solve_triangular(upper, beta / sd, lower=False))
+    return np.asarray(cholesky(flipped, lower=True)[::-1, ::-1])
 
 
 def quadratic(contrast: FloatArray, vcov: FloatArray) -> float:

@@ -24,6 +24,7 @@ from bayeslme.fit import summary as _summary
 from bayeslme.fit import update as _update
 from bayeslme.fit import varcorr as _varcorr
 from bayeslme.fit.degrees import Degrees, inner_outer, residual
+from bayeslme.fit.denominators import DfMethod, KenwardRogerTests, SatterthwaiteTests
 from bayeslme.fit.page import named
 from bayeslme.fit.residuals import LevelName, ResidualType
 from bayeslme.report.html import page_html
@@ -134,6 +135,16 @@ class Fit:
         """Approximate covariance of the variance parameters on nlme's scales."""
         return information(self.design, self.estimate)
 
+    @cached_property
+    def satterthwaite(self) -> SatterthwaiteTests:
+        """Tests with Satterthwaite's degrees of freedom, behind ``df="satterthwaite"``."""
+        return SatterthwaiteTests(self)
+
+    @cached_property
+    def kenward_roger(self) -> KenwardRogerTests:
+        """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
+        return KenwardRogerTests(self)
+
     def vcov(self) -> pd.DataFrame:
         """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
         values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
@@ -141,9 +152,9 @@ class Fit:
             values, index=list(self.design.x_names), columns=list(self.design.x_names)
         )
 
-    def summary(self) -> _summary.Summary:
+    def summary(self, df: DfMethod = "inner-outer") -> _summary.Summary:
         """Summarise; see `bayeslme.fit.summary.summary`."""
-        return self._summary
+        return self._summary if df == "inner-outer" else _summary.summary(self, df)
 
     @cached_property
     def _summary(self) -> _summary.Summary:
@@ -177,9 +188,10 @@ class Fit:
         type: Literal["sequential", "marginal"] = "sequential",
         terms: Any = None,
         L: Any = None,
+        df: DfMethod = "inner-outer",
     ) -> _anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
-        return _anova.anova_of(self, type, terms, L)
+        return _anova.anova_of(self, type, terms, L, df)
 
     def intervals(
         self, level: float = 0.95, which: _intervals.Which = "all"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from bayeslme.fit.denominators import DfMethod, SmallSample, small_sample
 from bayeslme.fit.hypotheses import t_tail
 from bayeslme.fit.page import page
 from bayeslme.report.html import page_html
@@ -25,7 +26,7 @@ class Summary:
     Attributes
     ----------
     fixed : DataFrame, shape (p, 5), for gls and lm (p, 4)
-        Columns Value, Std.Error, DF (lme), t-value, p-value.
+        Columns Value, Std.Error, DF (lme, or if asked for), t-value, p-value.
     correlation : DataFrame, shape (p, p)
         Correlation of the coefficients.
     criteria : Series
@@ -51,16 +52,18 @@ class Summary:
         return page_html(self.page)
 
 
-def fixed_table(fit: Fit) -> pd.DataFrame:
+def fixed_table(fit: Fit, method: SmallSample | None = None) -> pd.DataFrame:
     """Table of coefficients with t tests on the denominator degrees of freedom of the fit."""
     value = fit.estimate.beta
-    error = np.sqrt(np.diagonal(fit.test_vcov))
+    error = np.sqrt(np.diagonal(fit.test_vcov if method is None else method.vcov))
     df = fit.degrees.columns
+    if method is not None:
+        df = np.array([method.test(row[None])[1] for row in np.eye(len(value))])
     with np.errstate(divide="ignore"):
         t = value / error
     columns = {"Value": value, "Std.Error": error, "DF": df, "t-value": t, "p-value": t_tail(t, df)}
     table = pd.DataFrame(columns, index=list(fit.design.x_names))
-    return table if fit.kind == "lme" else table.drop(columns="DF")
+    return table.drop(columns="DF") if fit.kind != "lme" and method is None else table
 
 
 def fixed_correlation(fit: Fit) -> pd.DataFrame:
@@ -71,12 +74,15 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit) -> Summary:
+def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
     """Summarise a fit.
 
     Parameters
     ----------
     fit : Fit
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+        Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
+        too. The second and third give `gls` a column DF.
 
     Returns
     -------
@@ -86,5 +92,8 @@ def summary(fit: Fit) -> Summary:
     -----
     Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does.
     """
-    made = page(fit, fixed_table(fit), fixed_correlation(fit))
+    method = small_sample(fit, df)
+    made = page(fit, fixed_table(fit, method), fixed_correlation(fit))
+    if method is not None:
+        made = replace(made, notes=(*made.notes, *method.notes))
     return Summary(made.fixed, made.fixed_corr, made.criteria, made.quantiles, made)

@@ -1,0 +1,294 @@
+"""The covariance V of the responses and its derivatives, dense within one independent group.
+
+Random effects enter V linearly, in the entries of their covariance. The residual part, sigma^2 D C
+D with D from the variance function and C from the correlation structure, is differentiated by
+central differences in log sigma and the unconstrained parameters of its structures; without such
+structures V is linear in sigma^2 as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.information import EDGE
+from bayeslme.engine.problem import Problem, Stage
+from bayeslme.errors import FitError
+from bayeslme.structures import Bound
+
+LARGEST = 3000  # rows of one group: several dense matrices of 72 MB
+CHUNK = 128  # independent rows handled together
+FIRST = 1e-5  # step of first differences, times the parameter's scale
+SECOND = 1e-3  # step of second differences
+DRAWS = 3  # random covariances for each parameter, to find the space they span
+RANK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One independent group of rows.
+
+    Attributes
+    ----------
+    rows : slice
+        Sorted rows.
+    cov : array, shape (r, r)
+        V.
+    slopes : array, shape (m, r, r)
+        Its derivatives: random effects' covariances, innermost level first, then the residual part.
+    """
+
+    rows: slice
+    cov: np.ndarray
+    slopes: np.ndarray
+
+
+class Covariance:
+    """V of an estimate, group by group.
+
+    Parameters
+    ----------
+    found : Estimate
+
+    Raises
+    ------
+    FitError
+        Where a group has more than ``LARGEST`` rows.
+    """
+
+    def __init__(self, found: Estimate) -> None:
+        self.found = found
+        self.problem = found.problem
+        starts = group_starts(found.problem)
+        self.bounds = [*zip(starts, np.append(starts[1:], self.problem.n), strict=True)]
+        longest = max(int(b - a) for a, b in self.bounds)
+        if longest > LARGEST:
+            name = self.problem.stages[-1].group if self.problem.stages else "correlation"
+            msg = (
+                f"df: 'kenward-roger' needs dense matrices of a group's rows; the largest {name} "
+                f"group has {longest} rows, more than {LARGEST}; use 'satterthwaite'"
+            )
+            raise FitError(msg)
+        self.levels = [_Level(stage, found) for stage in self.problem.stages]
+        self.residual = Residual(found)
+
+    def groups(self) -> Iterator[Group]:
+        """V and its derivatives in every group."""
+        for start, stop in self.bounds:
+            rows = slice(int(start), int(stop))
+            parts, slopes = [], []
+            for level, (z, code) in zip(self.levels, self._columns(rows), strict=True):
+                same = np.equal.outer(code, code)
+                parts.append((z @ level.cov @ z.T) * same)
+                slopes.append((z @ level.basis @ z.T) * same)
+            own, own_slopes = self.residual.differences(rows)
+            yield Group(rows, sum(parts, own), np.concatenate([*slopes, own_slopes]))
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(len(level.basis) for level in self.levels) + self.residual.size
+
+    def _columns(self, rows: slice) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Standard columns and group of each stage, innermost first."""
+        inner = np.searchsorted(self.problem.row_starts, np.arange(rows.start, rows.stop), "right")
+        at, first = inner - 1, 0
+        for k, stage in enumerate(self.problem.stages):
+            if k:
+                at = self.problem.stages[k - 1].parent[at]
+            yield self.problem.columns[first : first + stage.q, rows].T, at
+            first += stage.q
+
+
+def group_starts(problem: Problem) -> np.ndarray:
+    """First sorted row of each independent group; independent rows go together in chunks."""
+    if problem.stages:
+        root = problem.root_of_group()
+        return np.asarray(problem.row_starts[np.append(True, root[1:] != root[:-1])])
+    if problem.correlation is not None:
+        return np.asarray(problem.correlation.coords.starts)
+    return np.arange(0, problem.n, CHUNK)
+
+
+class _Level:
+    """Covariance of a level's standard effects, and the basis of the space it varies in."""
+
+    def __init__(self, stage: Stage, found: Estimate) -> None:
+        place = [s.group for s in found.problem.stages[::-1]].index(stage.group)
+        factor = found.sigma * stage.basis @ found.factors[place]
+        self.cov = factor @ factor.T
+        self.basis = linear_basis(stage)
+
+
+def linear_basis(stage: Stage) -> np.ndarray:
+    """Basis (k, q, q) of the linear space of a level's standard covariances.
+
+    It is found from the structure's own formula, so a new structure needs no word about it.
+
+    Raises
+    ------
+    FitError
+        If the structure's covariances are not all covariances of a linear space.
+    """
+    size, q = stage.theta.stop - stage.theta.start, stage.q
+    u = np.random.default_rng(0).standard_normal((DRAWS * size + 1, size))
+    factor = np.asarray(stage.structure.factor(u, stage.basis))
+    _, strength, basis = np.linalg.svd((factor @ np.swapaxes(factor, -1, -2)).reshape(len(u), -1))
+    rank = int(np.sum(strength > RANK * strength[0]))
+    if rank != size:
+        msg = (
+            f"df: 'kenward-roger' needs a covariance that is linear in its parameters; "
+            f"{stage.structure.r_name} of {stage.group} is not; use 'satterthwaite'"
+        )
+        raise FitError(msg)
+    return np.asarray(basis[:rank].reshape(rank, q, q))
+
+
+class Residual:
+    """The residual part of V and its derivatives.
+
+    Its parameters are the unconstrained ones of the correlation structure, then of the variance
+    function, unless they are on a bound, then log sigma, unless that is held.
+
+    Parameters
+    ----------
+    found : Estimate
+    """
+
+    def __init__(self, found: Estimate) -> None:
+        self.found = found
+        problem = found.problem
+        self.rows = (
+            _Movable.of(problem.correlation, found.corstruct),
+            _Movable.of(problem.variance, found.varfunc),
+        )
+        scale = np.concatenate([m.scale for m in self.rows])
+        self.linear = not len(scale)
+        self.scale = scale if found.sigma_held else np.append(scale, 1.0)
+        unit = FIRST * np.diag(self.scale)[: 0 if self.linear else None]
+        self.near = self.moved(np.concatenate([np.zeros((1, self.size)), unit, -unit]))
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return len(self.scale)
+
+    def moved(self, moves: np.ndarray) -> _Moved:
+        """The residual part after moves (b, k) of its parameters."""
+        correlation, variance = (
+            m.natural(moves[:, place]) for m, place in zip(self.rows, self._places(), strict=True)
+        )
+        log_sigma = np.log(self.found.sigma) + (
+            0.0 if self.found.sigma_held else moves[:, -1]
+        ) * np.ones(len(moves))
+        return _Moved(self.found.problem, correlation, variance, log_sigma)
+
+    def _places(self) -> tuple[slice, slice]:
+        first, second = (len(m.scale) for m in self.rows)
+        return slice(0, first), slice(first, first + second)
+
+    def differences(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """The residual covariance (r, r) of rows, and its derivatives (k, r, r)."""
+        values = self.near.at(rows)
+        if self.linear:
+            return values[0], 2.0 * np.repeat(values[:1], self.size, axis=0)
+        up, down = values[1 : self.size + 1], values[self.size + 1 :]
+        return values[0], (up - down) / (2 * FIRST * self.scale)[:, None, None]
+
+    def curvature(self, weights: np.ndarray) -> Callable[[slice], np.ndarray]:
+        """Sum of second derivatives with weights (k, k), as a function of the rows.
+
+        The weights' principal directions need two points each.
+        """
+        strength, directions = np.linalg.eigh(weights / np.outer(self.scale, self.scale))
+        moves = SECOND * directions.T * self.scale
+        far = self.moved(np.concatenate([np.zeros((1, self.size)), moves, -moves]))
+
+        def at(rows: slice) -> np.ndarray:
+            values = far.at(rows)
+            both = values[1 : self.size + 1] + values[self.size + 1 :] - 2 * values[0]
+            return np.asarray(np.tensordot(strength / SECOND**2, both, axes=1))
+
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class _Movable:
+    """The parameters of a row structure that can move to both sides."""
+
+    bound: Bound | None
+    here: np.ndarray
+    free: np.ndarray
+
+    @staticmethod
+    def of(bound: Bound | None, values: np.ndarray | None) -> _Movable:
+        if bound is None or values is None:
+            return _Movable(bound, np.zeros(0), np.zeros(0, dtype=int))
+        here, own = bound.to_free(values), values[bound.free]
+        support = [bound.parameters[j].support for j in bound.free]
+        inside = [min(v - s.lower, s.upper - v) >= EDGE for v, s in zip(own, support, strict=True)]
+        return _Movable(bound, here, np.flatnonzero(np.isfinite(here) & np.array(inside, bool)))
+
+    @property
+    def scale(self) -> np.ndarray:
+        return np.ones(0) if self.bound is None else self.bound.scale[self.free]
+
+    def natural(self, moves: np.ndarray) -> np.ndarray | None:
+        """All natural values (b, k) after moves (b, f) of the movable ones."""
+        if self.bound is None:
+            return None
+        u = np.tile(self.here, (len(moves), 1))
+        u[:, self.free] += moves
+        return np.asarray(self.bound.natural(u))
+
+
+class _Moved:
+    """Residual covariances at a batch of b parameter values."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        corstruct: np.ndarray | None,
+        varfunc: np.ndarray | None,
+        log_sigma: np.ndarray,
+    ) -> None:
+        self.log_sd = np.tile(log_sigma[:, None], (1, problem.n))
+        if problem.variance is not None:
+            self.log_sd += problem.variance.structure.log_sd(varfunc, problem.variance.coords)
+        self.lattice = None
+        if problem.correlation is not None:
+            structure, self.lattice = problem.correlation.structure, problem.correlation.coords
+            blocks = self.lattice.blocks(structure.stationary)
+            self.matrices = [
+                np.asarray(structure.matrix(corstruct, self.lattice, k)) for k in range(len(blocks))
+            ]
+            self.home = np.zeros((len(self.lattice.starts), 2), dtype=int)
+            for k, block in enumerate(blocks):
+                self.home[block.groups] = np.column_stack(
+                    [np.full_like(block.pattern, k), block.pattern]
+                )
+
+    def at(self, rows: slice) -> np.ndarray:
+        """Covariances (b, r, r) of consecutive rows that cut no correlation group."""
+        sd = np.exp(self.log_sd[:, rows])
+        values = self._correlation(rows)
+        values *= sd[:, :, None]  # in place: the arrays may be large
+        values *= sd[:, None, :]
+        return values
+
+    def _correlation(self, rows: slice) -> np.ndarray:
+        size = rows.stop - rows.start
+        if self.lattice is None:
+            return np.tile(np.eye(size), (len(self.log_sd), 1, 1))
+        out = np.zeros((len(self.log_sd), size, size))
+        first, last = np.searchsorted(self.lattice.starts, (rows.start, rows.stop))
+        for h in range(first, last):
+            m, (block, pattern) = self.lattice.sizes[h], self.home[h]
+            own = slice(
+                self.lattice.starts[h] - rows.start, self.lattice.starts[h] - rows.start + m
+            )
+            out[:, own, own] = self.matrices[block][:, pattern, :m, :m]
+        return out

@@ -1,0 +1,173 @@
+"""Degrees of freedom by Satterthwaite: how well the data know the variance of a contrast.
+
+With f(theta) = c' Phi(theta) c the variance of a contrast and W the covariance of the estimated
+variance parameters, f at the estimate is matched to a scaled chi-squared variable on
+
+    nu = 2 f^2 / (g' W g),    g = df / dtheta
+
+degrees of freedom (Satterthwaite 1946, Biometrics Bulletin 2:110). Several contrasts are turned
+into independent ones, and the F of one denominator is matched to the mean of the sum of their
+squared t (Fai and Cornelius 1996, J Stat Comput Simul 54:363).
+
+nu does not depend on how theta is written. Here it is the scale of estimation and log sigma: a zero
+variance is an ordinary point of it, where nothing moves Phi to first order. W is the inverse of
+minus the second differences of the log-likelihood, taken twice: roughly, then along the principal
+directions in steps of a fraction of their standard errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.information import ROUNDING
+from bayeslme.engine.likelihood import Likelihood, profile
+from bayeslme.engine.starts import scales
+
+ROUGH = 1e-3  # step of the first differences, of a parameter's size
+FINE = 2e-2  # of a standard error; with the extrapolation, truncation ~ FINE^4
+EQUAL = 1e-8  # degrees of freedom closer than this are one number
+LEAST = 2.0  # at or below it an F variable has no mean to match
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Covariance of the coefficients and how it moves with the variance parameters.
+
+    Attributes
+    ----------
+    vcov : array, shape (p, p)
+    slopes : array, shape (m, p, p)
+        Derivatives of ``vcov`` along the directions in which the log-likelihood is curved.
+    cov : array, shape (m, m)
+        Approximate covariance of the parameters along these directions.
+    flat : int
+        Number of directions along which nothing is known, of parameters on a bound for instance.
+    """
+
+    vcov: np.ndarray
+    slopes: np.ndarray
+    cov: np.ndarray
+    flat: int
+
+    def degrees(self, rows: np.ndarray) -> float:
+        """Denominator degrees of freedom of contrasts (r, p) tested together."""
+        _, vectors = np.linalg.eigh(rows @ self.vcov @ rows.T)
+        return mean_matched(self.each(vectors.T @ rows))
+
+    def each(self, rows: np.ndarray) -> np.ndarray:
+        """Degrees of freedom (r,) of contrasts (r, p) taken one by one."""
+        f = np.einsum("rp,pq,rq->r", rows, self.vcov, rows)
+        g = np.einsum("rp,mpq,rq->rm", rows, self.slopes, rows)
+        with np.errstate(divide="ignore"):
+            return np.asarray(2.0 * f**2 / np.einsum("rm,mk,rk->r", g, self.cov, g))
+
+
+def mean_matched(each: np.ndarray) -> float:
+    """Denominator of the F whose mean is that of the averaged squares of independent t.
+
+    Parameters
+    ----------
+    each : array, shape (r,)
+        Degrees of freedom of the t.
+    """
+    if np.all(np.isinf(each)) or np.ptp(each) < EQUAL:
+        return float(each.mean())
+    if np.any(each <= LEAST):
+        return LEAST
+    excess = float(np.sum(2.0 / (each - 2.0)))  # E - r, without cancellation
+    return 2.0 * (excess + len(each)) / excess
+
+
+def sensitivity(found: Estimate) -> Sensitivity:
+    """Differentiate the log-likelihood and the covariance of the coefficients at an estimate.
+
+    Parameters
+    ----------
+    found : Estimate
+        By REML or ML.
+    """
+    surface = _Surface(found)
+    m = len(surface.sizes)
+    rough = _differences(surface, np.diag(surface.sizes), ROUGH).curvature
+    visible = ROUNDING * max(1.0, abs(found.loglik)) / ROUGH**2
+    # entries that a step out of the region of the likelihood has left unknown are taken as zero
+    strength, vectors = np.linalg.eigh(-np.where(np.isfinite(rough), rough, 0.0))
+    curved = strength > visible
+    directions = (vectors[:, curved] / np.sqrt(strength[curved])).T * surface.sizes
+    near, far = (_differences(surface, directions, step * FINE) for step in (1, 2))
+    curvature = -_extrapolated(near.curvature, far.curvature)
+    slopes = _extrapolated(near.slopes, far.slopes)
+    return Sensitivity(found.vcov, slopes, _inverse(curvature), m - int(curved.sum()))
+
+
+def _extrapolated(near: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """Richardson's extrapolation where the longer step has a value too."""
+    return np.where(np.isfinite(far), (4.0 * near - far) / 3.0, near)
+
+
+def _inverse(a: np.ndarray) -> np.ndarray:
+    """Inverse within the directions of positive curvature, of order one."""
+    strength, vectors = np.linalg.eigh(np.where(np.isfinite(a), a, np.eye(len(a))))
+    kept = strength > np.sqrt(ROUNDING)
+    return np.asarray((vectors[:, kept] / strength[kept]) @ vectors[:, kept].T)
+
+
+class _Surface:
+    """Log-likelihood and covariance of the coefficients near an estimate."""
+
+    def __init__(self, found: Estimate) -> None:
+        self.likelihood = Likelihood(found.problem, found.method)
+        self.held = found.sigma if found.sigma_held else None
+        _, _, centre = self.likelihood.eliminated(found.theta)
+        self.here = found.theta
+        sizes = np.maximum(scales(found.problem), np.abs(found.theta))
+        if self.held is None:  # sigma of a typical row, a parameter of its own
+            self.here = np.append(found.theta, np.log(found.sigma) + float(centre))
+            sizes = np.append(sizes, 1.0)
+        self.sizes = sizes
+        self.to_natural = np.linalg.inv(found.problem.x_basis)
+
+    def at(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-likelihood (b,) and covariance (b, p, p) after moves (b, m)."""
+        pieces = [self._at(piece) for piece in self.likelihood.pieces(self.here + moves)]
+        return np.concatenate([v for v, _ in pieces]), np.concatenate([c for _, c in pieces])
+
+    def _at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        problem, p = self.likelihood.problem, self.likelihood.problem.p
+        e, half, centre = self.likelihood.eliminated(points[:, : problem.size])
+        sigma = (
+            np.exp(points[:, -1])
+            if self.held is None
+            else self.held * np.exp(centre) * np.ones(len(points))
+        )
+        values = profile(problem, e, half, self.likelihood.method, sigma).loglik
+        precision = np.broadcast_to(e.block[..., :p, :p], (len(points), p, p))
+        inverse = self.to_natural @ np.linalg.inv(precision) @ self.to_natural.T
+        return np.asarray(values), np.square(sigma)[:, None, None] * inverse
+
+
+@dataclass(frozen=True, slots=True)
+class _Derivatives:
+    """Second derivatives (m, m) of the log-likelihood, first ones (m, p, p) of the covariance."""
+
+    curvature: np.ndarray
+    slopes: np.ndarray
+
+
+def _differences(surface: _Surface, directions: np.ndarray, step: float) -> _Derivatives:
+    """Central differences along directions (m, k), from one batch."""
+    m = len(directions)
+    i, j = np.triu_indices(m, 1)
+    single, double = step * directions, step * (directions[i] + directions[j])
+    moves = np.concatenate([np.zeros((1, directions.shape[1])), single, -single, double, -double])
+    values, covs = surface.at(moves)
+    values = np.where(np.isfinite(values), values, np.nan)
+    base, one = values[0], values[1 : m + 1] + values[m + 1 : 2 * m + 1]
+    both = values[2 * m + 1 :].reshape(2, -1).sum(axis=0)
+    curvature = np.diag(one - 2 * base)
+    curvature[i, j] = curvature[j, i] = (both - one[i] - one[j] + 2 * base) / 2
+    slopes = (covs[1 : m + 1] - covs[m + 1 : 2 * m + 1]) / (2 * step)
+    return _Derivatives(curvature / step**2, slopes)

@@ -1,0 +1,130 @@
+"""Denominator degrees of freedom beyond the inner-outer rule: Satterthwaite, Kenward and Roger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bayeslme.engine.kenward_roger import KenwardRoger, kenward_roger
+from bayeslme.engine.satterthwaite import Sensitivity, sensitivity
+from bayeslme.errors import FitError, SpecError
+from bayeslme.fit.hypotheses import quadratic
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+FloatArray = npt.NDArray[np.float64]
+DfMethod = Literal["inner-outer", "satterthwaite", "kenward-roger"]
+METHODS = ("inner-outer", "satterthwaite", "kenward-roger")
+
+
+class SmallSample(Protocol):
+    """Tests of contrasts with degrees of freedom computed from the fit."""
+
+    @property
+    def vcov(self) -> FloatArray:
+        """Covariance (p, p) of the coefficients behind the tests."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said below a table."""
+
+    def test(self, rows: FloatArray) -> tuple[float, float]:
+        """F of contrasts (r, p) and its denominator degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class SatterthwaiteTests:
+    """The usual F, with Satterthwaite's denominators."""
+
+    fit: Fit
+
+    @cached_property
+    def _sensitivity(self) -> Sensitivity:
+        return sensitivity(self.fit.estimate)
+
+    @property
+    def vcov(self) -> FloatArray:
+        """As behind the usual tests."""
+        return self.fit.test_vcov
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The method, and how much of the variances counts as known."""
+        found = ["denominator DF by Satterthwaite"]
+        if any(not np.all(np.any(factor, axis=1)) for factor in self.fit.estimate.factors):
+            found.append("variances estimated as zero count as known in the DF")
+        if self._sensitivity.flat:
+            found.append(
+                "the likelihood is flat along a direction of the variance parameters, which "
+                "counts as known in the DF"
+            )
+        return tuple(found)
+
+    def test(self, rows: FloatArray) -> tuple[float, float]:
+        """F of contrasts (r, p) and its denominator degrees of freedom."""
+        f = quadratic(rows @ self.fit.estimate.beta, rows @ self.vcov @ rows.T) / len(rows)
+        return f, self._sensitivity.degrees(rows)
+
+
+@dataclass(frozen=True)
+class KenwardRogerTests:
+    """F from the adjusted covariance, scaled, with the denominators that belong to it."""
+
+    fit: Fit
+
+    @cached_property
+    def _pieces(self) -> KenwardRoger:
+        return kenward_roger(self.fit.estimate)
+
+    @property
+    def vcov(self) -> FloatArray:
+        """The adjusted covariance."""
+        return self._pieces.adjusted
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The method."""
+        return ("standard errors, F and denominator DF by Kenward and Roger",)
+
+    def test(self, rows: FloatArray) -> tuple[float, float]:
+        """Scaled F of contrasts (r, p) and its denominator degrees of freedom."""
+        f = quadratic(rows @ self.fit.estimate.beta, rows @ self.vcov @ rows.T) / len(rows)
+        scale, den = self._pieces.scaling(rows)
+        return scale * f, den
+
+
+def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
+    """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
+
+    In a linear model with independent residuals of one variance n - p is exact and every method
+    gives it.
+
+    Raises
+    ------
+    SpecError
+        For an unknown method.
+    FitError
+        For fits with priors, and by Kenward and Roger for fits by maximum likelihood.
+    """
+    if df not in METHODS:
+        raise SpecError(f"df: {df!r} is none of {', '.join(map(repr, METHODS))}")
+    if df == "inner-outer" or fit.kind == "lm":
+        return None
+    if fit.method == "MAP":
+        raise FitError(
+            f"df: {df!r} is for fits without priors; use 'inner-outer', or the posterior of "
+            "fit.sample()"
+        )
+    if df == "satterthwaite":
+        return fit.satterthwaite
+    if fit.method != "REML":
+        raise FitError(
+            "df: 'kenward-roger' is for fits by REML, this one is by ML; fit it again with "
+            "fit.update(method='REML') or use 'satterthwaite'"
+        )
+    return fit.kenward_roger

@@ -1,0 +1,216 @@
+"""Denominator degrees of freedom against lmerTest and pbkrtest (make_degrees.R), and by algebra."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bayeslme
+from bayeslme.engine import dense_groups
+from bayeslme.engine.kenward_roger import kenward_roger
+from bayeslme.engine.satterthwaite import mean_matched
+from bayeslme.errors import FitError, SpecError
+from bayeslme.structures import CorAR1, CorCompSymm, CorSymm, PdDiag, VarIdent
+
+STORED = json.loads((Path(__file__).parent / "degrees_r.json").read_text())["models"]
+RANDOM: dict[str, Any] = {
+    "intercepts": "~ 1 | Subject",
+    "slopes": "~ age | Subject",
+    "slopes_ml": "~ age | Subject",
+    "split_plot": "~ 1 | Block/Variety",
+    "sleep": "~ Days | Subject",
+    "sleep_diagonal": {"Subject": PdDiag("~ Days")},
+    "machines": "~ 1 | Worker/Machine",
+    "machines_unbalanced": "~ 1 | Worker/Machine",
+    "machines_general": "~ Machine | Worker",
+    "pups": "~ 1 | Litter",
+    "pixel": {"Dog": "~ day", "Side": "~ 1"},
+    "oxide": "~ 1 | Lot/Wafer",
+    "chicks": "~ Time | Chick",
+    "zero": "~ 1 | Batch",
+}
+# Two optimisers stop within about 1e-6 of the optimum in the variances (lme4's bobyqa with rhoend
+# 1e-9); F and the degrees of freedom are smooth functions of these. lmerTest's Hessian and
+# Jacobian are numerical, which is below that.
+CLOSE = 5e-6
+METHODS = {"satterthwaite": "satterthwaite", "kenward-roger": "kenward_roger"}
+
+
+@cache
+def stored_fit(name: str) -> bayeslme.LmeFit:
+    case = STORED[name]
+    data = bayeslme.load_data(case["data"])
+    for column in data.select_dtypes("category"):
+        data[column] = data[column].cat.as_unordered()
+    data = data.drop(index=data.index[np.array(case["drop"], int) - 1])
+    return bayeslme.lme(case["fixed"], data, RANDOM[name], method=case["method"])
+
+
+@cache
+def growth(**structures: Any) -> bayeslme.GlsFit:
+    return bayeslme.gls("distance ~ Sex * age", bayeslme.load_data("Orthodont"), **structures)
+
+
+def unstructured() -> bayeslme.GlsFit:
+    return growth(correlation=CorSymm(form="~ 1 | Subject"), weights=VarIdent(form="~ 1 | age"))
+
+
+@cache
+def serial() -> bayeslme.LmeFit:
+    return bayeslme.lme(
+        "distance ~ Sex * age",
+        bayeslme.load_data("Orthodont"),
+        "~ 1 | Subject",
+        correlation=CorAR1(form="~ 1 | Subject"),
+        weights=VarIdent(form="~ 1 | Sex"),
+    )
+
+
+@pytest.mark.parametrize("df", METHODS)
+@pytest.mark.parametrize("name", STORED)
+def test_equals_lmertest_and_pbkrtest(name: str, df: Any) -> None:
+    case, fit = STORED[name], stored_fit(name)
+    if METHODS[df] not in case["marginal"][0]:
+        pytest.skip("Kenward and Roger are for REML")
+    n, p = fit.design.X.shape
+    adjusted = n / (n - p) if case["method"] == "ML" else 1.0  # nlme's, not lmerTest's
+    for kind in ("marginal", "sequential"):
+        expected = np.array([test[METHODS[df]] for test in case[kind]])
+        table = fit.anova(kind, df=df)
+        np.testing.assert_allclose(adjusted * table["F-value"], expected[:, 0], rtol=CLOSE)
+        np.testing.assert_allclose(table["denDF"], expected[:, 1], rtol=CLOSE)
+    expected = np.array([test[METHODS[df]] for test in case["coefficients"]])
+    fixed = fit.summary(df).fixed
+    np.testing.assert_allclose(adjusted * fixed["t-value"] ** 2, expected[:, 0], rtol=CLOSE)
+    np.testing.assert_allclose(fixed["DF"], expected[:, 1], rtol=CLOSE)
+    error = np.atleast_1d(case["adjusted_error" if df == "kenward-roger" else "std_error"])
+    np.testing.assert_allclose(fixed["Std.Error"], np.sqrt(adjusted) * error, rtol=CLOSE)
+
+
+def test_terms_and_contrasts_are_the_same_tests() -> None:
+    fit = stored_fit("machines_unbalanced")
+    for df in ("satterthwaite", "kenward-roger"):
+        marginal = fit.anova("marginal", df=df).loc["Machine"]
+        rows = np.eye(3)[1:]
+        for table in (fit.anova(terms="Machine", df=df), fit.anova(L=rows, df=df)):
+            np.testing.assert_allclose(table.iloc[0], marginal)
+        assert df[:6].title() in str(fit.anova(df=df))
+
+
+def test_kenward_roger_does_not_depend_on_the_parametrisation() -> None:
+    # compound symmetry as a correlation (V not linear in it) and as a variance component
+    plain, correlated = stored_fit("intercepts"), growth(correlation=CorCompSymm(form="~1|Subject"))
+    for one, other in zip(
+        (plain.anova("marginal", df="kenward-roger"), plain.summary("kenward-roger").fixed),
+        (
+            correlated.anova("marginal", df="kenward-roger"),
+            correlated.summary("kenward-roger").fixed,
+        ),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-6)  # two searches for one optimum
+
+
+def test_unstructured_covariance_gives_hotelling() -> None:
+    # Balanced profiles in two samples: contrasts of the rows' means are Hotelling's T^2 exactly,
+    # m - r + 1 = 25 - r + 1 denominator degrees of freedom with scale (m - r + 1) / m.
+    data = bayeslme.load_data("Orthodont")
+    data["age"] = data["age"].astype(str).astype("category")
+    fit = bayeslme.gls(
+        "distance ~ age * Sex",
+        data,
+        correlation=CorSymm(form="~ 1 | Subject"),
+        weights=VarIdent(form="~ 1 | age"),
+    )
+    table = fit.anova("marginal", df="kenward-roger")
+    np.testing.assert_allclose(table["denDF"], [25, 23, 25, 23], rtol=1e-6)
+    plain = fit.anova("marginal", df="satterthwaite")
+    np.testing.assert_allclose(table["F-value"] / plain["F-value"], [1, 23 / 25, 1, 23 / 25])
+
+
+def test_saturated_variances_by_group_are_welch() -> None:
+    data = bayeslme.load_data("Orthodont").query("age == 8")
+    fit = bayeslme.gls("distance ~ Sex", data, weights=VarIdent(form="~ 1 | Sex"))
+    part = data.groupby("Sex", observed=True)["distance"].agg(["var", "size"])
+    share = part["var"] / part["size"]
+    welch = share.sum() ** 2 / (share**2 / (part["size"] - 1)).sum()
+    assert fit.anova(df="satterthwaite").loc["Sex", "denDF"] == pytest.approx(welch, rel=1e-5)
+    assert fit.summary("kenward-roger").fixed.loc["SexFemale", "DF"] == pytest.approx(
+        welch, rel=1e-5
+    )
+
+
+def test_random_effects_with_residual_structures() -> None:
+    fit = serial()
+    for df in ("satterthwaite", "kenward-roger"):
+        den = fit.anova("marginal", df=df)["denDF"]
+        assert np.all((den > 10) & (den < 108)), df
+    np.testing.assert_allclose(kenward_roger(fit.estimate).vcov, fit.estimate.vcov, rtol=1e-7)
+
+
+def test_covariance_of_a_group_and_its_derivatives() -> None:
+    fit = serial()
+    covariance = dense_groups.Covariance(fit.estimate)
+    order = fit.estimate.problem.order
+    full = fit.marginal_cov().to_numpy()
+    for group in covariance.groups():
+        rows = order[group.rows]
+        np.testing.assert_allclose(group.cov, full[np.ix_(rows, rows)], rtol=1e-10)
+    # log sigma moves the residual part alone
+    residual = fit.residual_cov().to_numpy()[np.ix_(rows, rows)]
+    np.testing.assert_allclose(group.slopes[-1], 2 * residual, rtol=1e-8, atol=1e-8)
+
+
+def test_linear_model_keeps_its_degrees() -> None:
+    fit = bayeslme.lm("distance ~ Sex * age", bayeslme.load_data("Orthodont"))
+    for df in ("satterthwaite", "kenward-roger"):
+        assert str(fit.anova(df=df)) == str(fit.anova())
+    scale, den = kenward_roger(fit.estimate).scaling(np.eye(4)[1:])
+    assert (scale, den) == pytest.approx((1.0, 104.0))
+
+
+def test_known_variances_give_chi_squared() -> None:
+    fit = bayeslme.gls("distance ~ age", bayeslme.load_data("Orthodont"), control={"sigma": 2.0})
+    for df in ("satterthwaite", "kenward-roger"):
+        table = fit.anova(df=df)
+        assert np.all(np.isinf(table["denDF"]))
+        assert np.all((table["p-value"] >= 0) & (table["p-value"] < 1e-6))
+
+
+def test_nearly_singular_covariances_have_degrees() -> None:
+    # heights of one boy are correlated by 0.99 and more: steps in a correlation leave its range
+    oxboys = bayeslme.load_data("Oxboys")
+    fit = bayeslme.gls("height ~ age", oxboys, correlation=CorSymm(form="~ 1 | Subject"))
+    for df in ("satterthwaite", "kenward-roger"):
+        den = fit.anova("marginal", df=df)["denDF"]
+        assert np.all((den > 15) & (den < 232)), df
+
+
+def test_mean_matched() -> None:
+    assert mean_matched(np.array([7.0, 7.0])) == 7.0
+    each = np.array([5.0, 12.0])
+    mean = np.mean(each / (each - 2))  # of F
+    den = mean_matched(each)
+    assert den / (den - 2) == pytest.approx(mean)
+    assert mean_matched(np.array([1.5, 9.0])) == 2.0
+
+
+def test_zero_variance_is_said() -> None:
+    notes = stored_fit("zero").anova(df="satterthwaite").attrs["notes"]
+    assert any("count as known" in note for note in notes)
+
+
+def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = stored_fit("intercepts")
+    with pytest.raises(SpecError, match="'satterthwaite', 'kenward-roger'"):
+        fit.anova(df="kr")  # type: ignore[arg-type]
+    with pytest.raises(FitError, match="by REML"):
+        stored_fit("slopes_ml").summary("kenward-roger")
+    monkeypatch.setattr(dense_groups, "LARGEST", 3)
+    with pytest.raises(FitError, match="Subject group has 4 rows"):
+        dense_groups.Covariance(fit.estimate)
