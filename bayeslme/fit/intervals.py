@@ -12,6 +12,7 @@ from scipy.special import gammaincinv, ndtri, stdtrit
 
 from bayeslme.engine.information import Information, Part
 from bayeslme.errors import FitError
+from bayeslme.fit.profile_intervals import profiled
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import intervals_text
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
 Which = Literal["all", "fixed", "var-cov"]
+Method = Literal["wald", "profile"]
 COLUMNS = ["lower", "est.", "upper"]
 
 
@@ -61,7 +63,9 @@ class Intervals(Mapping[str, pd.DataFrame]):
         return frames_html(self.parts, self.notes)
 
 
-def intervals(fit: Fit, level: float = 0.95, which: Which = "all") -> Intervals:
+def intervals(
+    fit: Fit, level: float = 0.95, which: Which = "all", method: Method = "wald"
+) -> Intervals:
     """Confidence intervals of coefficients and variance parameters.
 
     Parameters
@@ -70,6 +74,9 @@ def intervals(fit: Fit, level: float = 0.95, which: Which = "all") -> Intervals:
     level : float
         Confidence level, between 0 and 1.
     which : {"all", "fixed", "var-cov"}
+    method : {"wald", "profile"}
+        ``"wald"`` is nlme's; ``"profile"`` inverts the likelihood-ratio test, see
+        `bayeslme.fit.profile_intervals.profiled`.
 
     Returns
     -------
@@ -84,11 +91,15 @@ def intervals(fit: Fit, level: float = 0.95, which: Which = "all") -> Intervals:
         raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
     if which not in ("all", "fixed", "var-cov"):
         raise FitError(f"which: {which!r} is none of 'all', 'fixed', 'var-cov'")
+    if method not in ("wald", "profile"):
+        raise FitError(f"method: {method!r} is neither 'wald' nor 'profile'")
     parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level)}
     notes: tuple[str, ...] = ()
     if which != "fixed":
         found, notes = _variance_intervals(fit, level)
         parts |= found
+    if method == "profile":
+        parts, notes = profiled(fit, level, parts)
     return Intervals(parts, level, fit.kind, notes)
 
 

@@ -194,10 +194,13 @@ class Fit:
         return _anova.anova_of(self, type, terms, L, df)
 
     def intervals(
-        self, level: float = 0.95, which: _intervals.Which = "all"
+        self,
+        level: float = 0.95,
+        which: _intervals.Which = "all",
+        method: _intervals.Method = "wald",
     ) -> _intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
-        return _intervals.intervals(self, level, which)
+        return _intervals.intervals(self, level, which, method)
 
     def acf(
         self,

@@ -1,0 +1,279 @@
+"""Profile-likelihood limits: where the signed root of the deviance reaches a normal quantile.
+
+For a parameter psi, r(psi) = sqrt(2 (l_max - max l given psi)) (Pinheiro and Bates 2000, section
+2.4; Bates et al. 2015, JSS 67(1), section 5.1). Every maximisation starts from the last one, its
+gradients and line searches are single batched calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.engine.estimate import WIDE_CELLS, Estimate
+from bayeslme.engine.information import Information
+from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.optimise import Objective, maximise
+from bayeslme.engine.profile_axes import FAR, Axis, axes_of, point_at
+from bayeslme.engine.starts import scales
+
+CLOSE = 1e-6  # of the quantile: a limit is then good to six digits of its distance
+EXPANSIONS, REFINEMENTS = 60, 60
+TINY = 1e-12
+FARTHEST = 1e4  # scales from the estimate, where the end of the range is given
+NEGLIGIBLE = 1e-3  # scales between estimate and limit, below which the guess says nothing
+Curve = Callable[[float], float]
+
+
+@dataclass
+class _Path:
+    """Log-likelihood of one held coordinate, maximised over the others.
+
+    Attributes
+    ----------
+    value_at : callable
+        The objective of the others at a held coordinate.
+    solved : dict of float to array
+        Where the maxima were, to start from; first of all that of the fit.
+    scale : array
+    top : float
+        Log-likelihood of the fit.
+    wide : bool
+    highest : float
+        Largest log-likelihood met.
+    """
+
+    value_at: Callable[[float], Objective]
+    solved: dict[float, np.ndarray]
+    scale: np.ndarray
+    top: float
+    wide: bool
+    highest: float = -np.inf
+
+    def root(self, held: float) -> float:
+        """Root deviance at a held coordinate; infinite where there is no likelihood."""
+        objective = self.value_at(held)
+        for start in self._starts(held):
+            best = maximise(objective, start, self.scale, wide=self.wide)
+            if np.isfinite(best.value):
+                self.solved[held] = best.theta
+                self.highest = max(self.highest, best.value)
+                return float(np.sqrt(2.0 * max(0.0, self.top - best.value)))
+        return np.inf
+
+    def _starts(self, held: float) -> list[np.ndarray]:
+        """On the line through the two nearest maxima; the nearest; the first."""
+        order = sorted(self.solved, key=lambda one: abs(one - held))
+        near = self.solved[order[0]]
+        out = [near, self.solved[next(iter(self.solved))]]
+        if len(order) > 1:
+            share = (held - order[0]) / (order[1] - order[0])
+            out.insert(0, near + share * (self.solved[order[1]] - near))
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """Profile limits of the variance parameters.
+
+    Attributes
+    ----------
+    limits : dict of part name to array (k, 2)
+        NaN for parameters the likelihood does not depend on.
+    gain : float
+        How much higher than the fit the log-likelihood was found; about 0.
+    """
+
+    limits: dict[str, np.ndarray]
+    gain: float
+
+
+def profile_variances(found: Estimate, info: Information, quantile: float) -> Profiled:
+    """Limits of all variance parameters, by the criterion of the fit.
+
+    Parameters
+    ----------
+    found : Estimate
+    info : Information
+        Of the same fit; its limits are where the searches begin.
+    quantile : float
+        Of the standard normal: 1.96 for 95 %.
+    """
+    problem = found.problem
+    likelihood = found.likelihood()
+    likelihood.sigma = None
+    axes = axes_of(problem, info)
+    natural = {part.name: part.estimate for part in info.parts}
+    here = np.array([axis.to_axis(float(natural[axis.part][axis.row])) for axis in axes])
+    scale = np.array([axis.scale for axis in axes])
+    wide = likelihood.cells < WIDE_CELLS
+
+    def density(v: np.ndarray) -> np.ndarray:
+        return likelihood.at_natural(point_at(problem, axes, info.scales.point, v))
+
+    top = max(found.loglik, float(density(here[None])[0]))
+    limits = {part.name: np.full((len(part.names), 2), np.nan) for part in info.parts}
+    start = np.array([axis.nuisance_start(v) for axis, v in zip(axes, here, strict=True)])
+    gain = 0.0
+    for i, axis in enumerate(axes):
+        others = np.delete(np.arange(len(axes)), i)
+        guesses = info.limits(axis.part, quantile)[axis.row]
+        for side, sign in enumerate((-1.0, 1.0)):
+            path = _Path(
+                _held(density, i), {float(here[i]): start[others]}, scale[others], top, wide
+            )
+            guess = _guess(axis, float(here[i]), float(guesses[side]), sign, quantile)
+            limits[axis.part][axis.row, side] = _axis_limit(
+                axis, path.root, float(here[i]), guess, sign, quantile
+            )
+            gain = max(gain, path.highest - top)
+    return Profiled(limits, gain)
+
+
+def _held(density: Objective, i: int) -> Callable[[float], Objective]:
+    """The density of the other coordinates at a value of coordinate i."""
+
+    def at(value: float) -> Objective:
+        return lambda rest: density(np.insert(rest, i, value, axis=1))
+
+    return at
+
+
+def _guess(axis: Axis, here: float, wald: float, sign: float, quantile: float) -> float:
+    """First coordinate to look at: the approximate limit, or a few steps out."""
+    low, high = axis.bounds
+    if np.isfinite(wald) and low < wald < high:
+        guess = axis.to_axis(wald)
+        if (guess - here) * sign > NEGLIGIBLE * axis.scale:
+            return guess
+    return here + sign * quantile * axis.scale
+
+
+def _axis_limit(
+    axis: Axis, root: Curve, here: float, guess: float, sign: float, quantile: float
+) -> float:
+    """Natural limit on one side; the end of the range where the likelihood never falls enough."""
+    low, high = axis.bounds
+    if axis.kind == "sd" and sign < 0:
+        if here <= 0.0 or root(0.0) <= quantile:
+            return 0.0
+        guess = max(guess, NEGLIGIBLE * here)
+    if np.isfinite(axis.width):
+        end = sign * axis.width
+    elif axis.kind == "sd":
+        end = here + FARTHEST * axis.scale if sign > 0 else 0.0
+    else:
+        end = here + sign * (3 * FAR if np.isfinite(low) else FARTHEST * axis.scale)
+    limit = find_limit(root, here, guess, end, quantile)
+    if limit is None:
+        return low if sign < 0 else high
+    return float(axis.to_natural(np.asarray(limit)))
+
+
+def find_limit(root: Curve, here: float, guess: float, end: float, quantile: float) -> float | None:
+    """Coordinate between ``here`` and ``end`` where the root deviance is ``quantile``; None: none.
+
+    Parameters
+    ----------
+    root : callable
+        0 at ``here``, increasing away from it.
+    here, guess, end : float
+    quantile : float
+    """
+    near, near_root, far = here, 0.0, abs(end - here)
+    sign = 1.0 if end >= here else -1.0
+    step = min(abs(guess - here), far)
+    for _ in range(EXPANSIONS):
+        x = here + sign * min(abs(near - here) + step, far)
+        value = root(x)
+        if not np.isfinite(value):  # too far to start from, or beyond the likelihood's region
+            step *= 0.5
+            if step < NEGLIGIBLE * abs(guess - here):
+                return near
+            continue
+        if value >= quantile:
+            return _between(root, near, near_root, x, value, quantile)
+        if abs(x - here) >= far:
+            return None
+        near, near_root = x, value
+        stretch = float(np.clip(1.1 * quantile / max(value, TINY), 1.1, 3.0))
+        step = min(2.0 * step, (stretch - 1.0) * abs(x - here))
+    return near
+
+
+def _between(root: Curve, a: float, ra: float, b: float, rb: float, quantile: float) -> float:
+    """Regula falsi with the Illinois rule; halving where the far end has no likelihood."""
+    fa, fb, kept = ra - quantile, rb - quantile, 0
+    x = b
+    for _ in range(REFINEMENTS):
+        x = (a * fb - b * fa) / (fb - fa) if np.isfinite(fb) else 0.5 * (a + b)
+        fx = root(x) - quantile
+        if abs(fx) < CLOSE * quantile or abs(b - a) <= 1e-12 * (abs(a) + abs(b)):
+            break
+        if fx < 0:
+            a, fa = x, fx
+            fb, kept = (0.5 * fb if kept == 1 else fb), 1
+        else:
+            b, fb = x, fx
+            fa, kept = (0.5 * fa if kept == -1 else fa), -1
+    return float(x)
+
+
+def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) -> np.ndarray:
+    """Limits (p, 2) of the coefficients by the likelihood of an ML fit.
+
+    Holding beta_j at c adds (c - beta_j)^2 / [(X'V^-1X)^-1]_jj to the residual sum of squares at
+    every theta, so that no other problem has to be solved.
+
+    Parameters
+    ----------
+    found : Estimate
+        By ML.
+    guesses : array, shape (p, 2)
+    quantile : float
+    """
+    likelihood = found.likelihood()
+    scale = scales(found.problem)
+    wide = likelihood.cells < WIDE_CELLS
+    top = float(likelihood(found.theta[None])[0])
+    out = np.empty((len(found.beta), 2))
+    for j, here in enumerate(found.beta.tolist()):
+        for side in range(2):
+            path = _Path(
+                _held_coefficient(found, likelihood, j), {here: found.theta}, scale, top, wide
+            )
+            guess = float(guesses[j, side])
+            end = here + FARTHEST * (guess - here)
+            limit = find_limit(path.root, here, guess, end, quantile)
+            out[j, side] = np.sign(guess - here) * np.inf if limit is None else limit
+    return out
+
+
+def _held_coefficient(
+    found: Estimate, likelihood: Likelihood, j: int
+) -> Callable[[float], Objective]:
+    """Log-likelihood of theta with coefficient j at a value."""
+    problem = found.problem
+    n, p = problem.n, problem.p
+    row = np.linalg.inv(problem.x_basis)[j]
+
+    def at(value: float) -> Objective:
+        def loglik(theta: np.ndarray) -> np.ndarray:
+            pr = likelihood.profile(theta)
+            factor = pr.factor
+            lower, last = factor[..., :p, :p], factor[..., p, :p]
+            through = np.linalg.solve(lower, np.broadcast_to(row, last.shape)[..., None])[..., 0]
+            beta_j = (through * last).sum(axis=-1) + problem.shift[j]
+            extra = np.square(value - beta_j) / np.square(through).sum(axis=-1)
+            rss = np.square(factor[..., p, p])
+            if likelihood.sigma is not None:
+                drop = 0.5 * extra / np.square(pr.sigma)
+            else:
+                drop = 0.5 * n * np.log1p(extra / rss)
+            return np.broadcast_to(pr.loglik - drop, (len(theta),))
+
+        return loglik
+
+    return at
