@@ -211,6 +211,12 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         fit.anova(df="kr")  # type: ignore[arg-type]
     with pytest.raises(FitError, match="by REML"):
         stored_fit("slopes_ml").summary("kenward-roger")
+    data = bayeslme.load_data("Orthodont")
+    mode = bayeslme.lme(
+        "distance ~ age", data, "~ 1 | Subject", priors={"sigma": "HalfNormal(sigma=5)"}
+    )
+    with pytest.raises(FitError, match="without priors"):
+        mode.anova(df="satterthwaite")
     monkeypatch.setattr(dense_groups, "LARGEST", 3)
     with pytest.raises(FitError, match="Subject group has 4 rows"):
         dense_groups.Covariance(fit.estimate)

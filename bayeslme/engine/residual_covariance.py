@@ -1,0 +1,167 @@
+"""The residual part of the covariance of the responses, sigma^2 D C D, and its derivatives.
+
+D comes from the variance function and C from the correlation structure. Derivatives are central
+differences in log sigma and the unconstrained parameters of the structures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.information import EDGE
+from bayeslme.engine.problem import Problem
+from bayeslme.structures import Bound
+
+FIRST = 1e-5  # step of first differences, times the parameter's scale
+SECOND = 1e-3  # step of second differences
+
+
+class Residual:
+    """The residual part of V and its derivatives.
+
+    Its parameters are the unconstrained ones of the correlation structure, then of the variance
+    function, unless they are on a bound, then log sigma, unless that is held.
+
+    Parameters
+    ----------
+    found : Estimate
+    """
+
+    def __init__(self, found: Estimate) -> None:
+        self.found = found
+        problem = found.problem
+        self.rows = (
+            _Movable.of(problem.correlation, found.corstruct),
+            _Movable.of(problem.variance, found.varfunc),
+        )
+        scale = np.concatenate([m.scale for m in self.rows])
+        self.linear = not len(scale)
+        self.scale = scale if found.sigma_held else np.append(scale, 1.0)
+        unit = FIRST * np.diag(self.scale)[: 0 if self.linear else None]
+        self.near = self.moved(np.concatenate([np.zeros((1, self.size)), unit, -unit]))
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return len(self.scale)
+
+    def moved(self, moves: np.ndarray) -> _Moved:
+        """The residual part after moves (b, k) of its parameters."""
+        correlation, variance = (
+            m.natural(moves[:, place]) for m, place in zip(self.rows, self._places(), strict=True)
+        )
+        log_sigma = np.log(self.found.sigma) + (
+            0.0 if self.found.sigma_held else moves[:, -1]
+        ) * np.ones(len(moves))
+        return _Moved(self.found.problem, correlation, variance, log_sigma)
+
+    def _places(self) -> tuple[slice, slice]:
+        first, second = (len(m.scale) for m in self.rows)
+        return slice(0, first), slice(first, first + second)
+
+    def differences(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """The residual covariance (r, r) of rows, and its derivatives (k, r, r)."""
+        values = self.near.at(rows)
+        if self.linear:
+            return values[0], 2.0 * np.repeat(values[:1], self.size, axis=0)
+        up, down = values[1 : self.size + 1], values[self.size + 1 :]
+        return values[0], (up - down) / (2 * FIRST * self.scale)[:, None, None]
+
+    def curvature(self, weights: np.ndarray) -> Callable[[slice], np.ndarray]:
+        """Sum of second derivatives with weights (k, k), as a function of the rows.
+
+        The weights' principal directions need two points each.
+        """
+        strength, directions = np.linalg.eigh(weights / np.outer(self.scale, self.scale))
+        moves = SECOND * directions.T * self.scale
+        far = self.moved(np.concatenate([np.zeros((1, self.size)), moves, -moves]))
+
+        def at(rows: slice) -> np.ndarray:
+            values = far.at(rows)
+            both = values[1 : self.size + 1] + values[self.size + 1 :] - 2 * values[0]
+            return np.asarray(np.tensordot(strength / SECOND**2, both, axes=1))
+
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class _Movable:
+    """The parameters of a row structure that can move to both sides."""
+
+    bound: Bound | None
+    here: np.ndarray
+    free: np.ndarray
+
+    @staticmethod
+    def of(bound: Bound | None, values: np.ndarray | None) -> _Movable:
+        if bound is None or values is None:
+            return _Movable(bound, np.zeros(0), np.zeros(0, dtype=int))
+        here, own = bound.to_free(values), values[bound.free]
+        support = [bound.parameters[j].support for j in bound.free]
+        inside = [min(v - s.lower, s.upper - v) >= EDGE for v, s in zip(own, support, strict=True)]
+        return _Movable(bound, here, np.flatnonzero(np.isfinite(here) & np.array(inside, bool)))
+
+    @property
+    def scale(self) -> np.ndarray:
+        return np.ones(0) if self.bound is None else self.bound.scale[self.free]
+
+    def natural(self, moves: np.ndarray) -> np.ndarray | None:
+        """All natural values (b, k) after moves (b, f) of the movable ones."""
+        if self.bound is None:
+            return None
+        u = np.tile(self.here, (len(moves), 1))
+        u[:, self.free] += moves
+        return np.asarray(self.bound.natural(u))
+
+
+class _Moved:
+    """Residual covariances at a batch of b parameter values."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        corstruct: np.ndarray | None,
+        varfunc: np.ndarray | None,
+        log_sigma: np.ndarray,
+    ) -> None:
+        self.log_sd = np.tile(log_sigma[:, None], (1, problem.n))
+        if problem.variance is not None:
+            self.log_sd += problem.variance.structure.log_sd(varfunc, problem.variance.coords)
+        self.lattice = None
+        if problem.correlation is not None:
+            structure, self.lattice = problem.correlation.structure, problem.correlation.coords
+            blocks = self.lattice.blocks(structure.stationary)
+            self.matrices = [
+                np.asarray(structure.matrix(corstruct, self.lattice, k)) for k in range(len(blocks))
+            ]
+            self.home = np.zeros((len(self.lattice.starts), 2), dtype=int)
+            for k, block in enumerate(blocks):
+                self.home[block.groups] = np.column_stack(
+                    [np.full_like(block.pattern, k), block.pattern]
+                )
+
+    def at(self, rows: slice) -> np.ndarray:
+        """Covariances (b, r, r) of consecutive rows that cut no correlation group."""
+        sd = np.exp(self.log_sd[:, rows])
+        values = self._correlation(rows)
+        values *= sd[:, :, None]  # in place: the arrays may be large
+        values *= sd[:, None, :]
+        return values
+
+    def _correlation(self, rows: slice) -> np.ndarray:
+        size = rows.stop - rows.start
+        if self.lattice is None:
+            return np.tile(np.eye(size), (len(self.log_sd), 1, 1))
+        out = np.zeros((len(self.log_sd), size, size))
+        first, last = np.searchsorted(self.lattice.starts, (rows.start, rows.stop))
+        for h in range(first, last):
+            m, (block, pattern) = self.lattice.sizes[h], self.home[h]
+            own = slice(
+                self.lattice.starts[h] - rows.start, self.lattice.starts[h] - rows.start + m
+            )
+            out[:, own, own] = self.matrices[block][:, pattern, :m, :m]
+        return out
