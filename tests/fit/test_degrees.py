@@ -116,6 +116,15 @@ def test_kenward_roger_does_not_depend_on_the_parametrisation() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-6)  # two searches for one optimum
 
 
+def test_growth_curves_of_an_unstructured_covariance() -> None:
+    # T = 4 ages, q = 2 columns within, m = 25: to first order in 1 / m the variance of coefficients
+    # is understated by (T - q) / m twice over, by ignoring and by estimating V (Rao 1965).
+    fit = unstructured()
+    pieces = kenward_roger(fit.estimate)
+    np.testing.assert_allclose(pieces.adjusted, (1 + 2 * 2 / 25) * pieces.vcov, rtol=1e-6)
+    np.testing.assert_allclose(fit.summary("satterthwaite").fixed["DF"], 25.0, rtol=1e-6)
+
+
 def test_unstructured_covariance_gives_hotelling() -> None:
     # Balanced profiles in two samples: contrasts of the rows' means are Hotelling's T^2 exactly,
     # m - r + 1 = 25 - r + 1 denominator degrees of freedom with scale (m - r + 1) / m.
