@@ -15,7 +15,7 @@ from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.mixing import Mixer
 from bayeslme.engine.optimise import Optimum, best_start, maximise
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
-from bayeslme.engine.starts import candidates, generic_start, scales
+from bayeslme.engine.starts import FAMILIES, candidates, families, generic_start, scales
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
@@ -132,7 +132,14 @@ def search(
     scale = scales(problem)
     if start is not None:
         return maximise(likelihood, np.asarray(start, float), scale, max_iter=max_iter, wide=wide)
-    tried = best_start(likelihood, candidates(problem), keep if wide else 1)
+    own = families(problem)
+    several = own.max() > 0
+    tried = best_start(
+        likelihood,
+        candidates(problem),
+        (FAMILIES if several else keep) if wide else 1,
+        own if several else None,
+    )
     ends = [maximise(likelihood, one, scale, max_iter=max_iter, wide=wide) for one in tried]
     best = max(ends, key=lambda end: end.value + (TIE if end.converged else 0.0))
     return _to_boundary(likelihood, best)

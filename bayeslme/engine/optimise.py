@@ -66,11 +66,19 @@ def gradient(
     return float(values[0]), slope, curve
 
 
-def best_start(f: Objective, candidates: np.ndarray, keep: int) -> np.ndarray:
-    """The ``keep`` best of the candidates (s, k), best first."""
+def best_start(
+    f: Objective, candidates: np.ndarray, keep: int, family: np.ndarray | None = None
+) -> np.ndarray:
+    """The ``keep`` best of the candidates (s, k), best first.
+
+    With a ``family`` (s,) of each candidate, the best of every family instead, at most ``keep``.
+    """
     values = f(candidates)
     values = np.where(np.isfinite(values), values, -np.inf)
-    return np.asarray(candidates[np.argsort(-values, kind="stable")[:keep]])
+    order = np.argsort(-values, kind="stable")
+    if family is not None:
+        order = order[np.sort(np.unique(family[order], return_index=True)[1])]
+    return np.asarray(candidates[order[:keep]])
 
 
 def maximise(

@@ -14,14 +14,12 @@ from bayeslme.structures import Bound
 
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
-RANGES = (
-    0.0,
-    1.0,
-    2.0,
-    3.0,
-    4.5,
-)  # of the logarithm of a range, which starts at the smallest distance
-MOST = 64
+# Of the logarithm of a range, which starts at the smallest distance. A correlation that ends at the
+# range has a kink at every distance, hence the fine grid.
+RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)
+FINE_RANGES = tuple(np.linspace(-1.0, 5.0, 40).tolist())
+FAMILIES = 4
+MOST = 160
 
 
 def scales(problem: Problem) -> np.ndarray:
@@ -48,6 +46,14 @@ def candidates(problem: Problem) -> np.ndarray:
     return np.stack([np.concatenate([*parts, variance]) for parts in grid])
 
 
+def families(problem: Problem) -> np.ndarray:
+    """Which hill of the correlation each candidate is near: neighbouring shifts are one family."""
+    shifts = _shifts(problem.correlation)
+    own = np.arange(len(shifts)) * min(FAMILIES, len(shifts)) // len(shifts)
+    sizes = int(len(RELATIVE) ** len(problem.stages))
+    return np.tile(own, sizes)[:MOST] if sizes * len(shifts) > MOST else np.tile(own, sizes)
+
+
 def generic_start(problem: Problem, relative: float) -> np.ndarray:
     """One starting value (k,) with random effects of this relative size at every level."""
     parts = [_stage_start(stage, relative) for stage in _outermost_first(problem)]
@@ -70,7 +76,9 @@ def _stage_start(stage: Stage, relative: float) -> np.ndarray:
 def _shifts(bound: Bound | None) -> tuple[float, ...]:
     if bound is None or not len(bound.free):
         return (0.0,)
-    return RANGES if bound.structure.spatial else SHIFTS
+    if not bound.structure.spatial:
+        return SHIFTS
+    return FINE_RANGES if bound.structure.compact else RANGES
 
 
 def _row_start(bound: Bound | None, shift: float) -> np.ndarray:

@@ -47,6 +47,7 @@ class CorStruct(RowStructure):
     metric: str = "euclidean"
     stationary: bool = True  # correlation depends on differences of positions only
     needs_integers: bool = False  # positions are counted in whole steps
+    compact: bool = False  # exactly zero beyond a distance
     spatial: bool = False  # positions may have several coordinates, ties in one of them are allowed
 
     @abstractmethod

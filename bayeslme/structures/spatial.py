@@ -135,6 +135,8 @@ class _Compact(_Spatial):
     The range is then kept above the smallest distance, as below it nothing would be correlated.
     """
 
+    compact = True
+
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         return Above(least), 1.1 * least
 
