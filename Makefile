@@ -11,10 +11,6 @@ MODEL ?= models/orthodont.toml
 # factor of up to 30.
 export OPENBLAS_NUM_THREADS ?= 1
 
-# Factors of a few hundred rows lose by threads, and lose badly where the machine is shared.
-export OPENBLAS_NUM_THREADS ?= 1
-export OMP_NUM_THREADS ?= 1
-
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 

@@ -15,11 +15,11 @@ from bayeslme.structures import Bound
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
 # Of the logarithm of a range, which starts at the smallest distance. A correlation that ends at the
-# range has a kink at every distance, hence the fine grid.
+# range has a kink, and often a narrow hill, at every distance: hence the fine grid.
 RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)
-FINE_RANGES = tuple(np.linspace(-1.0, 5.0, 40).tolist())
-FAMILIES = 4
-MOST = 160
+FINE_RANGES = tuple(np.linspace(0.0, 9.5, 381).tolist())
+FAMILIES = 12  # hills looked at
+MOST = 1600  # candidates
 
 
 def scales(problem: Problem) -> np.ndarray:
