@@ -75,8 +75,7 @@ def gram(problem: Problem, w: Array, xp: Namespace = NUMPY) -> Gram:
         return Gram((), xp.matmul(w, xp.swapaxes(w, -1, -2)))
     inner = _cross_products(w, problem.row_starts, xp)
     levels = [inner]
-    for stage, outer in zip(problem.stages, problem.stages[1:], strict=False):
-        del outer
+    for stage in problem.stages[:-1]:
         s = levels[-1]
         levels.append(xp.segment_sum(s[..., stage.q :, stage.q :, :], stage.parent_starts))
     last = problem.stages[-1].q

@@ -116,7 +116,7 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     likelihood = Likelihood(problem, spec.method if spec.function != "lm" else "OLS", sigma)
     optimum = search(likelihood, max_iter=max_iter, start=start)
     found = read_off(likelihood, design, optimum)
-    _report(found, design)
+    _report(found)
     return found
 
 
@@ -231,7 +231,7 @@ def _alternate(
             "the variance covariate and the fit did not settle on each other; simplify the weights",
             stacklevel=3,
         )
-    _report(found, design)
+    _report(found)
     return found
 
 
@@ -287,7 +287,6 @@ def _movement(new: np.ndarray, old: np.ndarray | None) -> float:
     )
 
 
-def _report(found: Estimate, design: Design) -> None:
+def _report(found: Estimate) -> None:
     if not found.converged:
         warnings.warn(f"the fit did not converge: {found.message}", stacklevel=4)
-    del design

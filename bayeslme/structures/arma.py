@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 RECURSION = 4  # parameter sets from which stepping through time beats one banded factor each
 
 
-def partials_to_coefficients(r: Array, order: int, xp: Namespace = NUMPY) -> list[Array]:
+def partials_to_coefficients(r: Array, order: int) -> list[Array]:
     """Coefficients from partial autocorrelations (..., k), by the Durbin-Levinson recursion."""
-    del xp
     phi: list[Any] = []
     for k in range(order):
         last = r[..., k]

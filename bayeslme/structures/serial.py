@@ -157,8 +157,8 @@ class CorARMA(CorStruct):
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
         partials = xp.tanh(u / 2)
-        phi = partials_to_coefficients(partials[..., : self.p], self.p, xp)
-        minus_theta = partials_to_coefficients(-partials[..., self.p :], self.q, xp)
+        phi = partials_to_coefficients(partials[..., : self.p], self.p)
+        minus_theta = partials_to_coefficients(-partials[..., self.p :], self.q)
         return xp.stack([*phi, *(-column for column in minus_theta)], axis=-1)
 
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
