@@ -196,7 +196,7 @@ def _category_labels(categories: pd.Index[Any]) -> tuple[str, ...]:
         return number_labels(
             categories.to_numpy(), integer=pd.api.types.is_integer_dtype(categories.dtype)
         )
-    return tuple(map(str, categories))
+    return tuple(map(str, categories.tolist()))
 
 
 def missing(column: Column) -> npt.NDArray[np.bool_] | None:

@@ -14,6 +14,7 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, correlation_coords, variance_coords
 from bayeslme.data.evaluate import columns_of, evaluate_number
 from bayeslme.data.groups import Grouping, nest
+from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import Contrasts, JoinedMatrix, MatrixSpec, learn
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
@@ -64,14 +65,13 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     _check_rank(X, matrix.names)
     groupings = nest(columns, [level.group for level in plan.random])
     made = [
-        _level(level, grouping, columns, contrasts)
+        _level(level, grouping, columns, contrasts, Made(X, matrix.names))
         for level, grouping in zip(plan.random, groupings, strict=True)
     ]
     _check_contrast_names(spec, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
     correlation = correlation_coords(spec.correlation, columns, groupings)
-    at = slice(None) if rows is None else rows
     return Design(
         spec=spec,
         y=_response(spec.fixed, columns),
@@ -83,10 +83,9 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         levels=levels,
         variance=variance_coords(spec.weights, columns, _sorting(groupings, correlation)),
         correlation=correlation,
-        rows=np.arange(columns.n) if rows is None else rows,
-        index=frame.index[at],
-        n_frame=len(frame),
-        frame=frame[names] if rows is None else frame[names].iloc[rows],
+        source=frame.copy(deep=False),
+        picked=rows,
+        needed=tuple(names),
         matrix=matrix,
         random_matrices=tuple(m for _, m in made),
         response_label=deparse(_left(spec.fixed)),
@@ -197,9 +196,9 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
 
 
 def _level(
-    part: _RandomPart, grouping: Grouping, columns: Columns, contrasts: Contrasts
+    part: _RandomPart, grouping: Grouping, columns: Columns, contrasts: Contrasts, made: Made
 ) -> tuple[Level, MatrixSpec | JoinedMatrix]:
-    learned = [learn(expand(formula), columns, contrasts) for formula in part.formulas]
+    learned = [learn(expand(formula), columns, contrasts, made) for formula in part.formulas]
     matrix = learned[0][0] if len(learned) == 1 else JoinedMatrix(tuple(m for m, _ in learned))
     Z = learned[0][1] if len(learned) == 1 else np.concatenate([z for _, z in learned], axis=1)
     structure = part.structure

@@ -20,6 +20,7 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.contrasts import contrast_matrix
 from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.factors import Factor, Kind, drop_unused, from_numbers, relabel
+from bayeslme.data.made import Made
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis
 from bayeslme.data.wording import listed
@@ -180,7 +181,10 @@ def needed(terms: Terms) -> tuple[str, ...]:
 
 
 def learn(
-    terms: Terms, columns: Columns, contrasts: Contrasts | None = None
+    terms: Terms,
+    columns: Columns,
+    contrasts: Contrasts | None = None,
+    made: Made | None = None,
 ) -> tuple[MatrixSpec, FloatArray]:
     """Learn a model matrix from data without missing values.
 
@@ -190,6 +194,8 @@ def learn(
     columns : Columns
     contrasts : Contrasts, optional
         R's defaults where left out.
+    made : Made, optional
+        The matrix is a view of these columns where they hold it.
 
     Returns
     -------
@@ -215,7 +221,7 @@ def learn(
         if isinstance(value, Factor)
     }
     by_contrasts = _by_contrasts(terms, codings)
-    X, names, assign = assemble(terms, evaluated, codings, by_contrasts, columns.n)
+    X, names, assign = assemble(terms, evaluated, codings, by_contrasts, columns.n, made)
     return MatrixSpec(terms, codings, by_contrasts, memory, names, assign), X
 
 
@@ -259,25 +265,29 @@ def assemble(
     codings: Mapping[str, Coding],
     by_contrasts: tuple[tuple[bool, ...], ...],
     n: int,
+    made: Made | None = None,
 ) -> tuple[FloatArray, tuple[str, ...], IntArray]:
     """Put the columns of all terms side by side.
 
     Returns
     -------
     X : (n, p) float array
+        Each column contiguous.
     names : tuple of str, length p
     assign : (p,) int array
     """
-    bases = [Basis(np.ones((n, 1)), (INTERCEPT,))] if terms.intercept else []
+    bases = [Basis(np.broadcast_to(1.0, (n, 1)), (INTERCEPT,))] if terms.intercept else []
     assign = [0] if terms.intercept else []
     for k, term in enumerate(terms.terms):
         basis = _term_columns(term, evaluated, codings, by_contrasts[k])
         bases.append(basis)
         assign += [k + 1] * len(basis.names)
-    X = np.empty((n, len(assign)))
-    if bases:
-        np.concatenate([b.values for b in bases], axis=1, out=X)
     names = tuple(name for b in bases for name in b.names)
+    X = None if made is None else made.holding(bases, names)
+    if X is None:
+        X = np.empty((len(assign), n)).T
+        if bases:
+            np.concatenate([b.values for b in bases], axis=1, out=X)
     return X, names, np.array(assign, dtype=np.intp)
 
 

@@ -133,14 +133,12 @@ class Design:
         Coordinates of the variance function.
     correlation : CorrelationCoords or None
         Coordinates of the correlation structure.
-    rows : (n,) int array
-        Positions of the used rows in the data frame, ascending.
-    index : pandas.Index, length n
-        The data frame's index at those rows.
-    n_frame : int
-        Number of rows of the data frame given.
-    frame : pandas.DataFrame
-        The used rows of the needed columns.
+    source : pandas.DataFrame
+        The data frame given, its values shared: later changes of the original do not reach it.
+    picked : (n,) int array or None
+        Positions of the used rows in it, ascending; None where all are used.
+    needed : tuple of str
+        Names of the columns used.
     matrix : MatrixSpec
         What the fixed part learned from the data.
     random_matrices : tuple of MatrixSpec or JoinedMatrix
@@ -159,10 +157,30 @@ class Design:
     levels: tuple[Level, ...]
     variance: VarianceCoords | tuple[VarianceCoords, ...] | None
     correlation: CorrelationCoords | None
-    rows: IntArray
-    index: pd.Index
-    n_frame: int
-    frame: pd.DataFrame
+    source: pd.DataFrame
+    picked: IntArray | None
+    needed: tuple[str, ...]
     matrix: MatrixSpec
     random_matrices: tuple[MatrixSpec | JoinedMatrix, ...]
     response_label: str
+
+    @property
+    def rows(self) -> IntArray:
+        """Positions of the used rows in the data frame, ascending, (n,)."""
+        return np.arange(self.n_frame) if self.picked is None else self.picked
+
+    @property
+    def n_frame(self) -> int:
+        """Number of rows of the data frame given."""
+        return len(self.source)
+
+    @property
+    def index(self) -> pd.Index:
+        """The data frame's index at the used rows, length n."""
+        return self.source.index if self.picked is None else self.source.index[self.picked]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The used rows of the needed columns."""
+        columns = self.source[[*self.needed]]
+        return columns if self.picked is None else columns.iloc[self.picked]

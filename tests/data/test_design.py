@@ -240,3 +240,22 @@ def test_crossed_effects_in_one_group_are_identified() -> None:
         warnings.simplefilter("error")
         design = build(make_lme("diameter ~ 1", {"one": blocks}), frame)
     assert design.levels[0].Z.shape == (144, 30)
+
+
+def test_random_columns_are_those_of_the_fixed_part_where_they_are_the_same() -> None:
+    design = build(orthodont(), ORTHODONT)
+    assert np.shares_memory(design.X, design.levels[0].Z)
+    assert design.levels[0].Z.tolist() == design.X[:, :2].tolist()
+    other = ORTHODONT.assign(SexFemale=range(108))  # same name, other values
+    design = build(orthodont(fixed="distance ~ 0 + SexFemale", random="~ 0 + Sex | Subject"), other)
+    assert not np.shares_memory(design.X, design.levels[0].Z)
+    assert design.levels[0].Z[:, 1].tolist() == (ORTHODONT["Sex"] == "Female").tolist()
+
+
+def test_later_changes_of_the_frame_do_not_reach_the_design() -> None:
+    frame = ORTHODONT.copy()
+    design = build(orthodont(), frame)
+    frame.loc[:, "age"] = 0.0
+    frame.loc[0, "distance"] = 99.0
+    assert design.frame["age"].tolist() == ORTHODONT["age"].tolist()
+    assert design.frame["distance"].tolist() == ORTHODONT["distance"].tolist() == design.y.tolist()
