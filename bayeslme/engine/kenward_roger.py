@@ -25,6 +25,7 @@ from bayeslme.engine.estimate import Estimate
 
 FLAT = 1e-12  # curvature of scaled parameters below which a direction carries no information
 ALMOST = 1e-10
+CELLS = 10**6  # entries of matrices that are solved together
 NO_MEAN = 1e-2  # denominators this close to 2 have no mean to match: the F is left unscaled
 
 
@@ -125,16 +126,33 @@ class _Sums:
     traces: np.ndarray
 
 
-def _whitener(cov: np.ndarray) -> np.ndarray:
-    """Inverse of the lower Cholesky factor."""
-    root = np.linalg.cholesky(cov)
-    return np.asarray(solve_triangular(root, np.eye(len(root)), lower=True))
+def _whitened(root: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """L^-1 V_k L^-T, a few k at a time, in the place of the V_k (m, r, r)."""
+    r = len(root)
+    step = max(1, CELLS // r**2)
+    for first in range(0, len(slopes), step):
+        part = slopes[first : first + step]
+        half = _solved(root, part.transpose(1, 0, 2))
+        part[:] = _solved(root, half.transpose(2, 1, 0)).transpose(1, 0, 2)
+    return slopes
 
 
-def _white(covariance: Covariance, rows: slice, whitener: np.ndarray) -> np.ndarray:
-    """Standardised X of some rows, whitened."""
+def _solved(root: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """L^-1 times sides (r, ...)."""
+    flat = solve_triangular(root, sides.reshape(len(root), -1), lower=True, check_finite=False)
+    return np.asarray(flat.reshape(sides.shape))
+
+
+def _back(root: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """L^-T times sides (r, c)."""
+    flat = solve_triangular(root, sides, lower=True, trans="T", check_finite=False)
+    return np.asarray(flat)
+
+
+def _columns(covariance: Covariance, rows: slice) -> np.ndarray:
+    """Standardised X of some rows."""
     problem = covariance.problem
-    return np.asarray(whitener @ problem.columns[-1 - problem.p : -1, rows].T)
+    return np.asarray(problem.columns[-1 - problem.p : -1, rows].T)
 
 
 def _first(covariance: Covariance) -> _Sums:
@@ -143,8 +161,8 @@ def _first(covariance: Covariance) -> _Sums:
     p = problem.p
     sums = _Sums(np.zeros((p, p)), np.zeros((m, p, p)), np.zeros((m, m, p, p)), np.zeros((m, m)))
     for group in covariance.groups():
-        root = _whitener(group.cov)
-        x, t = _white(covariance, group.rows, root), root @ group.slopes @ root.T
+        root = np.linalg.cholesky(group.cov)
+        x, t = _solved(root, _columns(covariance, group.rows)), _whitened(root, group.slopes)
         tx = t @ x
         sums.precision += x.T @ x
         sums.p -= x.T @ tx
@@ -163,13 +181,13 @@ def _curved(covariance: Covariance, sums: _Sums, phi: np.ndarray, w: np.ndarray)
         w[-covariance.residual.size :, -covariance.residual.size :]
     )
     for group in covariance.groups():
-        root = _whitener(group.cov)
-        x, t = _white(covariance, group.rows, root), root @ group.slopes @ root.T
-        s = root @ curvature(group.rows) @ root.T
+        root = np.linalg.cholesky(group.cov)
+        x = _solved(root, _columns(covariance, group.rows))
+        u, s = _back(root, x), _whitened(root, curvature(group.rows)[None])[0]
         sx = s @ x
         r += x.T @ sx
-        q += np.einsum("krp,rq->kpq", t @ x, sx, optimize=True)
-        traces += np.einsum("krs,rs->k", t, s)
+        q += np.einsum("krp,rq->kpq", group.slopes @ u, _back(root, sx), optimize=True)
+        traces += np.einsum("krs,rs->k", group.slopes, _back(root, _back(root, s).T))
     along = w @ (
         0.5
         * (
