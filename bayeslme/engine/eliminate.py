@@ -26,19 +26,22 @@ FEW = 4  # effects up to which rows are worked off one by one
 
 @dataclass(frozen=True, slots=True)
 class Gram:
-    """Cross products of the whitened columns at every level, before any random effect is out.
+    """Cross products of the whitened columns, before any random effect is out.
 
     Attributes
     ----------
     levels : tuple of arrays
-        Innermost first: shape (..., c_k, c_k, G_k), c_k counting the columns that are left at that
-        level.
+        Innermost first: shape (..., q_k, c_k, G_k), the level's own columns by those that are left
+        at that level.
     total : array, shape (..., p + 1, p + 1)
         Cross products of [X | y].
+    roots : array, shape (..., p + 1, p + 1, G_1), or None
+        The same by outermost group, where it was asked for.
     """
 
     levels: tuple[Array, ...]
     total: Array
+    roots: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +66,41 @@ class Eliminated:
     rest: tuple[Array, ...]
 
 
-def gram(problem: Problem, w: Array, xp: Namespace = NUMPY) -> Gram:
-    """Cross products by innermost group and, summed, by every outer level.
+def gram(
+    problem: Problem, w: Array, xp: Namespace = NUMPY, *, by_group: bool = False
+) -> Gram:
+    """Cross products of every level by its groups, and of [X | y] in all.
+
+    They are formed row by row, so that temporary memory stays linear in the rows.
 
     Parameters
     ----------
     w : array, shape (..., c, n)
         Whitened columns.
+    by_group : bool
+        Keep [X | y] by outermost group too.
     """
-    if not problem.stages:
-        return Gram((), xp.matmul(w, xp.swapaxes(w, -1, -2)))
-    inner = _cross_products(w, problem.row_starts, xp)
-    levels = [inner]
-    for stage in problem.stages[:-1]:
-        s = levels[-1]
-        levels.append(xp.segment_sum(s[..., stage.q :, stage.q :, :], stage.parent_starts))
-    last = problem.stages[-1].q
-    return Gram(tuple(levels), levels[-1][..., last:, last:, :].sum(axis=-1))
+    at, levels = 0, []
+    for k, stage in enumerate(problem.stages):
+        starts = problem.level_starts(k)
+        rows = [
+            xp.segment_sum(w[..., i : i + 1, :] * w[..., at:, :], starts)
+            for i in range(at, at + stage.q)
+        ]
+        levels.append(xp.stack(rows, axis=-3))
+        at += stage.q
+    tail = w[..., at:, :]
+    total = xp.matmul(tail, xp.swapaxes(tail, -1, -2))
+    return Gram(tuple(levels), total, _by_root(problem, tail, xp) if by_group else None)
 
 
-def _cross_products(w: Array, starts: np.ndarray, xp: Namespace) -> Array:
-    """Gram matrices (..., c, c, G) of consecutive groups of rows.
-
-    They are formed column by column, so that temporary memory stays linear in the rows.
-    """
-    c = w.type.shape[-2] if xp.symbolic else w.shape[-2]
-    upper = [xp.segment_sum(w[..., i : i + 1, :] * w[..., i:, :], starts) for i in range(c)]
-    rows = [
-        xp.stack([upper[min(i, j)][..., abs(i - j), :] for j in range(c)], axis=-2)
-        for i in range(c)
-    ]
-    return xp.stack(rows, axis=-3)
+def _by_root(problem: Problem, tail: Array, xp: Namespace) -> Array:
+    """Cross products of [X | y] by outermost group."""
+    starts = problem.level_starts(len(problem.stages) - 1)
+    width = problem.p + 1
+    return xp.stack(
+        [xp.segment_sum(tail[..., i : i + 1, :] * tail, starts) for i in range(width)], axis=-3
+    )
 
 
 def eliminate(
@@ -113,35 +120,43 @@ def eliminate(
     factors : tuple of arrays (..., q, q)
         Standard relative factors A = T Lambda, innermost first.
     by_group : bool
-        Keep the outermost groups apart in ``block`` and ``half_logdet``.
+        Keep the outermost groups apart in ``block`` and ``half_logdet``; needs ``g.roots``.
     """
-    correction: Array = 0.0
-    half: Array = 0.0
-    uppers, rests = [], []
-    for k, (stage, s, a) in enumerate(zip(problem.stages, g.levels, factors, strict=True)):
-        left = s - correction if k else s
+    width, stages = problem.p + 1, problem.stages
+    block, half = g.roots if by_group else g.total, 0.0
+    uppers: list[Array] = []
+    rests: list[Array] = []
+    for k, (stage, s, a) in enumerate(zip(stages, g.levels, factors, strict=True)):
+        left = s
+        for j in range(k):
+            left = left - _lost(problem, rests[j], j, k, xp)
         upper, rest, logs = _factor_level(left, a, stage.q, xp)
         uppers.append(upper)
         rests.append(rest)
-        last = k + 1 == len(problem.stages)
-        half = half + logs
-        if not last:
-            lost = _outer(rest, xp) + (correction[..., stage.q :, stage.q :, :] if k else 0.0)
-            correction = xp.segment_sum(lost, stage.parent_starts)
-            half = xp.segment_sum(half, stage.parent_starts)
-        elif by_group:
-            block = left[..., stage.q :, stage.q :, :] - _outer(rest, xp)
+        tail = rest[..., _width(rest, xp) - width :, :]
+        if by_group:
+            starts = problem.nested_starts(k, len(stages) - 1)
+            block = block - xp.segment_sum(_outer(tail, tail, xp), starts)
+            half = half + xp.segment_sum(logs, starts)
         else:
-            block = g.total - _summed(rest, xp) - _carried(correction, stage.q)
-            half = half.sum(axis=-1)
-    if not problem.stages:
-        block = g.total[..., None] if by_group else g.total
-        half = xp.zeros_like(block[..., 0, 0])
+            block = block - _summed(tail, xp)
+            half = half + logs.sum(axis=-1)
+    if not stages:
+        half = xp.zeros_like(g.total[..., 0, 0])
+        if by_group:
+            block, half = g.total[..., None], half[..., None]
     return Eliminated(block, half, tuple(uppers), tuple(rests))
 
 
-def _carried(correction: Array, q: int) -> Array:
-    return correction if isinstance(correction, float) else correction[..., q:, q:, :].sum(axis=-1)
+def _lost(problem: Problem, rest: Array, j: int, k: int, xp: Namespace) -> Array:
+    """What level j takes from level k outside it, shape (..., q_k, c_k, G_k)."""
+    at = sum(stage.q for stage in problem.stages[j + 1 : k])
+    own = rest[..., at : at + problem.stages[k].q, :]
+    return xp.segment_sum(_outer(own, rest[..., at:, :], xp), problem.nested_starts(j, k))
+
+
+def _width(rest: Array, xp: Namespace) -> int:
+    return int((rest.type.shape if xp.symbolic else rest.shape)[-2])
 
 
 def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Array, Array]:
@@ -206,13 +221,12 @@ def _left_multiply(at: Array, top: Array, xp: Namespace) -> Array:
     return out.reshape(*out.shape[:-1], *top.shape[-2:])
 
 
-def _outer(rest: Array, xp: Namespace) -> Array:
-    """U' U by group, (..., rest, rest, G)."""
-    q = rest.type.shape[-3] if xp.symbolic else rest.shape[-3]
+def _outer(left: Array, right: Array, xp: Namespace) -> Array:
+    """Sum over a level's effects of products of columns, (..., a, b, G)."""
+    q = left.type.shape[-3] if xp.symbolic else left.shape[-3]
     total: Array = 0.0
     for j in range(q):
-        row = rest[..., j, :, :]
-        total = total + row[..., :, None, :] * row[..., None, :, :]
+        total = total + left[..., j, :, None, :] * right[..., j, None, :, :]
     return total
 
 

@@ -177,7 +177,8 @@ class Likelihood:
 
     def __post_init__(self) -> None:
         if self.problem.constant_rows:
-            self._fixed = self._rows(np.zeros((self.problem.size,)))
+            theta = np.zeros(self.problem.size)
+            self._fixed = self._rows(*self.row_parameters(theta), by_group=True)
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""
@@ -194,14 +195,23 @@ class Likelihood:
         var = None if pr.variance is None else pr.variance.natural(theta[..., pr.theta_variance])
         return cor, var
 
-    def _rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray, np.ndarray]:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            white = whiten(self.problem, *self.row_parameters(theta), centred=True)
-            return gram(self.problem, white.columns), white.half_logdet, white.centre
+    def _rows(
+        self, cor: np.ndarray | None, var: np.ndarray | None, *, by_group: bool = False
+    ) -> tuple[Gram, np.ndarray, np.ndarray]:
+        """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre."""
+        white = whiten(self.problem, cor, var, centred=True)
+        return (
+            gram(self.problem, white.columns, by_group=by_group),
+            white.half_logdet,
+            white.centre,
+        )
 
     def rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray, np.ndarray]:
         """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre."""
-        return self._fixed if self._fixed is not None else self._rows(theta)
+        if self._fixed is not None:
+            return self._fixed
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self._rows(*self.row_parameters(theta))
 
     def eliminated(self, theta: np.ndarray) -> tuple[Eliminated, np.ndarray, np.ndarray]:
         """Eliminate at theta (..., k); also log|R| / 2 and the centre of the variance function."""
@@ -234,8 +244,7 @@ class Likelihood:
             if self._fixed is not None:
                 g, half, centre = self._fixed
             else:
-                white = whiten(pr, point.corstruct, point.varfunc, centred=True)
-                g, half, centre = gram(pr, white.columns), white.half_logdet, white.centre
+                g, half, centre = self._rows(point.corstruct, point.varfunc, by_group=by_group)
             typical = np.asarray(point.sigma) * np.exp(centre)
             scale = typical[..., None, None]
             factors = tuple(

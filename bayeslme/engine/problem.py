@@ -113,6 +113,19 @@ class Problem:
         """
         return bool(self.theta_correlation.start == self.size)
 
+    def nested_starts(self, j: int, k: int) -> np.ndarray:
+        """First group of level ``j`` in each group of level ``k`` outside it (innermost 0)."""
+        starts = np.arange(self.stages[k].n_groups)
+        for stage in self.stages[j:k][::-1]:
+            starts = stage.parent_starts[starts]
+        return starts
+
+    def level_starts(self, k: int) -> np.ndarray:
+        """First sorted row of each group of level ``k``; (0,) without groups."""
+        if not self.stages:
+            return self.row_starts
+        return np.asarray(self.row_starts[self.nested_starts(0, k)])
+
     def root_of_group(self) -> np.ndarray:
         """Outermost group of each innermost group, shape (G_K,)."""
         if not self.stages:
