@@ -15,7 +15,18 @@ from bayeslme.engine import dense_groups
 from bayeslme.engine.kenward_roger import kenward_roger
 from bayeslme.engine.satterthwaite import mean_matched
 from bayeslme.errors import FitError, SpecError
-from bayeslme.structures import CorAR1, CorCompSymm, CorSymm, PdDiag, VarIdent
+from bayeslme.structures import (
+    CorAR1,
+    CorCompSymm,
+    CorExp,
+    CorNatural,
+    CorSymm,
+    PdDiag,
+    PdLogChol,
+    PdNatural,
+    PdSymm,
+    VarIdent,
+)
 
 STORED = json.loads((Path(__file__).parent / "degrees_r.json").read_text())["models"]
 RANDOM: dict[str, Any] = {
@@ -125,11 +136,19 @@ def test_growth_curves_of_an_unstructured_covariance() -> None:
     np.testing.assert_allclose(fit.summary("satterthwaite").fixed["DF"], 25.0, rtol=1e-6)
 
 
+def hotelling(profiles: np.ndarray, pooled: np.ndarray, weight: float, m: int) -> tuple[float, int]:
+    """F and denominator of T^2 for changes in a mean profile (T,) of covariance pooled / weight."""
+    changes = np.diff(np.eye(len(profiles)), axis=0)
+    moved = changes @ profiles
+    r = len(moved)
+    t2 = weight * moved @ np.linalg.solve(changes @ pooled @ changes.T, moved)
+    return (m - r + 1) / (m * r) * t2, m - r + 1
+
+
 def test_unstructured_covariance_gives_hotelling() -> None:
-    # Balanced profiles in two samples: contrasts of the rows' means are Hotelling's T^2 exactly,
-    # m - r + 1 = 25 - r + 1 denominator degrees of freedom with scale (m - r + 1) / m.
+    # Balanced profiles in two samples: changes with age are tested by Hotelling's T^2 exactly.
     data = bayeslme.load_data("Orthodont")
-    data["age"] = data["age"].astype(str).astype("category")
+    data["age"] = data["age"].astype(int).astype(str).str.zfill(2).astype("category")
     fit = bayeslme.gls(
         "distance ~ age * Sex",
         data,
@@ -137,9 +156,47 @@ def test_unstructured_covariance_gives_hotelling() -> None:
         weights=VarIdent(form="~ 1 | age"),
     )
     table = fit.anova("marginal", df="kenward-roger")
-    np.testing.assert_allclose(table["denDF"], [25, 23, 25, 23], rtol=1e-6)
+    wide = data.pivot(index=["Sex", "Subject"], columns="age", values="distance").dropna()
+    samples = [wide.loc[sex].to_numpy() for sex in data["Sex"].cat.categories]
+    m = sum(map(len, samples)) - 2
+    pooled = sum((len(s) - 1) * np.cov(s, rowvar=False) for s in samples) / m
+    first, second = (s.mean(axis=0) for s in samples)
+    share = 1 / (1 / len(samples[0]) + 1 / len(samples[1]))
+    for term, expected in {
+        "age": hotelling(first, pooled, len(samples[0]), m),
+        "age:Sex": hotelling(second - first, pooled, share, m),
+    }.items():
+        np.testing.assert_allclose(table.loc[term, ["F-value", "denDF"]], expected, rtol=1e-6)
+    assert table.loc["Sex", "denDF"] == pytest.approx(m)
     plain = fit.anova("marginal", df="satterthwaite")
-    np.testing.assert_allclose(table["F-value"] / plain["F-value"], [1, 23 / 25, 1, 23 / 25])
+    np.testing.assert_allclose(plain["denDF"], m, rtol=1e-6)
+
+
+SAME_MODEL: dict[str, list[dict[str, Any]]] = {
+    # corExp's range is -1 / log(Phi): V is linear in neither
+    "series": [
+        {"random": "~ 1 | Subject", "correlation": one, "weights": VarIdent(form="~ 1 | Sex")}
+        for one in (CorAR1(form="~ 1 | Subject"), CorExp(form="~ age | Subject"))
+    ],
+    "slopes": [{"random": {"Subject": pd("~ age")}} for pd in (PdSymm, PdLogChol, PdNatural)],
+    "unstructured": [
+        {"correlation": one(form="~ 1 | Subject"), "weights": VarIdent(form="~ 1 | age")}
+        for one in (CorSymm, CorNatural)
+    ],
+}
+
+
+@pytest.mark.parametrize("df", METHODS)
+@pytest.mark.parametrize("name", SAME_MODEL)
+def test_one_model_in_several_parametrisations(name: str, df: Any) -> None:
+    data, tables = bayeslme.load_data("Orthodont"), []
+    for structures in SAME_MODEL[name]:
+        function = bayeslme.lme if "random" in structures else bayeslme.gls
+        fit = function("distance ~ Sex * age", data, **structures)
+        own, terms = fit.summary(df).fixed, fit.anova("marginal", df=df)
+        tables.append([*own["Std.Error"], *own["DF"], *terms["F-value"], *terms["denDF"]])
+    for other in tables[1:]:
+        np.testing.assert_allclose(other, tables[0], rtol=1e-6)  # searches for one optimum
 
 
 def test_saturated_variances_by_group_are_welch() -> None:
