@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from bayeslme.engine.cells import Cells, build_cells
 from bayeslme.engine.eliminate import Eliminated, Gram, eliminate, gram
 from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY, Array
@@ -18,6 +19,7 @@ from bayeslme.structures.supports import Namespace
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 2e8  # temporary memory of one batch of theta values
+MUCH = 5e5  # numbers of the rows read, from which on it pays to look for cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,12 @@ class Likelihood:
     sigma: float | None = None
     evaluations: int = 0
     _fixed: tuple[Gram, np.ndarray, np.ndarray] | None = field(default=None, repr=False)
+    _cells: Cells | None = field(default=None, repr=False)
+    _read: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
         if self.problem.constant_rows:
-            theta = np.zeros(self.problem.size)
-            self._fixed = self._rows(*self.row_parameters(theta), by_group=True)
+            self._fixed = self._from_rows(*self.row_parameters(np.zeros(self.problem.size)))
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""
@@ -196,18 +199,53 @@ class Likelihood:
         return cor, var
 
     def _rows(
-        self, cor: np.ndarray | None, var: np.ndarray | None, *, by_group: bool = False
+        self, cor: np.ndarray | None, var: np.ndarray | None
     ) -> tuple[Gram, np.ndarray, np.ndarray]:
-        """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre."""
+        """Gram matrices of the whitened rows, log|R| / 2, and the centre."""
+        if self._cells is None:
+            self._cells = self._worth_cells(cor, var)
+        if self._cells is None:
+            return self._from_rows(cor, var)
+        cells = self._cells
+        weights = cells.weights(cor, var)
+        if weights.steep.all():
+            return self._from_rows(cor, var)
+        found = cells.gram(weights.pairs), weights.half_logdet, weights.centre
+        return self._steep(weights.steep, cor, var, found) if weights.steep.any() else found
+
+    def _worth_cells(self, cor: np.ndarray | None, var: np.ndarray | None) -> Cells | None:
+        """Count what is read of the rows; once it is much, look for cells."""
+        if self._read > MUCH:
+            return None
+        batch = max(par[..., 0].size for par in (cor, var) if par is not None and par.size)
+        self._read += float(batch * self.problem.columns.size)
+        return build_cells(self.problem) if self._read > MUCH else None
+
+    def _from_rows(
+        self, cor: np.ndarray | None, var: np.ndarray | None
+    ) -> tuple[Gram, np.ndarray, np.ndarray]:
         white = whiten(self.problem, cor, var, centred=True)
-        return (
-            gram(self.problem, white.columns, by_group=by_group),
-            white.half_logdet,
-            white.centre,
-        )
+        return gram(self.problem, white.columns), white.half_logdet.sum(axis=-1), white.centre
+
+    def _steep(
+        self,
+        steep: np.ndarray,
+        cor: np.ndarray | None,
+        var: np.ndarray | None,
+        found: tuple[Gram, np.ndarray, np.ndarray],
+    ) -> tuple[Gram, np.ndarray, np.ndarray]:
+        """Put in place what the rows themselves give where sums over cells lose digits."""
+        g, half, centre = found
+        own = [None if par is None else par[steep] for par in (cor, var)]
+        exact, half[steep], some = self._from_rows(*own)
+        if np.ndim(centre):
+            centre[steep] = some
+        for level, right in zip((*g.levels, g.total), (*exact.levels, exact.total), strict=True):
+            level[steep] = right
+        return g, half, centre
 
     def rows(self, theta: np.ndarray) -> tuple[Gram, np.ndarray, np.ndarray]:
-        """Gram matrices of the whitened rows, log|R| / 2 by innermost group, and the centre."""
+        """Gram matrices of the whitened rows, log|R| / 2, and the centre."""
         if self._fixed is not None:
             return self._fixed
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -218,7 +256,7 @@ class Likelihood:
         g, half, centre = self.rows(theta)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e = eliminate(self.problem, g, self.factors(theta))
-        return e, half.sum(axis=-1), centre
+        return e, half, centre
 
     def profile(self, theta: np.ndarray) -> Profile:
         """Profile at theta (..., k); its sigma is that of a typical row, sigma exp(centre)."""
@@ -231,38 +269,30 @@ class Likelihood:
             None if self.sigma is None else self.sigma * np.exp(centre),
         )
 
-    def natural(
-        self, point: NaturalPoint, *, by_group: bool = False
-    ) -> tuple[Eliminated, np.ndarray, np.ndarray]:
+    def natural(self, point: NaturalPoint) -> tuple[Eliminated, np.ndarray, np.ndarray]:
         """Eliminate at natural parameters.
 
-        Also log|R| / 2, in all or by outermost group, and the sigma (...,) of a typical row they
-        refer to.
+        Also log|R| / 2, and the sigma (...,) of a typical row they refer to.
         """
         pr = self.problem
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self._fixed is not None:
                 g, half, centre = self._fixed
             else:
-                g, half, centre = self._rows(point.corstruct, point.varfunc, by_group=by_group)
+                g, half, centre = self._rows(point.corstruct, point.varfunc)
             typical = np.asarray(point.sigma) * np.exp(centre)
             scale = typical[..., None, None]
             factors = tuple(
                 stage.basis @ stage.structure.natural_factor(par, stage.q) / scale
                 for stage, par in zip(pr.stages, point.random[::-1], strict=True)
             )
-            e = eliminate(pr, g, factors, by_group=by_group)
-        return e, self._logdet_by_root(half) if by_group else half.sum(axis=-1), typical
+            e = eliminate(pr, g, factors)
+        return e, half, typical
 
     def at_natural(self, point: NaturalPoint) -> np.ndarray:
         """Log-likelihood (...,) at natural parameters, beta profiled (ML) or integrated (REML)."""
         e, half, typical = self.natural(point)
         return np.asarray(profile(self.problem, e, half, self.method, typical).loglik)
-
-    def _logdet_by_root(self, half: np.ndarray) -> np.ndarray:
-        root = self.problem.root_of_group()
-        starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
-        return np.asarray(NUMPY.segment_sum(half, starts))
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Log-likelihood (b,) of theta (b, k).
@@ -279,14 +309,20 @@ class Likelihood:
     @property
     def cells(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
-        c, n = self.problem.columns.shape
-        rows = 0 if self._fixed is not None else c * n
-        return int(c * c * len(self.problem.row_starts) + rows)
+        return self._gram_numbers + (0 if self._by_gram else self.problem.columns.size)
+
+    @property
+    def _by_gram(self) -> bool:
+        """Whether a step of theta does not touch the rows."""
+        return self._fixed is not None or self._cells is not None
+
+    @property
+    def _gram_numbers(self) -> int:
+        c = len(self.problem.columns)
+        return sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
-        c, n = self.problem.columns.shape
-        groups = len(self.problem.row_starts)
-        each = 8.0 * (3 * c * c * groups + (0 if self._fixed is not None else 3 * c * n))
-        step = int(max(1, BATCH_BYTES // each))
+        rows = 0 if self._by_gram else self.problem.columns.size
+        step = int(max(1, BATCH_BYTES // (24.0 * (self._gram_numbers + rows))))
         return [theta[i : i + step] for i in range(0, len(theta), step)]

@@ -66,6 +66,10 @@ class CorStruct(RowStructure):
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
 
+    def markov(self, lattice: Lattice) -> bool:
+        """Whether a whitened row depends on the row and the one before it only."""
+        return False
+
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:

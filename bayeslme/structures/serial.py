@@ -56,6 +56,9 @@ class CorAR1(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] ** pairs.distance
 
+    def markov(self, lattice: Lattice) -> bool:
+        return True
+
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
@@ -85,6 +88,9 @@ class CorCAR1(CorStruct):
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
+
+    def markov(self, lattice: Lattice) -> bool:
+        return True
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
@@ -160,6 +166,20 @@ class CorARMA(CorStruct):
         phi = partials_to_coefficients(partials[..., : self.p], self.p)
         minus_theta = partials_to_coefficients(-partials[..., self.p :], self.q)
         return xp.stack([*phi, *(-column for column in minus_theta)], axis=-1)
+
+    def log_jacobian(
+        self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
+    ) -> Array:
+        logs = CORRELATION.log_jacobian(u, xp)
+        total = sum((logs[..., j] for j in range(1, self.p + self.q)), logs[..., 0])
+        for order, own in ((self.p, u[..., : self.p]), (self.q, -u[..., self.p :])):
+            for k in range(1, order):  # the step to k + 1 coefficients: I - r J, J the reversal
+                size = xp.abs(own[..., k])
+                up = -xp.log1p(xp.exp(-size)) + 0.5 * (own[..., k] - size)  # log (1 + r) / 2
+                down = up - own[..., k]
+                plus, minus = k // 2, (k + 1) // 2
+                total = total + plus * up + minus * down + k * np.log(2.0)
+        return total
 
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         partials = [

@@ -1,0 +1,297 @@
+"""Gram matrices as combinations of constants, where few numbers describe the whitening.
+
+A cell is a small set of rows that whitening mixes: a row alone, a row and the one before it (a
+Markov process), or a group of a few rows. Cells with the same positions and variance covariates are
+one class, and whitening acts on all of them by the same small matrix W(theta). Hence
+
+    Gram = sum over classes and pairs of places (i, j) of (W'W)_ij times a constant,
+
+and a step of theta does not touch the rows. For AR(1) at equal steps this is (A - phi B + phi^2 C)
+/ (1 - phi^2). W is found by whitening unit vectors in one cell of each class, so a structure needs
+no word about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bayeslme.engine.eliminate import Gram
+from bayeslme.engine.problem import Problem, Stage
+from bayeslme.ops import NUMPY
+from bayeslme.structures import Bound, Lattice, build_lattice
+
+LONGEST = 12  # rows of a group that is a cell
+CLASSES = 64
+SMALL = 2e5  # numbers that are always worth keeping
+SHARE = 3.0  # of the rows' own numbers that the constants may take
+# Largest entry of W'W, correlation only, up to which the sum loses at most some three digits.
+STEEP = 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """Cells that whitening treats alike.
+
+    Attributes
+    ----------
+    rows : int array, shape (h, m)
+        Sorted rows of every cell.
+    first : int
+        Place from which on whitened rows belong to the cell; those before are only its past.
+    """
+
+    rows: np.ndarray
+    first: int
+
+    @property
+    def m(self) -> int:
+        """Rows of a cell."""
+        return int(self.rows.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What whitening does to the cells at given parameters; leading axes (...) are batches.
+
+    Attributes
+    ----------
+    pairs : array, shape (..., K)
+        Entries of W'W, by class and pair of places.
+    half_logdet : array, shape (...,)
+    centre : array, shape (...,)
+    steep : bool array, shape (...,)
+        Where the sum would lose too many digits.
+    """
+
+    pairs: np.ndarray
+    half_logdet: np.ndarray
+    centre: np.ndarray
+    steep: np.ndarray
+
+
+class Cells:
+    """A problem's rows as classes of cells.
+
+    Parameters
+    ----------
+    problem : Problem
+    classes : list of Class
+    """
+
+    def __init__(self, problem: Problem, classes: list[Class]) -> None:
+        self.problem = problem
+        sizes = np.array([c.m for c in classes])
+        rows = np.concatenate([c.rows[0] for c in classes])
+        self.starts = np.cumsum(sizes) - sizes
+        self.lattice = _lattice(problem, self.starts, rows)
+        self.coords = _coords(problem, rows)
+        owner = np.repeat(np.arange(len(classes)), sizes)
+        place = np.arange(len(rows)) - self.starts[owner]
+        self.kept = place >= np.array([c.first for c in classes])[owner]
+        self.counts = np.array([len(c.rows) for c in classes])
+        self.repeats = self.counts[owner] * self.kept
+        self.unit = (place == np.arange(sizes.max())[:, None]).astype(float)
+        self.column = np.minimum(
+            self.starts[owner] + np.arange(sizes.max())[:, None], len(rows) - 1
+        )
+        self.pairs = tuple(
+            (k, i, j) for k, c in enumerate(classes) for i in range(c.m) for j in range(i, c.m)
+        )
+        self.levels, self.total = _constants(problem, classes, self.pairs)
+
+    def weights(self, cor: np.ndarray | None, var: np.ndarray | None) -> Weights:
+        """Whiten the unit vectors of one cell of each class.
+
+        Parameters
+        ----------
+        cor, var : arrays (..., k), or None
+            Natural parameters of the structures.
+        """
+        problem, white, logs = self.problem, self.unit, np.zeros(())
+        centre = np.zeros(())
+        if problem.correlation is not None:
+            structure = problem.correlation.structure
+            white, half = structure.whiten(self.unit, cor, self.lattice, NUMPY)
+            logs = half @ self.counts
+        white = np.where(self.kept, white, 0.0)
+        steep = ~(np.max(white**2, axis=(-2, -1)) <= STEEP)
+        if problem.variance is not None:
+            log_sd = problem.variance.structure.log_sd(var, self.coords, NUMPY)
+            centre = log_sd @ self.repeats / problem.n
+            log_sd = log_sd - centre[..., None]
+            logs = logs + log_sd @ self.repeats
+            white = white * np.exp(-log_sd)[..., self.column]
+        k, i, j = (np.array(x) for x in zip(*self.pairs, strict=True))
+        squares = [white[..., a, :] * white[..., b, :] for a, b in zip(i, j, strict=True)]
+        sums = NUMPY.segment_sum(np.stack(squares, axis=-2), self.starts)
+        return Weights(sums[..., np.arange(len(k)), k], logs, centre, steep)
+
+    def gram(self, pairs: np.ndarray) -> Gram:
+        """Gram matrices at weights (..., K) of the pairs of places."""
+        return Gram(
+            tuple(_combine(pairs, level) for level in self.levels), _combine(pairs, self.total)
+        )
+
+
+def _combine(weights: np.ndarray, constants: np.ndarray) -> np.ndarray:
+    """Sum (..., K) times (K, ...) as one matrix product."""
+    flat = constants.reshape(len(constants), -1)
+    return np.asarray((weights @ flat).reshape(*weights.shape[:-1], *constants.shape[1:]))
+
+
+def _constants(
+    problem: Problem, classes: list[Class], pairs: tuple[tuple[int, int, int], ...]
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Cross products (K, ...) of every pair of places, by level and in all."""
+    w, width = problem.columns, problem.p + 1
+    tail = w[len(w) - width :]
+    levels = [
+        np.zeros((len(pairs), stage.q, columns, stage.n_groups))
+        for stage, columns in _levels(problem)
+    ]
+    total = np.zeros((len(pairs), width, width))
+    codes = _codes(problem)
+    for at, (k, i, j) in enumerate(pairs):
+        a, b = classes[k].rows[:, i], classes[k].rows[:, j]
+        product = tail[:, a] @ tail[:, b].T
+        total[at] = product if i == j else product + product.T
+        for level, code, (stage, columns) in zip(levels, codes, _levels(problem), strict=True):
+            right = w[len(w) - columns :]
+            for e in range(stage.q):
+                terms = right[e, a] * right[:, b]
+                if i != j:
+                    terms += right[e, b] * right[:, a]
+                starts = _runs(code[a])
+                level[at, e][:, code[a][starts]] = NUMPY.segment_sum(terms, starts)
+    return tuple(levels), total
+
+
+def _levels(problem: Problem) -> list[tuple[Stage, int]]:
+    """Stages, innermost first, and how many columns are left at each."""
+    q = [stage.q for stage in problem.stages]
+    c = len(problem.columns)
+    return [(stage, c - sum(q[:k])) for k, stage in enumerate(problem.stages)]
+
+
+def _codes(problem: Problem) -> list[np.ndarray]:
+    """Group of every sorted row, by level, innermost first."""
+    sizes = np.diff(np.append(problem.row_starts, problem.n))
+    at = np.repeat(np.arange(len(sizes)), sizes)
+    codes = []
+    for stage in problem.stages:
+        codes.append(at)
+        at = stage.parent[at]
+    return codes
+
+
+def _runs(code: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
+
+
+def build_cells(problem: Problem) -> Cells | None:
+    """Return the problem's cells, or None where the rows themselves are less work.
+
+    Parameters
+    ----------
+    problem : Problem
+        Some of whose row parameters are free.
+    """
+    each = sum(stage.q * c * stage.n_groups for stage, c in _levels(problem))
+    most = (SHARE * problem.columns.size + SMALL) / (each + (problem.p + 1) ** 2)
+    kinds = _variance_kinds(problem)
+    if kinds is None:
+        return None
+    if problem.correlation is None:
+        classes = _split(np.arange(problem.n)[:, None], 0, kinds)
+    elif problem.correlation.structure.markov(problem.correlation.coords):
+        classes = _pairs(problem.correlation.coords, kinds)
+    else:
+        classes = _whole_groups(problem.correlation, kinds)
+    if not classes or sum(c.m * (c.m + 1) // 2 for c in classes) > most:
+        return None
+    return Cells(problem, classes)
+
+
+def _pairs(lattice: Lattice, kinds: np.ndarray) -> list[Class]:
+    """First rows of the groups, and every other row with the one before it."""
+    first, later = np.flatnonzero(lattice.first), np.flatnonzero(~lattice.first)
+    alone = _split(first[:, None], 0, kinds[first])
+    step = _few(lattice.step[later])
+    if step is None:
+        return []
+    before = later - 1
+    kind = (kinds[before] * (kinds.max() + 1) + kinds[later]) * (step.max(initial=0) + 1) + step
+    return alone + _split(np.stack([before, later], axis=1), 1, kind)
+
+
+def _whole_groups(bound: Bound, kinds: np.ndarray) -> list[Class]:
+    """Groups of a few rows with equal positions and variances."""
+    lattice: Lattice = bound.coords
+    if lattice.sizes.max() > LONGEST:
+        return []
+    classes = []
+    padded = np.append(kinds, -1)
+    for block in lattice.blocks(bound.structure.stationary):
+        looks = np.column_stack([block.pattern, padded[block.rows]])
+        _, kind = np.unique(looks, axis=0, return_inverse=True)
+        sizes = lattice.sizes[block.groups]
+        for part in _split(np.arange(len(block.groups))[:, None], 0, kind.reshape(-1)):
+            own = part.rows[:, 0]
+            classes.append(Class(block.rows[own, : int(sizes[own[0]])], 0))
+        if len(classes) > CLASSES:
+            return []
+    return classes
+
+
+def _split(rows: np.ndarray, first: int, kind: np.ndarray) -> list[Class]:
+    """One class for each kind; none where there are too many."""
+    found, kind = np.unique(kind, return_inverse=True)
+    if len(found) > CLASSES:
+        return []
+    return [Class(rows[kind == k], first) for k in range(len(found))]
+
+
+def _variance_kinds(problem: Problem) -> np.ndarray | None:
+    """Code (n,) of rows with equal coordinates of the variance function; None for too many."""
+    kinds = np.zeros(problem.n, dtype=int)
+    if problem.variance is None:
+        return kinds
+    coords = problem.variance.coords
+    for one in coords if isinstance(coords, tuple) else (coords,):
+        for values in (one.stratum, one.covariate):
+            code = None if values is None else _few(values)
+            if values is not None and code is None:
+                return None
+            if code is not None:
+                kinds = kinds * (code.max() + 1) + code
+    return _few(kinds)
+
+
+def _few(values: np.ndarray) -> np.ndarray | None:
+    """Code of equal values, or None where there are too many."""
+    different = np.sort(np.unique_values(values))
+    return np.searchsorted(different, values) if len(different) <= CLASSES else None
+
+
+def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> Lattice:
+    position = None if problem.correlation is None else problem.correlation.coords.position[rows]
+    return build_lattice(starts, len(rows), position)
+
+
+def _coords(problem: Problem, rows: np.ndarray) -> Any:
+    """Coordinates of the variance function at some rows."""
+    if problem.variance is None:
+        return None
+    coords = problem.variance.coords
+    taken = tuple(
+        replace(
+            c,
+            covariate=None if c.covariate is None else c.covariate[rows],
+            stratum=c.stratum[rows],
+        )
+        for c in (coords if isinstance(coords, tuple) else (coords,))
+    )
+    return taken if isinstance(coords, tuple) else taken[0]
