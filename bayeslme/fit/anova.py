@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
+from bayeslme.fit.contrasts import contrasts
 from bayeslme.fit.denominators import DfMethod, SmallSample, small_sample
 from bayeslme.fit.hypotheses import (
     f_tail,
@@ -64,9 +65,9 @@ def anova_of(
         Each term after those before it, or after all others.
     terms : int, str or sequence of them, optional
         Terms to test together, by position (1 the intercept, where there is one) or name.
-    L : array, mapping or sequence of mappings, optional
-        Contrasts: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1, "Time:Diet3":
-        -1}``.
+    L : array, DataFrame, mapping or sequence of mappings, optional
+        Contrasts tested together: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1,
+        "Time:Diet3": -1}``; see `bayeslme.fit.contrasts.contrasts`.
     df : {"inner-outer", "satterthwaite", "kenward-roger"}
         Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
         adjusts F too.
@@ -77,13 +78,18 @@ def anova_of(
         Columns numDF, denDF (by the first rule not for gls and lm, which have one), F-value,
         p-value.
     """
+    if type not in ("sequential", "marginal"):
+        raise FitError(
+            f"type: {type if isinstance(type, str) else type.__class__.__name__} is none of "
+            "'sequential', 'marginal'; fits are compared by bayeslme.anova(fit1, fit2)"
+        )
+    if terms is not None and L is not None:
+        raise FitError("terms, L: give one of them; they are different tests")
     method = small_sample(fit, df)
     if L is not None:
         return _contrasts(fit, L, method)
     if terms is not None:
         return _terms(fit, terms, method)
-    if type not in ("sequential", "marginal"):
-        raise FitError(f"type: {type!r} is none of 'sequential', 'marginal'")
     members, names = _members(fit), term_names(fit)
     if method is not None:
         vcov = fit.estimate.vcov
@@ -151,8 +157,10 @@ def _tested(
 
 def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
     names = term_names(fit)
-    wanted = [terms] if isinstance(terms, str | int) else list(terms)
+    wanted = list(terms) if isinstance(terms, Iterable) and not isinstance(terms, str) else [terms]
     chosen = [_term_number(one, names) for one in wanted]
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise FitError(f"terms: each term once, and at least one of {', '.join(names)}")
     members = _members(fit)
     rows = np.eye(len(fit.fixef))[np.concatenate([members[k] for k in chosen])]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
@@ -169,66 +177,28 @@ def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
 
 
 def _term_number(term: Any, names: Sequence[str]) -> int:
-    if isinstance(term, str) and term in names:
-        return names.index(term)
-    if isinstance(term, int) and not isinstance(term, bool) and 1 <= term <= len(names):
-        return term - 1
+    if isinstance(term, str):
+        own = sorted(term.split(":"))  # a:b is b:a
+        for k, name in enumerate(names):
+            if sorted(name.split(":")) == own:
+                return k
+    if isinstance(term, int | np.integer) and term is not True and 1 <= term <= len(names):
+        return int(term) - 1
     raise FitError(
         f"terms: {term!r} is no term; allowed are {', '.join(names)} or 1 to {len(names)}"
     )
 
 
 def _contrasts(fit: Fit, L: Any, method: SmallSample | None) -> Anova:
-    rows = contrast_rows(L, list(fit.fixef.index))
-    used = np.any(rows != 0, axis=0)
-    den = sorted({int(d) for d in fit.degrees.columns[used]})
-    if method is None and len(den) != 1:
-        names = ", ".join(str(n) for n in fit.fixef.index[used])
+    found = contrasts(L, list(fit.fixef.index))
+    heading = f"F-test for linear combination(s)\n{found}"
+    if method is not None:
+        return _tested(fit, method, ["1"], [found.rows], heading)
+    den = sorted({int(d) for d in fit.degrees.columns[found.used]})
+    if len(den) != 1:
+        names = ", ".join(str(n) for n in fit.fixef.index[found.used])
         raise FitError(
             f"L: {names} differ in denominator DF ({den}); "
             "a contrast takes coefficients of one level, or df='satterthwaite'"
         )
-    rank = int(np.linalg.matrix_rank(rows))
-    if rank < len(rows):
-        raise FitError(f"L: its {len(rows)} rows have rank {rank}; leave out the dependent ones")
-    shown = pd.DataFrame(rows[:, used], columns=fit.fixef.index[used])
-    shown.index = pd.Index([""] if len(rows) == 1 else [str(i + 1) for i in range(len(rows))])
-    heading = f"F-test for linear combination(s)\n{anova_text(shown)}"
-    if method is not None:
-        return _tested(fit, method, ["1"], [rows], heading)
-    return _table(fit, ["1"], [len(rows)], den, [_wald(fit, rows)], heading)
-
-
-def contrast_rows(L: Any, names: Sequence[str]) -> FloatArray:
-    """Rows of contrasts from numbers or from coefficients by name.
-
-    Parameters
-    ----------
-    L : array (p,) or (r, p), mapping, or sequence of mappings
-    names : sequence of str, length p
-
-    Returns
-    -------
-    (r, p) array
-    """
-    if isinstance(L, pd.DataFrame):
-        L = L.to_dict("records")
-    if isinstance(L, Mapping | pd.Series):
-        L = [L]
-    if isinstance(L, Sequence) and L and all(isinstance(row, Mapping | pd.Series) for row in L):
-        return np.array([_named_row(row, names) for row in L])
-    rows = np.atleast_2d(np.asarray(L, float))
-    if rows.ndim > 2 or rows.shape[1] != len(names):  # noqa: PLR2004 - a matrix has two axes
-        raise FitError(
-            f"L: rows of {len(names)} numbers are needed, one for each of {', '.join(names)}; "
-            f"not shape {rows.shape}"
-        )
-    return rows
-
-
-def _named_row(row: Mapping[str, float] | pd.Series, names: Sequence[str]) -> FloatArray:
-    values = dict(row.items())
-    for name in values:
-        if name not in names:
-            raise FitError(f"L: {name!r} is no coefficient; allowed are {', '.join(names)}")
-    return np.array([float(values.get(name, 0.0)) for name in names])
+    return _table(fit, ["1"], [len(found.rows)], den, [_wald(fit, found.rows)], heading)

@@ -39,7 +39,9 @@ class _Entry:
         return -2.0 * self.loglik + float(np.log(self.counted)) * self.df
 
 
-def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
+def anova(
+    *fits: Any, names: Sequence[str] | None = None, test: bool = True, **single: Any
+) -> pd.DataFrame:
     """Compare fits of the same data; one fit alone gets its table of F tests.
 
     Parameters
@@ -48,6 +50,11 @@ def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
         Of `lme`, `gls` and `lm`; a fit by `lm` enters with the method of the others.
     names : sequence of str, optional
         Row labels; numbers by default.
+    test : bool
+        Whether to give likelihood ratios.
+    **single
+        ``type``, ``terms``, ``L`` and ``df`` of the tests of one fit; see
+        `bayeslme.fit.anova.anova_of`.
 
     Returns
     -------
@@ -69,15 +76,23 @@ def anova(*fits: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     """
     _check(fits)
     if len(fits) == 1:
-        alone: pd.DataFrame = fits[0].anova()
+        if names is not None or not test:
+            raise FitError("names, test: for several fits; one alone has a table of its terms")
+        alone: pd.DataFrame = fits[0].anova(**single)
         return alone
+    if single:
+        raise FitError(
+            f"{', '.join(single)}: for one fit, bayeslme.anova(fit, ...); several are compared as "
+            "wholes"
+        )
+    labels = _labels(fits, names)
     method = next((f.method for f in fits if f.kind != "lm"), "ML")
     entries = [_entry(fit, method) for fit in fits]
     notes = _notes(fits, method)
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=2)
-    table = _table(entries, [str(i + 1) for i in range(len(fits))] if names is None else names)
-    table.attrs["notes"] = (*notes, *_boundary_notes(fits))
+    table = _table(entries, labels, test=test)
+    table.attrs["notes"] = (*notes, *(_boundary_notes(fits) if test else ()))
     return table
 
 
@@ -87,7 +102,8 @@ def _check(fits: Sequence[Any]) -> None:
     for k, fit in enumerate(fits, start=1):
         if not hasattr(fit, "estimate"):
             raise FitError(
-                f"anova: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}"
+                f"anova: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}; "
+                "give fits one after the other, anova(fit1, fit2)"
             )
     first = fits[0]
     for k, fit in enumerate(fits[1:], start=2):
@@ -112,6 +128,14 @@ def _check(fits: Sequence[Any]) -> None:
             f"anova: all fits need one method, these have {' and '.join(methods)}; "
             "use update(method=...)"
         )
+
+
+def _labels(fits: Sequence[Fit], names: Sequence[str] | None) -> list[str]:
+    if names is None:
+        return [str(k) for k in range(1, len(fits) + 1)]
+    if isinstance(names, str) or len(names) != len(fits):
+        raise FitError(f"names: a list of {len(fits)} labels is needed, one a fit; not {names!r}")
+    return [str(name) for name in names]
 
 
 def _entry(fit: Fit, method: str) -> _Entry:
@@ -151,7 +175,7 @@ def _boundary_notes(fits: Sequence[Fit]) -> tuple[str, ...]:
     )
 
 
-def _table(entries: Sequence[_Entry], names: Sequence[str]) -> Anova:
+def _table(entries: Sequence[_Entry], names: Sequence[str], *, test: bool) -> Anova:
     columns: dict[str, Any] = {
         "Model": range(1, len(entries) + 1),
         "df": [e.df for e in entries],
@@ -160,7 +184,7 @@ def _table(entries: Sequence[_Entry], names: Sequence[str]) -> Anova:
         "logLik": [e.loglik for e in entries],
     }
     pairs = list(pairwise(entries))
-    if any(a.df != b.df for a, b in pairs):
+    if test and any(a.df != b.df for a, b in pairs):
         tests = [_ratio(a, b) for a, b in pairs]
         columns["Test"] = [
             "",
