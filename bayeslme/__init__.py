@@ -19,7 +19,9 @@ _HOME = {
     "bayeslme.data.datasets": ("data_names", "load_data"),
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
     "bayeslme.fit.comparison": ("anova",),
+    "bayeslme.fit.curves": ("compare_pred",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
+    "bayeslme.bayes.calibrate": ("calibrate",),
     "bayeslme.bayes.compare": ("compare",),
     "bayeslme.bayes.compare_models": ("compare_models",),
     "bayeslme.bayes.storage": ("load_posterior",),
@@ -71,6 +73,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from bayeslme.bayes.calibrate import calibrate as calibrate
     from bayeslme.bayes.compare import compare as compare
     from bayeslme.bayes.compare_models import compare_models as compare_models
     from bayeslme.bayes.storage import load_posterior as load_posterior
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import lme as lme
     from bayeslme.fit.api import lmlist as lmlist
     from bayeslme.fit.comparison import anova as anova
+    from bayeslme.fit.curves import compare_pred as compare_pred
     from bayeslme.fit.result import GlsFit as GlsFit
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from bayeslme.report.grid import number_grid
 from bayeslme.report.html import html_table, wrap
 from bayeslme.report.numbers import format_numbers
 from bayeslme.spec.model import LmeSpec
+
+if TYPE_CHECKING:
+    from bayeslme.fit.lmlist_plots import LmListPlots
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -71,6 +75,13 @@ class LmList:
             name: pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts))
             for name in self.coef.columns
         }
+
+    @property
+    def plot(self) -> LmListPlots:
+        """Plots, ``fits.plot.intervals()``; see `bayeslme.fit.lmlist_plots.LmListPlots`."""
+        from bayeslme.fit.lmlist_plots import LmListPlots
+
+        return LmListPlots(self)
 
     def __repr__(self) -> str:
         data = f"   Data: {self.spec.data} \n" if self.spec.data else ""

@@ -39,10 +39,13 @@ class Plotted:
         Columns x, y, panel, indexed as the rows used.
     labels : tuple of str
         Of the horizontal and the vertical axis.
+    of_residuals : bool
+        Whether residuals are on an axis that is not a factor's.
     """
 
     frame: pd.DataFrame
     labels: tuple[str, str]
+    of_residuals: bool
 
 
 def plotted(fit: Fit, form: str) -> Plotted:
@@ -68,7 +71,8 @@ def plotted(fit: Fit, form: str) -> Plotted:
     frame = pd.DataFrame(
         {"x": x, "y": y, "panel": _panel(formula, columns)}, index=fit.design.index
     )
-    return Plotted(frame, (x_label, y_label))
+    along = x_label if isinstance(frame["y"].dtype, pd.CategoricalDtype) else y_label
+    return Plotted(frame, (x_label, y_label), along in NAMES.values())
 
 
 def _panel(formula: Formula, columns: Columns) -> Any:
@@ -89,7 +93,19 @@ def _axis(fit: Fit, node: Expr, columns: Columns) -> tuple[Any, str]:
     if isinstance(value, Factor):
         codes = pd.Categorical.from_codes(value.code.tolist(), pd.Index(value.levels))
         return codes, deparse(node)
-    return value, deparse(node)
+    return value, _with_unit(fit, deparse(node))
+
+
+def _with_unit(fit: Fit, name: str) -> str:
+    """A column under the label and unit that come with the data."""
+    label, unit = (_about(fit, key).get(name) for key in ("labels", "units"))
+    shown = label or name
+    return f"{shown} ({unit})" if unit else str(shown)
+
+
+def _about(fit: Fit, key: str) -> dict[str, str]:
+    given = fit.data.attrs.get(key)
+    return given if isinstance(given, dict) else {}
 
 
 def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
@@ -101,8 +117,7 @@ def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
         )
     level = _level(options.get("level"))
     if call.function == "fitted":
-        units = fit.data.attrs.get("units") or {}
-        unit = units.get(fit.design.response_label) if isinstance(units, dict) else None
+        unit = _about(fit, "units").get(fit.design.response_label)
         return fitted(fit, level).to_numpy(), f"Fitted values ({unit})" if unit else "Fitted values"
     kind = _type(options.get("type"))
     return residuals(fit, level, kind).to_numpy(), NAMES[kind]

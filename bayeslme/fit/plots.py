@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
 
+from bayeslme.errors import FitError
+from bayeslme.fit.group_plots import GroupPlots, as_mixed
 from bayeslme.fit.plot_formula import NAMES, plotted
 from bayeslme.fit.ranef import ranef
-from bayeslme.fit.residuals import ResidualType
+from bayeslme.fit.residuals import LevelName, ResidualType
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
-    from bayeslme.fit.result import Fit, LmeFit
+    from bayeslme.fit.result import Fit
 
 RESIDUALS = "resid(., type = 'p') ~ fitted(.)"
 
 
 @dataclass(frozen=True, slots=True)
-class Plots:
-    """Plots of one fit; each method returns matplotlib axes."""
+class Plots(GroupPlots):
+    """Plots of one fit; each method returns matplotlib axes. ``fit.plot()`` is that of residuals.
+
+    Attributes
+    ----------
+    fit : Fit
+    """
 
     fit: Fit
+
+    def __call__(self, form: str = RESIDUALS, **options: Any) -> list[Axes]:
+        """Plot by one of nlme's formulas, as `residuals` does."""
+        return self.residuals(form, **options)
 
     def residuals(
         self,
@@ -35,15 +47,16 @@ class Plots:
         id: float | None = None,
         ax: Axes | None = None,
     ) -> list[Axes]:
-        """Plot residuals by one of nlme's plot formulas.
+        """Plot residuals, or anything else, by one of nlme's plot formulas.
 
         Parameters
         ----------
         form : str
             ``"resid(., type='p') ~ fitted(.) | Sex"``; panels by what stands behind the bar. A
-            factor on the right gives box plots.
+            factor gives box plots: ``"resid(.) ~ Sex"``, ``"Subject ~ resid(.)"``.
         abline : float or (intercept, slope), optional
-            Reference line, by default at zero.
+            Reference line, by default at zero where residuals are drawn; ``(0, 1)`` for
+            ``"distance ~ fitted(.)"``.
         smooth : bool
             Draw the running median.
         id : float, optional
@@ -55,11 +68,26 @@ class Plots:
         Returns
         -------
         list of Axes
+
+        Raises
+        ------
+        SpecError, DataError
+            For a formula that cannot be read, or names a column the data do not have.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> data = bayeslme.load_data("orthodont")
+        >>> fit = bayeslme.lme("distance ~ age * Sex", data, "~ 1 | Subject")
+        >>> axes = fit.plot.residuals("resid(., type='p') ~ fitted(.) | Sex", abline=0)
+        >>> [ax.get_title() for ax in axes]
+        ['Male', 'Female']
         """
         from bayeslme.report.plots.scatter import scatter_panels
 
         made = plotted(self.fit, form)
-        options = {"labels": made.labels, "abline": abline, "smooth": smooth}
+        line = abline if made.of_residuals or abline != 0.0 else None
+        options = {"labels": made.labels, "abline": line, "smooth": smooth}
         return scatter_panels(made.frame, marked=_beyond(self.fit, id), ax=ax, **options)  # type: ignore[arg-type]
 
     def acf(
@@ -67,6 +95,7 @@ class Plots:
         max_lag: int | None = None,
         type: ResidualType = "pearson",
         form: str | None = None,
+        level: LevelName = None,
         *,
         alpha: float = 0.05,
         ax: Axes | None = None,
@@ -75,9 +104,10 @@ class Plots:
 
         Parameters
         ----------
-        max_lag, type, form
+        max_lag, type, form, level
             As for `bayeslme.fit.serial.acf`.
         alpha : float
+            Between 0 and 1: the bands are z(1 - alpha / 2) / sqrt(pairs), lag by lag.
         ax : Axes, optional
 
         Returns
@@ -86,35 +116,49 @@ class Plots:
         """
         from bayeslme.report.plots.lags import lag_plot
 
-        table = self.fit.acf(max_lag, type, form)
-        return lag_plot(table, float(-ndtri(alpha / 2)), ax)
+        if not 0.0 < alpha < 1.0:
+            raise FitError(f"alpha: a number between 0 and 1 is needed, not {alpha!r}")
+        return lag_plot(self.fit.acf(max_lag, type, form, level), float(-ndtri(alpha / 2)), ax)
 
     def variogram(
         self,
         form: str | None = None,
         type: ResidualType = "pearson",
         *,
+        curve: bool = True,
+        smooth: bool = False,
         ax: Axes | None = None,
         **options: Any,
     ) -> Axes:
-        """Plot the semivariogram of the residuals.
+        """Plot the semivariogram of the residuals, with the curve of the fit's own structure.
 
         Parameters
         ----------
         form, type, **options
-            As for `bayeslme.fit.serial.variogram`.
+            As for `bayeslme.fit.variogram.variogram`.
+        curve : bool
+            Draw the fitted curve where the correlation structure is of the same positions.
+        smooth : bool
+            Draw the running mean of the points, weighted by their pairs.
         ax : Axes, optional
 
         Returns
         -------
         Axes
         """
-        from bayeslme.report.plots.lags import distance_plot
+        from bayeslme.report.plots.variogram import variogram_plot
 
-        return distance_plot(self.fit.variogram(form, type, **options), ax)
+        table = self.fit.variogram(form, type, **options)
+        fitted = table.attrs.get("model") if curve else None
+        return variogram_plot(table, fitted, smooth=smooth, ax=ax)
 
     def qq(
-        self, type: ResidualType = "pearson", *, group: str | None = None, ax: Axes | None = None
+        self,
+        type: ResidualType = "pearson",
+        *,
+        group: str | None = None,
+        by: str | None = None,
+        ax: Axes | None = None,
     ) -> list[Axes]:
         """Plot residuals, or the random effects of a group, against normal quantiles.
 
@@ -124,6 +168,8 @@ class Plots:
             Of the residuals.
         group : str, optional
             Random effects of this level in the place of residuals, a panel for each.
+        by : str, optional
+            Factor with a panel of residuals for each of its levels, ``"Sex"``.
         ax : Axes, optional
             Where there is one panel.
 
@@ -133,13 +179,29 @@ class Plots:
         """
         from bayeslme.report.plots.quantiles import quantile_panels
 
-        if group is None:
-            return quantile_panels(self.fit.residuals(type=type).to_frame(NAMES[type]), ax)
-        return quantile_panels(ranef(cast("LmeFit", self.fit), group), ax)  # type: ignore[arg-type]
+        if group is not None and by is not None:
+            raise FitError("by: splits residuals, not random effects; leave group or by out")
+        if group is not None:
+            return quantile_panels(ranef(as_mixed(self.fit, "qq"), group), ax)  # type: ignore[arg-type]
+        values = self.fit.residuals(type=type)
+        if by is None:
+            return quantile_panels(values.to_frame(NAMES[type]), ax)
+        panel = plotted(self.fit, f"resid(.) ~ fitted(.) | {by}").frame["panel"]
+        return quantile_panels(_wide(values, panel), ax, label=NAMES[type])
+
+
+def _wide(values: pd.Series, panel: pd.Series) -> pd.DataFrame:
+    """A column for each panel, its other rows missing."""
+    import pandas as pd
+
+    levels = [level for level in panel.cat.categories if (panel == level).any()]
+    return pd.DataFrame({level: values.where(panel == level) for level in levels})
 
 
 def _beyond(fit: Fit, level: float | None) -> list[int]:
     if level is None:
         return []
+    if not 0.0 < level < 1.0:
+        raise FitError(f"id: a number between 0 and 1 is needed, not {level!r}")
     standard = np.abs(fit.residuals(type="pearson").to_numpy())
     return np.flatnonzero(standard > -ndtri(level / 2)).tolist()

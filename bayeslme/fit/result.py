@@ -13,6 +13,7 @@ import pandas as pd
 from bayeslme.data.types import Design
 from bayeslme.engine import Estimate, Information, information
 from bayeslme.fit import anova as _anova
+from bayeslme.fit import curves as _curves
 from bayeslme.fit import intervals as _intervals
 from bayeslme.fit import marginal_cov as _marginal_cov
 from bayeslme.fit import predict as _predict
@@ -23,6 +24,7 @@ from bayeslme.fit import simulate as _simulate
 from bayeslme.fit import summary as _summary
 from bayeslme.fit import update as _update
 from bayeslme.fit import varcorr as _varcorr
+from bayeslme.fit import variogram as _variogram
 from bayeslme.fit.degrees import Degrees, inner_outer, residual
 from bayeslme.fit.denominators import DfMethod, KenwardRogerTests, SatterthwaiteTests
 from bayeslme.fit.page import named
@@ -215,8 +217,14 @@ class Fit:
     def variogram(
         self, form: str | None = None, type: ResidualType = "pearson", **options: Any
     ) -> pd.DataFrame:
-        """Semivariogram of residuals; see `bayeslme.fit.serial.variogram`."""
-        return _serial.variogram(self, form, type, **options)
+        """Semivariogram of residuals; see `bayeslme.fit.variogram.variogram`."""
+        return _variogram.variogram(self, form, type, **options)
+
+    def aug_pred(
+        self, primary: str | None = None, level: _curves.Levels = None, **options: Any
+    ) -> pd.DataFrame:
+        """Observed responses and predicted curves; see `bayeslme.fit.curves.aug_pred`."""
+        return _curves.aug_pred(self, primary, level, **options)
 
     def marginal_cov(self, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
         """Covariance of the responses; see `bayeslme.fit.marginal_cov.marginal_cov`."""

@@ -1,4 +1,4 @@
-"""Correlation left in the residuals: autocorrelation by lag, semivariogram by distance."""
+"""Where residuals stand, and their autocorrelation by lag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from bayeslme.errors import FitError
 from bayeslme.fit.residuals import LevelName, ResidualType, residuals
 from bayeslme.spec.expr import Binary, Expr, Number, bare
 from bayeslme.spec.formula import parse_formula
-from bayeslme.structures.lattice import distances
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -141,65 +140,6 @@ def _on_grid(values: FloatArray, time: FloatArray) -> FloatArray:
     return grid
 
 
-def variogram(
-    fit: Fit,
-    form: str | None = None,
-    type: ResidualType = "pearson",
-    *,
-    max_distance: float | None = None,
-    bins: int = 20,
-    robust: bool = False,
-    metric: str = "euclidean",
-) -> pd.DataFrame:
-    """Semivariogram of the residuals within groups, half the mean squared difference by distance.
-
-    Parameters
-    ----------
-    fit : Fit
-    form : str, optional
-        ``"~ time | g"`` or ``"~ x + y"``; by default the positions of the correlation structure.
-    type : {"response", "pearson", "normalized"}
-    max_distance : float, optional
-    bins : int
-        More distances than this are collapsed into bins of equally many pairs.
-    robust : bool
-        Cressie and Hawkins's estimator in the place of the mean.
-    metric : {"euclidean", "maximum", "manhattan"}
-
-    Returns
-    -------
-    DataFrame
-        Columns variog, dist (median of the bin), n_pairs.
-
-    Notes
-    -----
-    nlme leaves pairs at the very smallest distance out of the first bin; they are counted here.
-    """
-    where = positions(fit, form)
-    r = residuals(fit, type=type).to_numpy()
-    distance, gap = _pairs(where, r, metric)
-    near = np.ones(len(distance), bool) if max_distance is None else distance <= max_distance
-    distance, gap = distance[near], gap[near]
-    if not len(distance):
-        raise FitError("variogram: no two residuals of one group are within max_distance")
-    bin_of = distance_bins(distance, bins)
-    rows = [_estimate(distance[bin_of == b], gap[bin_of == b], robust) for b in np.unique(bin_of)]
-    table = pd.DataFrame(rows, columns=["variog", "dist", "n_pairs"])
-    return table.set_index(pd.RangeIndex(1, len(rows) + 1))
-
-
-def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, FloatArray]:
-    """Distances and absolute differences of all pairs of residuals within groups."""
-    if metric not in ("euclidean", "maximum", "manhattan"):
-        raise FitError(f"metric: {metric!r} is none of 'euclidean', 'maximum', 'manhattan'")
-    apart, gaps = [np.zeros(0)], [np.zeros(0)]
-    for rows in where.groups():
-        i, j = np.triu_indices(len(rows), 1)
-        apart.append(distances(where.place[rows][None], metric)[0][i, j])
-        gaps.append(np.abs(r[rows][i] - r[rows][j]))
-    return np.concatenate(apart), np.concatenate(gaps)
-
-
 def distance_bins(distance: FloatArray, bins: int) -> IntArray:
     """Bin of each pair: each distance its own, or quantiles where these are too many."""
     values, own = np.unique(distance, return_inverse=True)
@@ -207,18 +147,3 @@ def distance_bins(distance: FloatArray, bins: int) -> IntArray:
         return np.asarray(own.ravel(), dtype=np.intp)
     edges = np.unique(np.quantile(distance, np.linspace(0, 1, bins + 1)))
     return np.clip(np.searchsorted(edges, distance, side="left"), 1, None).astype(np.intp)
-
-
-def _estimate(distance: FloatArray, gap: FloatArray, robust: bool) -> tuple[float, float, int]:
-    """Semivariance of a bin, its median distance, its number of pairs.
-
-    References
-    ----------
-    Cressie and Hawkins (1980), Mathematical Geology 12, 115.
-    """
-    n = len(gap)
-    if robust:
-        value = float(np.mean(np.sqrt(gap)) ** 4 / (0.457 + 0.494 / n)) / 2
-    else:
-        value = float(np.mean(gap**2)) / 2
-    return value, float(np.median(distance)), n

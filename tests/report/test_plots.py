@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.report.plots.caterpillar import caterpillar_panels
+from bayeslme.report.plots.curves import curve_panels
+from bayeslme.report.plots.interval_panels import interval_panels
+from bayeslme.report.plots.pairs import pairs_grid
 from bayeslme.report.plots.scatter import scatter_panels
+from bayeslme.report.plots.style import COLOURS
+from bayeslme.report.plots.variogram import variogram_plot
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +68,71 @@ def test_a_factor_gives_box_plots() -> None:
     frame = pd.DataFrame({"x": pd.Categorical(list("aabb")), "y": range(4), "panel": 0})
     (ax,) = scatter_panels(frame, labels=("x", "y"), abline=0.0)
     assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b"]
+
+
+def test_a_factor_upwards_gives_boxes_along() -> None:
+    frame = pd.DataFrame({"x": range(4), "y": pd.Categorical(list("aabb")), "panel": 0})
+    (ax,) = scatter_panels(frame, labels=("x", "y"), abline=0.0)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
+    line = ax.lines[-1]
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([0, 0], [0, 1])  # of the height
+
+
+def test_caterpillar_is_in_order_with_its_intervals() -> None:
+    groups = pd.Index(["a", "b", "c"], name="g")
+    estimate = pd.DataFrame({"one": [2.0, -1.0, 0.5], "two": [0.0, 1.0, 2.0]}, index=groups)
+    axes = caterpillar_panels(estimate, estimate * 0 + 0.75)
+    assert [t.get_text() for t in axes[0].get_yticklabels()] == ["b", "c", "a"]
+    segments = next(c for c in axes[0].collections).get_segments()
+    np.testing.assert_allclose(
+        [s[:, 0] for s in segments], [[-1.75, -0.25], [-0.25, 1.25], [1.25, 2.75]]
+    )
+    filled = next(p for p in axes[0].lines if p.get_markerfacecolor() == COLOURS[0])
+    assert sorted(filled.get_xdata()) == [-1.0, 2.0]
+    same = caterpillar_panels(estimate, estimate * 0, sort=False)
+    assert [t.get_text() for t in same[0].get_yticklabels()] == ["c", "b", "a"]
+
+
+def test_pairs_have_points_below_and_correlations_above() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, np.nan], "b": [2.0, 1.0, 4.0, 0.0]})
+    grid = pairs_grid(frame, [2])
+    np.testing.assert_allclose(grid[1, 0].collections[0].get_offsets(), frame.dropna())
+    assert [t.get_text() for t in grid[1, 0].texts] == ["2"]
+    assert [t.get_text() for t in grid[0, 1].texts] == [f"{frame.corr().iloc[0, 1]:.2f}"]
+    with pytest.raises(bayeslme.DataError, match="at least two coefficients"):
+        pairs_grid(frame[["a"]])
+
+
+def test_intervals_of_groups_from_the_top() -> None:
+    table = pd.DataFrame(
+        {"lower": [0.0, 1.0], "est.": [1.0, 2.0], "upper": [2.0, 3.0]}, index=["u", "v"]
+    )
+    axes = interval_panels({"x": table, "z": table})
+    assert [t.get_text() for t in axes[0].get_yticklabels()] == ["u", "v"]
+    assert list(axes[0].get_yticks()) == [1, 0]
+    segments = axes[1].collections[0].get_segments()
+    np.testing.assert_allclose([s[:, 0] for s in segments], [[0, 2], [1, 3]])
+
+
+def test_curves_over_observations() -> None:
+    table = pd.DataFrame(
+        {
+            "x": [0.0, 1.0, 0.0, 1.0],
+            ".groups": pd.Categorical(["a", "b", "a", "a"]),
+            "y": [3.0, 4.0, 5.0, 6.0],
+            ".type": pd.Categorical(["original", "original", "predicted", "predicted"]),
+        }
+    )
+    axes = curve_panels(table)
+    assert [ax.get_title() for ax in axes] == ["a", "b"]
+    points, line = axes[0].lines
+    assert (list(points.get_ydata()), list(line.get_ydata())) == ([3.0], [5.0, 6.0])
+
+
+def test_variogram_with_and_without_a_curve() -> None:
+    table = pd.DataFrame({"variog": [1.0, 3.0], "dist": [1.0, 2.0], "n_pairs": [3, 1]})
+    ax = variogram_plot(table, {"dist": [1.0, 2.0], "variog": [0.5, 0.75]}, smooth=True)
+    fitted, smoothed = ax.lines
+    assert list(fitted.get_ydata()) == [0.5, 0.75]
+    assert list(smoothed.get_ydata()) == [1.5, 1.5]
+    assert len(variogram_plot(table).lines) == 0

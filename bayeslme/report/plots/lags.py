@@ -1,4 +1,4 @@
-"""Correlation by lag as stems with bands, and semivariance by distance."""
+"""Correlation by lag as stems, with bands."""
 
 from __future__ import annotations
 
@@ -35,27 +35,5 @@ def lag_plot(table: pd.DataFrame, quantile: float, ax: Axes | None = None) -> Ax
         ax.plot(later["lag"], sign * band, "--", color=COLOURS[1], lw=1.0)
     ax.axhline(0.0, color="0.35", lw=0.9)
     ax.set(xlabel="Lag", ylabel="Autocorrelation")
-    quiet(ax)
-    return ax
-
-
-def distance_plot(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw a semivariogram.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns variog, dist, n_pairs.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-    """
-    (ax,) = panels(1) if ax is None else (ax,)
-    size = 12.0 + 60.0 * table["n_pairs"] / table["n_pairs"].max()
-    ax.scatter(table["dist"], table["variog"], s=size, color=COLOURS[0], alpha=0.8, linewidths=0)
-    ax.set(xlabel="Distance", ylabel="Semivariogram")
-    ax.set_ylim(bottom=0.0)
     quiet(ax)
     return ax

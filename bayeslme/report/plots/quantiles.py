@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 QUARTER = 0.25
 
 
-def quantile_panels(frame: pd.DataFrame, ax: Axes | None = None) -> list[Axes]:
+def quantile_panels(
+    frame: pd.DataFrame, ax: Axes | None = None, *, label: str | None = None
+) -> list[Axes]:
     """Draw each column against normal quantiles, with the line through its quartiles.
 
     Parameters
@@ -24,12 +26,15 @@ def quantile_panels(frame: pd.DataFrame, ax: Axes | None = None) -> list[Axes]:
     frame : DataFrame
     ax : Axes, optional
         Where there is one column.
+    label : str, optional
+        Of the horizontal axis, where all columns are of one quantity: their names are then titles,
+        and the axis is shared.
 
     Returns
     -------
     list of Axes
     """
-    axes = panels(frame.shape[1], ax)
+    axes = panels(frame.shape[1], ax, sharex=label is not None)
     for one, (name, column) in zip(axes, frame.items(), strict=True):
         values = np.sort(column.dropna().to_numpy(float))
         normal = ndtri((np.arange(len(values)) + 0.5) / len(values))
@@ -38,9 +43,11 @@ def quantile_panels(frame: pd.DataFrame, ax: Axes | None = None) -> list[Axes]:
         if high > low:
             slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
             one.axline(((low + high) / 2, 0.0), slope=slope, color="0.35", lw=0.9, zorder=1)
-        one.set(xlabel=str(name), ylabel="Quantiles of the standard normal")
+        one.set_ylabel("Quantiles of the standard normal")
         one.label_outer(remove_inner_ticks=False)
-        one.set_xlabel(str(name))
+        one.set_xlabel(label or str(name))
+        if label is not None:
+            one.set_title(str(name), fontsize=10)
         one.tick_params(labelbottom=True)
         quiet(one)
     return axes

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.plots.style import COLOURS, panels, quiet
+from bayeslme.report.plots.style import COLOURS, label_axes, panels, quiet, rows_of_panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW_POINTS = 400
+MOST_LETTERS = 36  # of level names side by side
 
 
 def scatter_panels(
@@ -31,7 +32,7 @@ def scatter_panels(
     Parameters
     ----------
     frame : DataFrame
-        Columns x, y, panel; x may be a factor, which gives box plots.
+        Columns x, y, panel; x or y may be a factor, which gives box plots across or along.
     labels : tuple of str
         Of the horizontal and the vertical axis.
     abline : float or (intercept, slope), optional
@@ -47,12 +48,14 @@ def scatter_panels(
     -------
     list of Axes
     """
-    groups = list(frame.groupby("panel", observed=True, sort=False))
-    axes = panels(len(groups), ax)
+    groups = list(frame.groupby("panel", observed=True))
+    tall = not pd.api.types.is_numeric_dtype(frame["y"]) and len(groups) == 1
+    lines = frame["y"].nunique() if tall else 0
+    axes = rows_of_panels(1, lines, ax) if tall else panels(len(groups), ax)
     chosen = frame.index[list(marked)]
     for one, (name, part) in zip(axes, groups, strict=True):
         _points(one, part, smooth=smooth)
-        _line(one, abline, part["x"])
+        _line(one, abline, part)
         for label in part.index.intersection(chosen):
             row = part.loc[label]
             one.annotate(
@@ -65,18 +68,16 @@ def scatter_panels(
         if len(groups) > 1:
             one.set_title(str(name), fontsize=10)
         quiet(one)
-    _label(axes, labels)
+    label_axes(axes, labels)
     return axes
 
 
 def _points(ax: Axes, part: pd.DataFrame, *, smooth: bool) -> None:
     if not pd.api.types.is_numeric_dtype(part["x"]):
-        kind = part["x"].astype("category").cat.remove_unused_categories()
-        levels = list(kind.cat.categories)
-        boxes = [part["y"][kind == level] for level in levels]
-        ax.boxplot(
-            boxes, tick_labels=[str(level) for level in levels], medianprops={"color": COLOURS[1]}
-        )
+        _boxes(ax, part["x"], part["y"], "vertical")
+        return
+    if not pd.api.types.is_numeric_dtype(part["y"]):
+        _boxes(ax, part["y"], part["x"], "horizontal")
         return
     alpha = 0.75 if len(part) <= FEW_POINTS else 0.35
     ax.scatter(part["x"], part["y"], s=16, color=COLOURS[0], alpha=alpha, linewidths=0)
@@ -87,21 +88,43 @@ def _points(ax: Axes, part: pd.DataFrame, *, smooth: bool) -> None:
         ax.plot(middle["x"], middle["y"], color=COLOURS[1], lw=1.4)
 
 
-def _line(ax: Axes, abline: float | tuple[float, float] | None, x: pd.Series) -> None:
+def _boxes(
+    ax: Axes, factor: pd.Series, values: pd.Series, along: Literal["vertical", "horizontal"]
+) -> None:
+    """Box plots of numbers by factor; the same place for a level in every panel."""
+    kind = factor.astype("category").cat
+    levels = list(kind.categories)
+    boxes = [values[factor == level].dropna() for level in levels]
+    ax.boxplot(
+        boxes,
+        orientation=along,
+        widths=0.6,
+        patch_artist=True,
+        boxprops={"facecolor": "#DCE9F5", "edgecolor": COLOURS[0]},
+        whiskerprops={"color": COLOURS[0]},
+        capprops={"color": COLOURS[0]},
+        medianprops={"color": COLOURS[1], "linewidth": 1.6},
+        flierprops={"marker": "o", "markersize": 3.5, "markeredgecolor": COLOURS[0]},
+    )
+    places, names = range(1, len(levels) + 1), [str(level) for level in levels]
+    if along == "horizontal":
+        ax.set_yticks(places, names)
+        ax.tick_params(axis="y", labelsize=8)
+        return
+    crowded = sum(map(len, names)) > MOST_LETTERS
+    ax.set_xticks(places, names, rotation=90 if crowded else 0)
+
+
+def _line(ax: Axes, abline: float | tuple[float, float] | None, part: pd.DataFrame) -> None:
     if abline is None:
         return
-    if np.ndim(abline) == 0:
-        ax.axhline(float(np.asarray(abline)), color="0.35", lw=0.9, zorder=1)
+    look: dict[str, Any] = {"color": "0.35", "lw": 0.9, "zorder": 1}
+    if np.ndim(abline) == 0 and not pd.api.types.is_numeric_dtype(part["y"]):
+        ax.axvline(float(np.asarray(abline)), **look)
+    elif np.ndim(abline) == 0:
+        ax.axhline(float(np.asarray(abline)), **look)
     else:
         intercept, slope = np.asarray(abline, float)
-        at = float(x.mean())  # a point inside the data leaves the limits alone
-        ax.axline((at, intercept + slope * at), slope=slope, color="0.35", lw=0.9, zorder=1)
-
-
-def _label(axes: Sequence[Axes], labels: tuple[str, str]) -> None:
-    for ax in axes:
-        place = ax.get_subplotspec()
-        if place is None or place.is_last_row():
-            ax.set_xlabel(labels[0])
-        if place is None or place.is_first_col():
-            ax.set_ylabel(labels[1])
+        # a point inside the data leaves the limits alone
+        at = float(part["x"].mean()) if pd.api.types.is_numeric_dtype(part["x"]) else 1.0
+        ax.axline((at, intercept + slope * at), slope=slope, **look)

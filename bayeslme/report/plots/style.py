@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
 # Okabe and Ito's palette, distinguishable with any colour vision, black last.
@@ -17,15 +20,20 @@ PANEL = (3.4, 3.0)
 WIDEST = 4
 MANY_PANELS = 9
 WIDEST_OF_MANY = 6
+PANELS_WITH_LEGEND = 1
+LONGEST_LABEL = 34  # characters on a line
+ROW = 0.17  # inches of a group in a list of groups
 
 
-def panels(count: int, ax: Axes | None = None) -> list[Axes]:
+def panels(count: int, ax: Axes | None = None, *, sharex: bool = True) -> list[Axes]:
     """Axes for `count` panels with common scales, or the one given.
 
     Parameters
     ----------
     count : int
     ax : Axes, optional
+    sharex : bool
+        Whether the horizontal scale is common too.
 
     Returns
     -------
@@ -40,12 +48,69 @@ def panels(count: int, ax: Axes | None = None) -> list[Axes]:
     scale = 0.6 if count > MANY_PANELS else 1.0
     size = (max(scale * PANEL[0] * columns, 4.6), scale * PANEL[1] * rows + 0.6)
     _, grid = plt.subplots(
-        rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=size,
+        sharex=sharex,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     flat: list[Axes] = list(np.ravel(grid))
     for empty in flat[count:]:
         empty.set_visible(False)
+    for lowest in flat[max(count - columns, 0) : count]:  # the last row may be short
+        lowest.tick_params(labelbottom=True)
     return flat[:count]
+
+
+def rows_of_panels(
+    count: int, groups: int, ax: Axes | None = None, *, sharey: bool = True
+) -> list[Axes]:
+    """Axes side by side for lists of groups, as high as the list is long, or the one given.
+
+    Parameters
+    ----------
+    count : int
+        Panels.
+    groups : int
+        Lines of each.
+    ax : Axes, optional
+    sharey : bool
+        Whether the lists are one and the same.
+
+    Returns
+    -------
+    list of Axes, length count
+    """
+    if ax is not None and count == 1:
+        return [ax]
+    import matplotlib.pyplot as plt
+
+    size = (max(PANEL[0] * count, 4.6), min(max(PANEL[1], ROW * groups + 0.9), 14.0))
+    _, grid = plt.subplots(
+        1, count, figsize=size, sharey=sharey, squeeze=False, layout="constrained"
+    )
+    return list(np.ravel(grid))
+
+
+def label_axes(axes: Sequence[Axes], labels: tuple[str, str]) -> None:
+    """Label one panel, or the figure once for all of its panels; long labels are folded.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+    labels : tuple of str
+        Of the horizontal and the vertical axis.
+    """
+    x, y = (fill(label, LONGEST_LABEL) for label in labels)
+    if len(axes) == 1:
+        axes[0].set(xlabel=x, ylabel=y)
+        return
+    figure = axes[0].get_figure(root=True)
+    if figure is not None:
+        figure.supxlabel(x, fontsize=10)
+        figure.supylabel(y, fontsize=10)
 
 
 def quiet(ax: Axes) -> None:

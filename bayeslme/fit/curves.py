@@ -1,0 +1,316 @@
+"""Predicted curves of each group beside the observed responses, of one fit or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.groups import nest
+from bayeslme.engine import depth_of
+from bayeslme.errors import DataError, FitError, SpecError
+from bayeslme.fit.residuals import LevelName
+from bayeslme.spec.formula import parse_formula
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+IntArray = npt.NDArray[np.intp]
+ALL = "all"  # the group of a fit that has none
+LENGTH = 51  # nlme's
+Levels = LevelName | Sequence[str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Group of each row used: codes (n,) and labels."""
+
+    code: IntArray
+    labels: tuple[str, ...]
+
+
+def aug_pred(
+    fit: Fit,
+    primary: str | None = None,
+    level: Levels = None,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    length: int = LENGTH,
+    groups: str | None = None,
+) -> pd.DataFrame:
+    """Observed responses, and predictions over a grid of one covariate in every group.
+
+    Parameters
+    ----------
+    fit : Fit
+    primary : str, optional
+        Column that runs over the grid; a factor runs over its levels. By default the covariate of
+        the data's own formula (``data.attrs["formula"]``), or the model's only numeric one.
+    level : str, int, or sequence of them, optional
+        Levels of prediction; the innermost by default. Groups are those of the innermost one asked
+        for, of the outermost where only ``"fixed"`` is.
+    minimum, maximum : float, optional
+        Ends of the grid, by default those of the data.
+    length : int
+        Points of the grid.
+    groups : str, optional
+        For `gls` and `lm`: columns whose combinations are drawn apart, ``"Subject"`` or ``"a/b"``.
+        By default the groups of the correlation structure.
+
+    Returns
+    -------
+    DataFrame
+        Columns `primary`, ``.groups``, the response and ``.type``: ``"original"``, and
+        ``"predicted"`` or, for several levels, ``"predict.fixed"``, ``"predict.Subject"``, ... As
+        nlme's ``augPred``.
+
+    Raises
+    ------
+    SpecError
+        If `primary` is needed, or no column of the data.
+
+    Notes
+    -----
+    Other numeric columns are held at their mean in the group, factors at their commonest level.
+
+    References
+    ----------
+    Pinheiro and Bates (2000), section 1.4.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
+    >>> aug_pred(fit, length=3).tail(3).round(4)
+          age .groups  distance      .type
+    186   8.0     F11   24.1527  predicted
+    187  11.0     F11   26.1332  predicted
+    188  14.0     F11   28.1138  predicted
+    """
+    if length < 1:
+        raise FitError(f"length: at least one point is needed, not {length}")
+    name = _primary(fit, primary)
+    levels = _levels(fit, level)
+    own = _groups(fit, max(depth_of(fit.design, one) for one in levels), groups)
+    used = fit.data.iloc[fit.design.rows]
+    response = fit.design.response_label
+    frames = [_frame(name, used[name], own.code, own, response, fit.design.y, "original")]
+    new, code = _grid(used, name, own, (minimum, maximum), length)
+    for one in levels:
+        values = np.asarray(fit.predict(new, level=one), float)
+        kind = "predicted" if len(levels) == 1 else f"predict.{_level_name(fit, one)}"
+        frames.append(_frame(name, new[name], code, own, response, values, kind))
+    return _stacked(frames, own, fit)
+
+
+def compare_pred(
+    *fits: Fit,
+    primary: str | None = None,
+    level: LevelName = None,
+    names: Sequence[str] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Observed responses and the predicted curves of several fits.
+
+    Parameters
+    ----------
+    *fits : Fit
+        Of the same response and data.
+    primary, level, **options
+        As for `aug_pred`, one level.
+    names : sequence of str, optional
+        Of the fits, in column ``.type``; ``fit1``, ``fit2``, ... by default.
+
+    Returns
+    -------
+    DataFrame
+        As `aug_pred`; ``.type`` has the names of the fits and ``"original"``.
+
+    Raises
+    ------
+    FitError
+        If responses or groups differ.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> one = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
+    >>> two = one.update(random="~ age | Subject")
+    >>> table = compare_pred(one, two, length=2)
+    >>> table[".type"].value_counts(sort=False).to_dict()
+    {'fit1': 54, 'fit2': 54, 'original': 108}
+    """
+    if len(fits) < 2:  # noqa: PLR2004 - a comparison has two sides
+        raise FitError("compare_pred: give at least two fits")
+    if level is not None and not isinstance(level, str | int | np.integer):
+        raise FitError("level: compare_pred takes one level, not several")
+    called = [f"fit{k}" for k in range(1, len(fits) + 1)] if names is None else list(names)
+    if len(called) != len(fits) or len({*called, "original"}) != len(fits) + 1:
+        raise FitError(f"names: {len(fits)} different names are needed, none of them 'original'")
+    first = fits[0]
+    for k, fit in enumerate(fits[1:], start=2):
+        if fit.design.response_label != first.design.response_label:
+            raise FitError(
+                f"compare_pred: fit {k} has response {fit.design.response_label}, fit 1 "
+                f"{first.design.response_label}"
+            )
+    name = _primary(first, primary)
+    tables = [_one_of_several(fit, first, name, level, options) for fit in fits]
+    pieces = [tables[0][tables[0][".type"] == "original"].astype({".type": str})]
+    for table, own in zip(tables, called, strict=True):
+        if set(table[".groups"]) != set(tables[0][".groups"]):
+            raise FitError(f"compare_pred: {own} has other groups than {called[0]}")
+        pieces.append(table[table[".type"] != "original"].assign(**{".type": own}))
+    joined = pd.concat(pieces, ignore_index=True)
+    joined[".type"] = pd.Categorical(joined[".type"], [*called, "original"], ordered=True)
+    joined[".groups"] = joined[".groups"].astype(tables[0][".groups"].dtype)
+    joined.attrs = tables[0].attrs
+    return joined
+
+
+def _one_of_several(
+    fit: Fit, first: Fit, name: str, level: LevelName, options: dict[str, Any]
+) -> pd.DataFrame:
+    """A fit without groups is drawn in the groups of the first one that has them."""
+    if fit.kind != "lme" and first.kind == "lme" and "groups" not in options:
+        number = depth_of(first.design, level)
+        own = "/".join(one.group for one in first.design.levels[: max(number, 1)])
+        return aug_pred(fit, name, groups=own, **options)
+    return aug_pred(fit, name, level if fit.kind == "lme" else None, **options)
+
+
+def _primary(fit: Fit, primary: str | None) -> str:
+    if primary is not None:
+        node = parse_formula(primary if "~" in primary else f"~ {primary}")
+        names = node.variables
+        if len(names) != 1 or names[0] not in fit.data.columns:
+            raise SpecError(f"primary: {primary!r} is not one column of the data")
+        return str(names[0])
+    used = fit.data.iloc[fit.design.rows]
+    named = [*_variables(fit)]
+    formula = fit.data.attrs.get("formula")
+    if isinstance(formula, str):
+        own = parse_formula(formula).without_groups().variables
+        found = [v for v in own if v in named and v != fit.design.response_label]
+        if len(found) == 1:
+            return str(found[0])
+    numeric = [v for v in named if pd.api.types.is_numeric_dtype(used[v])]
+    if len(numeric) == 1:
+        return numeric[0]
+    among = f"one of {', '.join(numeric or named)}" if named else "a column of the data"
+    raise SpecError(f"primary: say which covariate runs along the axis, {among}")
+
+
+def _variables(fit: Fit) -> list[str]:
+    """Columns on the right-hand side of the fixed part and in the random effects."""
+    fixed = parse_formula(f"~ {str(fit.spec.fixed).split('~', 1)[1]}").without_groups()
+    random = (level.formula.without_groups().variables for level in fit.design.levels)
+    parts = [fixed.variables, *random]
+    names = dict.fromkeys(str(v) for part in parts for v in part)
+    return [v for v in names if v in fit.data.columns]
+
+
+def _levels(fit: Fit, level: Levels) -> list[LevelName]:
+    several = isinstance(level, Sequence) and not isinstance(level, str)
+    chosen: list[LevelName] = list(level) if several else [level]  # type: ignore[arg-type, list-item]
+    if not chosen:
+        raise SpecError("level: an empty list asks for no prediction")
+    depths = [depth_of(fit.design, one) for one in chosen]
+    if len(set(depths)) != len(depths):
+        raise SpecError("level: the same level is asked for twice")
+    return chosen
+
+
+def _level_name(fit: Fit, level: LevelName) -> str:
+    number = depth_of(fit.design, level)
+    return "fixed" if number == 0 else fit.design.levels[number - 1].group
+
+
+def _groups(fit: Fit, depth: int, groups: str | None) -> _Groups:
+    levels = fit.design.levels
+    if levels and groups is not None:
+        raise SpecError("groups: an lme has groups of its own; leave the argument out")
+    if levels:
+        level = levels[max(depth, 1) - 1]
+        return _Groups(level.code, level.labels)
+    if groups is not None:
+        columns = Columns(fit.data.iloc[fit.design.rows])
+        names = parse_formula(f"~ 1 | {groups}").groups
+        columns.require(names, "groups")
+        found = nest(columns, names)[-1]
+        return _Groups(found.code, found.labels)
+    known = fit.design.correlation
+    if known is not None and known.groups:
+        return _Groups(known.code, known.labels)
+    return _Groups(np.zeros(fit.nobs, dtype=np.intp), (ALL,))
+
+
+def _grid(
+    used: pd.DataFrame, name: str, groups: _Groups, ends: tuple[float | None, float | None], m: int
+) -> tuple[pd.DataFrame, IntArray]:
+    """New rows, and the group of each; the primary covariate on a grid, the rest typical."""
+    values = used[name]
+    if pd.api.types.is_numeric_dtype(values):
+        low = float(values.min()) if ends[0] is None else ends[0]
+        high = float(values.max()) if ends[1] is None else ends[1]
+        points: Any = np.linspace(low, high, m)
+    elif ends != (None, None):
+        raise DataError(f"minimum, maximum: {name} is a factor, which has no ends")
+    else:
+        points = pd.Series(values.astype("category").cat.remove_unused_categories().cat.categories)
+    typical = pd.DataFrame(
+        {c: _typical(used[c], groups) for c in used.columns if c != name}, columns=used.columns
+    ).drop(columns=name)
+    code = np.repeat(np.arange(len(groups.labels)), len(points))
+    frame = typical.iloc[code].reset_index(drop=True)
+    frame[name] = np.tile(np.asarray(points), len(groups.labels))
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        frame[name] = frame[name].astype(values.dtype)
+    return frame, code
+
+
+def _typical(column: pd.Series, groups: _Groups) -> pd.Series:
+    """Mean or commonest value of a column in each group."""
+    by = column.reset_index(drop=True).groupby(groups.code, observed=True)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        means = by.mean()
+        whole = pd.api.types.is_integer_dtype(column) and bool((means == means.round()).all())
+        return means.round().astype(column.dtype) if whole else means
+    return by.agg(_commonest).astype(column.dtype)
+
+
+def _commonest(values: pd.Series) -> Any:
+    """First of the most frequent values; None where all are missing."""
+    modes = values.mode(dropna=True)
+    return modes.iloc[0] if len(modes) else None
+
+
+def _frame(
+    name: str,
+    x: pd.Series,
+    code: IntArray,
+    groups: _Groups,
+    response: str,
+    y: npt.NDArray[np.float64],
+    kind: str,
+) -> pd.DataFrame:
+    labels = pd.Categorical.from_codes(code.tolist(), pd.Index(groups.labels))
+    return pd.DataFrame({name: x.to_numpy(), ".groups": labels, response: y, ".type": kind})
+
+
+def _stacked(frames: list[pd.DataFrame], groups: _Groups, fit: Fit) -> pd.DataFrame:
+    table = pd.concat(frames, ignore_index=True)
+    kinds = [str(frame[".type"].iloc[0]) for frame in frames[1:]]
+    table[".type"] = pd.Categorical(table[".type"], [*kinds, "original"], ordered=True)
+    table[".groups"] = pd.Categorical(table[".groups"], list(groups.labels))
+    about = fit.data.attrs
+    table.attrs = {key: about[key] for key in ("labels", "units") if key in about}
+    return table

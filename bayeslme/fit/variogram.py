@@ -1,0 +1,177 @@
+"""Semivariogram of the residuals, and the curve that the fit's own structure implies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayeslme.errors import FitError
+from bayeslme.fit.residuals import ResidualType, residuals
+from bayeslme.fit.serial import Positions, distance_bins, positions
+from bayeslme.structures.correlation import Pairs
+from bayeslme.structures.lattice import distances
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+    from bayeslme.structures import Bound
+
+FloatArray = npt.NDArray[np.float64]
+METRICS = ("euclidean", "maximum", "manhattan")
+POINTS = 50  # of the curve, nlme's
+
+
+def variogram(
+    fit: Fit,
+    form: str | None = None,
+    type: ResidualType = "pearson",
+    *,
+    max_distance: float | None = None,
+    bins: int = 20,
+    robust: bool = False,
+    metric: str | None = None,
+) -> pd.DataFrame:
+    """Semivariogram of the residuals within groups, half the mean squared difference by distance.
+
+    Parameters
+    ----------
+    fit : Fit
+    form : str, optional
+        ``"~ time | g"`` or ``"~ x + y"``; by default the positions of the correlation structure.
+    type : {"response", "pearson", "normalized"}
+    max_distance : float, optional
+    bins : int
+        More distances than this are collapsed into bins of equally many pairs.
+    robust : bool
+        Cressie and Hawkins's estimator in the place of the mean.
+    metric : {"euclidean", "maximum", "manhattan"}, optional
+        By default the correlation structure's where `form` is left out, euclidean otherwise.
+
+    Returns
+    -------
+    DataFrame
+        Columns variog, dist (median of the bin), n_pairs. Where the fit has a correlation structure
+        of the same positions, ``attrs["model"]`` holds its curve, lists dist and variog; see
+        `model_variogram`.
+
+    Notes
+    -----
+    nlme leaves pairs at the very smallest distance out of the first bin; they are counted here.
+    """
+    where = positions(fit, form)
+    structure = fit.spec.correlation
+    own = "euclidean" if structure is None or form is not None else structure.metric
+    chosen = own if metric is None else metric
+    r = residuals(fit, type=type).to_numpy()
+    distance, gap = _pairs(where, r, chosen)
+    near = np.ones(len(distance), bool) if max_distance is None else distance <= max_distance
+    distance, gap = distance[near], gap[near]
+    if not len(distance):
+        raise FitError("variogram: no two residuals of one group are within max_distance")
+    bin_of = distance_bins(distance, bins)
+    rows = [_estimate(distance[bin_of == b], gap[bin_of == b], robust) for b in np.unique(bin_of)]
+    table = pd.DataFrame(rows, columns=["variog", "dist", "n_pairs"])
+    table = table.set_index(pd.RangeIndex(1, len(rows) + 1))
+    if _has_model(fit, where, type, chosen):
+        curve = model_variogram(fit, _points(fit, distance), type)
+        table.attrs["model"] = curve.to_dict("list")
+    return table
+
+
+def model_variogram(
+    fit: Fit, distance: npt.ArrayLike, type: ResidualType = "pearson"
+) -> pd.DataFrame:
+    """Semivariogram of the fit's correlation structure, 1 - rho(d) in units of the variance.
+
+    Parameters
+    ----------
+    fit : Fit
+        With a correlation structure that is a function of distance.
+    distance : (m,) array
+        In the structure's metric; whole lags for the structures that count in them.
+    type : {"pearson", "response"}
+        Relative to the residual variance, or times it.
+
+    Returns
+    -------
+    DataFrame, shape (m, 2)
+        Columns variog and dist. With a nugget the curve starts at it.
+
+    Raises
+    ------
+    FitError
+        If the structure is no function of distance, or residuals have no common variance.
+
+    References
+    ----------
+    Pinheiro and Bates (2000), section 5.3.2.
+    """
+    bound = fit.estimate.problem.correlation
+    if bound is None or not bound.structure.stationary:
+        raise FitError("variogram: the fit has no correlation that is a function of distance")
+    if type == "normalized":
+        raise FitError("type: normalized residuals have no correlation; the curve would be 1")
+    if type == "response" and fit.spec.weights is not None:
+        raise FitError("type: with a variance function only pearson residuals have one variance")
+    d = np.atleast_1d(np.asarray(distance, float))
+    values = 1.0 - correlation_at(bound, fit.estimate.corstruct, d)
+    scale = fit.sigma**2 if type == "response" else 1.0
+    return pd.DataFrame({"variog": scale * values, "dist": d})
+
+
+def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArray) -> FloatArray:
+    """Correlation of two residuals at distances (m,) above 0, given all coefficients."""
+    shape = (1, 1, len(distance))
+    pairs = Pairs(distance.reshape(shape), np.ones(shape, bool), np.zeros((1, 1), dtype=int))
+    values = bound.structure.correlation(np.asarray(coef, float), pairs)
+    return np.asarray(values, dtype=float).reshape(len(distance))
+
+
+def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> bool:
+    """Whether the fit's structure speaks of these positions and residuals."""
+    known, structure = fit.design.correlation, fit.spec.correlation
+    if known is None or structure is None or not structure.stationary or type == "normalized":
+        return False
+    if type == "response" and fit.spec.weights is not None:
+        return False
+    own = positions(fit, None).place
+    return metric == structure.metric and np.array_equal(own, where.place)
+
+
+def _points(fit: Fit, distance: FloatArray) -> FloatArray:
+    """Distances to draw the curve at: whole lags where only these have a meaning."""
+    seen = distance[distance > 0]
+    low, high = float(seen.min()), float(seen.max())
+    structure: Any = fit.spec.correlation
+    if structure.needs_integers:
+        return np.arange(np.round(low), np.round(high) + 1)
+    return np.linspace(low, high, POINTS)
+
+
+def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, FloatArray]:
+    """Distances and absolute differences of all pairs of residuals within groups."""
+    if metric not in METRICS:
+        raise FitError(f"metric: {metric!r} is none of 'euclidean', 'maximum', 'manhattan'")
+    apart, gaps = [np.zeros(0)], [np.zeros(0)]
+    for rows in where.groups():
+        i, j = np.triu_indices(len(rows), 1)
+        apart.append(distances(where.place[rows][None], metric)[0][i, j])
+        gaps.append(np.abs(r[rows][i] - r[rows][j]))
+    return np.concatenate(apart), np.concatenate(gaps)
+
+
+def _estimate(distance: FloatArray, gap: FloatArray, robust: bool) -> tuple[float, float, int]:
+    """Semivariance of a bin, its median distance, its number of pairs.
+
+    References
+    ----------
+    Cressie and Hawkins (1980), Mathematical Geology 12, 115.
+    """
+    n = len(gap)
+    if robust:
+        value = float(np.mean(np.sqrt(gap)) ** 4 / (0.457 + 0.494 / n)) / 2
+    else:
+        value = float(np.mean(gap**2)) / 2
+    return value, float(np.median(distance)), n

@@ -1,0 +1,44 @@
+"""Intervals of coefficients group by group, a panel for each coefficient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.report.plots.style import COLOURS, quiet, rows_of_panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def interval_panels(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> list[Axes]:
+    """Draw intervals as bars with a mark at the estimate, groups from the top.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame, shape (G, 3)
+        Columns lower, est., upper by coefficient; the same groups in all.
+    ax : Axes, optional
+        Where there is one coefficient.
+
+    Returns
+    -------
+    list of Axes, one for each coefficient
+    """
+    groups = next(iter(tables.values())).index
+    axes = rows_of_panels(len(tables), len(groups), ax, sharey=True)
+    place = np.arange(len(groups))[::-1]
+    for one, (name, table) in zip(axes, tables.items(), strict=True):
+        one.hlines(place, table["lower"], table["upper"], color=COLOURS[0], lw=1.3)
+        for column, size in (("lower", 5), ("est.", 7), ("upper", 5)):
+            one.plot(table[column], place, "|", color=COLOURS[0], ms=size, mew=1.3)
+        one.set_title(str(name), fontsize=10)
+        one.set_ylim(-0.8, len(groups) - 0.2)
+        quiet(one)
+    axes[0].set_yticks(place, [str(group) for group in groups])
+    axes[0].tick_params(axis="y", labelsize=8, length=0)
+    axes[0].set_ylabel(str(groups.name or ""))
+    return axes
