@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.bayes.layout import LevelLayout
+from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.errors import FitError
 from bayeslme.fit.intervals import COLUMNS, Intervals
 from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
@@ -47,7 +47,11 @@ def parts(posterior: Posterior) -> dict[str, pd.DataFrame]:
         ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; parts
         without parameters are left out.
     """
-    layout, values = posterior.layout, posterior.values
+    return parts_of(posterior.layout, posterior.values)
+
+
+def parts_of(layout: Layout, values: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+    """As ``parts``, from draws of the variables (s, ...)."""
     out = {"fixed": pd.DataFrame(values["fixef"], columns=list(layout.fixef.coefs))}
     for level in layout.levels:
         out[level.level.group] = _level_draws(level, values)

@@ -39,6 +39,8 @@ class Family:
         support.
     cumulative : callable or None
         Distribution function; None where the density is improper or has none to be truncated by.
+    quantile : callable or None
+        Its inverse, ``quantile(p, args)``.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Family:
     support: Callable[[Args], tuple[float, float]]
     log_density: Density
     cumulative: Density | None
+    quantile: Density | None
 
 
 def _real(_: Args) -> tuple[float, float]:
@@ -125,8 +128,36 @@ def _student_cdf(x: Any, a: Args) -> Any:
     return special.stdtr(a["nu"], (x - a["mu"]) / a["sigma"])
 
 
+def _normal_quantile(p: Any, a: Args) -> Any:
+    return a["mu"] + a["sigma"] * special.ndtri(p)
+
+
+def _student_quantile(p: Any, a: Args) -> Any:
+    return a["mu"] + a["sigma"] * special.stdtrit(a["nu"], p)
+
+
+def _cauchy_quantile(p: Any, a: Args) -> Any:
+    return a["alpha"] + a["beta"] * np.tan(np.pi * (p - 0.5))
+
+
+def _laplace_quantile(p: Any, a: Args) -> Any:
+    return a["mu"] - a["b"] * np.sign(p - 0.5) * np.log1p(-2 * np.abs(p - 0.5))
+
+
+def _half_quantile(quantile: Density) -> Density:
+    return lambda p, a: quantile(0.5 + p / 2, {"mu": 0.0, "alpha": 0.0, **a})
+
+
 _FAMILIES = (
-    Family("Normal", {"mu": 0.0, "sigma": 1.0}, ("sigma",), _real, _normal, _normal_cdf),
+    Family(
+        "Normal",
+        {"mu": 0.0, "sigma": 1.0},
+        ("sigma",),
+        _real,
+        _normal,
+        _normal_cdf,
+        _normal_quantile,
+    ),
     Family(
         "StudentT",
         {"nu": None, "mu": 0.0, "sigma": 1.0},
@@ -134,8 +165,17 @@ _FAMILIES = (
         _real,
         _student,
         _student_cdf,
+        _student_quantile,
     ),
-    Family("Cauchy", {"alpha": 0.0, "beta": 1.0}, ("beta",), _real, _cauchy, _cauchy_cdf),
+    Family(
+        "Cauchy",
+        {"alpha": 0.0, "beta": 1.0},
+        ("beta",),
+        _real,
+        _cauchy,
+        _cauchy_cdf,
+        _cauchy_quantile,
+    ),
     Family(
         "Laplace",
         {"mu": 0.0, "b": 1.0},
@@ -143,6 +183,7 @@ _FAMILIES = (
         _real,
         lambda x, a: -np.abs(x - a["mu"]) / a["b"] - np.log(2 * a["b"]),
         _laplace_cdf,
+        _laplace_quantile,
     ),
     Family(
         "Uniform",
@@ -151,9 +192,10 @@ _FAMILIES = (
         lambda a: (a["lower"], a["upper"]),
         lambda x, a: np.full_like(x, -np.log(a["upper"] - a["lower"])),
         lambda x, a: np.clip((x - a["lower"]) / (a["upper"] - a["lower"]), 0.0, 1.0),
+        lambda p, a: a["lower"] + (a["upper"] - a["lower"]) * p,
     ),
-    Family("Flat", {}, (), _real, _zero, None),
-    Family("HalfFlat", {}, (), _half_line, _zero, None),
+    Family("Flat", {}, (), _real, _zero, None, None),
+    Family("HalfFlat", {}, (), _half_line, _zero, None, None),
     Family(
         "HalfNormal",
         {"sigma": 1.0},
@@ -161,6 +203,7 @@ _FAMILIES = (
         _half_line,
         _half(lambda x, a: _normal(x, {"mu": 0.0, **a})),
         _half_cdf(_centred(_normal_cdf)),
+        _half_quantile(_normal_quantile),
     ),
     Family(
         "HalfStudentT",
@@ -169,6 +212,7 @@ _FAMILIES = (
         _half_line,
         _half(_student),
         _half_cdf(_centred(_student_cdf)),
+        _half_quantile(_student_quantile),
     ),
     Family(
         "HalfCauchy",
@@ -177,6 +221,7 @@ _FAMILIES = (
         _half_line,
         _half(_cauchy),
         _half_cdf(_centred(_cauchy_cdf)),
+        _half_quantile(_cauchy_quantile),
     ),
     Family(
         "Exponential",
@@ -185,6 +230,7 @@ _FAMILIES = (
         _half_line,
         lambda x, a: np.log(a["lam"]) - a["lam"] * x,
         lambda x, a: -np.expm1(-a["lam"] * x),
+        lambda p, a: -np.log1p(-p) / a["lam"],
     ),
     Family(
         "LogNormal",
@@ -193,6 +239,7 @@ _FAMILIES = (
         _half_line,
         _log_normal,
         lambda x, a: _normal_cdf(np.log(x), a),
+        lambda p, a: np.exp(_normal_quantile(p, a)),
     ),
     Family(
         "Gamma",
@@ -201,6 +248,7 @@ _FAMILIES = (
         _half_line,
         _gamma,
         lambda x, a: special.gammainc(a["alpha"], a["beta"] * x),
+        lambda p, a: special.gammaincinv(a["alpha"], p) / a["beta"],
     ),
     Family(
         "InverseGamma",
@@ -209,6 +257,7 @@ _FAMILIES = (
         _half_line,
         _inverse_gamma,
         lambda x, a: special.gammaincc(a["alpha"], a["beta"] / x),
+        lambda p, a: a["beta"] / special.gammainccinv(a["alpha"], p),
     ),
     Family(
         "Beta",
@@ -217,6 +266,7 @@ _FAMILIES = (
         lambda _: (0.0, 1.0),
         _beta,
         lambda x, a: special.betainc(a["alpha"], a["beta"], x),
+        lambda p, a: special.betaincinv(a["alpha"], a["beta"], p),
     ),
 )
 

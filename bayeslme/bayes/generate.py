@@ -10,12 +10,21 @@ from bayeslme.engine.problem import Problem
 from bayeslme.structures import CorStruct, Lattice
 
 
+def new_effects(layout: Layout, values: Values, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw random effects of new groups, group key to array (G, q), outermost first."""
+    return {
+        level.key: rng.standard_normal((len(level.level.labels), level.q)) @ level.factor(values).T
+        for level in layout.levels
+    }
+
+
 def new_response(
     layout: Layout,
     values: Values,
     X: np.ndarray,
     Z: tuple[np.ndarray, ...],
     rng: np.random.Generator,
+    effects: dict[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draw a response for new groups that look like the old ones.
 
@@ -26,19 +35,19 @@ def new_response(
     X : array, shape (n, p)
     Z : tuple of arrays (n, q), outermost level first
     rng : Generator
+    effects : dict of group key to array (G, q), optional
+        Those of ``new_effects``; drawn here by default.
 
     Returns
     -------
     array, shape (n,), design's row order
     """
-    y = X @ values["fixef"]
-    means = [y]
+    effects = new_effects(layout, values, rng) if effects is None else effects
+    means = [X @ values["fixef"]]
     for level, z in zip(layout.levels, Z, strict=True):
-        count = len(level.level.labels)
-        b = rng.standard_normal((count, level.q)) @ level.factor(values).T
-        y = y + np.einsum("nq,nq->n", z, b[level.level.code])
-        means.append(y)
-    return np.asarray(y + new_residuals(layout, values, rng, at_fitted(layout, means)))
+        own = effects[level.key][level.level.code]
+        means.append(means[-1] + np.einsum("nq,nq->n", z, own))
+    return np.asarray(means[-1] + new_residuals(layout, values, rng, at_fitted(layout, means)))
 
 
 def new_residuals(

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from bayeslme.bayes.families import FAMILIES, MATRIX_FAMILIES
+from bayeslme.bayes.lkj import lkj_log_density
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior, as_prior, spread
 from bayeslme.errors import SpecError
@@ -184,39 +184,6 @@ class Priors:
         first = max((len(f"{v} {c}".strip()) for v, c, _ in rows), default=0)
         lines = [f"{f'{v} {c}'.strip():<{first}}  ~ {text}" for v, c, text in rows]
         return "\n".join([f"Priors ({self.preset}):", *(f"  {line}" for line in lines)])
-
-
-def lkj_log_density(matrix: FloatArray, eta: float) -> FloatArray:
-    """Normalised log density of the LKJ distribution over correlation matrices.
-
-    Parameters
-    ----------
-    matrix : array, shape (..., q, q)
-    eta : float
-
-    Returns
-    -------
-    array, shape (...)
-
-    References
-    ----------
-    Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100, 1989; theorem 5.
-    """
-    q = matrix.shape[-1]
-    sign, log_det = np.linalg.slogdet(matrix)
-    inside = (sign > 0) & np.isfinite(log_det)
-    return np.where(
-        inside, (eta - 1) * np.where(inside, log_det, 0.0) - lkj_log_constant(q, eta), -np.inf
-    )
-
-
-def lkj_log_constant(q: int, eta: float) -> float:
-    """Log integral of det(R)^(eta - 1) over the correlation matrices of order ``q``."""
-    total = 0.0
-    for k in range(1, q):
-        shape = eta + (q - 1 - k) / 2
-        total += (q - k) * (special.betaln(shape, shape) + (2 * shape - 1) * np.log(2.0))
-    return float(total)
 
 
 def resolve(

@@ -14,7 +14,8 @@ from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import Transform
 
 from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.priors import ParameterPrior, lkj_log_constant
+from bayeslme.bayes.lkj import lkj_draws, lkj_log_constant
+from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.bayes.transforms import CorrelationMatrix, correlation_cholesky
 
 Tensor = Any
@@ -236,10 +237,8 @@ def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
     def random(
         identity: np.ndarray, hyper: np.ndarray, rng: np.random.Generator, size: Any
     ) -> np.ndarray:
-        if not size:
-            return lkj_draw(q, float(hyper[0]), rng)
-        draws = [lkj_draw(q, float(hyper[0]), rng) for _ in range(int(np.prod(size)))]
-        return np.reshape(draws, (*size, q, q))
+        draws = lkj_draws(q, float(hyper[0]), int(np.prod(size)) if size else 1, rng)
+        return draws.reshape((*size, q, q)) if size else draws[0]
 
     return pm.CustomDist(
         block.name,
@@ -252,18 +251,3 @@ def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
         transform=CorrelationMatrix(q),
         dims=(block.dim, f"{block.dim}_bis"),
     )
-
-
-def lkj_draw(q: int, eta: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw a correlation matrix (q, q) through its partial correlations."""
-    factor = np.zeros((q, q))
-    factor[0, 0] = 1.0
-    for i in range(1, q):
-        rest = 1.0
-        for j in range(i):
-            shape = eta + (q - 2 - j) / 2
-            partial = 2.0 * rng.beta(shape, shape) - 1.0
-            factor[i, j] = partial * np.sqrt(rest)
-            rest *= 1.0 - partial**2
-        factor[i, i] = np.sqrt(rest)
-    return factor @ factor.T

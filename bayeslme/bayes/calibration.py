@@ -1,0 +1,221 @@
+"""The result of a calibration: ranks, their uniformity, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.bayes.collapsed import TRUST
+from bayeslme.bayes.priors import Priors
+from bayeslme.bayes.replication import Replication, is_parameter
+from bayeslme.bayes.uniformity import band, holm, p_values, shares_below
+from bayeslme.report.html import frames_html
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from bayeslme.spec.model import LmeSpec
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a calibration found; printing it shows the tables.
+
+    Attributes
+    ----------
+    ranks : DataFrame, shape (replications, quantities)
+        Number of posterior draws below the true value; columns (part, parameter). Without rows
+        where the posterior was not asked for.
+    truth : DataFrame, shape (replications, quantities)
+        The true values.
+    limits : DataFrame
+        Rows (replication, kind, part, parameter); columns lower, upper, truth.
+    k_hat : Series, length replications
+        Pareto k-hat of the posterior draws.
+    messages : Series
+        Warnings and failures by replication, where there were any.
+    spec : LmeSpec
+    priors : Priors
+    draws : int
+    level : float
+    drawn_from : {"prior", "estimate"}
+        Where the true parameters come from.
+    """
+
+    ranks: pd.DataFrame
+    truth: pd.DataFrame
+    limits: pd.DataFrame
+    k_hat: pd.Series
+    messages: pd.Series
+    spec: LmeSpec
+    priors: Priors
+    draws: int
+    level: float
+    drawn_from: str
+
+    @classmethod
+    def of(
+        cls,
+        found: Sequence[Replication],
+        spec: LmeSpec,
+        priors: Priors,
+        *,
+        draws: int,
+        level: float,
+        truth: str,
+    ) -> Calibration:
+        """Collect replications."""
+        index = pd.RangeIndex(len(found), name="replication")
+        ranked = {i: r.ranks for i, r in enumerate(found) if r.ranks}
+        messages = {i: r.message for i, r in enumerate(found) if r.message}
+        return cls(
+            ranks=_frame(ranked).astype(int),
+            truth=_frame({i: r.truth for i, r in enumerate(found)}),
+            limits=_limits(found),
+            k_hat=pd.Series([r.k_hat for r in found], index=index, name="k_hat"),
+            messages=pd.Series(messages, dtype=object, name="message"),
+            spec=spec,
+            priors=priors,
+            draws=draws,
+            level=level,
+            drawn_from=truth,
+        )
+
+    @property
+    def uniformity(self) -> pd.DataFrame:
+        """Test of the ranks of every quantity.
+
+        Columns: mean_rank (as a share, 0.5 expected), p (simultaneous test of the distribution
+        function), p_holm (adjusted for the number of quantities). Empty unless the true parameters
+        come from the prior.
+        """
+        columns = ["mean_rank", "p", "p_holm"]
+        if self.drawn_from != "prior" or not len(self.ranks):
+            return pd.DataFrame(columns=columns, dtype=float)
+        p = p_values(self.ranks.to_numpy(), self.draws)
+        share = (self.ranks.mean() + 0.5) / (self.draws + 1)
+        return pd.DataFrame(
+            {"mean_rank": share, "p": p, "p_holm": holm(p)}, index=self.ranks.columns
+        )
+
+    @property
+    def uniform(self) -> bool:
+        """Whether no quantity's ranks depart from uniformity, at 5 % over all of them together."""
+        return bool((self.uniformity["p_holm"] > SIGNIFICANT).all())
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """Share of the intervals that hold the truth, by parameter and kind.
+
+        Columns: coverage, mcse (its Monte Carlo standard error), width (median), given (share of
+        replications that have both limits; the others are left out).
+        """
+        table = self.limits
+        given = table["lower"].notna() & table["upper"].notna()
+        inside = (table["lower"] <= table["truth"]) & (table["truth"] <= table["upper"])
+        keys = ["kind", "part", "parameter"]
+        some = pd.DataFrame(
+            {"inside": inside, "width": table["upper"] - table["lower"], "given": given}
+        )
+        known = some[given].groupby(keys, sort=False)
+        share, count = known["inside"].mean(), known["inside"].count()
+        return pd.DataFrame(
+            {
+                "coverage": share,
+                "mcse": np.sqrt(np.maximum(share * (1 - share), 0.25 / count) / count),
+                "width": known["width"].median(),
+                "given": some.groupby(keys, sort=False)["given"].mean(),
+            }
+        )
+
+    @property
+    def uncertified(self) -> int:
+        """Number of replications whose k-hat says that the draws are not to be trusted."""
+        return int((self.k_hat > TRUST).sum())
+
+    def plot(self) -> list[Axes]:
+        """Draw the ranks' distribution functions over their band; without ranks, coverage.
+
+        Returns
+        -------
+        list of Axes
+        """
+        from bayeslme.report.plots.calibration import coverage_plot, rank_plot
+
+        if self.drawn_from == "prior" and len(self.ranks):
+            return rank_plot(*self._distribution())
+        return [coverage_plot(self.coverage, self.level)]
+
+    def _distribution(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Share of the ranks up to each probability, and the band of uniform ones."""
+        at, lower, upper = band(len(self.ranks), self.draws)
+        limits = pd.DataFrame({"lower": lower, "upper": upper}, index=at)
+        shares = shares_below(self.ranks.to_numpy(), self.draws)
+        return pd.DataFrame(shares, index=at, columns=self.ranks.columns), limits
+
+    def __str__(self) -> str:
+        lines = [self._head(), ""]
+        if len(self.uniformity):
+            table = self.uniformity.round({"mean_rank": 3, "p": 4, "p_holm": 4})
+            lines += [f"Ranks among {self.draws} draws: {self.verdict}", table.to_string(), ""]
+        lines += [f"Coverage of {100 * self.level:g} % intervals:"]
+        shown = self.coverage.round({"coverage": 3, "mcse": 3, "given": 2})
+        lines.append(shown.to_string(float_format="{:.4g}".format))
+        return "\n".join(lines + [f"Note: {note}" for note in self.notes])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return frames_html({"ranks": self.uniformity, "coverage": self.coverage}, self.notes)
+
+    @property
+    def verdict(self) -> str:
+        """What the ranks say, in words."""
+        if self.uniform:
+            return "uniform"
+        low = self.uniformity["p_holm"] <= SIGNIFICANT
+        return "not uniform: " + ", ".join(
+            " ".join(dict.fromkeys(k)) for k in self.uniformity.index[low]
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know."""
+        out = []
+        if self.uncertified:
+            out.append(f"k-hat above {TRUST} in {self.uncertified} of {len(self.k_hat)}")
+        if len(self.messages):
+            first = self.messages.iloc[0]
+            out.append(f"{len(self.messages)} replications with messages; the first: {first}")
+        return tuple(out)
+
+    def _head(self) -> str:
+        where = "the prior" if self.drawn_from == "prior" else "the estimate"
+        return f"Calibration: {len(self.truth)} replications, parameters from {where}\n{self.spec}"
+
+
+def _frame(rows: dict[int, dict[tuple[str, str], Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_dict({i: list(r.values()) for i, r in rows.items()}, orient="index")
+    frame.index.name = "replication"
+    if rows:
+        names = list(next(iter(rows.values())))
+        frame.columns = pd.MultiIndex.from_tuples(names, names=["part", "parameter"])
+    return frame
+
+
+def _limits(found: Sequence[Replication]) -> pd.DataFrame:
+    rows = [
+        (i, kind, *key, *limits, r.truth[key])
+        for i, r in enumerate(found)
+        for kind, table in r.limits.items()
+        for key, limits in table.items()
+        if key in r.truth and is_parameter(key)
+    ]
+    columns = ["replication", "kind", "part", "parameter", "lower", "upper", "truth"]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:4])

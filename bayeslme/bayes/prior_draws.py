@@ -1,0 +1,141 @@
+"""Draws from the priors of a model, without PyMC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayeslme.bayes.families import FAMILIES
+from bayeslme.bayes.layout import Layout, is_joint
+from bayeslme.bayes.lkj import lkj_draws
+from bayeslme.bayes.priors import FloatArray, ParameterPrior, Priors
+from bayeslme.errors import SpecError
+from bayeslme.structures import Bound, CorSymm
+
+CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
+MOST_ROUNDS = 500
+
+
+def draw_priors(
+    layout: Layout, priors: Priors, n: int, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Draw all variables of a model from their priors.
+
+    Parameters
+    ----------
+    layout : Layout
+    priors : Priors
+    n : int
+    rng : Generator
+
+    Returns
+    -------
+    dict of variable name to array (n, k), (n, q, q) for a correlation matrix, (n,) for one number
+
+    Raises
+    ------
+    SpecError
+        For an improper prior, or one that leaves almost nothing of the region where parameters
+        that are restricted jointly may lie.
+    """
+    check_drawable(priors)
+    out = {}
+    for prior in priors:
+        bound = layout.problem.correlation if prior.block.kind == "corstruct" else None
+        if bound is not None and is_joint(bound) and len(bound.free) > 1:
+            out[prior.block.name] = _joint_draws(prior, bound, n, rng)
+        else:
+            out[prior.block.name] = draw_one(prior, n, rng)
+    return out
+
+
+def check_drawable(priors: Priors) -> None:
+    """Refuse improper priors.
+
+    Raises
+    ------
+    SpecError
+    """
+    for prior in priors:
+        if not prior.is_proper:
+            flat = next(p for p in prior.priors if FAMILIES[p.family].quantile is None)
+            msg = (
+                f"priors: {flat} on '{prior.block.name}' is improper and cannot be drawn from; "
+                "give a proper prior, or use priors='default'"
+            )
+            raise SpecError(msg)
+
+
+def draw_one(prior: ParameterPrior, n: int, rng: np.random.Generator) -> FloatArray:
+    """Draw one variable, its coefficients each within its own interval."""
+    block = prior.block
+    if block.matrix:
+        return lkj_draws(len(block.coefs), prior.priors[0].numbers()["eta"], n, rng)
+    drawn = np.empty((n, len(prior.priors)))
+    for j in range(len(prior.priors)):
+        drawn[:, j] = _coefficient(prior, j, rng.uniform(size=n))
+    if prior.basis is not None:
+        drawn = np.linalg.solve(prior.basis, drawn.T).T
+    return drawn if block.dim is not None else drawn[:, 0]
+
+
+def _coefficient(prior: ParameterPrior, j: int, u: FloatArray) -> FloatArray:
+    """Quantiles of a coefficient's prior, cut to its interval."""
+    one, (low, high) = prior.priors[j], prior.bounds(j)
+    family, args = FAMILIES[one.family], one.numbers()
+    if family.cumulative is None or family.quantile is None:
+        return low + (high - low) * u
+    own_low, own_high = family.support(args)
+    below = 0.0 if low <= own_low else float(family.cumulative(np.float64(low), args))
+    above = 1.0 if high >= own_high else float(family.cumulative(np.float64(high), args))
+    drawn = np.asarray(family.quantile(below + (above - below) * u, args))
+    inner = np.nextafter(low, np.inf), np.nextafter(high, -np.inf)
+    return np.asarray(np.clip(drawn, *inner))
+
+
+def _joint_draws(
+    prior: ParameterPrior, bound: Bound, n: int, rng: np.random.Generator
+) -> FloatArray:
+    """Draws that lie in the joint region of a structure, by rejection."""
+    if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
+        side = int((1 + np.sqrt(1 + 8 * len(bound.parameters))) / 2 + 0.5)
+        upper = np.triu_indices(side, 1)
+        return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
+    kept: list[FloatArray] = []
+    count = 0
+    for _ in range(MOST_ROUNDS):
+        drawn = draw_one(prior, CANDIDATES, rng)
+        some = drawn[_inside(bound, drawn)]
+        kept.append(some)
+        count += len(some)
+        if count >= n:
+            return np.concatenate(kept)[:n]
+    msg = (
+        f"priors: of {MOST_ROUNDS * CANDIDATES} draws of '{prior.block.name}' only {count} lie "
+        f"where {bound.structure.r_name} is a correlation; use tighter priors around 0"
+    )
+    raise SpecError(msg)
+
+
+def _is_uniform(prior: ParameterPrior) -> bool:
+    """Whether every correlation is uniform between -1 and 1: jointly then LKJ(1)."""
+    flat = {"Uniform", "Flat"}
+    return all(
+        p.family in flat and prior.bounds(j) == (-1.0, 1.0) for j, p in enumerate(prior.priors)
+    )
+
+
+def _inside(bound: Bound, drawn: FloatArray) -> np.ndarray:
+    """Which free values (n, f) are correlations of the structure, shape (n,)."""
+    full = np.tile([p.start for p in bound.parameters], (len(drawn), 1))
+    full[:, bound.free] = drawn
+    if isinstance(bound.structure, CorSymm):
+        side = int((1 + np.sqrt(1 + 8 * full.shape[1])) / 2 + 0.5)
+        matrix = np.broadcast_to(np.eye(side), (len(full), side, side)).copy()
+        upper = np.triu_indices(side, 1)
+        matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = full
+        return np.asarray(np.linalg.eigvalsh(matrix)[:, 0] > 0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        free = bound.to_free(full)
+        back = bound.natural(free)
+        same = np.isclose(back, full, rtol=1e-6, atol=1e-9).all(axis=-1)
+    return np.asarray(np.isfinite(free).all(axis=-1) & same)
