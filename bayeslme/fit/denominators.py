@@ -98,6 +98,11 @@ class KenwardRogerTests:
         return scale * f, den
 
 
+def of_coefficients(method: SmallSample, p: int) -> FloatArray:
+    """Degrees of freedom (p,) of each coefficient."""
+    return np.array([method.test(row[None])[1] for row in np.eye(p)])
+
+
 def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
     """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
 

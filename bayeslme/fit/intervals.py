@@ -12,6 +12,7 @@ from scipy.special import gammaincinv, ndtri, stdtrit
 
 from bayeslme.engine.information import Information, Part
 from bayeslme.errors import FitError
+from bayeslme.fit.denominators import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.profile_intervals import profiled
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import intervals_text
@@ -64,7 +65,11 @@ class Intervals(Mapping[str, pd.DataFrame]):
 
 
 def intervals(
-    fit: Fit, level: float = 0.95, which: Which = "all", method: Method = "wald"
+    fit: Fit,
+    level: float = 0.95,
+    which: Which = "all",
+    method: Method = "wald",
+    df: DfMethod = "inner-outer",
 ) -> Intervals:
     """Confidence intervals of coefficients and variance parameters.
 
@@ -77,6 +82,9 @@ def intervals(
     method : {"wald", "profile"}
         ``"wald"`` is nlme's; ``"profile"`` inverts the likelihood-ratio test, see
         `bayeslme.fit.profile_intervals.profiled`.
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+        Degrees of freedom of the coefficients' t; "kenward-roger" adjusts their standard errors
+        too, as in `summary`.
 
     Returns
     -------
@@ -93,21 +101,26 @@ def intervals(
         raise FitError(f"which: {which!r} is none of 'all', 'fixed', 'var-cov'")
     if method not in ("wald", "profile"):
         raise FitError(f"method: {method!r} is neither 'wald' nor 'profile'")
-    parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level)}
+    found = small_sample(fit, df)
+    if found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
+        raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")
+    parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level, found)}
     notes: tuple[str, ...] = ()
     if which != "fixed":
-        found, notes = _variance_intervals(fit, level)
-        parts |= found
+        own, notes = _variance_intervals(fit, level)
+        parts |= own
     if method == "profile":
         parts, notes = profiled(fit, level, parts)
-    return Intervals(parts, level, fit.kind, notes)
+    return Intervals(parts, level, fit.kind, (*notes, *(() if found is None else found.notes)))
 
 
-def fixed_intervals(fit: Fit, level: float) -> pd.DataFrame:
+def fixed_intervals(fit: Fit, level: float, method: SmallSample | None = None) -> pd.DataFrame:
     """Intervals of the coefficients by t on their denominator degrees of freedom, (p, 3)."""
     estimate = fit.fixef.to_numpy()
-    error = np.sqrt(np.diagonal(fit.vcov()))
-    width = stdtrit(fit.degrees.columns, 0.5 + level / 2) * error
+    error = np.sqrt(np.diagonal(fit.vcov() if method is None else method.vcov))
+    den = fit.degrees.columns if method is None else of_coefficients(method, len(estimate))
+    tail = 0.5 + level / 2
+    width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * error
     values = np.column_stack([estimate - width, estimate, estimate + width])
     return pd.DataFrame(values, index=fit.fixef.index, columns=COLUMNS)
 

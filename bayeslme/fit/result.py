@@ -200,9 +200,10 @@ class Fit:
         level: float = 0.95,
         which: _intervals.Which = "all",
         method: _intervals.Method = "wald",
+        df: DfMethod = "inner-outer",
     ) -> _intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
-        return _intervals.intervals(self, level, which, method)
+        return _intervals.intervals(self, level, which, method, df)
 
     def acf(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.fit.denominators import DfMethod, SmallSample, small_sample
+from bayeslme.fit.denominators import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.hypotheses import t_tail
 from bayeslme.fit.page import page
 from bayeslme.report.html import page_html
@@ -56,9 +56,7 @@ def fixed_table(fit: Fit, method: SmallSample | None = None) -> pd.DataFrame:
     """Table of coefficients with t tests on the denominator degrees of freedom of the fit."""
     value = fit.estimate.beta
     error = np.sqrt(np.diagonal(fit.test_vcov if method is None else method.vcov))
-    df = fit.degrees.columns
-    if method is not None:
-        df = np.array([method.test(row[None])[1] for row in np.eye(len(value))])
+    df = fit.degrees.columns if method is None else of_coefficients(method, len(value))
     with np.errstate(divide="ignore"):
         t = value / error
     columns = {"Value": value, "Std.Error": error, "DF": df, "t-value": t, "p-value": t_tail(t, df)}

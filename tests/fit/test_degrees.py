@@ -15,6 +15,8 @@ from bayeslme.engine import dense_groups
 from bayeslme.engine.kenward_roger import kenward_roger
 from bayeslme.engine.satterthwaite import mean_matched
 from bayeslme.errors import FitError, SpecError
+from bayeslme.fit.denominators import small_sample
+from bayeslme.fit.hypotheses import f_tail
 from bayeslme.structures import (
     CorAR1,
     CorCompSymm,
@@ -257,6 +259,19 @@ def test_nearly_singular_covariances_have_degrees() -> None:
         assert np.all((den > 15) & (den < 232)), df
 
 
+@pytest.mark.parametrize("df", METHODS)
+def test_intervals_are_what_the_tests_do_not_refuse(df: Any) -> None:
+    fit = serial()
+    table = fit.intervals(0.9, which="fixed", df=df)["fixed"]
+    for name, limits in table.iterrows():
+        for limit in (limits["lower"], limits["upper"]):
+            f, den = small_sample(fit, df).test(
+                np.array([[1.0 if n == name else 0.0 for n in table.index]])
+            )
+            scale = (limit - limits["est."]) / limits["est."]
+            assert float(f_tail(f * scale**2, 1, den)) == pytest.approx(0.1, rel=1e-8)
+
+
 def test_mean_matched() -> None:
     assert mean_matched(np.array([7.0, 7.0])) == 7.0
     each = np.array([5.0, 12.0])
@@ -283,6 +298,8 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(FitError, match="without priors"):
         mode.anova(df="satterthwaite")
+    with pytest.raises(FitError, match="not asked for"):
+        fit.intervals(which="var-cov", df="satterthwaite")
     monkeypatch.setattr(dense_groups, "LARGEST", 3)
     with pytest.raises(FitError, match="Subject group has 4 rows"):
         dense_groups.Covariance(fit.estimate)
