@@ -13,25 +13,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme import engine
+from bayeslme.bayes.coordinates import Coordinates
 from bayeslme.bayes.density import gaussian_beta
-from bayeslme.bayes.importance import Weighted, adapt, laplace, refine, resample, weigh
-from bayeslme.bayes.layout import Layout, is_joint
-from bayeslme.bayes.map import PosteriorDensity, natural_values, pd_parameters, starting_point
+from bayeslme.bayes.edges import edges
+from bayeslme.bayes.importance import (
+    GOOD,
+    LEAST,
+    Adapted,
+    Weighted,
+    adapt,
+    evaluate,
+    fit,
+    laplace,
+    resample,
+    smooth,
+)
+from bayeslme.bayes.layout import Layout
+from bayeslme.bayes.map import PosteriorDensity, natural_values, starting_point
 from bayeslme.bayes.priors import Priors
+from bayeslme.bayes.proposal import Proposal
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.information import second_differences
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
 from bayeslme.errors import FitError, SpecError
-from bayeslme.structures import Bound, Parameter
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
 TRUST = 0.7  # k-hat above which the weights do not estimate means (Vehtari et al. 2024)
-SPARE = 1.5  # candidates for each draw kept, over the efficiency, so that few are kept twice
-REFINE = 6000  # candidates of a refinement at the least
-MOST = 20  # candidates for each draw kept at the most
-JACOBIAN_STEP = 1e-5
-HESSIAN_STEP = 1e-3
+SPARE = 1.3  # candidates for each draw kept, over the efficiency, so that few are kept twice
+MOST = 10  # candidates for each draw kept at the most
+REFINE = 6000  # candidates of a refined mixture at the least
+REFINEMENTS = 3
+POOLED = 20_000  # candidates that a refined mixture is fitted to at the most
+STEP = 1e-3  # of second differences, in scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,8 @@ class CollapsedDraws:
     efficiency : float
         Kish's effective share of the candidates.
     candidates : int
+    route : str
+        How the candidates were made.
     """
 
     values: dict[str, np.ndarray]
@@ -54,6 +72,7 @@ class CollapsedDraws:
     k_hat: float
     efficiency: float
     candidates: int
+    route: str
 
     @property
     def effective(self) -> float:
@@ -62,108 +81,61 @@ class CollapsedDraws:
 
 
 @dataclass(frozen=True)
-class Unconstrained:
-    """The variance parameters on the unconstrained scale, and the posterior density there.
+class Target:
+    """The posterior density of the variance parameters in coordinates of the whole real line.
 
     Attributes
     ----------
     density : PosteriorDensity
-    parameters : tuple of tuples of Parameter
-        Of every level's covariance, outermost first.
-    sigma : float
-        The residual standard deviation where it is held.
+    coordinates : Coordinates
     """
 
     density: PosteriorDensity
-    parameters: tuple[tuple[Parameter, ...], ...]
-    sigma: float
-
-    def point(self, u: np.ndarray) -> NaturalPoint:
-        """Natural points (b) of unconstrained values (b, k)."""
-        layout, at, random = self.density.layout, 0, []
-        for ps in self.parameters:
-            own = u[:, at : at + len(ps)]
-            random.append(
-                np.stack([p.support.constrain(own[:, j]) for j, p in enumerate(ps)], axis=-1)
-            )
-            at += len(ps)
-        rows: list[np.ndarray | None] = []
-        for bound in self._bounds():
-            size = 0 if bound is None else len(bound.free)
-            rows.append(None if bound is None else bound.natural(u[:, at : at + size]))
-            at += size
-        held = layout.sigma is None
-        sigma = np.full(len(u), self.sigma) if held else np.exp(u[:, at])
-        return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
-
-    def encode(self, point: NaturalPoint) -> np.ndarray:
-        """Unconstrained values (k,) of one natural point."""
-        parts = [
-            np.array([float(p.support.unconstrain(v)) for p, v in zip(ps, par, strict=True)])
-            for ps, par in zip(self.parameters, point.random, strict=True)
-        ]
-        for bound, values in zip(self._bounds(), (point.corstruct, point.varfunc), strict=True):
-            if bound is not None and values is not None:
-                parts.append(bound.to_free(values))
-        if self.density.layout.sigma is not None:
-            parts.append(np.array([np.log(float(point.sigma))]))
-        return np.concatenate([np.zeros(0), *parts])
-
-    def log_jacobian(self, u: np.ndarray) -> np.ndarray:
-        """Log determinant (b,) of the map to the natural parameters."""
-        total, at = np.zeros(len(u)), 0
-        for ps in self.parameters:
-            for j, p in enumerate(ps):
-                total = total + p.support.log_jacobian(u[:, at + j])
-            at += len(ps)
-        for bound in self._bounds():
-            if bound is None or not len(bound.free):
-                continue
-            own = u[:, at : at + len(bound.free)]
-            total = total + (
-                _joint_jacobian(bound, own) if is_joint(bound) else _own_jacobian(bound, own)
-            )
-            at += len(bound.free)
-        return total if self.density.layout.sigma is None else total + u[:, at]
+    coordinates: Coordinates
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
-        """Log posterior density (b,) on the unconstrained scale; large batches in pieces."""
+        """Log density (b,) at coordinates (b, k); large batches in pieces."""
+        return self._finite([self._piece(piece)[0] for piece in self._pieces(u)])
+
+    def with_coefficients(
+        self, u: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log density (b,), and a draw of beta (b, p) from its Gaussian conditional."""
+        values, drawn = [], []
+        for piece in self._pieces(u):
+            value, factor = self._piece(piece)
+            values.append(value)
+            drawn.append(coefficients(self.density.layout, factor, len(piece), rng))
+        return self._finite(values), np.concatenate(drawn)
+
+    def _pieces(self, u: np.ndarray) -> list[np.ndarray]:
+        return self.density.likelihood.pieces(u) or [u]
+
+    def _piece(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            values = [
-                self.density(self.point(piece)) + self.log_jacobian(piece)
-                for piece in self.density.likelihood.pieces(u)
-            ]
+            value, factor = self.density.evaluate(self.coordinates.decode(u))
+            return np.broadcast_to(value + self.coordinates.log_jacobian(u), len(u)), factor
+
+    @staticmethod
+    def _finite(values: list[np.ndarray]) -> np.ndarray:
         out = np.concatenate(values)
         return np.where(np.isfinite(out), out, -np.inf)
 
-    def scale(self) -> np.ndarray:
-        """Step scale (k,)."""
-        parts = [np.ones(len(ps)) for ps in self.parameters]
-        parts += [b.scale for b in self._bounds() if b is not None]
-        return np.concatenate([*parts, np.ones(0 if self.density.layout.sigma is None else 1)])
 
-    def _bounds(self) -> tuple[Bound | None, Bound | None]:
-        problem = self.density.layout.problem
-        return problem.correlation, problem.variance
-
-
-def _own_jacobian(bound: Bound, u: np.ndarray) -> np.ndarray:
-    chosen = [bound.parameters[j] for j in bound.free]
-    return np.asarray(
-        sum((p.support.log_jacobian(u[:, j]) for j, p in enumerate(chosen)), np.zeros(len(u)))
-    )
-
-
-def _joint_jacobian(bound: Bound, u: np.ndarray) -> np.ndarray:
-    """Log determinant of a joint map by central differences, all columns in one batch."""
-    k = u.shape[1]
-    moves = JACOBIAN_STEP * np.eye(k)
-    up, down = (
-        bound.natural((u[:, None, :] + s * moves).reshape(-1, k))[..., bound.free]
-        for s in (1.0, -1.0)
-    )
-    jacobian = ((up - down) / (2 * JACOBIAN_STEP)).reshape(len(u), k, k)
-    return np.asarray(np.linalg.slogdet(jacobian)[1])
+def coefficients(
+    layout: Layout, factor: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw beta (b, p) given factors (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
+    problem, p = layout.problem, layout.problem.p
+    factor = np.broadcast_to(factor, (count, *factor.shape[-2:]))
+    right = factor[:, p, :p] + rng.standard_normal((count, p))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        diagonal = np.diagonal(factor, axis1=-2, axis2=-1)[:, :p]
+        sound = np.all(np.isfinite(factor), axis=(-2, -1)) & np.all(diagonal > 0, axis=-1)
+    standard = np.full((count, p), np.nan)
+    upper = np.swapaxes(factor[sound, :p, :p], -1, -2)
+    standard[sound] = np.linalg.solve(upper, right[sound, :, None])[..., 0]
+    return np.asarray(np.linalg.solve(problem.x_basis, standard.T).T + problem.shift)
 
 
 def collapsible(layout: Layout, priors: Priors) -> str | None:
@@ -178,7 +150,12 @@ def collapsible(layout: Layout, priors: Priors) -> str | None:
 
 
 def draw(
-    design: Design, layout: Layout, priors: Priors, n: int, rng: np.random.Generator
+    design: Design,
+    layout: Layout,
+    priors: Priors,
+    n: int,
+    rng: np.random.Generator,
+    first: Estimate | None = None,
 ) -> CollapsedDraws:
     """Draw n times from the posterior.
 
@@ -190,86 +167,104 @@ def draw(
         Gaussian or flat for the coefficients.
     n : int
     rng : Generator
+    first : Estimate, optional
+        Where the search for the mode starts; REML's or ML's is made where there is none.
 
     Raises
     ------
     FitError
         Where the posterior has no mode to start from.
     """
-    target = _target(design, layout, priors)
-    start = target.encode(starting_point(layout, engine.estimate(design), design))
-    if not len(start):
+    point = starting_point(layout, engine.estimate(design) if first is None else first, design)
+    target = _target(layout, priors, point)
+    if not target.coordinates.size:
         return _without_parameters(target, n, rng)
-    mode = maximise(target, start, target.scale())
+    found = adapt(target, *_laplace(target, target.coordinates.encode(point)), rng)
+    count = int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))) + 100
+    return _complete(target, *_weighed(target, found, count, rng), n, rng)
+
+
+def _target(layout: Layout, priors: Priors, start: NaturalPoint) -> Target:
+    likelihood = Likelihood(layout.problem, "REML")
+    density = PosteriorDensity(layout, priors, likelihood, gaussian_beta(priors["fixef"]))
+    return Target(density, Coordinates(layout, start))
+
+
+def _laplace(target: Target, start: np.ndarray) -> tuple[Proposal, list[Proposal]]:
+    """The component at the mode, and those at the edges."""
+    scale, even = target.coordinates.scale, target.coordinates.even
+    mode = maximise(target, start, scale)
     if not np.isfinite(mode.value):
         msg = "the posterior density is not finite at the starting values: check the priors"
         raise FitError(msg)
-    first = laplace(mode.theta, _hessian(target, mode.theta, target.scale()))
-    proposal, pilot = adapt(target, first, rng)
-    count = int(np.ceil(n * min(SPARE / max(pilot.efficiency, 1e-3), MOST))) + 100
-    weighted = weigh(target, proposal, count, rng)
-    _, weighted = refine(target, proposal, weighted, max(count, REFINE), rng)
-    return _complete(target, weighted, n, rng)
+    top = np.where(even, np.abs(mode.theta), mode.theta)
+    hessian = second_differences(lambda v: target(top + v * scale), len(top), STEP)
+    finite = np.where(np.isfinite(hessian), hessian, 0.0)
+    first = laplace(top, finite / np.outer(scale, scale), even)
+    return first, edges(target, first, scale)
 
 
-def _target(design: Design, layout: Layout, priors: Priors) -> Unconstrained:
-    likelihood = Likelihood(layout.problem, "REML")
-    density = PosteriorDensity(layout, priors, likelihood, gaussian_beta(priors["fixef"]))
-    return Unconstrained(density, pd_parameters(layout), float(design.spec.control.sigma or 1.0))
+def _weighed(
+    target: Target, found: Adapted, count: int, rng: np.random.Generator
+) -> tuple[Weighted, np.ndarray, str]:
+    """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
+    best: tuple[Weighted, np.ndarray, str] | None = None
+    proposal, route = found.proposal, "importance"
+    for _ in range(1 + REFINEMENTS):
+        u, value, beta = _candidates(target, proposal, count, rng)
+        draws = smooth(u, value - proposal.log_density(u))
+        if best is None or _better(draws, best[0]):
+            best = draws, beta, route
+        if draws.k_hat <= GOOD and draws.efficiency >= LEAST:
+            break
+        found.pool.add(proposal, u[:POOLED], value[:POOLED])
+        proposal, _ = fit(found.pool, proposal, found.edges)
+        count, route = max(count, REFINE), "refined mixture"
+    if best is None:
+        raise AssertionError
+    return best
 
 
-def _without_parameters(target: Unconstrained, n: int, rng: np.random.Generator) -> CollapsedDraws:
+def _candidates(
+    target: Target, proposal: Proposal, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    drawn: list[np.ndarray] = []
+
+    def both(u: np.ndarray) -> np.ndarray:
+        value, beta = target.with_coefficients(u, rng)
+        drawn.append(beta)
+        return value
+
+    u, value = evaluate(both, proposal, count, rng)
+    return u, value, np.concatenate(drawn)
+
+
+def _better(one: Weighted, other: Weighted) -> bool:
+    if max(one.k_hat, other.k_hat) <= GOOD:
+        return one.efficiency > other.efficiency
+    return one.k_hat < other.k_hat
+
+
+def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> CollapsedDraws:
     """Nothing but beta is unknown: its conditional is the posterior."""
     u = np.zeros((n, 0))
-    return _complete(target, Weighted(u, np.zeros(n), np.full(n, -np.log(n)), -np.inf), n, rng)
+    _, beta = target.with_coefficients(u, rng)
+    equal = Weighted(u, np.zeros(n), np.full(n, -np.log(n)), -np.inf)
+    return _complete(target, equal, beta, "exact", n, rng)
 
 
 def _complete(
-    target: Unconstrained, draws: Weighted, n: int, rng: np.random.Generator
+    target: Target,
+    draws: Weighted,
+    beta: np.ndarray,
+    route: str,
+    n: int,
+    rng: np.random.Generator,
 ) -> CollapsedDraws:
-    """Resample, and draw the coefficients given the rest."""
+    """Resample."""
     kept = resample(draws, n, rng)
-    layout = target.density.layout
-    pieces: list[dict[str, np.ndarray]] = []
-    for piece in target.density.likelihood.pieces(draws.u[kept]):
-        point = target.point(piece)
-        values = natural_values(layout, point)
-        pieces.append({**values, "fixef": _coefficients(target.density, point, rng)})
-    values = {name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]}
+    point = target.coordinates.decode(draws.u[kept])
+    values = {**natural_values(target.density.layout, point), "fixef": beta[kept]}
     return CollapsedDraws(
-        values, draws.log_weight[kept], draws.k_hat, draws.efficiency, len(draws.u)
+        values, draws.log_weight[kept], draws.k_hat, draws.efficiency, len(draws.u), route
     )
-
-
-def _coefficients(
-    density: PosteriorDensity, point: NaturalPoint, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw beta (b, p) from its Gaussian conditional at natural points (b)."""
-    problem, p = density.layout.problem, density.layout.problem.p
-    _, factor, typical, _ = density.block(point)
-    count = len(np.atleast_1d(typical))
-    factor = np.broadcast_to(factor, (count, *factor.shape[-2:]))
-    right = factor[:, p, :p] + rng.standard_normal((count, p))
-    standard = np.linalg.solve(np.swapaxes(factor[:, :p, :p], -1, -2), right[..., None])[..., 0]
-    return np.asarray(np.linalg.solve(problem.x_basis, standard.T).T + problem.shift)
-
-
-def _hessian(f: Unconstrained, u: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Second differences (k, k) from one batch."""
-    k = len(u)
-    h = HESSIAN_STEP * scale
-    eye = np.diag(h)
-    pairs = [(i, j) for i in range(k) for j in range(i + 1, k)]
-    both = [u + s * (eye[i] + eye[j]) for i, j in pairs for s in (1.0, -1.0)]
-    values = f(np.stack([u, *(u + eye), *(u - eye), *both]))
-    base, up, down, mixed = (
-        values[0],
-        values[1 : k + 1],
-        values[k + 1 : 2 * k + 1],
-        values[2 * k + 1 :],
-    )
-    out = np.diag((up - 2 * base + down) / h**2)
-    for (i, j), pair in zip(pairs, mixed.reshape(-1, 2), strict=True):
-        cross = pair.sum() - up[i] - down[i] - up[j] - down[j] + 2 * base
-        out[i, j] = out[j, i] = cross / (2 * h[i] * h[j])
-    return np.where(np.isfinite(out), out, 0.0)

@@ -1,80 +1,34 @@
 """Adaptive importance sampling of a density of a few dimensions.
 
-A proposal is a mixture of multivariate Student-t distributions. It starts at the mode with the
-curvature there, is matched to the weighted moments of its own draws (Oh and Berger 1992, Journal of
-Statistical Computation and Simulation 41, 143), and where one component is not enough becomes a
-mixture fitted by weighted expectation maximisation (Cappe et al. 2008, Statistics and Computing 18,
-447). The last draws are always fresh. The Pareto k-hat of their weights is the certificate (Vehtari
-et al. 2024, JMLR 25(72)).
+The proposal starts at the mode with the curvature there. Rounds of draws are pooled, each draw with
+the weight it has under the mixture of all proposals so far (Cornuet, Marin, Mira and Robert 2012,
+Scandinavian Journal of Statistics 39, 798), and a mixture of Student-t distributions is fitted to
+the pool, of as many components as pay. The draws that are kept are always fresh. The Pareto k-hat
+of their weights is the certificate (Vehtari et al. 2024, JMLR 25(72)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
+
+from bayeslme.bayes.proposal import Proposal, covariance, joined, mixture, single
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
-DF = 7.0  # of the proposals: tails that bound the weights of a nearly Gaussian target cheaply
 PILOT = 1000  # draws of an adaptation round
-ROUNDS = 4
-ENOUGH = 0.6  # efficiency at which a single component is kept
-COMPONENTS = 5
-MANY = 8  # components of a refinement
-REFINEMENTS = 4
+ROUNDS = 5
+EVEN = 0.8  # efficiency at which adaptation stops
+SIZES = (1, 2, 3, 5, 8)  # components that are tried
+GAIN = 1.15  # of efficiency for which another round is made,
+SOUND = 0.5  # where it is above this
+PAYS = 1.04  # gain of efficiency for which more components are taken
 GOOD, LEAST = 0.5, 0.4  # k-hat and efficiency at which draws are left as they are
-TAILS, WIDE = 0.1, 2.5  # share and width of the component that covers the tails
-INFLATE = 1.1  # of a matched covariance, whose tails the weights tend to miss
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A mixture of multivariate Student-t distributions.
-
-    Attributes
-    ----------
-    weight : array, shape (m,)
-    mean : array, shape (m, k)
-    root : array, shape (m, k, k)
-        Lower Cholesky factors of the scale matrices.
-    df : float
-    """
-
-    weight: np.ndarray
-    mean: np.ndarray
-    root: np.ndarray
-    df: float = DF
-
-    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw (n, k)."""
-        which = rng.choice(len(self.weight), size=n, p=self.weight)
-        z = rng.standard_normal((n, self.mean.shape[1]))
-        stretch = np.sqrt(self.df / rng.chisquare(self.df, size=n))
-        return np.asarray(
-            self.mean[which] + np.einsum("nij,nj->ni", self.root[which], z) * stretch[:, None]
-        )
-
-    def components(self, u: np.ndarray) -> np.ndarray:
-        """Log weighted densities (n, m) of the components at u (n, k)."""
-        k, out = u.shape[1], []
-        for weight, mean, root in zip(self.weight, self.mean, self.root, strict=True):
-            z = np.linalg.solve(root, (u - mean).T)
-            half = 0.5 * (self.df + k)
-            constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * k * np.log(self.df * np.pi)
-            out.append(
-                np.log(weight)
-                + constant
-                - np.log(np.diagonal(root)).sum()
-                - half * np.log1p((z**2).sum(axis=0) / self.df)
-            )
-        return np.stack(out, axis=1)
-
-    def log_density(self, u: np.ndarray) -> np.ndarray:
-        """Log density (n,)."""
-        return np.asarray(logsumexp(self.components(u), axis=1))
+TAILS, WIDE = 0.1, 2.0  # share and width of the component that covers the tails
+EDGE, EDGES = 0.04, 0.2  # share of each component at an edge, and of all of them at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +56,11 @@ class Weighted:
         return float(np.exp(-logsumexp(2 * self.smoothed)) / len(self.u))
 
 
-def weigh(target: LogDensity, proposal: Proposal, n: int, rng: np.random.Generator) -> Weighted:
-    """Fresh draws of a proposal and their weights."""
-    u = proposal.draw(n, rng)
-    raw = target(u) - proposal.log_density(u)
+def smooth(u: np.ndarray, raw: np.ndarray) -> Weighted:
+    """Pareto smoothed weights of draws from their raw logarithms."""
     raw = np.where(np.isfinite(raw), raw, -np.inf)
     if not np.any(np.isfinite(raw)):
-        return Weighted(u, raw, np.full(n, -np.log(n)), np.inf)
+        return Weighted(u, raw, np.full(len(u), -np.log(len(u))), np.inf)
     from arviz_stats.base import array_stats
 
     floor = np.max(raw) - 700.0  # of weights that are zero, for the smoothing's arithmetic
@@ -116,119 +68,168 @@ def weigh(target: LogDensity, proposal: Proposal, n: int, rng: np.random.Generat
     return Weighted(u, raw, np.asarray(smoothed) - logsumexp(smoothed), float(k_hat))
 
 
-def laplace(mode: np.ndarray, hessian: np.ndarray) -> Proposal:
-    """The proposal at a mode; directions without curvature get the widest of the others."""
+def evaluate(
+    target: LogDensity, proposal: Proposal, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fresh draws (n, k) of a proposal and the target's log density (n,) there."""
+    u = proposal.draw(n, rng)
+    outside = np.any(u[:, proposal.even] < 0.0, axis=1)
+    u = np.where(proposal.even, np.abs(u), u)
+    return u, np.where(outside, -np.inf, target(u))
+
+
+def weigh(target: LogDensity, proposal: Proposal, n: int, rng: np.random.Generator) -> Weighted:
+    """Fresh draws of a proposal and their weights."""
+    u, value = evaluate(target, proposal, n, rng)
+    return smooth(u, value - proposal.log_density(u))
+
+
+@dataclass
+class Pool:
+    """Draws of several proposals, weighted by the mixture of all of them.
+
+    Attributes
+    ----------
+    u : array, shape (n, k)
+    value : array, shape (n,)
+        Log density of the target.
+    proposals : list of (Proposal, number of its draws)
+    """
+
+    u: np.ndarray
+    value: np.ndarray
+    proposals: list[tuple[Proposal, int]] = field(default_factory=list)
+    _log_q: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, proposal: Proposal, u: np.ndarray, value: np.ndarray) -> None:
+        """Add the draws of one more proposal."""
+        self._log_q = [
+            np.append(log_q, old.log_density(u))
+            for (old, _), log_q in zip(self.proposals, self._log_q, strict=True)
+        ]
+        self.u = np.concatenate([self.u, u])
+        self.value = np.append(self.value, value)
+        self.proposals.append((proposal, len(u)))
+        self._log_q.append(proposal.log_density(self.u))
+
+    def weighted(self) -> Weighted:
+        """All draws with their weights."""
+        share = np.log([n / len(self.u) for _, n in self.proposals])
+        return smooth(
+            self.u, self.value - logsumexp(np.array(self._log_q) + share[:, None], axis=0)
+        )
+
+    def efficiency(self, proposal: Proposal, draws: Weighted) -> float:
+        """Efficiency that draws of another proposal would have.
+
+        One over the mean of their weight under the target, the normalised weight being 1 on
+        average under the proposal; both means from the pool.
+        """
+        log_mean = logsumexp(draws.log_weight) - np.log(len(self.u))
+        ratio = self.value - proposal.log_density(self.u)
+        return float(np.exp(log_mean - logsumexp(draws.smoothed + ratio)))
+
+
+def laplace(mode: np.ndarray, hessian: np.ndarray, even: np.ndarray | None = None) -> Proposal:
+    """One component at a mode; directions without curvature get the widest of the others."""
     value, vector = np.linalg.eigh(-0.5 * (hessian + hessian.T))
     good = value[value > 0]
     least = 1e-3 * float(np.median(good)) if len(good) else 1.0
     cov = (vector / np.maximum(value, least)) @ vector.T
-    return _single(mode, cov)
+    return single(mode, cov, np.zeros(len(mode), dtype=bool) if even is None else even)
 
 
-def _single(mean: np.ndarray, cov: np.ndarray) -> Proposal:
-    return Proposal(np.ones(1), mean[None], np.linalg.cholesky(cov)[None])
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What adaptation came to.
+
+    Attributes
+    ----------
+    proposal : Proposal
+        The best found.
+    efficiency : float
+        Of its pilot draws.
+    pool : Pool
+        All draws so far.
+    edges : tuple of Proposal
+    """
+
+    proposal: Proposal
+    efficiency: float
+    pool: Pool
+    edges: tuple[Proposal, ...]
 
 
 def adapt(
-    target: LogDensity, first: Proposal, rng: np.random.Generator
-) -> tuple[Proposal, Weighted]:
+    target: LogDensity, first: Proposal, edges: Sequence[Proposal], rng: np.random.Generator
+) -> Adapted:
     """Improve a proposal until its weights are even enough, or nothing more is gained.
 
-    Returns
-    -------
-    proposal : Proposal
-        The best found.
-    weighted : Weighted
-        Its pilot draws.
+    Parameters
+    ----------
+    target : callable
+    first : Proposal
+    edges : sequence of Proposal
+        Components where the target ends, which always keep a share.
+    rng : Generator
     """
-    best, best_draws = first, weigh(target, first, PILOT, rng)
-    pool = [best_draws]
-    for _ in range(ROUNDS):
-        if best_draws.efficiency >= ENOUGH:
-            return best, best_draws
-        matched = _matched(pool[-1], best)
-        draws = weigh(target, matched, PILOT, rng)
-        pool.append(draws)
-        if draws.efficiency <= best_draws.efficiency * 1.02:
+    pool = Pool(np.zeros((0, len(first.even))), np.zeros(0))
+    wide = Proposal(first.weight, first.mean, WIDE * first.root, first.even)
+    proposal = _defended(first, wide, edges)
+    best, efficiency, k_hat = proposal, -1.0, np.inf
+    for attempt in range(ROUNDS):
+        u, value = evaluate(target, proposal, PILOT * (1 + attempt // 2), rng)
+        own = smooth(u, value - proposal.log_density(u))
+        pool.add(proposal, u, value)
+        if own.efficiency > efficiency:
+            best, efficiency, k_hat = proposal, own.efficiency, own.k_hat
+        if efficiency >= EVEN and k_hat < GOOD:
             break
-        best, best_draws = matched, draws
-    for size in (2, COMPONENTS):
-        if best_draws.efficiency >= ENOUGH:
+        proposal, expected = fit(pool, proposal, edges)
+        if expected < efficiency * GAIN and k_hat < GOOD and efficiency > SOUND:
             break
-        mixture = _mixture(best_draws, best, size, rng)
-        draws = weigh(target, mixture, PILOT, rng)
-        if draws.efficiency > best_draws.efficiency:
-            best, best_draws = mixture, draws
-    return best, best_draws
+    return Adapted(best, efficiency, pool, tuple(edges))
 
 
-def refine(
-    target: LogDensity, proposal: Proposal, draws: Weighted, n: int, rng: np.random.Generator
-) -> tuple[Proposal, Weighted]:
-    """Where many draws still have uneven weights, fit a mixture to them and draw afresh."""
-    for _ in range(REFINEMENTS):
-        if draws.k_hat < GOOD and draws.efficiency > LEAST:
+def fit(pool: Pool, start: Proposal, edges: Sequence[Proposal] = ()) -> tuple[Proposal, float]:
+    """The mixture that does best on the pool, of as few components as do, and its efficiency."""
+    draws = pool.weighted()
+    weight = np.exp(draws.smoothed)
+    if draws.efficiency * len(weight) < 3 * draws.u.shape[1]:  # too few to trust a covariance
+        return Proposal(start.weight, start.mean, 1.5 * start.root, start.even), np.inf
+    moments = single(weight @ draws.u, covariance(draws.u, weight), start.even)
+    wide = Proposal(moments.weight, moments.mean, WIDE * moments.root, moments.even)
+    inner = mixture(draws.u, weight, moments)
+    best = _defended(inner, wide, edges)
+    best_efficiency = pool.efficiency(best, draws)
+    for size in SIZES[1:]:
+        if best_efficiency > EVEN:
             break
-        mixture = _mixture(draws, proposal, MANY, rng)
-        fresh = weigh(target, mixture, n, rng)
-        if fresh.efficiency > draws.efficiency or fresh.k_hat < draws.k_hat - 0.1:
-            proposal, draws = mixture, fresh
-    return proposal, draws
+        while len(inner.weight) < size:
+            inner = _grown(pool, draws, inner, moments)
+        inner = mixture(draws.u, weight, inner)
+        candidate = _defended(inner, wide, edges)
+        efficiency = pool.efficiency(candidate, draws)
+        if efficiency > best_efficiency * PAYS:
+            best, best_efficiency = candidate, efficiency
+        if len(inner.weight) < size:
+            break
+    return best, best_efficiency
 
 
-def _matched(draws: Weighted, fallback: Proposal) -> Proposal:
-    """One component with the weighted moments of the draws."""
-    w = np.exp(draws.smoothed)
-    if draws.efficiency * len(w) < 3 * draws.u.shape[1]:  # too few weights to trust a covariance
-        return Proposal(fallback.weight, fallback.mean, 1.5 * fallback.root, fallback.df)
-    mean = w @ draws.u
-    rest = draws.u - mean
-    cov = (w[:, None] * rest).T @ rest
-    return _with_tails(_single(mean, INFLATE * (1 - 2 / DF) * cov + _jitter(cov)), mean, cov)
+def _grown(pool: Pool, draws: Weighted, inner: Proposal, moments: Proposal) -> Proposal:
+    """One more component, where the proposal lacks most."""
+    ratio = draws.smoothed + pool.value - inner.log_density(draws.u)
+    centre = draws.u[int(np.argmax(np.where(np.isfinite(ratio), ratio, -np.inf)))]
+    new = Proposal(moments.weight, centre[None], 0.5 * moments.root, inner.even)
+    return joined([(len(inner.weight), inner), (1.0, new)])
 
 
-def _jitter(cov: np.ndarray) -> np.ndarray:
-    return np.asarray(1e-12 * np.trace(cov) * np.eye(len(cov)))
-
-
-def _with_tails(inner: Proposal, mean: np.ndarray, cov: np.ndarray) -> Proposal:
-    """Add a wide component, so that no part of the target is far out in the proposal's tails."""
-    wide = np.linalg.cholesky(WIDE**2 * cov + _jitter(cov))
-    return Proposal(
-        np.append((1 - TAILS) * inner.weight, TAILS),
-        np.concatenate([inner.mean, mean[None]]),
-        np.concatenate([inner.root, wide[None]]),
-    )
-
-
-def _mixture(draws: Weighted, start: Proposal, size: int, rng: np.random.Generator) -> Proposal:
-    """Weighted expectation maximisation, from centres spread over the draws."""
-    w, u = np.exp(draws.smoothed), draws.u
-    mean = w @ u
-    rest = u - mean
-    cov = (w[:, None] * rest).T @ rest + 1e-10 * np.eye(u.shape[1])
-    centres = u[rng.choice(len(u), size=size, p=w / w.sum())]
-    root = np.broadcast_to(np.linalg.cholesky(0.5 * cov), (size, *cov.shape))
-    mixture = Proposal(np.full(size, 1 / size), centres, root.copy())
-    for _ in range(12):
-        parts = mixture.components(u)
-        share = np.exp(parts - logsumexp(parts, axis=1, keepdims=True)) * w[:, None]
-        weight = share.sum(axis=0)
-        kept = weight > 2.0 * u.shape[1] / len(u)
-        if not kept.any():
-            return start
-        share, weight = share[:, kept], weight[kept]
-        means, roots = [], []
-        for j in range(share.shape[1]):
-            z = np.linalg.solve(mixture.root[kept][j], (u - mixture.mean[kept][j]).T)
-            heavy = (DF + u.shape[1]) / (DF + (z**2).sum(axis=0)) * share[:, j]
-            m = heavy @ u / heavy.sum()
-            d = u - m
-            c = (heavy[:, None] * d).T @ d / weight[j]
-            means.append(m)
-            roots.append(np.linalg.cholesky(INFLATE * c + 1e-3 * np.diag(np.diag(cov))))
-        mixture = Proposal(weight / weight.sum(), np.stack(means), np.stack(roots))
-    return _with_tails(mixture, mean, cov)
+def _defended(inner: Proposal, wide: Proposal, edges: Sequence[Proposal]) -> Proposal:
+    """Add what covers the tails, so that no part of the target is far out in the proposal's."""
+    edge = min(EDGE, EDGES / max(len(edges), 1))
+    parts = [(1 - TAILS - edge * len(edges), inner), (TAILS, wide)]
+    return joined(parts + [(edge, one) for one in edges])
 
 
 def resample(draws: Weighted, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme import engine
+from bayeslme.bayes.coordinates import Coordinates
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.density import GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
@@ -53,6 +54,10 @@ class PosteriorDensity:
 
     def __call__(self, point: NaturalPoint) -> np.ndarray:
         """Log density (b,) at natural points (b)."""
+        return self.evaluate(point)[0]
+
+    def evaluate(self, point: NaturalPoint) -> tuple[np.ndarray, np.ndarray]:
+        """Log density (b,), and the factor (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
         _, factor, typical, half = self.block(point)
         problem, p = self.layout.problem, self.layout.problem.p
         diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
@@ -65,7 +70,7 @@ class PosteriorDensity:
             value = -0.5 * df * LOG_2PI - problem.n * np.log(typical) - half - logdet
             value = value - np.log(diagonal[..., :p]).sum(axis=-1) - 0.5 * diagonal[..., p] ** 2
         value = value + self.log_prior(point)
-        return np.where(np.isfinite(value), value, -np.inf)
+        return np.where(np.isfinite(value), value, -np.inf), factor
 
     def block(self, point: NaturalPoint) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
         """Elimination, factor of [X | y]'V^-1[X | y] with beta's prior, sigma, log determinants."""
@@ -116,63 +121,6 @@ def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
     return {level.sd.name: np.concatenate(sds, axis=-1), **out}
 
 
-@dataclass(frozen=True)
-class _Coordinates:
-    """Search coordinates: standard deviations with a free sign, the rest unconstrained."""
-
-    layout: Layout
-    parameters: tuple[tuple[Parameter, ...], ...]
-    start: NaturalPoint
-
-    def encode(self, point: NaturalPoint) -> np.ndarray:
-        """Coordinates (k,) of one natural point."""
-        pr = self.layout.problem
-        parts = [
-            np.array([_encode(p, v) for p, v in zip(ps, par, strict=True)])
-            for ps, par in zip(self.parameters, point.random, strict=True)
-        ]
-        for bound, values in ((pr.correlation, point.corstruct), (pr.variance, point.varfunc)):
-            if bound is not None and values is not None:
-                parts.append(bound.to_free(values))
-        if self.layout.sigma is not None:
-            parts.append(np.array([np.log(float(point.sigma))]))
-        return np.concatenate(parts)
-
-    def decode(self, u: np.ndarray) -> NaturalPoint:
-        """Natural points (b) of coordinates (b, k)."""
-        pr, at, random = self.layout.problem, 0, []
-        for ps in self.parameters:
-            own = u[:, at : at + len(ps)]
-            random.append(np.stack([_decode(p, own[:, j]) for j, p in enumerate(ps)], axis=-1))
-            at += len(ps)
-        rows: list[np.ndarray | None] = []
-        for bound in (pr.correlation, pr.variance):
-            size = 0 if bound is None else len(bound.free)
-            rows.append(None if bound is None else bound.natural(u[:, at : at + size]))
-            at += size
-        held = np.full(len(u), float(self.start.sigma))
-        sigma = held if self.layout.sigma is None else np.exp(u[:, at])
-        return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
-
-    def scale(self) -> np.ndarray:
-        """Step scale (k,): that of a standard deviation is its starting value."""
-        pr = self.layout.problem
-        parts = [
-            np.array([v if p.support.lower == 0.0 else 1.0 for p, v in zip(ps, par, strict=True)])
-            for ps, par in zip(self.parameters, self.start.random, strict=True)
-        ]
-        parts += [b.scale for b in (pr.correlation, pr.variance) if b is not None]
-        return np.concatenate([*parts, np.ones(0 if self.layout.sigma is None else 1)])
-
-
-def _encode(p: Parameter, value: float) -> float:
-    return float(value) if p.support.lower == 0.0 else float(p.support.unconstrain(value))
-
-
-def _decode(p: Parameter, u: np.ndarray) -> np.ndarray:
-    return np.abs(u) if p.support.lower == 0.0 else np.asarray(p.support.constrain(u))
-
-
 def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     """Mode of the posterior density of the natural parameters.
 
@@ -202,14 +150,14 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     likelihood = Likelihood(layout.problem, "REML")
     density = PosteriorDensity(layout, resolved, likelihood, gaussian_beta(resolved["fixef"]))
     first = engine.estimate(design)
-    coordinates = _Coordinates(layout, pd_parameters(layout), starting_point(layout, first, design))
+    coordinates = Coordinates(layout, starting_point(layout, first, design))
 
     def objective(u: np.ndarray) -> np.ndarray:
         likelihood.evaluations += len(u)
         return density(coordinates.decode(u))
 
     start = coordinates.encode(coordinates.start)
-    optimum = maximise(objective, start, coordinates.scale())
+    optimum = maximise(objective, start, coordinates.scale)
     point = coordinates.decode(optimum.theta[None])
     found = _read_off(design, density, _clean(density, point, pd_parameters(layout)))
     return replace(

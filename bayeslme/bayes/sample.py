@@ -140,7 +140,8 @@ def _try_collapsed(
     reason = collapsed.collapsible(layout, priors)
     if reason is None:
         rng = np.random.default_rng(seeds[0])
-        drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng)
+        first = None if fit.estimate.method == "MAP" else fit.estimate
+        drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng, first)
         if drawn.k_hat <= collapsed.TRUST:
             return _collapsed_posterior(fit, layout, priors, drawn, shape, seeds), ""
         reason = f"Pareto k-hat {drawn.k_hat:.2f} is above {collapsed.TRUST}"

@@ -344,11 +344,11 @@ def _at_edge(natural: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarr
 
 def _hessian(f: Objective, m: int) -> np.ndarray:
     """Second derivatives (m, m) at 0; the longer step only where it stays within f's region."""
-    short, long = (_second_differences(f, m, step) for step in (STEP, 2 * STEP))
+    short, long = (second_differences(f, m, step) for step in (STEP, 2 * STEP))
     return np.where(np.isfinite(long), (4 * short - long) / 3, short)
 
 
-def _second_differences(f: Objective, m: int, step: float) -> np.ndarray:
+def second_differences(f: Objective, m: int, step: float) -> np.ndarray:
     """Second differences (m, m) at 0 from one batch."""
     unit = step * np.eye(m)
     i, j = np.triu_indices(m, 1)

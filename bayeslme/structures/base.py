@@ -73,6 +73,13 @@ class RowStructure(ABC):
         columns = [p.support.unconstrain(par[..., j]) for j, p in enumerate(parameters)]
         return np.stack(columns, axis=-1)
 
+    def log_jacobian(
+        self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
+    ) -> Array:
+        """Log determinant (...) of ``constrain``; joint families override it with it."""
+        terms = [p.support.log_jacobian(u[..., j], xp) for j, p in enumerate(parameters)]
+        return sum(terms[1:], terms[0])
+
     def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Scale (..., k) on which Wald intervals are formed.
 

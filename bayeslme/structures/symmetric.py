@@ -68,6 +68,19 @@ class CorSymm(CorStruct):
             axis=-1,
         )
 
+    def log_jacobian(
+        self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
+    ) -> Array:
+        m, at, total = _side(len(parameters)), 0, 0.0 * u[..., 0]
+        for i in range(1, m):
+            for k in range(i):  # the cosines are partial correlations
+                size = xp.abs(u[..., at])
+                log_rate = np.log(np.pi) - size - 2 * xp.log1p(xp.exp(-size))
+                nearer = np.pi / (1.0 + xp.exp(size))  # the angle from 0 or pi, whichever is nearer
+                total = total + (m - k - 1) * xp.log(xp.sin(nearer)) + log_rate
+                at += 1
+        return total
+
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         flat = np.asarray(par, float).reshape(-1, par.shape[-1])
         return np.stack([_angles(one) for one in flat]).reshape(par.shape)

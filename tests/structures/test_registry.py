@@ -121,6 +121,18 @@ def test_unconstrained_scale_goes_there_and_back(
 
 
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+def test_jacobian_is_that_of_the_map(structure: s.CorStruct) -> None:
+    bound, step = structure.bind(lattice(gaps=False)), 1e-5
+    free = tuple(bound.parameters[j] for j in bound.free)
+    k = len(free)
+    for u in np.random.default_rng(1).normal(size=(4, k)):
+        moves = step * np.eye(k)
+        up, down = (bound.natural(u + sign * moves)[:, bound.free] for sign in (1.0, -1.0))
+        want = np.linalg.slogdet((up - down) / (2 * step))[1]
+        assert structure.log_jacobian(u, free) == pytest.approx(want, abs=1e-7)
+
+
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
 def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.DataObject) -> None:

@@ -1,0 +1,156 @@
+"""All variance parameters of a model as one vector, in which posteriors are searched and drawn."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayeslme.bayes.layout import Layout, LevelLayout
+from bayeslme.bayes.parts import Correlations, Deviations, Part, Rows, Supported
+from bayeslme.engine.likelihood import NaturalPoint
+from bayeslme.structures import Parameter
+from bayeslme.structures.supports import POSITIVE
+
+SIGMA = Parameter("sigma", POSITIVE, 1.0)
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """All variance parameters of a model as one vector.
+
+    Parameters
+    ----------
+    layout : Layout
+    start : NaturalPoint
+        Sets the floors of standard deviations, and sigma where it is held.
+    """
+
+    layout: Layout
+    start: NaturalPoint
+
+    @cached_property
+    def _random(self) -> tuple[tuple[Part, ...], ...]:
+        return tuple(
+            _level_parts(level, floor)
+            for level, floor in zip(
+                self.layout.levels, _floors(self.layout, self.start), strict=True
+            )
+        )
+
+    @cached_property
+    def _rows(self) -> tuple[Rows | None, Rows | None]:
+        problem = self.layout.problem
+        bounds = (problem.correlation, problem.variance)
+        correlation, variance = (None if b is None else Rows(b) for b in bounds)
+        return correlation, variance
+
+    @cached_property
+    def _parts(self) -> tuple[Part, ...]:
+        own = [part for level in self._random for part in level]
+        own += [rows for rows in self._rows if rows is not None]
+        return (*own, *(() if self.layout.sigma is None else (Supported((SIGMA,)),)))
+
+    @cached_property
+    def _places(self) -> list[slice]:
+        ends = np.cumsum([0, *(len(part.scale) for part in self._parts)])
+        return [slice(int(i), int(j)) for i, j in itertools.pairwise(ends)]
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return self._places[-1].stop if self._places else 0
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Size of a visible step, shape (k,)."""
+        return np.concatenate([np.zeros(0), *(part.scale for part in self._parts)])
+
+    @property
+    def even(self) -> np.ndarray:
+        """Coordinates of which only the size counts, bool, shape (k,)."""
+        own = [np.full(len(part.scale), part.even) for part in self._parts]
+        return np.concatenate([np.zeros(0, dtype=bool), *own])
+
+    def decode(self, u: np.ndarray) -> NaturalPoint:
+        """Natural points (b) of coordinates (b, k)."""
+        natural = iter(
+            part.decode(u[:, at]) for part, at in zip(self._parts, self._places, strict=True)
+        )
+        random = tuple(
+            np.concatenate([next(natural) for _ in level], axis=-1) for level in self._random
+        )
+        rows = [None if r is None else next(natural) for r in self._rows]
+        held = self.layout.sigma is None
+        sigma = np.full(len(u), float(self.start.sigma)) if held else next(natural)[:, 0]
+        return NaturalPoint(sigma, random, rows[0], rows[1])
+
+    def encode(self, point: NaturalPoint) -> np.ndarray:
+        """Coordinates (k,) of one natural point."""
+        natural: list[np.ndarray] = []
+        for level, values in zip(self.layout.levels, point.random, strict=True):
+            natural += _cut(level, values)
+        for rows, own in zip(self._rows, (point.corstruct, point.varfunc), strict=True):
+            if rows is not None and own is not None:
+                natural.append(own)
+        if self.layout.sigma is not None:
+            natural.append(np.array([float(point.sigma)]))
+        pairs = zip(self._parts, natural, strict=True)
+        return np.concatenate([np.zeros(0), *(part.encode(v) for part, v in pairs)])
+
+    def log_jacobian(self, u: np.ndarray) -> np.ndarray:
+        """Log determinant (b,) of ``decode``."""
+        pairs = zip(self._parts, self._places, strict=True)
+        return sum((part.log_jacobian(u[:, at]) for part, at in pairs), np.zeros(len(u)))
+
+
+def _level_parts(level: LevelLayout, floor: np.ndarray) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for piece in level.pieces:
+        parts.append(Deviations(floor[piece.sds]))
+        if piece.cor is not None and piece.cor.matrix:
+            parts.append(Correlations(piece.q))
+        elif piece.cor is not None:
+            effects = level.level.effects[piece.rows]
+            natural = piece.structure.natural_parameters(effects, "")
+            parts.append(Supported((natural[-1],)))
+    return tuple(parts)
+
+
+def _cut(level: LevelLayout, natural: np.ndarray) -> list[np.ndarray]:
+    """Natural parameters of a level by part."""
+    out, at = [], 0
+    for piece in level.pieces:
+        size, sds = piece.structure.size(piece.q), piece.sds.stop - piece.sds.start
+        out.append(natural[at : at + sds])
+        if piece.cor is not None:
+            out.append(natural[at + sds : at + size])
+        at += size
+    return out
+
+
+def _floors(layout: Layout, start: NaturalPoint) -> list[np.ndarray]:
+    """Standard error of an average group's own effects, from what varies within groups.
+
+    Of every level, outermost first, for each standard deviation.
+    """
+    problem, out = layout.problem, []
+    within = float(start.sigma) ** 2 / problem.n  # for each row; what is inside adds to it
+    for level, stage, natural in zip(
+        reversed(layout.levels), problem.stages, reversed(start.random), strict=True
+    ):
+        groups = len(level.level.labels)
+        inverse = np.linalg.inv(stage.basis)
+        error = np.sqrt(within * groups * np.square(inverse).sum(axis=1))
+        own = [
+            error[piece.rows]
+            if piece.sds.stop - piece.sds.start == piece.q
+            else error[piece.rows].mean(keepdims=True)
+            for piece in level.pieces
+        ]
+        out.append(np.concatenate(own))
+        spread = stage.basis @ stage.structure.natural_factor(natural, stage.q)
+        within += float(np.square(spread).sum()) / groups
+    return out[::-1]

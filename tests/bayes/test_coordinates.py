@@ -1,0 +1,78 @@
+"""Coordinates of the variance parameters: their inverse, their Jacobian, zero as a point."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayeslme
+from bayeslme import engine
+from bayeslme.bayes.coordinates import Coordinates
+from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.map import starting_point
+from bayeslme.bayes.parts import Correlations, Deviations
+
+MODELS = {
+    "nested": "lme(yield ~ nitro, data = Oats, random = ~ 1 | Block/Variety)",
+    "general": "lme(score ~ Machine, data = Machines, random = ~ Machine - 1 | Worker)",
+    "blocked": "lme(score ~ Machine, data = Machines, random = list(Worker ="
+    " pdBlocked(list(pdSymm(~ Machine - 1), pdIdent(~ 1)))))",
+    "rows": "lme(follicles ~ sin(2 * pi * Time), data = Ovary, random = ~ 1 | Mare,"
+    " correlation = corARMA(p = 2, q = 1), weights = varExp(form = ~ Time))",
+}
+
+
+def coordinates_of(call: str) -> Coordinates:
+    data = bayeslme.load_data(call.partition("data = ")[2].partition(",")[0])
+    design = bayeslme.translate(call).fit(data).design
+    layout = build_layout(design)
+    return Coordinates(layout, starting_point(layout, engine.estimate(design), design))
+
+
+def flat(point: engine.likelihood.NaturalPoint) -> np.ndarray:
+    """All natural parameters (b, k) of a batch."""
+    rows = [r for r in (point.corstruct, point.varfunc) if r is not None]
+    return np.concatenate([*point.random, *rows, np.asarray(point.sigma)[:, None]], axis=-1)
+
+
+@pytest.mark.parametrize("call", MODELS.values(), ids=MODELS)
+def test_decoding_is_undone_and_its_jacobian_is_right(call: str) -> None:
+    coordinates = coordinates_of(call)
+    k, step = coordinates.size, 1e-5
+    u = coordinates.encode(coordinates.start) + np.random.default_rng(1).normal(size=(3, k))
+    u = np.where(coordinates.even, np.abs(u) + 0.1, u)
+    moves = step * np.eye(k)
+    for one in u:
+        up, down = (flat(coordinates.decode(one + s * moves)) for s in (1.0, -1.0))
+        want = np.linalg.slogdet((up - down) / (2 * step))[1]
+        assert coordinates.log_jacobian(one[None])[0] == pytest.approx(want, rel=1e-6)
+    point = coordinates.decode(u)
+    first = type(point)(
+        point.sigma[0],
+        tuple(r[0] for r in point.random),
+        *(None if r is None else r[0] for r in (point.corstruct, point.varfunc)),
+    )
+    np.testing.assert_allclose(coordinates.encode(first), u[0], rtol=1e-7)
+
+
+def test_a_standard_deviation_is_even_and_zero_is_inside() -> None:
+    part = Deviations(np.array([0.5, 2.0]))
+    u = np.array([[0.3, -1.0], [-0.3, 1.0], [0.0, 0.0]])
+    natural = part.decode(u)
+    np.testing.assert_array_equal(natural[0], natural[1])
+    np.testing.assert_array_equal(natural[2], [0.0, 0.0])
+    np.testing.assert_array_equal(part.encode(natural[2]), [0.0, 0.0])
+
+
+def test_every_point_is_a_correlation_matrix() -> None:
+    part = Correlations(4)
+    u = 3 * np.random.default_rng(2).normal(size=(200, 6))
+    matrix = np.broadcast_to(np.eye(4), (200, 4, 4)).copy()
+    i, j = np.triu_indices(4, 1)
+    matrix[:, i, j] = matrix[:, j, i] = part.decode(u)
+    assert np.linalg.eigvalsh(matrix).min() > -1e-12
+
+
+def test_a_singular_matrix_is_a_place_to_start_from() -> None:
+    part = Correlations(3)
+    assert np.all(np.isfinite(part.encode(np.array([1.0, 1.0, 1.0]))))
