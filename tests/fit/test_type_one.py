@@ -1,0 +1,64 @@
+"""True hypotheses are rejected as often as they should be, in a few hundred data sets.
+
+``python -m benchmarks.type_one`` does it with 5,000 of each model; its table is in the repository.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.type_one import METHODS, NOMINAL, SCENARIOS, STORED, simulated, summarised
+
+SETS = 200
+SDS = 3.0  # of a share of SETS, or of the stored number
+
+
+def within(share: float, sets: int) -> bool:
+    return abs(share - NOMINAL) <= SDS * np.sqrt(NOMINAL * (1 - NOMINAL) / sets)
+
+
+@cache
+def share(name: str) -> pd.Series:
+    """Share of rejections by test and rule."""
+    tests = simulated(SCENARIOS[name], SETS)
+    return tests["p-value"].lt(NOMINAL).groupby([tests["test"], tests["df"]]).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("term", ["arm", "visit", "arm:visit"])
+def test_profiles(term: str) -> None:
+    found = share("profiles-12")[term]
+    assert within(found["kenward-roger"], SETS)
+    if term != "arm":  # 12 subjects do not leave 40 degrees of freedom, nor 10 for three contrasts
+        assert found["kenward-roger"] < found["satterthwaite"] < found["inner-outer"]
+        assert not within(found["inner-outer"], SETS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("term", ["arm", "time", "arm:time"])
+def test_random_intercepts_and_a_series(term: str) -> None:
+    found = share("serial-10")[term]
+    assert within(found["kenward-roger"], SETS)
+    assert within(found["satterthwaite"], SETS)
+    assert found["kenward-roger"] <= found["inner-outer"]
+
+
+def test_few_data_sets_of_every_model() -> None:
+    for scenario in SCENARIOS.values():
+        table = summarised(simulated(scenario, 2)).set_index("df")
+        assert set(table.index) == set(METHODS)
+        assert table["sets"].eq(2).all()
+        assert table["denDF"].gt(0).all()
+
+
+@pytest.mark.parametrize("kind", ["profiles", "serial"])
+def test_stored_table(kind: str) -> None:
+    stored = pd.read_csv(STORED)
+    own = stored[stored["model"].str.startswith(kind) & stored["df"].eq("kenward-roger")]
+    assert len(own) and own["sets"].ge(5000).all()
+    for _, row in own.iterrows():
+        assert within(row["rejected"] / 100, row["sets"]), row.to_dict()
