@@ -25,7 +25,6 @@ from bayeslme.bayes.predictive import fitted
 from bayeslme.engine import Eliminated, eliminate, gram, whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY
-from bayeslme.structures import CorAR1, CorARMA, CorCAR1
 
 UNITS = 8  # unit columns whitened at a time
 
@@ -159,10 +158,8 @@ def _colours(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     lattice, structure = problem.correlation.coords, problem.correlation.structure
     place = np.arange(problem.n) - np.repeat(lattice.starts, lattice.sizes)
     reach = int(lattice.sizes.max()) - 1
-    if isinstance(structure, CorAR1 | CorCAR1):
-        reach = min(reach, 1)
-    elif isinstance(structure, CorARMA) and structure.q == 0 and lattice.regular:
-        reach = min(reach, structure.p)
+    memory = structure.memory(lattice)
+    reach = reach if memory is None else min(reach, memory)
     return lattice.starts, place % (reach + 1)
 
 

@@ -18,38 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from bayeslme.engine.cell_classes import Class, find_classes
 from bayeslme.engine.eliminate import Gram
 from bayeslme.engine.problem import Problem, Stage
 from bayeslme.ops import NUMPY
-from bayeslme.structures import Bound, Lattice, build_lattice
+from bayeslme.structures import Lattice, build_lattice
 
-LONGEST = 12  # rows of a group that is a cell
-CLASSES = 64
 SMALL = 2e5  # numbers that are always worth keeping
 SHARE = 3.0  # of the rows' own numbers that the constants may take
 # Largest entry of W'W, correlation only, up to which the sum loses at most some three digits.
 STEEP = 1e3
-
-
-@dataclass(frozen=True, slots=True)
-class Class:
-    """Cells that whitening treats alike.
-
-    Attributes
-    ----------
-    rows : int array, shape (h, m)
-        Sorted rows of every cell.
-    first : int
-        Place from which on whitened rows belong to the cell; those before are only its past.
-    """
-
-    rows: np.ndarray
-    first: int
-
-    @property
-    def m(self) -> int:
-        """Rows of a cell."""
-        return int(self.rows.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +68,8 @@ class Cells:
         self.coords = _coords(problem, rows)
         owner = np.repeat(np.arange(len(classes)), sizes)
         place = np.arange(len(rows)) - self.starts[owner]
-        self.kept = place >= np.array([c.first for c in classes])[owner]
+        self.first = np.array([c.first for c in classes])
+        self.kept = place >= self.first[owner]
         self.counts = np.array([len(c.rows) for c in classes])
         self.repeats = self.counts[owner] * self.kept
         self.unit = (place == np.arange(sizes.max())[:, None]).astype(float)
@@ -115,7 +94,7 @@ class Cells:
         if problem.correlation is not None:
             structure = problem.correlation.structure
             white, half = structure.whiten(self.unit, cor, self.lattice, NUMPY)
-            logs = half @ self.counts
+            logs = self._own(half, white) @ self.counts
         white = np.where(self.kept, white, 0.0)
         steep = ~(np.max(white**2, axis=(-2, -1)) <= STEEP)
         if problem.variance is not None:
@@ -128,6 +107,11 @@ class Cells:
         squares = [white[..., a, :] * white[..., b, :] for a, b in zip(i, j, strict=True)]
         sums = NUMPY.segment_sum(np.stack(squares, axis=-2), self.starts)
         return Weights(sums[..., np.arange(len(k)), k], logs, centre, steep)
+
+    def _own(self, half: np.ndarray, white: np.ndarray) -> np.ndarray:
+        """log|C| / 2 of the cells without that of their past, given which a last row is new."""
+        last = -np.log(np.abs(white[..., self.first, self.starts + self.first]))
+        return np.where(self.first > 0, last, half)
 
     def gram(self, pairs: np.ndarray) -> Gram:
         """Gram matrices at weights (..., K) of the pairs of places."""
@@ -201,79 +185,10 @@ def build_cells(problem: Problem) -> Cells | None:
     """
     each = sum(stage.q * c * stage.n_groups for stage, c in _levels(problem))
     most = (SHARE * problem.columns.size + SMALL) / (each + (problem.p + 1) ** 2)
-    kinds = _variance_kinds(problem)
-    if kinds is None:
-        return None
-    if problem.correlation is None:
-        classes = _split(np.arange(problem.n)[:, None], 0, kinds)
-    elif problem.correlation.structure.markov(problem.correlation.coords):
-        classes = _pairs(problem.correlation.coords, kinds)
-    else:
-        classes = _whole_groups(problem.correlation, kinds)
+    classes = find_classes(problem)
     if not classes or sum(c.m * (c.m + 1) // 2 for c in classes) > most:
         return None
     return Cells(problem, classes)
-
-
-def _pairs(lattice: Lattice, kinds: np.ndarray) -> list[Class]:
-    """First rows of the groups, and every other row with the one before it."""
-    first, later = np.flatnonzero(lattice.first), np.flatnonzero(~lattice.first)
-    alone = _split(first[:, None], 0, kinds[first])
-    step = _few(lattice.step[later])
-    if step is None:
-        return []
-    before = later - 1
-    kind = (kinds[before] * (kinds.max() + 1) + kinds[later]) * (step.max(initial=0) + 1) + step
-    return alone + _split(np.stack([before, later], axis=1), 1, kind)
-
-
-def _whole_groups(bound: Bound, kinds: np.ndarray) -> list[Class]:
-    """Groups of a few rows with equal positions and variances."""
-    lattice: Lattice = bound.coords
-    if lattice.sizes.max() > LONGEST:
-        return []
-    classes = []
-    padded = np.append(kinds, -1)
-    for block in lattice.blocks(bound.structure.stationary):
-        looks = np.column_stack([block.pattern, padded[block.rows]])
-        _, kind = np.unique(looks, axis=0, return_inverse=True)
-        sizes = lattice.sizes[block.groups]
-        for part in _split(np.arange(len(block.groups))[:, None], 0, kind.reshape(-1)):
-            own = part.rows[:, 0]
-            classes.append(Class(block.rows[own, : int(sizes[own[0]])], 0))
-        if len(classes) > CLASSES:
-            return []
-    return classes
-
-
-def _split(rows: np.ndarray, first: int, kind: np.ndarray) -> list[Class]:
-    """One class for each kind; none where there are too many."""
-    found, kind = np.unique(kind, return_inverse=True)
-    if len(found) > CLASSES:
-        return []
-    return [Class(rows[kind == k], first) for k in range(len(found))]
-
-
-def _variance_kinds(problem: Problem) -> np.ndarray | None:
-    """Code (n,) of rows with equal coordinates of the variance function; None for too many."""
-    kinds = np.zeros(problem.n, dtype=int)
-    if problem.variance is None:
-        return kinds
-    coords = problem.variance.coords
-    for one in coords if isinstance(coords, tuple) else (coords,):
-        for values in (one.stratum, one.covariate):
-            code = None if values is None else _few(values)
-            if values is not None and code is None:
-                return None
-            if code is not None:
-                kinds = kinds * (code.max() + 1) + code
-    return _few(kinds)
-
-
-def _few(values: np.ndarray) -> np.ndarray | None:
-    """Code of equal values, or None where there are too many."""
-    different = np.sort(np.unique_values(values))
-    return np.searchsorted(different, values) if len(different) <= CLASSES else None
 
 
 def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> Lattice:

@@ -19,7 +19,7 @@ from bayeslme.structures.supports import Namespace
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 2e8  # temporary memory of one batch of theta values
-MUCH = 5e5  # numbers of the rows read, from which on it pays to look for cells
+MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,25 +139,11 @@ def whiten_regular(
         With ``regular`` true.
     """
     batch = np.broadcast_shapes(w.shape[:-2], phi.shape[:-1], theta.shape[:-1])
-    if not batch:
-        return _whiten_one(w, phi, theta, lattice)
     count = int(np.prod(batch))
     w = np.broadcast_to(w, (*batch, *w.shape[-2:])).reshape(count, *w.shape[-2:])
     phi, theta = (
         np.broadcast_to(x, (*batch, x.shape[-1])).reshape(count, x.shape[-1]) for x in (phi, theta)
     )
-    if RECURSION * count > lattice.sizes.max():
-        white, half = _whiten_batch(w, phi, theta, lattice)
-    else:
-        pieces = [_whiten_one(*one, lattice) for one in zip(w, phi, theta, strict=True)]
-        white, half = (np.stack(x) for x in zip(*pieces, strict=True))
-    return white.reshape(*batch, *white.shape[1:]), half.reshape(*batch, -1)
-
-
-def _whiten_batch(
-    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
-) -> tuple[np.ndarray, np.ndarray]:
-    """Many parameters at once: the banded recursion runs over time, its steps over the batch."""
     seen, group = _places(lattice)
     late = np.flatnonzero(seen >= max(phi.shape[1], theta.shape[1]))
     filtered = w.copy()
@@ -165,9 +151,31 @@ def _whiten_batch(
         filtered[..., late] -= phi[:, i, None, None] * w[..., late - i - 1]
     longest = int(lattice.sizes.max())
     bands = _filtered_bands(phi, theta, longest)  # (m + 1, longest, b)
-    m = len(bands) - 1
-    grid = np.zeros((longest, len(w), w.shape[1], len(lattice.starts)))
+    grid = np.zeros((longest, count, w.shape[1], len(lattice.starts)))
     grid[seen, :, :, group] = np.moveaxis(filtered, -1, 0)
+    solve = _through_time if RECURSION * count > longest else _one_by_one
+    logs = solve(bands, grid)
+    white = np.moveaxis(grid[seen, :, :, group], 0, -1)
+    half = np.cumsum(logs, axis=0)[lattice.sizes - 1].T
+    return white.reshape(*batch, *white.shape[1:]), half.reshape(*batch, -1)
+
+
+def _through_time(bands: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Factor and solve step by step, all parameters at once.
+
+    Parameters
+    ----------
+    bands : array, shape (m + 1, t, b)
+        Lower bands of the covariances.
+    grid : array, shape (t, b, c, G)
+        Right sides; overwritten by the solution.
+
+    Returns
+    -------
+    array, shape (t, b)
+        Logarithms of the factors' diagonals.
+    """
+    m, longest, count = len(bands) - 1, len(grid), grid.shape[1]
     rows: list[list[np.ndarray]] = []  # rows[t][k]: factor at (t, t - k)
     with np.errstate(invalid="ignore", divide="ignore"):
         for t in range(longest):
@@ -176,42 +184,37 @@ def _whiten_batch(
             for k in range(reach, 0, -1):
                 known = sum(
                     (row[k + s] * rows[t - k][s] for s in range(1, min(reach - k, t - k) + 1)),
-                    start=np.zeros(len(w)),
+                    start=np.zeros(count),
                 )
                 row[k] = (bands[k, t - k] - known) / rows[t - k][0]
-            row[0] = np.sqrt(bands[0, t] - sum((x**2 for x in row[1:]), start=np.zeros(len(w))))
+            row[0] = np.sqrt(bands[0, t] - sum((x**2 for x in row[1:]), start=np.zeros(count)))
             for k in range(1, reach + 1):
                 grid[t] -= row[k][:, None, None] * grid[t - k]
             grid[t] /= row[0][:, None, None]
             rows.append(row)
-    sums = np.cumsum([np.log(row[0]) for row in rows], axis=0)
-    return np.moveaxis(grid[seen, :, :, group], 0, -1), sums[lattice.sizes - 1].T
+    return np.log([row[0] for row in rows])
+
+
+def _one_by_one(bands: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """As ``_through_time``, by one banded factor for each of a few parameters."""
+    from scipy.linalg.lapack import dpbtrf, dtbtrs
+
+    logs = np.full(grid.shape[:2], np.nan)
+    for k in range(grid.shape[1]):
+        factor, failed = dpbtrf(bands[:, :, k], lower=1)
+        if failed or not np.all(np.isfinite(factor)):
+            grid[:, k] = np.nan
+            continue
+        solved, _ = dtbtrs(factor, grid[:, k].reshape(len(grid), -1), uplo="L")
+        grid[:, k] = solved.reshape(grid[:, k].shape)
+        logs[:, k] = np.log(factor[0])
+    return logs
 
 
 def _places(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     """Place of every row within its group, and its group."""
     group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
     return np.arange(lattice.n) - lattice.starts[group], group
-
-
-def _whiten_one(
-    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
-) -> tuple[np.ndarray, np.ndarray]:
-    p, q = len(phi), len(theta)
-    seen, group = _places(lattice)
-    filtered = w.copy()
-    late = np.flatnonzero(seen >= max(p, q))
-    for i in range(p):
-        filtered[:, late] -= phi[i] * w[:, late - i - 1]
-    longest = int(lattice.sizes.max())
-    bands = _filtered_bands(phi, theta, longest)
-    factor = _banded_cholesky(bands)
-    columns = np.zeros((longest, w.shape[0] * len(lattice.starts)))
-    grid = columns.reshape(longest, w.shape[0], len(lattice.starts))
-    grid[seen, :, group] = filtered.T
-    solved = _banded_solve(factor, columns).reshape(grid.shape)
-    sums = np.cumsum(np.log(factor[0]))
-    return solved[seen, :, group].T, sums[lattice.sizes - 1]
 
 
 def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:
@@ -234,21 +237,3 @@ def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarr
             else:  # cov(e_j, a_i + theta_1 a_(i-1) + ...): only innovations up to time j count
                 bands[k, j] = sum(moving[s] * psi[s - k] for s in range(k, q + 1))
     return np.asarray(bands / gamma[0])
-
-
-def _banded_cholesky(bands: np.ndarray) -> np.ndarray:
-    from scipy.linalg import LinAlgError, cholesky_banded
-
-    try:
-        return np.asarray(cholesky_banded(bands, lower=True, check_finite=False))
-    except (LinAlgError, ValueError):
-        return np.full_like(bands, np.nan)
-
-
-def _banded_solve(factor: np.ndarray, right: np.ndarray) -> np.ndarray:
-    from scipy.linalg.lapack import dtbtrs
-
-    if not np.all(np.isfinite(factor)):
-        return np.full_like(right, np.nan)
-    solution, _ = dtbtrs(factor, right, uplo="L", trans="N", diag="N")
-    return np.asarray(solution)

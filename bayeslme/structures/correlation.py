@@ -66,9 +66,9 @@ class CorStruct(RowStructure):
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
 
-    def markov(self, lattice: Lattice) -> bool:
-        """Whether a whitened row depends on the row and the one before it only."""
-        return False
+    def memory(self, lattice: Lattice) -> int | None:
+        """How many rows before it a whitened row depends on; None for all of its group."""
+        return None
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY

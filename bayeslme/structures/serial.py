@@ -56,8 +56,8 @@ class CorAR1(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] ** pairs.distance
 
-    def markov(self, lattice: Lattice) -> bool:
-        return True
+    def memory(self, lattice: Lattice) -> int | None:
+        return 1
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
@@ -89,8 +89,8 @@ class CorCAR1(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
 
-    def markov(self, lattice: Lattice) -> bool:
-        return True
+    def memory(self, lattice: Lattice) -> int | None:
+        return 1
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
@@ -194,6 +194,9 @@ class CorARMA(CorStruct):
             par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp
         )
         return rho[..., lags]
+
+    def memory(self, lattice: Lattice) -> int | None:
+        return self.p if self.q == 0 and lattice.regular else None
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY

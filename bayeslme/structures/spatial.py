@@ -100,13 +100,13 @@ class CorExp(_Spatial):
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.exp(-ratio)
 
-    def markov(self, lattice: Lattice) -> bool:
-        return not self.nugget and lattice.position.shape[1] == 1
+    def memory(self, lattice: Lattice) -> int | None:
+        return None if self.nugget or lattice.position.shape[1] > 1 else 1
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        if not self.markov(lattice):
+        if self.memory(lattice) is None:
             return self.whiten_dense(w, par, lattice, xp)
         return whiten_markov(w, xp.exp(-lattice.step / par[..., :1]), lattice, xp)
 

@@ -21,6 +21,9 @@ WITH = [
     "lme(y ~ x, random = ~ 1 | a, correlation = corCAR1(form = ~ t | a),"
     " weights = varPower(form = ~ k))",
     "gls(y ~ x, correlation = corExp(form = ~ t | a))",
+    "lme(y ~ x, random = ~ x | a, correlation = corARMA(c(.3, .2), form = ~ 1 | a, p = 2),"
+    " weights = varIdent(form = ~ 1 | s))",
+    "gls(y ~ x, correlation = corARMA(c(.3, .2, .1, .1), form = ~ 1 | b, p = 4))",
     "gls(y ~ x * s, weights = varComb(varIdent(form = ~ 1 | s), varExp(form = ~ k)))",
     "gls(y ~ x, correlation = corSymm(form = ~ 1 | b), weights = varIdent(form = ~ 1 | k))",
     "lme(y ~ x, random = ~ 1 | a/b,"
