@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
+from bayeslme.fit.components import describe, level_axes
 from bayeslme.fit.residuals import quantiles
 from bayeslme.fit.varcorr import nested_name, varcorr
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
@@ -115,10 +116,23 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
 
 
 def notes(fit: Fit) -> tuple[str, ...]:
-    """What a reader must know: a search that did not settle, a variance estimated as zero."""
+    """What a reader must know: a search that did not settle, empty or unidentified variances."""
     found = [] if fit.converged else [f"the fit did not converge: {fit.estimate.message}"]
-    for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
-        zero = [e for e, row in zip(level.effects, factor, strict=True) if not np.any(row)]
-        if zero:
-            found.append(f"the variance of {', '.join(zero)} in {level.group} is estimated as zero")
+    for level in level_axes(fit):
+        if level.zero:
+            zero = ", ".join(level.zero)
+            found.append(f"the variance of {zero} in {level.group} is estimated as zero")
+        if len(level.empty) > len(level.zero):
+            found.append(f"{describe(level)[-1]}; see fit.singular()")
+    if _one_row_each(fit):
+        found.append(
+            f"every group of {fit.design.levels[-1].group} has one row: its variance and that of "
+            "the residuals are not told apart"
+        )
     return tuple(found)
+
+
+def _one_row_each(fit: Fit) -> bool:
+    levels, spec = fit.design.levels, fit.spec
+    plain = spec.weights is None and spec.correlation is None and not fit.estimate.sigma_held
+    return bool(levels) and plain and len(levels[-1].labels) == fit.nobs

@@ -21,6 +21,7 @@ from bayeslme.fit import ranef as _ranef
 from bayeslme.fit import residuals as _residuals
 from bayeslme.fit import serial as _serial
 from bayeslme.fit import simulate as _simulate
+from bayeslme.fit import singular as _singular
 from bayeslme.fit import summary as _summary
 from bayeslme.fit import update as _update
 from bayeslme.fit import varcorr as _varcorr
@@ -234,6 +235,10 @@ class Fit:
     def residual_cov(self, group: str | None = None) -> pd.DataFrame:
         """Covariance given the random effects; see `bayeslme.fit.marginal_cov.residual_cov`."""
         return _marginal_cov.residual_cov(self, group)
+
+    def singular(self, prior: str | None = _singular.PRIOR) -> _singular.Singular:
+        """Empty directions of the random effects; see `bayeslme.fit.singular.singular`."""
+        return _singular.singular(self, prior)
 
     def simulate(
         self, nsim: int = 1, seed: int | np.random.Generator | None = None

@@ -74,6 +74,11 @@ def _correlation_tables(part: RandomPart) -> str:
     return "".join(html_table(block.corr, "Corr") for block in wide)
 
 
+def note_html(note: str) -> str:
+    """Make a paragraph of a note."""
+    return f"<p>Note: {escape(note)}</p>"
+
+
 def varcorr_html(parts: Sequence[RandomPart], sigma: float) -> str:
     """Make the tables of the variance components."""
     last = len(parts) - 1
@@ -118,11 +123,11 @@ def page_html(page: Page) -> str:
         *_rows_html(page),
         html_table(page.fixed, "Fixed effects" if page.kind == "lme" else "Coefficients"),
         f"<p>Residual standard deviation {escape(format_numbers([page.sigma])[0])}</p>",
-        *(f"<p>Note: {escape(note)}</p>" for note in page.notes),
+        *map(note_html, page.notes),
     )
 
 
 def frames_html(frames: Mapping[str, pd.DataFrame], notes: Sequence[str] = ()) -> str:
     """Make one table for each of several frames."""
     tables = [html_table(frame, str(name)) for name, frame in frames.items()]
-    return wrap(*tables, *(f"<p>Note: {escape(note)}</p>" for note in notes))
+    return wrap(*tables, *map(note_html, notes))

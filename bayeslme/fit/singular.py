@@ -1,0 +1,169 @@
+"""What is empty or unidentified of the random effects, what to drop, what a prior would give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.fit.alternatives import alternatives
+from bayeslme.fit.components import LevelAxes, describe, level_axes
+from bayeslme.report.singular import singular_html, singular_text
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+MOST_NAMES = 4  # of flat parameters in a sentence
+PRIOR = "boundary-avoiding"
+
+
+@dataclass(frozen=True)
+class Singular(Mapping[str, LevelAxes]):
+    """Report on singular and unidentified random effects; a mapping from groups to `LevelAxes`.
+
+    Attributes
+    ----------
+    fit : Fit
+    levels : dict of str to LevelAxes
+        Outermost first.
+    flat : tuple of str
+        Variance parameters along which, alone or together, the likelihood does not change.
+    prior : str or None
+        Priors whose posterior mode is set beside the estimates.
+    """
+
+    fit: Fit
+    levels: dict[str, LevelAxes]
+    flat: tuple[str, ...]
+    prior: str | None
+
+    def __getitem__(self, group: str) -> LevelAxes:
+        return self.levels[group]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.levels)
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether any direction is empty."""
+        return any(one.empty for one in self.levels.values())
+
+    @property
+    def flat_groups(self) -> frozenset[str]:
+        """Groups with flat parameters."""
+        return frozenset(g for g in self.levels if any(f.endswith(f" in {g}") for f in self.flat))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a direction is empty or the likelihood flat along random effects."""
+        return self.is_singular or bool(self.flat_groups)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each level with empty directions, and one on flat parameters."""
+        found = [text for one in self.levels.values() for text in describe(one)]
+        if self.flat:
+            found.append(
+                f"the likelihood is flat in a direction of {_listed(self.flat)}: the data cannot "
+                "tell them apart"
+            )
+        return tuple(found)
+
+    @cached_property
+    def alternatives(self) -> pd.DataFrame | None:
+        """Simpler models with their criteria, the fit first; None where nothing is in doubt.
+
+        Columns df, AIC, BIC, logLik; the index says what was left out.
+        """
+        return alternatives(self.fit, self.levels, self.flat_groups) if self.doubtful else None
+
+    @cached_property
+    def under_prior(self) -> pd.DataFrame | None:
+        """Estimates and posterior mode side by side, a row for each variance component.
+
+        None where nothing is in doubt or no prior was asked for.
+        """
+        if self.prior is None or not self.doubtful:
+            return None
+        mode = self.fit.update(priors=self.prior)
+        columns = {self.fit.method: _components(self.fit), "MAP": _components(mode)}
+        return pd.DataFrame(columns)
+
+    def __str__(self) -> str:
+        return singular_text(
+            self.levels, self.notes, self.alternatives, self.under_prior, self.prior
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return singular_html(
+            self.levels, self.notes, self.alternatives, self.under_prior, self.prior
+        )
+
+
+def singular(fit: Fit, prior: str | None = PRIOR) -> Singular:
+    """Look for empty directions of the random effects, and for parameters the data do not identify.
+
+    Parameters
+    ----------
+    fit : Fit
+    prior : str, optional
+        Preset of priors whose posterior mode is shown beside the estimates where a direction is
+        empty; None for none. A fit with priors is not compared.
+
+    Returns
+    -------
+    Singular
+        Empty of levels for `gls` and `lm`. Simpler models and the mode are fitted when they are
+        first looked at.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("oats")
+    >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": "~ nitro", "Variety": "~ 1"})
+    >>> print(*fit.singular().notes)
+    Block: (Intercept) and nitro are perfectly correlated (1)
+    """
+    levels = {one.group: one for one in level_axes(fit)}
+    chosen = None if fit.method == "MAP" else prior
+    return Singular(fit, levels, flat_parameters(fit), chosen)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names, or their number and where they are."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    places = dict.fromkeys(name.rpartition(" in ")[2] for name in names)
+    return f"{len(names)} variance parameters ({', '.join(places)})"
+
+
+def flat_parameters(fit: Fit) -> tuple[str, ...]:
+    """Variance parameters off their bounds along which the likelihood is flat."""
+    diagonal = np.diagonal(fit.information.cov)
+    found = []
+    for part in fit.information.parts:
+        for name, place in zip(part.names, part.place, strict=True):
+            if place >= 0 and np.isnan(diagonal[place]):
+                found.append(name if name == part.name else f"{name} in {part.name}")
+    return tuple(found)
+
+
+def _components(fit: Fit) -> pd.Series:
+    """Standard deviations and correlations of the random effects, and sigma."""
+    out: dict[str, float] = {}
+    for group, one in fit.varcorr().items():
+        names = [str(e) for e in one.sd.index]
+        out |= {f"{group} sd({e})": float(one.sd[e]) for e in names}
+        corr = one.corr.to_numpy()
+        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+            out[f"{group} cor({names[i]},{names[j]})"] = float(corr[i, j])
+    return pd.Series(out | {"sigma": fit.sigma})
