@@ -13,22 +13,19 @@ from bayeslme.engine.conditional import modes
 from bayeslme.engine.fitted import variance_covariates
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.mixing import Mixer
-from bayeslme.engine.optimise import Optimum, best_start, maximise
+from bayeslme.engine.optimise import Optimum
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
-from bayeslme.engine.starts import FAMILIES, candidates, families, generic_start, scales
+from bayeslme.engine.search import search
+from bayeslme.engine.starts import generic_start
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
-# Below this many numbers an evaluation reads, a batch of six costs little more than one.
-WIDE_CELLS = 2e5
 REFRESHES = 60  # of a variance covariate that depends on the fit
 SETTLED = 1e-7  # largest relative change of theta between two refreshes
 SLACK = 1e-4  # above it the two are said not to have settled
 GENERIC = (1.0,)  # sizes of the random effects behind other first covariates: fixed points differ
-TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
-NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 
 
 Density = Callable[[NaturalPoint], np.ndarray]
@@ -118,57 +115,6 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     found = read_off(likelihood, design, optimum)
     _report(found)
     return found
-
-
-def search(
-    likelihood: Likelihood, *, max_iter: int, start: np.ndarray | None = None, keep: int = 2
-) -> Optimum:
-    """Maximise from the best of the candidate starts.
-
-    The runners-up guard against a second hill.
-    """
-    problem = likelihood.problem
-    wide = likelihood.cells < WIDE_CELLS
-    scale = scales(problem)
-    if start is not None:
-        return maximise(likelihood, np.asarray(start, float), scale, max_iter=max_iter, wide=wide)
-    own = families(problem)
-    several = own.max() > 0
-    tried = best_start(
-        likelihood,
-        candidates(problem),
-        (FAMILIES if several else keep) if wide else 1,
-        own if several else None,
-    )
-    ends = [maximise(likelihood, one, scale, max_iter=max_iter, wide=wide) for one in tried]
-    best = max(ends, key=lambda end: end.value + (TIE if end.converged else 0.0))
-    return _to_boundary(likelihood, best)
-
-
-def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
-    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero.
-
-    A zero variance is zero.
-    """
-    theta = optimum.theta.copy()
-    value = optimum.value
-    for stage in likelihood.problem.stages:
-        block = np.arange(stage.theta.start, stage.theta.stop)
-        small = block[np.abs(theta[block]) < NEAR_ZERO]
-        for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
-            trial = theta.copy()
-            trial[chosen] = 0.0
-            got = float(likelihood(trial[None])[0])
-            if got >= value - 1e-8:
-                theta, value = trial, max(got, value)
-    return Optimum(
-        theta,
-        float(likelihood(theta[None])[0]),
-        optimum.gradient,
-        optimum.converged,
-        optimum.message,
-        optimum.iterations,
-    )
 
 
 def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estimate:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.engine.estimate import WIDE_CELLS, Estimate
+from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.information import Information
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Objective, maximise
 from bayeslme.engine.profile_axes import FAR, Axis, axes_of, point_at
+from bayeslme.engine.search import WIDE_CELLS
 from bayeslme.engine.starts import scales
 
 CLOSE = 1e-6  # of the quantile: a limit is then good to six digits of its distance

@@ -10,16 +10,15 @@ import itertools
 import numpy as np
 
 from bayeslme.engine.problem import Problem, Stage
-from bayeslme.structures import Bound
+from bayeslme.structures import Bound, CorStruct
 
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
-# Of the logarithm of a range, which starts at the smallest distance. A correlation that ends at the
-# range has a kink, and often a narrow hill, at every distance: hence the fine grid.
-RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)
+RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range: it starts at the least distance
+# A correlation that ends at the range has a kink, and often a narrow hill, at every distance.
 FINE_RANGES = tuple(np.linspace(0.0, 9.5, 381).tolist())
-FAMILIES = 12  # hills looked at
-MOST = 1600  # candidates
+NEAR = np.array([0.0, 0.1, -0.1, 0.3, -0.3, 1.0, -1.0, 3.0, -3.0])
+MOST = 400  # candidates
 
 
 def scales(problem: Problem) -> np.ndarray:
@@ -46,12 +45,12 @@ def candidates(problem: Problem) -> np.ndarray:
     return np.stack([np.concatenate([*parts, variance]) for parts in grid])
 
 
-def families(problem: Problem) -> np.ndarray:
-    """Which hill of the correlation each candidate is near: neighbouring shifts are one family."""
-    shifts = _shifts(problem.correlation)
-    own = np.arange(len(shifts)) * min(FAMILIES, len(shifts)) // len(shifts)
-    sizes = int(len(RELATIVE) ** len(problem.stages))
-    return np.tile(own, sizes)[:MOST] if sizes * len(shifts) > MOST else np.tile(own, sizes)
+def landmarks(bound: Bound, i: int) -> np.ndarray:
+    """Values of free parameter i near which a hill may be: around its start and around zero."""
+    start, near = bound.start[i], NEAR * min(1.0, bound.scale[i])
+    if i == 0 and isinstance(bound.structure, CorStruct) and bound.structure.spatial:
+        return np.asarray(start + np.array(FINE_RANGES if bound.structure.compact else RANGES))
+    return np.concatenate([start + near, near])
 
 
 def generic_start(problem: Problem, relative: float) -> np.ndarray:
@@ -76,9 +75,7 @@ def _stage_start(stage: Stage, relative: float) -> np.ndarray:
 def _shifts(bound: Bound | None) -> tuple[float, ...]:
     if bound is None or not len(bound.free):
         return (0.0,)
-    if not bound.structure.spatial:
-        return SHIFTS
-    return FINE_RANGES if bound.structure.compact else RANGES
+    return RANGES if bound.structure.spatial else SHIFTS
 
 
 def _row_start(bound: Bound | None, shift: float) -> np.ndarray:

@@ -1,0 +1,111 @@
+"""Is there another hill? What is asked of a likelihood once a search has ended.
+
+Two questions, together one batch: along every coordinate through the end (a slice), and along the
+straight line from every other starting value (a line of sight). A sampled value that is higher than
+those around it, apart from the end, proves another hill, and a search is begun there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from bayeslme.engine.problem import Problem
+from bayeslme.engine.starts import landmarks
+
+SIZES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # entries of a relative factor
+SHARES = (0.5, 0.8, 1.25, 2.0)  # of the entry itself
+OFFSETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of a row parameter, in scales, to both sides
+SIGHTS = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shares of the way from a start
+PROMINENT = 1e-4  # height above the surroundings that is no rounding
+
+
+def other_hills(
+    f: Callable[[np.ndarray], np.ndarray], problem: Problem, end: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """Points (h, k) on hills other than that of ``end`` (k,), highest first.
+
+    Parameters
+    ----------
+    f : callable
+        (b, k) -> (b,), minus infinity where undefined.
+    starts : array, shape (m, k)
+        From which a line of sight is drawn.
+    """
+    home = canonical(problem, end)
+    lines = [*_slices(problem, home), *_sights(home, starts)]
+    with np.errstate(invalid="ignore"):
+        values = f(np.concatenate(lines))
+    values = np.where(np.isfinite(values), values, -np.inf)
+    pieces = np.split(values, np.cumsum([len(line) for line in lines])[:-1])
+    found = [
+        (v[i], line[i])
+        for line, v in zip(lines, pieces, strict=True)
+        for i in _crests(v, int(np.argmin(np.abs(line - home).sum(axis=1))))
+    ]
+    found.sort(key=lambda one: -one[0])
+    return np.array([point for _, point in found]).reshape(len(found), len(end))
+
+
+def canonical(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """The same covariances by factors whose signs are those of starting values."""
+    out = theta.copy()
+    for stage in problem.stages:
+        root = np.linalg.solve(stage.basis, stage.structure.factor(theta[stage.theta], stage.basis))
+        out[stage.theta] = stage.structure.nearest(root @ root.T, stage.basis)
+    return out
+
+
+def _slices(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
+    """Points (s, k) along each coordinate, theta among them, in order."""
+    for j, others in enumerate([*_factor_values(problem, theta), *_row_values(problem, theta)]):
+        values = np.unique(np.append(others, theta[j]))
+        points = np.tile(theta, (len(values), 1))
+        points[:, j] = values
+        yield points
+
+
+def _factor_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
+    """Other values of every entry of the random effects' factors."""
+    signed = _signed(problem)
+    for j in range(problem.theta_correlation.start):
+        values = np.concatenate([np.array(SIZES), theta[j] * np.array(SHARES)])
+        yield np.concatenate([values, -values]) if signed[j] else values
+
+
+def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
+    """Other values of every parameter of the correlation and of the variance function."""
+    steps = np.array([*OFFSETS, *(-step for step in OFFSETS)])
+    for bound, place in (
+        (problem.correlation, problem.theta_correlation),
+        (problem.variance, problem.theta_variance),
+    ):
+        for i, here in enumerate(theta[place]):
+            if bound is not None:
+                yield np.concatenate([landmarks(bound, i), here + bound.scale[i] * steps])
+
+
+def _signed(problem: Problem) -> np.ndarray:
+    """Whether an entry of a factor is off its diagonal, so that its sign matters, shape (k,)."""
+    out = np.ones(problem.size, dtype=bool)
+    for stage in problem.stages:
+        each = stage.structure.factor(np.eye(stage.theta.stop - stage.theta.start), stage.basis)
+        out[stage.theta] = ~np.any(np.diagonal(each, axis1=-2, axis2=-1), axis=-1)
+    return out
+
+
+def _sights(theta: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+    """Points (s, k) from each start to theta."""
+    for start in starts:
+        yield start + np.array(SIGHTS)[:, None] * (theta - start)
+
+
+def _crests(values: np.ndarray, home: int) -> list[int]:
+    """Places of local maxima of the values (s,) with lower ground between them and ``home``."""
+    padded = np.concatenate([[-np.inf], values, [-np.inf]])
+    tops = (values >= padded[:-2]) & (values >= padded[2:]) & np.isfinite(values)
+    lowest = np.concatenate(  # between a place and home
+        [np.minimum.accumulate(values[home::-1])[::-1], np.minimum.accumulate(values[home:])[1:]]
+    )
+    return [int(i) for i in np.flatnonzero(tops & (lowest < values - PROMINENT))]

@@ -1,0 +1,120 @@
+"""The search for the highest hill of a likelihood.
+
+From the best of the candidate starts to the top of its hill; then, until there is none, from what
+proves that there is another hill. What the end is does not depend on which candidate was first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayeslme.engine.hills import other_hills
+from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.optimise import Optimum, maximise
+from bayeslme.engine.starts import candidates, scales
+from bayeslme.errors import FitError
+
+# Below this many numbers an evaluation reads, a batch of six costs little more than one.
+WIDE_CELLS = 2e5
+SEEN = 8  # other starts from which a line of sight is drawn
+ROUNDS, HILLS = 3, 3  # looks around, and hills climbed after each
+ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
+WORTH = 0.1  # a first climb that ends lower than the best by more is given up
+TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
+NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
+SHRINKINGS = 8  # halvings of starts at which nothing is defined
+
+
+def search(
+    likelihood: Likelihood,
+    *,
+    max_iter: int,
+    start: np.ndarray | None = None,
+    grid: np.ndarray | None = None,
+) -> Optimum:
+    """Maximise a likelihood.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    max_iter : int
+        Of one climb.
+    start : array, shape (k,), optional
+        Starting value in place of the candidates.
+    grid : array, shape (s, k), optional
+        Candidates in place of the built-in ones.
+
+    Raises
+    ------
+    FitError
+        Where the likelihood is not defined at ``start``.
+    """
+    if start is not None:
+        own = np.asarray(start, float)[None]
+        if not np.isfinite(likelihood(own)[0]):
+            msg = "start: the likelihood is not defined at this starting value; give another"
+            raise FitError(msg)
+    else:
+        own = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
+    best = _climb(likelihood, own[0], max_iter)
+    if likelihood.problem.size and likelihood.cells < WIDE_CELLS:
+        best = _look_around(likelihood, best, own[1 : SEEN + 1], max_iter)
+    return _to_boundary(likelihood, best)
+
+
+def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
+    """Starts (s, k), best first; drawn towards zero until the likelihood is defined somewhere."""
+    for _ in range(SHRINKINGS):
+        values = likelihood(starts)
+        if np.isfinite(values).any():
+            break
+        starts = starts / 2
+    order = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
+    return np.asarray(starts[order])
+
+
+def _climb(likelihood: Likelihood, start: np.ndarray, max_iter: int, tol: float = 1e-9) -> Optimum:
+    scale = scales(likelihood.problem)
+    wide = likelihood.cells < WIDE_CELLS
+    return maximise(likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide)
+
+
+def _look_around(
+    likelihood: Likelihood, best: Optimum, starts: np.ndarray, max_iter: int
+) -> Optimum:
+    """The top of the highest hill in sight."""
+    for _ in range(ROUNDS):
+        before = best.value
+        for point in other_hills(likelihood, likelihood.problem, best.theta, starts)[:HILLS]:
+            rough = _climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
+            if rough.value > best.value - WORTH:
+                end = _climb(likelihood, rough.theta, max_iter)
+                best = max(best, end, key=_merit)
+        if best.value <= before + WORTH * 1e-2:
+            break
+    return best
+
+
+def _merit(end: Optimum) -> float:
+    return end.value + (TIE if end.converged else 0.0)
+
+
+def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero.
+
+    A zero variance is zero.
+    """
+    theta = optimum.theta.copy()
+    value = optimum.value
+    for stage in likelihood.problem.stages:
+        block = np.arange(stage.theta.start, stage.theta.stop)
+        small = block[np.abs(theta[block]) < NEAR_ZERO]
+        for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
+            trial = theta.copy()
+            trial[chosen] = 0.0
+            got = float(likelihood(trial[None])[0])
+            if got >= value - 1e-8:
+                theta, value = trial, max(got, value)
+    return replace(optimum, theta=theta, value=float(likelihood(theta[None])[0]))
