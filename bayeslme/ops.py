@@ -12,9 +12,22 @@ from typing import Any
 
 import numpy as np
 
+ROWS = 1 << 13  # of a tall matrix factored together: they stay in the cache
 LAPACK_FROM = 24  # size from which one LAPACK call per matrix beats a batched inverse
 
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
+
+
+def upper_factor(x: np.ndarray) -> np.ndarray:
+    """R (p, p) of X = Q R for a tall matrix (n, p), block by block of rows.
+
+    The factors of blocks are factored again (Golub and Van Loan 2013, section 5.2.8: as accurate as
+    one factorisation), so that no copy of the matrix is made.
+    """
+    if len(x) <= 2 * ROWS:
+        return np.asarray(np.linalg.qr(x, mode="r"))
+    parts = [np.linalg.qr(x[i : i + ROWS], mode="r") for i in range(0, len(x), ROWS)]
+    return np.asarray(np.linalg.qr(np.concatenate(parts), mode="r"))
 
 
 class NumpyOps:

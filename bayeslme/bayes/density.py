@@ -12,7 +12,8 @@ import numpy as np
 
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.bayes.priors import ParameterPrior
-from bayeslme.engine.eliminate import eliminate, gram
+from bayeslme.engine.eliminate import eliminate
+from bayeslme.engine.gram import gram
 from bayeslme.engine.likelihood import whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import SpecError

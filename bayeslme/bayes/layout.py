@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.bayes.parameters import Block
+from bayeslme.engine.columns import Columns
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
@@ -211,7 +212,11 @@ def _row_block(kind: Any, bound: Bound | None) -> Block | None:
     free = [] if bound is None else [bound.parameters[j] for j in bound.free]
     if not free:
         return None
-    return _block(kind, kind, tuple(p.name for p in free), free, f"{kind}_coef")
+    block = _block(kind, kind, tuple(p.name for p in free), free, f"{kind}_coef")
+    if bound is None or kind == "varfunc":
+        return block
+    dimension = int(bound.coords.position.shape[1])
+    return replace(block, structure=bound.structure.r_name, dimension=dimension)
 
 
 def _block(
@@ -280,5 +285,8 @@ def without_fixed(problem: Problem) -> Problem:
     """Return the problem without fixed effects: columns [Z | y], for residuals y - X beta."""
     keep = np.r_[0 : len(problem.columns) - 1 - problem.p, len(problem.columns) - 1]
     return replace(
-        problem, columns=problem.columns[keep], x_basis=np.zeros((0, 0)), shift=np.zeros(0)
+        problem,
+        source=Columns.holding(problem.columns[keep]),
+        x_basis=np.zeros((0, 0)),
+        shift=np.zeros(0),
     )

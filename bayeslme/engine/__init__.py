@@ -14,9 +14,10 @@ read off the rest.
 """
 
 from bayeslme.engine.conditional import modes
-from bayeslme.engine.eliminate import Eliminated, Gram, eliminate, gram
+from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate, estimate
 from bayeslme.engine.fitted import depth_of, fitted_values
+from bayeslme.engine.gram import Gram, gram
 from bayeslme.engine.information import Information, information, natural_point
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile, whiten
 from bayeslme.engine.normalise import normalise

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.engine.eliminate import Eliminated, eliminate, gram
+from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.gram import gram
 from bayeslme.engine.likelihood import whiten
 from bayeslme.ops import NUMPY
 

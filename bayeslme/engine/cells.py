@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bayeslme.engine.cell_classes import Class, find_classes
-from bayeslme.engine.eliminate import Gram
+from bayeslme.engine.gram import Gram
 from bayeslme.engine.problem import Problem, Stage
 from bayeslme.ops import NUMPY
 from bayeslme.structures import Lattice, build_lattice

@@ -17,31 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslme.engine.gram import Gram
 from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
 FEW = 4  # effects up to which rows are worked off one by one
-
-
-@dataclass(frozen=True, slots=True)
-class Gram:
-    """Cross products of the whitened columns, before any random effect is out.
-
-    Attributes
-    ----------
-    levels : tuple of arrays
-        Innermost first: shape (..., q_k, c_k, G_k), the level's own columns by those that are left
-        at that level.
-    total : array, shape (..., p + 1, p + 1)
-        Cross products of [X | y].
-    roots : array, shape (..., p + 1, p + 1, G_1), or None
-        The same by outermost group, where it was asked for.
-    """
-
-    levels: tuple[Array, ...]
-    total: Array
-    roots: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +45,6 @@ class Eliminated:
     half_logdet: Array
     upper: tuple[Array, ...]
     rest: tuple[Array, ...]
-
-
-def gram(
-    problem: Problem, w: Array, xp: Namespace = NUMPY, *, by_group: bool = False
-) -> Gram:
-    """Cross products of every level by its groups, and of [X | y] in all.
-
-    They are formed row by row, so that temporary memory stays linear in the rows.
-
-    Parameters
-    ----------
-    w : array, shape (..., c, n)
-        Whitened columns.
-    by_group : bool
-        Keep [X | y] by outermost group too.
-    """
-    at, levels = 0, []
-    for k, stage in enumerate(problem.stages):
-        starts = problem.level_starts(k)
-        rows = [
-            xp.segment_sum(w[..., i : i + 1, :] * w[..., at:, :], starts)
-            for i in range(at, at + stage.q)
-        ]
-        levels.append(xp.stack(rows, axis=-3))
-        at += stage.q
-    tail = w[..., at:, :]
-    total = xp.matmul(tail, xp.swapaxes(tail, -1, -2))
-    return Gram(tuple(levels), total, _by_root(problem, tail, xp) if by_group else None)
-
-
-def _by_root(problem: Problem, tail: Array, xp: Namespace) -> Array:
-    """Cross products of [X | y] by outermost group."""
-    starts = problem.level_starts(len(problem.stages) - 1)
-    width = problem.p + 1
-    return xp.stack(
-        [xp.segment_sum(tail[..., i : i + 1, :] * tail, starts) for i in range(width)], axis=-3
-    )
 
 
 def eliminate(

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from bayeslme.engine.cells import Cells, build_cells
-from bayeslme.engine.eliminate import Eliminated, Gram, eliminate, gram
+from bayeslme.engine.eliminate import Eliminated, eliminate
+from bayeslme.engine.gram import Gram, gram, gram_in_blocks
 from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
@@ -181,7 +182,20 @@ class Likelihood:
 
     def __post_init__(self) -> None:
         if self.problem.constant_rows:
-            self._fixed = self._from_rows(*self.row_parameters(np.zeros(self.problem.size)))
+            self._fixed = self._constant()
+
+    def _constant(self) -> tuple[Gram, np.ndarray, np.ndarray]:
+        """Gram matrices that do not depend on theta, in one pass where rows are independent."""
+        problem = self.problem
+        cor, var = self.row_parameters(np.zeros(problem.size))
+        if problem.correlation is not None:
+            return self._from_rows(cor, var)
+        if problem.variance is None:
+            return gram_in_blocks(problem, None), np.zeros(()), np.zeros(())
+        log_sd = problem.variance.structure.log_sd(var, problem.variance.coords)
+        centre = log_sd.mean(axis=-1)
+        log_sd = np.broadcast_to(log_sd - centre, (problem.n,))
+        return gram_in_blocks(problem, log_sd), log_sd.sum(axis=-1), centre
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""
@@ -218,7 +232,7 @@ class Likelihood:
         if self._read > MUCH:
             return None
         batch = max(par[..., 0].size for par in (cor, var) if par is not None and par.size)
-        self._read += float(batch * self.problem.columns.size)
+        self._read += float(batch * self._size)
         return build_cells(self.problem) if self._read > MUCH else None
 
     def _from_rows(
@@ -309,7 +323,13 @@ class Likelihood:
     @property
     def cells(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
-        return self._gram_numbers + (0 if self._by_gram else self.problem.columns.size)
+        return self._gram_numbers + (0 if self._by_gram else self._size)
+
+    @property
+    def _size(self) -> int:
+        """Numbers in the rows."""
+        c, n = self.problem.source.shape
+        return c * n
 
     @property
     def _by_gram(self) -> bool:
@@ -318,11 +338,11 @@ class Likelihood:
 
     @property
     def _gram_numbers(self) -> int:
-        c = len(self.problem.columns)
+        c = self.problem.source.shape[0]
         return sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
-        rows = 0 if self._by_gram else self.problem.columns.size
+        rows = 0 if self._by_gram else self._size
         step = int(max(1, BATCH_BYTES // (24.0 * (self._gram_numbers + rows))))
         return [theta[i : i + step] for i in range(0, len(theta), step)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.engine.columns import Columns, standardise
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, PdMat, build_lattice
 
@@ -59,9 +60,9 @@ class Problem:
 
     Attributes
     ----------
-    columns : array, shape (c, n)
-        Rows of the transposed [Z_K ... Z_1 | X | y], innermost level first, rows sorted by group
-        and time; Z and X standardised, y less its least-squares fit.
+    source : Columns
+        Columns [Z_K ... Z_1 | X | y], innermost level first, rows sorted by group and time; Z and
+        X standardised, y less its least-squares fit.
     order : int array, shape (n,)
         Row of the design at each sorted place.
     stages : tuple of Stage
@@ -78,7 +79,7 @@ class Problem:
         True while a variance covariate (fitted values) is still to be supplied.
     """
 
-    columns: np.ndarray
+    source: Columns
     order: np.ndarray
     stages: tuple[Stage, ...]
     row_starts: np.ndarray
@@ -93,7 +94,12 @@ class Problem:
     @property
     def n(self) -> int:
         """Number of rows."""
-        return int(self.columns.shape[1])
+        return self.source.shape[1]
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The columns themselves, shape (c, n)."""
+        return self.source.all()
 
     @property
     def p(self) -> int:
@@ -150,7 +156,7 @@ def build_problem(
     """
     levels = design.levels[::-1]
     order = _sorted_order(design)
-    stages, blocks, at = [], [], 0
+    stages, parts = [], []
     sizes = [_structure(level).size(level.Z.shape[1]) for level in design.levels]
     places = dict(
         zip((level.group for level in design.levels), np.cumsum([0, *sizes]), strict=False)
@@ -158,49 +164,47 @@ def build_problem(
     for k, level in enumerate(levels):
         structure = _structure(level)
         basis = structure.basis(level.Z)
-        blocks.append(
-            np.linalg.solve(basis.T, level.Z.T) if basis.shape[0] > 1 else level.Z.T / basis[0, 0]
-        )
+        parts.append((level.Z, np.linalg.inv(basis)))
         at = int(places[level.group])
-        size = structure.size(len(basis))
         parent = level.parent if k + 1 < len(levels) else np.zeros(len(level.labels), dtype=int)
-        starts = _starts(parent)
         stages.append(
             Stage(
                 level.group,
                 structure,
                 basis,
                 len(level.labels),
-                starts,
+                _starts(parent),
                 parent,
-                slice(at, at + size),
+                slice(at, at + structure.size(len(basis))),
             )
         )
-    x, x_basis = _orthonormal(design.X)
-    coef = x.T @ design.y / design.X.shape[0]
-    rest = design.y - x @ coef
-    shift = np.linalg.solve(x_basis, coef) if len(coef) else coef
-    if np.linalg.norm(rest) <= EXACT * np.linalg.norm(design.y):
+    if design.X.shape[0] < design.X.shape[1]:
+        msg = f"{design.X.shape[0]} rows cannot identify {design.X.shape[1]} fixed-effects "
+        raise DataError(msg + "coefficients")
+    x_basis, inverse, coef = standardise(design.X, design.y)
+    source = Columns(
+        None if np.array_equal(order, np.arange(len(order))) else order,
+        (*parts, (design.X, inverse)),
+        design.y,
+        coef,
+    )
+    if source.rest() <= EXACT * np.linalg.norm(design.y):
         msg = (
             f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
             "which variances could be estimated"
         )
         raise FitError(msg)
-    columns = np.concatenate([*blocks, x.T, rest[None, :]])
-    if not np.array_equal(order, np.arange(len(order))):
-        columns = columns[:, order]
-    columns = np.ascontiguousarray(columns)
     row_starts = _starts(levels[0].code[order]) if levels else np.zeros(1, dtype=int)
     correlation = _bind_correlation(design, order)
     total = sum(sizes)
     theta_correlation = slice(total, total + (len(correlation.free) if correlation else 0))
     problem = Problem(
-        columns=columns,
+        source=source,
         order=order,
         stages=tuple(stages),
         row_starts=row_starts,
         x_basis=x_basis,
-        shift=shift,
+        shift=inverse @ coef,
         variance=None,
         correlation=correlation,
         theta_variance=slice(theta_correlation.stop, theta_correlation.stop),
@@ -272,19 +276,6 @@ def _sorted_order(design: Design) -> np.ndarray:
 def _starts(code: np.ndarray) -> np.ndarray:
     """First place of each run of a sorted code."""
     return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
-
-
-def _orthonormal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns with X'X = n I, and the upper triangular matrix that gives the originals back."""
-    if x.shape[1] == 0:
-        return x, np.zeros((0, 0))
-    if x.shape[0] < x.shape[1]:
-        msg = f"{x.shape[0]} rows cannot identify {x.shape[1]} fixed-effects coefficients"
-        raise DataError(msg)
-    q, r = np.linalg.qr(x)
-    sign = np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    root = np.sqrt(len(x))
-    return q * sign * root, r * sign[:, None] / root
 
 
 def _bind_correlation(design: Design, order: np.ndarray) -> Bound | None:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bayeslme.errors import SpecError
-from bayeslme.ops import NUMPY, Array
+from bayeslme.ops import NUMPY, Array, upper_factor
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
 
@@ -150,7 +150,7 @@ class PdSymm(PdMat):
 
     def basis(self, z: np.ndarray) -> np.ndarray:
         t = (
-            np.linalg.qr(z, mode="r") / np.sqrt(len(z))
+            upper_factor(z) / np.sqrt(len(z))
             if len(z) >= z.shape[1]
             else np.zeros((1, 1))
         )

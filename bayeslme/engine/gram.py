@@ -1,0 +1,99 @@
+"""Cross products of the whitened columns, which are all of the rows that elimination needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslme.engine.columns import BLOCK
+from bayeslme.engine.problem import Problem
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.supports import Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Gram:
+    """Cross products of the whitened columns, before any random effect is out.
+
+    Attributes
+    ----------
+    levels : tuple of arrays
+        Innermost first: shape (..., q_k, c_k, G_k), the level's own columns by those that are left
+        at that level.
+    total : array, shape (..., p + 1, p + 1)
+        Cross products of [X | y].
+    roots : array, shape (..., p + 1, p + 1, G_1), or None
+        The same by outermost group, where it was asked for.
+    """
+
+    levels: tuple[Array, ...]
+    total: Array
+    roots: Array | None = None
+
+
+def gram(problem: Problem, w: Array, xp: Namespace = NUMPY, *, by_group: bool = False) -> Gram:
+    """Cross products of every level by its groups, and of [X | y] in all.
+
+    They are formed row by row of each matrix, so that temporary memory stays linear in the rows.
+
+    Parameters
+    ----------
+    problem : Problem
+    w : array, shape (..., c, n)
+        Whitened columns.
+    by_group : bool
+        Keep [X | y] by outermost group too.
+    """
+    at, levels = 0, []
+    for k, stage in enumerate(problem.stages):
+        levels.append(_level(w, at, stage.q, problem.level_starts(k), xp))
+        at += stage.q
+    tail = w[..., at:, :]
+    total = xp.matmul(tail, xp.swapaxes(tail, -1, -2))
+    roots = None
+    if by_group:
+        roots = _level(tail, 0, problem.p + 1, problem.level_starts(len(levels) - 1), xp)
+    return Gram(tuple(levels), total, roots)
+
+
+def _level(w: Array, at: int, q: int, starts: np.ndarray, xp: Namespace) -> Array:
+    """Products (..., q, c, g) of columns ``at`` to ``at + q`` with those from ``at`` on."""
+    right = w[..., at:, :]
+    return xp.stack(
+        [xp.segment_sum(w[..., i : i + 1, :] * right, starts) for i in range(at, at + q)], axis=-3
+    )
+
+
+def gram_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Gram:
+    """Gram matrices of rows that are only divided by known standard deviations.
+
+    One pass over blocks of rows: the columns are never held.
+
+    Parameters
+    ----------
+    problem : Problem
+    log_sd : array, shape (n,), optional
+    """
+    c, width = problem.source.shape[0], problem.p + 1
+    widths = c - np.cumsum([0, *(stage.q for stage in problem.stages)])
+    levels = [
+        np.zeros((stage.q, w, stage.n_groups))
+        for stage, w in zip(problem.stages, widths[:-1], strict=True)
+    ]
+    total = np.zeros((width, width))
+    starts = [problem.level_starts(k) for k in range(len(levels))]
+    for first in range(0, problem.n, BLOCK):
+        last = min(first + BLOCK, problem.n)
+        w = problem.source.block(first, last)
+        if log_sd is not None:
+            w *= np.exp(-log_sd[first:last])
+        for level, start, right in zip(levels, starts, widths, strict=False):
+            groups = slice(
+                int(np.searchsorted(start, first, side="right")) - 1,
+                int(np.searchsorted(start, last, side="left")),
+            )
+            inside = np.maximum(start[groups] - first, 0)
+            level[..., groups] += _level(w, c - right, len(level), inside, NUMPY)
+        total += w[-width:] @ w[-width:].T
+    return Gram(tuple(levels), total)
