@@ -17,7 +17,8 @@ directions in steps of a fraction of their standard errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +44,8 @@ class Sensitivity:
         Derivatives of ``vcov`` along the directions in which the log-likelihood is curved.
     cov : array, shape (m, m)
         Approximate covariance of the parameters along these directions.
+    directions : array, shape (m, k)
+        Those directions, of about a standard error, in theta and log sigma (not where it is held).
     flat : int
         Number of directions along which nothing is known, of parameters on a bound for instance.
     """
@@ -50,6 +53,7 @@ class Sensitivity:
     vcov: np.ndarray
     slopes: np.ndarray
     cov: np.ndarray
+    directions: np.ndarray
     flat: int
 
     def degrees(self, rows: np.ndarray) -> float:
@@ -60,7 +64,10 @@ class Sensitivity:
     def each(self, rows: np.ndarray) -> np.ndarray:
         """Degrees of freedom (r,) of contrasts (r, p) taken one by one."""
         f = np.einsum("rp,pq,rq->r", rows, self.vcov, rows)
-        g = np.einsum("rp,mpq,rq->rm", rows, self.slopes, rows)
+        return self.matched(f, np.einsum("rp,mpq,rq->rm", rows, self.slopes, rows))
+
+    def matched(self, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Degrees of freedom (r,) of variances f (r,) with slopes g (r, m)."""
         with np.errstate(divide="ignore"):
             return np.asarray(2.0 * f**2 / np.einsum("rm,mk,rk->r", g, self.cov, g))
 
@@ -100,7 +107,28 @@ def sensitivity(found: Estimate) -> Sensitivity:
     near, far = (_differences(surface, directions, step * FINE) for step in (1, 2))
     curvature = -_extrapolated(near.curvature, far.curvature)
     slopes = _extrapolated(near.slopes, far.slopes)
-    return Sensitivity(found.vcov, slopes, _inverse(curvature), m - int(curved.sum()))
+    flat = m - int(curved.sum())
+    return Sensitivity(found.vcov, slopes, _inverse(curvature), directions, flat)
+
+
+def differentiated(
+    found: Estimate, near: Sensitivity, values: Callable[[Estimate], np.ndarray]
+) -> np.ndarray:
+    """Slopes (r, m) of values (r,) of the variance parameters, along a sensitivity's directions.
+
+    Parameters
+    ----------
+    found : Estimate
+    near : Sensitivity
+    values : callable
+        A function of sigma, the factors and the row structures of an estimate.
+    """
+    surface = _Surface(found)
+    slopes = np.zeros((len(values(found)), len(near.directions)))
+    for k, one in enumerate(near.directions):
+        up, down = (values(surface.estimate(sign * FINE * one)) for sign in (1, -1))
+        slopes[:, k] = (up - down) / (2 * FINE)
+    return slopes
 
 
 def _extrapolated(near: np.ndarray, far: np.ndarray) -> np.ndarray:
@@ -119,6 +147,7 @@ class _Surface:
     """Log-likelihood and covariance of the coefficients near an estimate."""
 
     def __init__(self, found: Estimate) -> None:
+        self.found = found
         self.likelihood = Likelihood(found.problem, found.method)
         self.held = found.sigma if found.sigma_held else None
         _, _, centre = self.likelihood.eliminated(found.theta)
@@ -129,6 +158,31 @@ class _Surface:
             sizes = np.append(sizes, 1.0)
         self.sizes = sizes
         self.to_natural = np.linalg.inv(found.problem.x_basis)
+
+    def estimate(self, move: np.ndarray) -> Estimate:
+        """The variance parameters after a move (m,); coefficients and modes stay."""
+        found, problem = self.found, self.likelihood.problem
+        theta = found.theta + move[: problem.size]
+        _, _, centre = self.likelihood.eliminated(theta)
+        relative = float(np.exp(centre))
+        correlation, variance = self.likelihood.row_parameters(theta)
+        log_sd = found.log_sd.copy()
+        if problem.variance is not None:
+            own = problem.variance.structure.log_sd(variance, problem.variance.coords)
+            log_sd[problem.order] = own
+        factors = [
+            relative * np.linalg.solve(stage.basis, factor)
+            for stage, factor in zip(problem.stages, self.likelihood.factors(theta), strict=True)
+        ]
+        return replace(
+            found,
+            theta=theta,
+            sigma=found.sigma if self.held else float(np.exp(self.here[-1] + move[-1])) / relative,
+            factors=tuple(factors[::-1]),
+            corstruct=correlation,
+            varfunc=variance,
+            log_sd=log_sd,
+        )
 
     def at(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-likelihood (b,) and covariance (b, p, p) after moves (b, m)."""

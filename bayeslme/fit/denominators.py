@@ -44,7 +44,8 @@ class SatterthwaiteTests:
     fit: Fit
 
     @cached_property
-    def _sensitivity(self) -> Sensitivity:
+    def sensitivity(self) -> Sensitivity:
+        """How the covariance of the coefficients moves with the variance parameters."""
         return sensitivity(self.fit.estimate)
 
     @property
@@ -58,7 +59,7 @@ class SatterthwaiteTests:
         found = ["denominator DF by Satterthwaite"]
         if any(not np.all(np.any(factor, axis=1)) for factor in self.fit.estimate.factors):
             found.append("variances estimated as zero count as known in the DF")
-        if self._sensitivity.flat:
+        if self.sensitivity.flat:
             found.append(
                 "the likelihood is flat along a direction of the variance parameters, which "
                 "counts as known in the DF"
@@ -68,7 +69,7 @@ class SatterthwaiteTests:
     def test(self, rows: FloatArray) -> tuple[float, float]:
         """F of contrasts (r, p) and its denominator degrees of freedom."""
         f = quadratic(rows @ self.fit.estimate.beta, rows @ self.vcov @ rows.T) / len(rows)
-        return f, self._sensitivity.degrees(rows)
+        return f, self.sensitivity.degrees(rows)
 
 
 @dataclass(frozen=True)

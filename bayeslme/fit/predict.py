@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows
-from bayeslme.engine import depth_of
-from bayeslme.engine.blup import Targets, blup, whitened_columns
+from bayeslme.engine import Estimate, depth_of
+from bayeslme.engine.blup import Predicted, Targets, blup, whitened_columns
 from bayeslme.engine.kriging import NewResiduals, krige, lattice_groups, observed_positions
+from bayeslme.engine.satterthwaite import differentiated
 from bayeslme.errors import DataError, FitError
+from bayeslme.fit.denominators import small_sample
 from bayeslme.fit.newrows import mean_values, new_log_sd
 from bayeslme.fit.residuals import LevelName, fitted
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
 FloatArray = npt.NDArray[np.float64]
+IntervalDf = Literal["residual", "satterthwaite"]
+INTERVAL_DF = ("residual", "satterthwaite")
 
 
 @overload
@@ -31,6 +36,7 @@ def predict(
     se: Literal[False] = False,
     use_correlation: bool = False,
     interval: None = None,
+    df: IntervalDf = "residual",
 ) -> pd.Series: ...
 
 
@@ -42,6 +48,7 @@ def predict(
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
+    df: IntervalDf = "residual",
 ) -> pd.Series | pd.DataFrame: ...
 
 
@@ -52,6 +59,7 @@ def predict(
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
+    df: IntervalDf = "residual",
 ) -> pd.Series | pd.DataFrame:
     """Predict the mean response, or with `use_correlation` the new response itself.
 
@@ -76,6 +84,9 @@ def predict(
         Also the limits of this interval for a new response, such as 0.95: its own residual is added
         to the error, with the variance function at the new rows, and the random effects of levels
         further in, as of groups not yet seen.
+    df : {"residual", "satterthwaite"}
+        Degrees of freedom of the interval's t: n - p, or for each row from how well the data know
+        its variance, the better choice where groups are few.
 
     Returns
     -------
@@ -92,8 +103,8 @@ def predict(
 
     Notes
     -----
-    Variance parameters are taken as known. Limits are by t on n - p degrees of freedom, normal
-    where sigma was held; for `lm` they are exact. Variance covariates that are fitted values
+    Errors take the variance parameters as known. Limits are by t, normal where these are held; for
+    `lm` they are exact. Variance covariates that are fitted values
     are taken at the level of the prediction where that is further out than their own.
 
     References
@@ -104,6 +115,7 @@ def predict(
         raise DataError(f"newdata: a pandas DataFrame is needed, not {type(newdata).__name__}")
     if interval is not None and not 0.0 < interval < 1.0:
         raise FitError(f"interval: a number between 0 and 1 is needed, not {interval!r}")
+    _check_df(df, interval)
     depth = depth_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
         if newdata is None:
@@ -115,29 +127,66 @@ def predict(
         raise FitError(msg)
     frame = fit.design.frame if newdata is None else newdata
     new = new_rows(fit.design, frame, depth)
-    columns, residuals = whitened_columns(fit.estimate), None
-    log_sd = np.zeros(len(frame))
-    if use_correlation or interval is not None:
-        log_sd = new_log_sd(fit, new, depth)
-    if use_correlation:
-        place = _residuals(fit, new, log_sd, observed=newdata is None)
-        residuals = krige(fit.estimate, place, columns)
-    found = blup(fit.estimate, _targets(fit, new, depth), columns, residuals)
+    asked = _Asked(new, depth, use_correlation, newdata is None)
+    found = asked.predicted(fit)
     table = pd.DataFrame({"fit": found.mean}, index=new.index)
     if se:
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
-        own = 0.0 if use_correlation else _own_variance(fit, new, log_sd, depth)
-        width = _quantile(fit, interval) * np.sqrt(found.variance + own)
+        variance = asked.variance(fit, found)
+        den = _degrees(fit, df, asked, variance)
+        tail = 0.5 + interval / 2
+        width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * np.sqrt(variance)
         table["lower"], table["upper"] = found.mean - width, found.mean + width
     return table if se or interval is not None else table["fit"].rename("predict")
 
 
-def _quantile(fit: Fit, interval: float) -> float:
-    tail = 0.5 + interval / 2
-    if fit.estimate.sigma_held:
-        return float(ndtri(tail))
-    return float(stdtrit(fit.nobs - len(fit.fixef), tail))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """New rows, observed ones or not, at a level, with their own residuals or without."""
+
+    new: NewRows
+    depth: int
+    use_correlation: bool
+    observed: bool
+
+    def predicted(self, fit: Fit) -> Predicted:
+        """Means at the level, or under `use_correlation` new responses."""
+        columns, residuals = whitened_columns(fit.estimate), None
+        if self.use_correlation:
+            log_sd = new_log_sd(fit, self.new, self.depth)
+            place = _residuals(fit, self.new, log_sd, observed=self.observed)
+            residuals = krige(fit.estimate, place, columns)
+        return blup(fit.estimate, _targets(fit, self.new, self.depth), columns, residuals)
+
+    def variance(self, fit: Fit, found: Predicted) -> FloatArray:
+        """Variance (m,) of new responses less their predictions."""
+        if self.use_correlation:
+            return found.variance
+        log_sd = new_log_sd(fit, self.new, self.depth)
+        return found.variance + _own_variance(fit, self.new, log_sd, self.depth)
+
+
+def _check_df(df: str, interval: float | None) -> None:
+    if df not in INTERVAL_DF:
+        raise FitError(f"df: {df!r} is none of {', '.join(map(repr, INTERVAL_DF))}")
+    if df != "residual" and interval is None:
+        raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
+
+
+def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
+    """Degrees of freedom (m,) of the variances of new responses."""
+    method = small_sample(fit, "satterthwaite") if df == "satterthwaite" else None
+    if method is None:
+        left = np.inf if fit.estimate.sigma_held else fit.nobs - len(fit.fixef)
+        return np.full(len(variance), left)
+
+    def moved(estimate: Estimate) -> FloatArray:
+        other = replace(fit, estimate=estimate)
+        return asked.variance(other, asked.predicted(other))
+
+    near = fit.satterthwaite.sensitivity
+    return near.matched(variance, differentiated(fit.estimate, near, moved))
 
 
 def _targets(fit: Fit, new: NewRows, depth: int) -> Targets:

@@ -182,9 +182,10 @@ class Fit:
         se: bool = False,
         use_correlation: bool = False,
         interval: float | None = None,
+        df: _predict.IntervalDf = "residual",
     ) -> pd.Series | pd.DataFrame:
         """Predictions; see `bayeslme.fit.predict.predict`."""
-        return _predict.predict(self, newdata, level, se, use_correlation, interval)
+        return _predict.predict(self, newdata, level, se, use_correlation, interval, df)
 
     def anova(
         self,

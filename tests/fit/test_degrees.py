@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import stdtrit
 
 import bayeslme
 from bayeslme.engine import dense_groups
@@ -272,6 +274,49 @@ def test_intervals_are_what_the_tests_do_not_refuse(df: Any) -> None:
             assert float(f_tail(f * scale**2, 1, den)) == pytest.approx(0.1, rel=1e-8)
 
 
+def test_interval_of_a_new_group_by_hand() -> None:
+    # one way, balanced: the variance is a sum of mean squares, which Satterthwaite's formula is for
+    rails = bayeslme.load_data("Rail")
+    fit = bayeslme.lme("travel ~ 1", rails, "~ 1 | Rail")
+    groups, t = rails.groupby("Rail", observed=True)["travel"], 3
+    g = len(groups)
+    between, within = t * groups.mean().var(), groups.var().mean()
+    parts = np.array([between * (1 + 1 / g) / t, within * (1 - 1 / t)])
+    den = parts.sum() ** 2 / np.sum(parts**2 / [g - 1, g * (t - 1)])
+    table = fit.predict(rails.head(1), level=0, interval=0.9, df="satterthwaite").iloc[0]
+    expected = stdtrit(den, 0.95) * np.sqrt(parts.sum())
+    assert table["upper"] - table["fit"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_interval_of_a_new_response_of_two_samples() -> None:
+    data = bayeslme.load_data("Orthodont").query("age == 8")
+    fit = bayeslme.gls("distance ~ Sex", data, weights=VarIdent(form="~ 1 | Sex"))
+    samples = data.groupby("Sex", observed=True)["distance"]
+    n, sd = samples.size(), samples.std()
+    table = fit.predict(interval=0.95, df="satterthwaite").groupby(data["Sex"], observed=True)
+    found = table["upper"].first() - table["fit"].first()
+    expected = stdtrit(n - 1, 0.975) * sd * np.sqrt(1 + 1 / n)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_interval_of_a_known_variance_is_normal() -> None:
+    data = bayeslme.load_data("Orthodont")
+    held = bayeslme.gls("distance ~ age", data, control={"sigma": 2.0})
+    normal = held.predict(interval=0.95, df="satterthwaite")
+    pd.testing.assert_frame_equal(normal, held.predict(interval=0.95))
+
+
+def test_forecasts_have_degrees() -> None:
+    fit = serial()
+    later = bayeslme.load_data("Orthodont").groupby("Subject", observed=True).tail(1)
+    tables = [
+        fit.predict(later.assign(age=16.0), use_correlation=True, interval=0.9, df=df)
+        for df in ("residual", "satterthwaite")
+    ]
+    width = [t["upper"] - t["lower"] for t in tables]
+    assert (width[1] > width[0]).all() and (width[1] < 1.2 * width[0]).all()
+
+
 def test_mean_matched() -> None:
     assert mean_matched(np.array([7.0, 7.0])) == 7.0
     each = np.array([5.0, 12.0])
@@ -300,6 +345,10 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         mode.anova(df="satterthwaite")
     with pytest.raises(FitError, match="not asked for"):
         fit.intervals(which="var-cov", df="satterthwaite")
+    with pytest.raises(FitError, match=r"interval=0\.95"):
+        fit.predict(df="satterthwaite")
+    with pytest.raises(FitError, match="none of 'residual'"):
+        fit.predict(interval=0.9, df="kenward-roger")  # type: ignore[arg-type]
     monkeypatch.setattr(dense_groups, "LARGEST", 3)
     with pytest.raises(FitError, match="Subject group has 4 rows"):
         dense_groups.Covariance(fit.estimate)
