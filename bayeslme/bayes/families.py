@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from bayeslme.bayes import penalised_complexity as pc
+
 Args = Mapping[str, float]
 Density = Callable[[Any, Args], Any]
 
@@ -267,6 +269,33 @@ _FAMILIES = (
         _beta,
         lambda x, a: special.betainc(a["alpha"], a["beta"], x),
         lambda p, a: special.betaincinv(a["alpha"], a["beta"], p),
+    ),
+    Family(
+        "PC",
+        {"upper": None, "alpha": 0.05},
+        ("upper", "alpha"),
+        _half_line,
+        pc.scale_log_density,
+        pc.scale_cdf,
+        pc.scale_quantile,
+    ),
+    Family(
+        "PCCorrelation",
+        {"upper": None, "alpha": 0.05},
+        ("upper", "alpha"),
+        lambda _: (-1.0, 1.0),
+        pc.correlation_log_density,
+        pc.correlation_cdf,
+        pc.correlation_quantile,
+    ),
+    Family(
+        "PCRange",
+        {"lower": None, "alpha": 0.05, "dimension": 0.0},
+        ("lower", "alpha"),
+        _half_line,
+        pc.range_log_density,
+        pc.range_cdf,
+        pc.range_quantile,
     ),
 )
 

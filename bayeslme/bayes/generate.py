@@ -83,8 +83,17 @@ def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.nd
     out = np.empty_like(white)
     padded = np.append(white, 0.0)
     for k, block in enumerate(lattice.blocks(structure.stationary)):
-        factors = np.linalg.cholesky(structure.matrix(cor, lattice, k))
+        factors = _root(np.asarray(structure.matrix(cor, lattice, k)))
         rows = np.einsum("hij,hj->hi", factors[block.pattern], padded[block.rows])
         inside = block.rows < lattice.n
         out[block.rows[inside]] = rows[inside]
     return out
+
+
+def _root(matrices: np.ndarray) -> np.ndarray:
+    """Factors F with F F' equal to each matrix; symmetric ones where rounding made one singular."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrices))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

@@ -30,6 +30,10 @@ class Block:
         Name of its dimension; None for a single number.
     matrix : bool
         Whether the variable is a whole (k, k) correlation matrix.
+    structure : str
+        Of corstruct and varfunc: nlme's name of the structure.
+    dimension : int
+        Of corstruct: number of coordinates of a position.
     """
 
     name: str
@@ -39,3 +43,5 @@ class Block:
     upper: tuple[float, ...]
     dim: str | None = None
     matrix: bool = False
+    structure: str = ""
+    dimension: int = 0

@@ -133,6 +133,17 @@ def _build(name: str, positional: list[Value], named: dict[str, Value], where: s
         msg = f"{where}: {family} needs the argument '{missing[0]}'"
         raise SpecError(msg)
     prior = Prior(family, tuple((k, v) for k, v in complete.items() if v is not None))
+    return checked(prior, where)
+
+
+def checked(prior: Prior, where: str) -> Prior:
+    """Return a prior whose arguments are in their ranges.
+
+    Raises
+    ------
+    SpecError
+        Where one is not.
+    """
     _check_range(prior, where)
     return prior
 
@@ -145,11 +156,26 @@ def _check_range(prior: Prior, where: str) -> None:
             need = "positive" if key in positive else "finite"
             msg = f"{where}: {prior.family}'s argument {key} = {_show(value)} must be {need}"
             raise SpecError(msg)
+    if prior.family.startswith("PC"):
+        _check_statement(prior, where)
     if prior.family == "Uniform":
         args = dict(prior.args)
         if np.any(np.asarray(args["lower"]) >= np.asarray(args["upper"])):
             msg = f"{where}: {prior} is empty, lower must be below upper"
             raise SpecError(msg)
+
+
+def _check_statement(prior: Prior, where: str) -> None:
+    """Check the probability of a penalised-complexity prior, and what it is of."""
+    args = dict(prior.args)
+    if np.any(np.asarray(args["alpha"]) >= 1):
+        msg = (
+            f"{where}: {prior.family}'s alpha is a probability below 1, not {_show(args['alpha'])}"
+        )
+        raise SpecError(msg)
+    if prior.family == "PCCorrelation" and np.any(np.asarray(args["upper"]) >= 1):
+        msg = f"{where}: a correlation's upper must be below 1, not {_show(args['upper'])}"
+        raise SpecError(msg)
 
 
 def _show(value: Value) -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bayeslme.bayes.families import FAMILIES, MATRIX_FAMILIES
 from bayeslme.bayes.lkj import lkj_log_density
 from bayeslme.bayes.parameters import Block
-from bayeslme.bayes.prior_language import Prior, as_prior, spread
+from bayeslme.bayes.prior_language import Prior, as_prior, checked, spread
 from bayeslme.errors import SpecError
 
 FloatArray = npt.NDArray[np.float64]
@@ -246,6 +246,7 @@ def _resolve_one(
         prior = as_prior(given, block.name)
         count = block.coefs[:1] if block.matrix else block.coefs
         chosen, named = list(spread(prior, count, block.name)), set(block.coefs)
+    chosen = [_statement(prior, block, j) for j, prior in enumerate(chosen)]
     basis = None if basis is None else _natural_rows(basis, [block.coefs.index(c) for c in named])
     result = ParameterPrior(block, tuple(chosen), basis)
     _check_support(result)
@@ -257,6 +258,35 @@ def _natural_rows(basis: FloatArray, named: list[int]) -> FloatArray | None:
     out = basis.copy()
     out[named] = np.eye(len(basis))[named]
     return None if np.array_equal(out, np.eye(len(basis))) else out
+
+
+def _statement(prior: Prior, block: Block, j: int) -> Prior:
+    """Give a penalised-complexity prior the form of what it is about.
+
+    Raises
+    ------
+    SpecError
+        If there is none, or a range is given another dimension than its coordinates have.
+    """
+    if not prior.family.startswith("PC"):
+        return prior
+    about, args = (block.kind, block.structure, block.coefs[j]), dict(prior.args)
+    if block.kind in ("sd", "sigma") and prior.family == "PC":
+        return prior
+    if about[1:] == ("corAR1", "Phi") and prior.family in ("PC", "PCCorrelation"):
+        return checked(Prior("PCCorrelation", prior.args), block.name)
+    if about[1:] == ("corExp", "range") and prior.family == "PCRange":
+        if args["dimension"] not in (0.0, float(block.dimension)):
+            has = f"the positions of '{block.name}' have {block.dimension} coordinates"
+            msg = f"priors: {prior}: {has}"
+            raise SpecError(msg)
+        args["dimension"] = float(block.dimension)
+        return Prior("PCRange", tuple(args.items()))
+    msg = (
+        f"priors: {prior} does not fit '{block.name}' ({block.coefs[j]}); PC(upper, alpha) is for "
+        "standard deviations and corAR1's Phi, PCRange(lower, alpha) for corExp's range"
+    )
+    raise SpecError(msg)
 
 
 def _check_support(p: ParameterPrior) -> None:

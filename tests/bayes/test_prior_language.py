@@ -99,6 +99,8 @@ def test_every_family_has_pymc_s_name_and_arguments() -> None:
     import pymc as pm
 
     for name, family in FAMILIES.items():
+        if name.startswith("PC"):  # ours; see test_penalised_complexity
+            continue
         own = getattr(pm, name)
         known = inspect.signature(own.dist).parameters
         assert set(family.arguments) <= set(known) | {"nu", "mu", "sigma", "lam", "alpha", "beta"}
