@@ -14,8 +14,8 @@ from bayeslme.bayes.layout import Layout, Values
 from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.engine.eliminate import eliminate
 from bayeslme.engine.gram import gram
-from bayeslme.engine.likelihood import whiten
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.whitening import whiten
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace

@@ -16,8 +16,8 @@ from bayeslme.bayes.density import LOG_2PI
 from bayeslme.bayes.fitted_variance import at_fitted
 from bayeslme.bayes.generate import new_residuals
 from bayeslme.bayes.layout import Layout
-from bayeslme.engine.likelihood import whiten
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.whitening import whiten
 from bayeslme.ops import pytensor_ops
 
 Tensor = Any

@@ -72,9 +72,11 @@ class PosteriorDensity:
         value = value + self.log_prior(point)
         return np.where(np.isfinite(value), value, -np.inf), factor
 
-    def block(self, point: NaturalPoint) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+    def block(
+        self, point: NaturalPoint, *, whole: bool = False
+    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
         """Elimination, factor of [X | y]'V^-1[X | y] with beta's prior, sigma, log determinants."""
-        e, half, typical = self.likelihood.natural(point)
+        e, half, typical = self.likelihood.natural(point, whole=whole)
         block = e.block / np.asarray(typical)[..., None, None] ** 2
         if self.beta is not None:
             block = block + bordered(*engine_scale(self.layout.problem, self.beta))
@@ -214,7 +216,7 @@ def _clean(
 
 def _read_off(design: Design, density: PosteriorDensity, point: NaturalPoint) -> Estimate:
     problem, p = density.layout.problem, density.layout.problem.p
-    e, factor, typical, _ = density.block(point)
+    e, factor, typical, _ = density.block(point, whole=True)
     inverse = np.linalg.inv(factor[:p, :p])
     standard = inverse.T @ factor[p, :p]
     to_natural = np.linalg.inv(problem.x_basis)

@@ -19,9 +19,10 @@ from bayeslme.engine.estimate import Estimate, estimate
 from bayeslme.engine.fitted import depth_of, fitted_values
 from bayeslme.engine.gram import Gram, gram
 from bayeslme.engine.information import Information, information, natural_point
-from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile, whiten
+from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile
 from bayeslme.engine.normalise import normalise
 from bayeslme.engine.problem import Problem, build_problem
+from bayeslme.engine.whitening import whiten
 
 __all__ = [
     "Eliminated",

@@ -18,7 +18,7 @@ import numpy as np
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.gram import gram
-from bayeslme.engine.likelihood import whiten
+from bayeslme.engine.whitening import whiten
 from bayeslme.ops import NUMPY
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.likelihood import whiten
+from bayeslme.engine.whitening import whiten
 
 
 def normalise(found: Estimate, residuals: np.ndarray) -> np.ndarray:

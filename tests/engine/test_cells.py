@@ -60,8 +60,8 @@ def frame() -> pd.DataFrame:
 def test_cells_give_the_likelihood_of_the_rows(call: str, frame: pd.DataFrame) -> None:
     problem = build_problem(build(bayeslme.translate(call[:-1] + ", data = d)"), frame))
     rows, cells = Likelihood(problem, "REML"), Likelihood(problem, "REML")
-    cells._cells = build_cells(problem)
-    assert cells._cells is not None
+    cells.grams._cells = build_cells(problem)
+    assert cells.grams._cells is not None
     start = generic_start(problem, 1.0)
     theta = start + 0.3 * np.random.default_rng(1).standard_normal((40, len(start)))
     np.testing.assert_allclose(cells(theta), rows(theta), rtol=1e-11)
@@ -81,7 +81,7 @@ def test_a_correlation_near_one_is_taken_from_the_rows(frame: pd.DataFrame) -> N
     rows, cells = Likelihood(problem, "REML"), Likelihood(problem, "REML")
     found = build_cells(problem)
     assert found is not None
-    cells._cells = found
+    cells.grams._cells = found
     theta = np.array([[0.3], [16.0]])
     assert found.weights(*cells.row_parameters(theta)).steep.tolist() == [False, True]
     assert cells(theta)[1] == rows(theta)[1]
@@ -96,7 +96,7 @@ def test_cells_are_looked_for_once_the_rows_were_read_often(frame: pd.DataFrame)
     likelihood = Likelihood(problem, "REML")
     theta = np.linspace(-1, 1, 200)[:, None]
     likelihood(theta[:3])
-    assert likelihood._cells is None
+    assert likelihood.grams._cells is None
     for _ in range(5):
         likelihood(theta)
-    assert likelihood._cells is not None
+    assert likelihood.grams._cells is not None

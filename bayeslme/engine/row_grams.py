@@ -1,0 +1,175 @@
+"""Where the Gram matrices of the whitened rows come from: known, sums over cells, or the rows.
+
+They come in pieces of whole outermost groups, so that elimination works on arrays that stay in the
+processor's cache however many groups there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayeslme.engine.cells import Cells, build_cells
+from bayeslme.engine.eliminate import Eliminated, eliminate
+from bayeslme.engine.gram import Gram, gram, gram_in_blocks
+from bayeslme.engine.problem import Problem
+from bayeslme.engine.whitening import whiten
+
+MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
+PIECE = 1 << 15  # numbers of one piece's Gram matrices
+
+Parameters = np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowGram:
+    """Gram matrices at given row parameters; leading axes (...) are batches.
+
+    Attributes
+    ----------
+    gram : Gram
+    half_logdet : array, shape (...,)
+        log|R| / 2 over all rows.
+    centre : array, shape (...,)
+        Mean log relative standard deviation taken out of the variance function.
+    """
+
+    gram: Gram
+    half_logdet: np.ndarray
+    centre: np.ndarray
+
+
+class RowGrams:
+    """Gram matrices of a problem's rows, at any row parameters.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.pieces = list(_pieces(problem))
+        self._cells: Cells | None = None
+        self._read = 0.0
+        self._known = self._constant() if problem.constant_rows else None
+
+    @property
+    def row_free(self) -> bool:
+        """Whether a step of theta does not touch the rows."""
+        return self._known is not None or self._cells is not None
+
+    def at(self, cor: Parameters, var: Parameters) -> RowGram:
+        """Gram matrices at natural parameters (..., k) of correlation and variance function."""
+        if self._known is not None:
+            return self._known
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            cells = self._worth_cells(cor, var)
+            if cells is None:
+                return self._from_rows(cor, var)
+            weights = cells.weights(cor, var)
+            if weights.steep.all():
+                return self._from_rows(cor, var)
+            found = RowGram(cells.gram(weights.pairs), weights.half_logdet, weights.centre)
+            if weights.steep.any():
+                self._replace_steep(weights.steep, cor, var, found)
+            return found
+
+    def _constant(self) -> RowGram:
+        """Gram matrices that do not depend on theta, in one pass where rows are independent."""
+        problem = self.problem
+        none = np.zeros(0)
+        cor = None if problem.correlation is None else problem.correlation.natural(none)
+        var = None if problem.variance is None else problem.variance.natural(none)
+        if problem.correlation is not None:
+            return self._from_rows(cor, var)
+        if problem.variance is None:
+            return RowGram(gram_in_blocks(problem, None), np.zeros(()), np.zeros(()))
+        log_sd = problem.variance.structure.log_sd(var, problem.variance.coords)
+        centre = log_sd.mean(axis=-1)
+        log_sd = np.broadcast_to(log_sd - centre, (problem.n,))
+        return RowGram(gram_in_blocks(problem, log_sd), log_sd.sum(axis=-1), centre)
+
+    def _worth_cells(self, cor: Parameters, var: Parameters) -> Cells | None:
+        """Count what is read of the rows; once it is much, look for cells."""
+        if self._cells is None and self._read <= MUCH:
+            batch = max(par[..., 0].size for par in (cor, var) if par is not None and par.size)
+            self._read += float(batch * np.prod(self.problem.source.shape))
+            if self._read > MUCH:
+                self._cells = build_cells(self.problem)
+        return self._cells
+
+    def _from_rows(self, cor: Parameters, var: Parameters) -> RowGram:
+        white = whiten(self.problem, cor, var, centred=True)
+        g = gram(self.problem, white.columns)
+        return RowGram(g, white.half_logdet.sum(axis=-1), white.centre)
+
+    def _replace_steep(
+        self, steep: np.ndarray, cor: Parameters, var: Parameters, found: RowGram
+    ) -> None:
+        """Put in place what the rows themselves give where sums over cells lose digits."""
+        own = [None if par is None else par[steep] for par in (cor, var)]
+        exact = self._from_rows(*own)
+        found.half_logdet[steep] = exact.half_logdet
+        if np.ndim(found.centre):
+            found.centre[steep] = exact.centre
+        old, new = found.gram, exact.gram
+        for left, right in zip((*old.levels, old.total), (*new.levels, new.total), strict=True):
+            left[steep] = right
+
+    def reduce(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
+        """Eliminate piece by piece, keeping only the [X | y] block and log|H| / 2.
+
+        Parameters
+        ----------
+        rows : RowGram
+        factors : tuple of arrays (..., q, q), innermost first
+        """
+        if len(self.pieces) == 1:
+            return eliminate(self.problem, rows.gram, factors)
+        block, half = rows.gram.total, np.zeros(())
+        nothing = np.zeros_like(block)
+        for piece, places in self.pieces:
+            levels = tuple(s[..., place] for s, place in zip(rows.gram.levels, places, strict=True))
+            e = eliminate(piece, Gram(levels, nothing), factors)
+            block, half = block + e.block, half + e.half_logdet
+        return Eliminated(block, half, (), ())
+
+
+def _pieces(problem: Problem) -> Iterator[tuple[Problem, tuple[slice, ...]]]:
+    """Consecutive outermost groups of some ``PIECE`` numbers, and their groups at every level."""
+    if not problem.stages:
+        yield problem, ()
+        return
+    last = len(problem.stages) - 1
+    roots = problem.stages[last].n_groups
+    c = problem.source.shape[0]
+    numbers = sum(stage.q * c * stage.n_groups for stage in problem.stages)
+    count = min(roots, max(1, round(numbers / PIECE)))
+    edges = np.linspace(0, roots, count + 1).astype(int)
+    bounds = []
+    for k, stage in enumerate(problem.stages):
+        starts = np.append(problem.nested_starts(k, last), stage.n_groups)
+        bounds.append(starts[edges])
+    for i in range(count):
+        places = tuple(slice(int(b[i]), int(b[i + 1])) for b in bounds)
+        yield _part(problem, places), places
+
+
+def _part(problem: Problem, places: tuple[slice, ...]) -> Problem:
+    """The problem of some of the groups, as far as elimination reads it."""
+    stages = []
+    for k, (stage, own) in enumerate(zip(problem.stages, places, strict=True)):
+        outer = places[k + 1] if k + 1 < len(places) else slice(0, 1)
+        starts = stage.parent_starts[outer] - own.start if k + 1 < len(places) else np.zeros(1, int)
+        stages.append(
+            replace(
+                stage,
+                n_groups=own.stop - own.start,
+                parent_starts=starts,
+                parent=stage.parent[own] - outer.start,
+            )
+        )
+    return replace(problem, stages=tuple(stages))
