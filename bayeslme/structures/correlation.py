@@ -70,6 +70,10 @@ class CorStruct(RowStructure):
         """How many rows before it a whitened row depends on; None for all of its group."""
         return None
 
+    def dense(self, lattice: Lattice) -> bool:
+        """Whether whitening factors a correlation matrix for every pattern of positions."""
+        return self.memory(lattice) is None
+
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:

@@ -198,6 +198,9 @@ class CorARMA(CorStruct):
     def memory(self, lattice: Lattice) -> int | None:
         return self.p if self.q == 0 and lattice.regular else None
 
+    def dense(self, lattice: Lattice) -> bool:
+        return not lattice.regular
+
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
@@ -237,6 +240,9 @@ class CorCompSymm(CorStruct):
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)
+
+    def dense(self, lattice: Lattice) -> bool:
+        return False
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
