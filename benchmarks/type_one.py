@@ -180,6 +180,24 @@ def summarised(tests: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
+def markdown(stored: pd.DataFrame) -> str:
+    """The table of the documentation: rejections in per cent, denominators in brackets."""
+    cells = stored.assign(
+        cell=[
+            f"{row.rejected:.1f} ({row.denDF:.3g})"
+            for row in stored[["rejected", "denDF"]].itertuples()
+        ]
+    )
+    wide = cells.pivot_table(
+        index=["model", "test"], columns="df", values="cell", aggfunc="first", sort=False
+    )[list(METHODS)]
+    lines = [
+        f"| {' | '.join([model, f'`{test}`', *row])} |"
+        for (model, test), row in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    return "\n".join(lines)
+
+
 def main(names: Sequence[str], sets: int) -> None:
     """Run scenarios one after the other, storing the table after each."""
     for name in names or SCENARIOS:
@@ -197,5 +215,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", choices=[[], *SCENARIOS])
     parser.add_argument("--sets", type=int, default=5000)
+    parser.add_argument("--table", action="store_true", help="print the stored table for the docs")
     given = parser.parse_args()
-    main(given.names, given.sets)
+    if given.table:
+        print(markdown(pd.read_csv(STORED)))
+    else:
+        main(given.names, given.sets)

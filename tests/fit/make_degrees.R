@@ -36,6 +36,7 @@ models <- list(
   pixel = list("Pixel", "pixel ~ day + I(day^2)", "(day | Dog) + (1 | Dog:Side)"),
   oxide = list("Oxide", "Thickness ~ Source", "(1 | Lot/Wafer)"),
   chicks = list("ChickWeight", "weight ~ Time * Diet", "(Time | Chick)"),
+  crossed = list("Assay", "logDens ~ sample * dilut", "(1 | Block) + (1 | Block:sample) + (1 | Block:dilut)"),
   zero = list("Dyestuff2", "Yield ~ 1", "(1 | Batch)")
 )
 

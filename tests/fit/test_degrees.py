@@ -25,7 +25,9 @@ from bayeslme.structures import (
     CorExp,
     CorNatural,
     CorSymm,
+    PdBlocked,
     PdDiag,
+    PdIdent,
     PdLogChol,
     PdNatural,
     PdSymm,
@@ -47,6 +49,9 @@ RANDOM: dict[str, Any] = {
     "pixel": {"Dog": "~ day", "Side": "~ 1"},
     "oxide": "~ 1 | Lot/Wafer",
     "chicks": "~ Time | Chick",
+    "crossed": {
+        "Block": PdBlocked([PdIdent("~ 1"), PdIdent("~ sample - 1"), PdIdent("~ dilut - 1")])
+    },
     "zero": "~ 1 | Batch",
 }
 # Two optimisers stop within about 1e-6 of the optimum in the variances (lme4's bobyqa with rhoend

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.type_one import METHODS, NOMINAL, SCENARIOS, STORED, simulated, summarised
+from benchmarks.type_one import METHODS, NOMINAL, SCENARIOS, STORED, markdown, simulated, summarised
 
 SETS = 200
 SDS = 3.0  # of a share of SETS, or of the stored number
@@ -55,10 +56,15 @@ def test_few_data_sets_of_every_model() -> None:
         assert table["denDF"].gt(0).all()
 
 
-@pytest.mark.parametrize("kind", ["profiles", "serial"])
+@pytest.mark.parametrize("kind", ["profiles", "dropout", "serial"])
 def test_stored_table(kind: str) -> None:
     stored = pd.read_csv(STORED)
     own = stored[stored["model"].str.startswith(kind) & stored["df"].eq("kenward-roger")]
     assert len(own) and own["sets"].ge(5000).all()
     for _, row in own.iterrows():
         assert within(row["rejected"] / 100, row["sets"]), row.to_dict()
+
+
+def test_documentation_has_the_stored_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "degrees.md").read_text()
+    assert markdown(pd.read_csv(STORED)) in text
