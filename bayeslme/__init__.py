@@ -20,6 +20,7 @@ _HOME = {
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
     "bayeslme.fit.comparison": ("anova",),
     "bayeslme.fit.curves": ("compare_pred",),
+    "bayeslme.fit.simulated_lrt": ("simulated_lrt",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
     "bayeslme.bayes.calibrate": ("calibrate",),
     "bayeslme.bayes.compare": ("compare",),
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import GlsFit as GlsFit
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit
+    from bayeslme.fit.simulated_lrt import simulated_lrt as simulated_lrt
     from bayeslme.report.plots.interaction import interaction_plot as interaction_plot
     from bayeslme.spec.bars import from_bambi as from_bambi
     from bayeslme.spec.call import translate as translate

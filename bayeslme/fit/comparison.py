@@ -74,7 +74,7 @@ def anova(
         Where fixed effects differ under REML: restricted likelihoods of different fixed effects do
         not compare.
     """
-    _check(fits)
+    check_comparable(fits)
     if len(fits) == 1:
         if names is not None or not test:
             raise FitError("names, test: for several fits; one alone has a table of its terms")
@@ -96,36 +96,49 @@ def anova(
     return table
 
 
-def _check(fits: Sequence[Any]) -> None:
+def check_comparable(fits: Sequence[Any], verb: str = "anova") -> None:
+    """Refuse fits whose likelihoods do not compare.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+    verb : str
+        Named in errors.
+
+    Raises
+    ------
+    FitError
+        For other responses, other rows, other methods, or fits with priors.
+    """
     if not fits:
-        raise FitError("anova: give one fit or several")
+        raise FitError(f"{verb}: give one fit or several")
     for k, fit in enumerate(fits, start=1):
         if not hasattr(fit, "estimate"):
             raise FitError(
-                f"anova: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}; "
+                f"{verb}: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}; "
                 "give fits one after the other, anova(fit1, fit2)"
             )
     first = fits[0]
     for k, fit in enumerate(fits[1:], start=2):
         if fit.design.response_label != first.design.response_label:
             raise FitError(
-                f"anova: fit {k} has response {fit.design.response_label}, "
+                f"{verb}: fit {k} has response {fit.design.response_label}, "
                 f"fit 1 {first.design.response_label}"
             )
         if fit.nobs != first.nobs or not np.array_equal(fit.design.y, first.design.y):
             raise FitError(
-                f"anova: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); "
+                f"{verb}: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); "
                 "use one subset"
             )
     if any(fit.method == "MAP" for fit in fits):
         raise FitError(
-            "anova: fits with priors have posterior densities, no likelihoods to compare; "
+            f"{verb}: fits with priors have posterior densities, no likelihoods to compare; "
             "fit without priors, or compare samples by loo()"
         )
     methods = sorted({fit.method for fit in fits if fit.kind != "lm"})
     if len(methods) > 1:
         raise FitError(
-            f"anova: all fits need one method, these have {' and '.join(methods)}; "
+            f"{verb}: all fits need one method, these have {' and '.join(methods)}; "
             "use update(method=...)"
         )
 
@@ -141,11 +154,16 @@ def _labels(fits: Sequence[Fit], names: Sequence[str] | None) -> list[str]:
 def _entry(fit: Fit, method: str) -> _Entry:
     """A fit's criteria; least squares is put into the method of the others."""
     n, p = fit.design.X.shape
-    loglik = fit.loglik
+    counted = n - p if method == "REML" else n
+    return _Entry(fit, fit.df, comparable_loglik(fit, method), counted)
+
+
+def comparable_loglik(fit: Fit, method: str) -> float:
+    """Log-likelihood of a fit, one by least squares put into the method of the others."""
     if fit.kind == "lm" and method == "REML":
         likelihood = engine.Likelihood(fit.estimate.problem, "REML", None)
-        loglik = float(likelihood(fit.estimate.theta[None])[0])
-    return _Entry(fit, fit.df, loglik, n - p if method == "REML" else n)
+        return float(likelihood(fit.estimate.theta[None])[0])
+    return fit.loglik
 
 
 def fixed_terms(fit: Fit) -> frozenset[str]:

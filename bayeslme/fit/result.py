@@ -13,11 +13,13 @@ import pandas as pd
 from bayeslme.data.types import Design
 from bayeslme.engine import Estimate, Information, information
 from bayeslme.fit import anova as _anova
+from bayeslme.fit import bootstrap as _bootstrap
 from bayeslme.fit import curves as _curves
 from bayeslme.fit import intervals as _intervals
 from bayeslme.fit import marginal_cov as _marginal_cov
 from bayeslme.fit import predict as _predict
 from bayeslme.fit import ranef as _ranef
+from bayeslme.fit import refit as _refit
 from bayeslme.fit import residuals as _residuals
 from bayeslme.fit import serial as _serial
 from bayeslme.fit import simulate as _simulate
@@ -246,6 +248,21 @@ class Fit:
     ) -> pd.DataFrame:
         """Draw new responses; see `bayeslme.fit.simulate.simulate`."""
         return _simulate.simulate(self, nsim, seed)
+
+    def refit(self, response: npt.ArrayLike) -> Fit:
+        """Fit the same model to another response; see `bayeslme.fit.refit.refit`."""
+        return _refit.refit(self, response)
+
+    def bootstrap(
+        self,
+        nsim: int = 1000,
+        statistic: _bootstrap.Statistic | None = None,
+        seed: int | np.random.Generator | None = None,
+        *,
+        progress: bool = True,
+    ) -> _bootstrap.Bootstrap:
+        """Bootstrap by refitting simulated responses; see `bayeslme.fit.bootstrap.bootstrap`."""
+        return _bootstrap.bootstrap(self, nsim, statistic, seed, progress=progress)
 
     def update(self, **changes: Any) -> Fit:
         """Fit again with some arguments changed; see `bayeslme.fit.update.update`."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.fit.alternatives import alternatives
 from bayeslme.fit.components import LevelAxes, describe, level_axes
+from bayeslme.fit.refit import components
 from bayeslme.report.singular import singular_html, singular_text
 
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ class Singular(Mapping[str, LevelAxes]):
         if self.prior is None or not self.doubtful:
             return None
         mode = self.fit.update(priors=self.prior)
-        columns = {self.fit.method: _components(self.fit), "MAP": _components(mode)}
+        columns = {
+            name: pd.concat([components(one), pd.Series({"sigma": one.sigma})])
+            for name, one in ((self.fit.method, self.fit), ("MAP", mode))
+        }
         return pd.DataFrame(columns)
 
     def __str__(self) -> str:
@@ -155,15 +159,3 @@ def flat_parameters(fit: Fit) -> tuple[str, ...]:
             if place >= 0 and np.isnan(diagonal[place]):
                 found.append(name if name == part.name else f"{name} in {part.name}")
     return tuple(found)
-
-
-def _components(fit: Fit) -> pd.Series:
-    """Standard deviations and correlations of the random effects, and sigma."""
-    out: dict[str, float] = {}
-    for group, one in fit.varcorr().items():
-        names = [str(e) for e in one.sd.index]
-        out |= {f"{group} sd({e})": float(one.sd[e]) for e in names}
-        corr = one.corr.to_numpy()
-        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
-            out[f"{group} cor({names[i]},{names[j]})"] = float(corr[i, j])
-    return pd.Series(out | {"sigma": fit.sigma})

@@ -1,0 +1,197 @@
+"""Parametric bootstrap: new responses from the fit, the model fitted to each of them again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import ndtri
+
+from bayeslme.errors import BayesLMEError, FitError
+from bayeslme.fit.progress import tracked
+from bayeslme.fit.refit import Refits, parameters
+from bayeslme.fit.simulate import simulate
+from bayeslme.report.bootstrap import bootstrap_html, bootstrap_text
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+FloatArray = npt.NDArray[np.float64]
+Statistic = Callable[["Fit"], Any]
+Kind = Literal["percentile", "basic", "normal"]
+AT_ONCE = 2_000_000  # numbers simulated at a time
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Replicates of statistics of a fit.
+
+    Attributes
+    ----------
+    estimate : Series, length k
+        The statistics of the fit itself.
+    replicates : DataFrame, shape (R, k)
+        Those of the refits, failed ones left out; the index is the number of the draw.
+    failures : dict of str to int
+        What went wrong, and how often.
+    unsettled : int
+        Refits among the replicates whose search did not converge.
+    """
+
+    estimate: pd.Series
+    replicates: pd.DataFrame
+    failures: dict[str, int]
+    unsettled: int
+
+    @property
+    def n_failed(self) -> int:
+        """Number of draws without a replicate."""
+        return sum(self.failures.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Failures and unsettled searches in words."""
+        found = [f"{count} refits failed: {what}" for what, count in self.failures.items()]
+        if self.unsettled:
+            found.append(f"{self.unsettled} refits did not converge; they are counted in")
+        return tuple(found)
+
+    def summary(self) -> pd.DataFrame:
+        """Table (k, 3): original, bias, std.error."""
+        columns = {
+            "original": self.estimate,
+            "bias": self.replicates.mean() - self.estimate,
+            "std.error": self.replicates.std(),
+        }
+        return pd.DataFrame(columns, index=self.estimate.index)
+
+    def intervals(self, level: float = 0.95, kind: Kind = "percentile") -> pd.DataFrame:
+        """Bootstrap confidence intervals.
+
+        Parameters
+        ----------
+        level : float
+        kind : {"percentile", "basic", "normal"}
+            Quantiles of the replicates; those reflected at the estimate; estimate less bias with
+            the replicates' standard error.
+
+        Returns
+        -------
+        DataFrame, shape (k, 3)
+            Columns lower, est., upper.
+
+        References
+        ----------
+        Davison and Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
+        """
+        if not 0.0 < level < 1.0:
+            raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+        tails = [0.5 - level / 2, 0.5 + level / 2]
+        low, high = (self.replicates.quantile(tail) for tail in tails)
+        if kind == "basic":
+            low, high = 2 * self.estimate - high, 2 * self.estimate - low
+        elif kind == "normal":
+            table = self.summary()
+            centre = table["original"] - table["bias"]
+            width = float(ndtri(tails[1])) * table["std.error"]
+            low, high = centre - width, centre + width
+        elif kind != "percentile":
+            raise FitError(f"kind: {kind!r} is none of 'percentile', 'basic', 'normal'")
+        columns = {"lower": low, "est.": self.estimate, "upper": high}
+        return pd.DataFrame(columns, index=self.estimate.index)
+
+    def __str__(self) -> str:
+        return bootstrap_text(self.summary(), self.intervals(), len(self.replicates), self.notes)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return bootstrap_html(self.summary(), self.intervals(), len(self.replicates), self.notes)
+
+
+def bootstrap(
+    fit: Fit,
+    nsim: int = 1000,
+    statistic: Statistic | None = None,
+    seed: int | np.random.Generator | None = None,
+    *,
+    progress: bool = True,
+) -> Bootstrap:
+    """Simulate responses with new random effects, refit, and collect statistics of the refits.
+
+    Parameters
+    ----------
+    fit : Fit
+    nsim : int
+        Number of draws.
+    statistic : callable, optional
+        From a fit to a number, a Series, a mapping or an array; all parameters by default, see
+        `bayeslme.fit.refit.parameters`.
+    seed : int, Generator or None
+    progress : bool
+        Show a bar on a terminal or in a notebook.
+
+    Returns
+    -------
+    Bootstrap
+
+    Raises
+    ------
+    FitError
+        If every refit failed.
+
+    Notes
+    -----
+    A refit that raises one of the package's errors is counted in `Bootstrap.failures`; any other
+    exception of `statistic` is passed on.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> made = fit.bootstrap(50, lambda one: one.fixef, seed=1)
+    >>> made.replicates.shape, made.n_failed
+    ((50, 2), 0)
+    """
+    collect = parameters if statistic is None else statistic
+    estimate = _named(collect(fit))
+    make, failed, unsettled = Refits(fit), Counter[str](), 0
+    rows: dict[int, FloatArray] = {}
+    draws = enumerate(responses(fit, nsim, seed))
+    for k, y in tracked(draws, nsim, "Bootstrap", show=progress):
+        try:
+            one = make(y)
+            rows[k] = _named(collect(one)).to_numpy(float)
+        except (BayesLMEError, np.linalg.LinAlgError) as error:
+            failed[str(error)] += 1
+            continue
+        unsettled += not one.converged
+    if not rows:
+        what = next(iter(failed))
+        raise FitError(f"bootstrap: all {nsim} refits failed; the first: {what[:200]}")
+    replicates = pd.DataFrame.from_dict(rows, orient="index", columns=list(estimate.index))
+    return Bootstrap(estimate, replicates, dict(failed), unsettled)
+
+
+def responses(fit: Fit, nsim: int, seed: int | np.random.Generator | None) -> Iterator[FloatArray]:
+    """Simulated responses (n,) one after the other, made in portions of bounded memory."""
+    if nsim < 1:
+        raise FitError(f"nsim: at least one draw is needed, not {nsim}")
+    rng, portion = np.random.default_rng(seed), max(1, AT_ONCE // fit.nobs)
+    for first in range(0, nsim, portion):
+        yield from simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()
+
+
+def _named(value: Any) -> pd.Series:
+    if isinstance(value, pd.Series):
+        return value
+    if isinstance(value, Mapping):
+        return pd.Series(dict(value), dtype=float)
+    numbers = np.atleast_1d(np.asarray(value, float)).ravel()
+    names = ["statistic"] if len(numbers) == 1 else [f"t{k + 1}" for k in range(len(numbers))]
+    return pd.Series(numbers, index=names)
