@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayeslme.engine.conditional import modes
-from bayeslme.engine.fitted import variance_covariates
+from bayeslme.engine.fixed_point import agree
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
-from bayeslme.engine.mixing import Mixer
 from bayeslme.engine.optimise import Optimum
-from bayeslme.engine.problem import Problem, bind_variance, build_problem
+from bayeslme.engine.problem import Problem, build_problem
 from bayeslme.engine.search import search
-from bayeslme.engine.starts import generic_start
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
-
-REFRESHES = 60  # of a variance covariate that depends on the fit
-SETTLED = 1e-7  # largest relative change of theta between two refreshes
-SLACK = 1e-4  # above it the two are said not to have settled
-GENERIC = (1.0,)  # sizes of the random effects behind other first covariates: fixed points differ
 
 
 Density = Callable[[NaturalPoint], np.ndarray]
@@ -109,7 +102,11 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     sigma, max_iter = spec.control.sigma, spec.control.max_iter or 200
     problem = build_problem(design)
     if problem.waiting:
-        return _alternate(problem, design, max_iter, start)
+        found = agree(
+            problem, design, max_iter, start, lambda like, end: read_off(like, design, end)
+        )
+        _report(found)
+        return found
     likelihood = Likelihood(problem, spec.method if spec.function != "lm" else "OLS", sigma)
     optimum = search(likelihood, max_iter=max_iter, start=start)
     found = read_off(likelihood, design, optimum)
@@ -149,88 +146,6 @@ def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estima
         likelihood.sigma is not None, float(pr.loglik), typical**2 * root @ root.T, lambdas[::-1],
         b[::-1], cor, var, log_sd, optimum.converged, optimum.message, likelihood.evaluations,
     )  # fmt: skip
-
-
-def _alternate(
-    problem: Problem, design: Design, max_iter: int, start: np.ndarray | None
-) -> Estimate:
-    """Variance functions of the fit: optimise, refresh their covariate, until nothing moves.
-
-    The answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and
-    Ruppert 1988), not the maximum of a likelihood.
-    """
-    plain = Likelihood(replace(problem, waiting=False), design.spec.method)
-    best = search(plain, max_iter=max_iter)
-    first_fits = [
-        best,
-        *(
-            replace(best, theta=generic_start(plain.problem, r))
-            for r in (GENERIC if problem.stages else ())
-        ),
-    ]
-    tried = [
-        _settle(problem, design, max_iter, read_off(plain, design, o), start) for o in first_fits
-    ]
-    found, moved = max(tried, key=lambda one: (one[1] < SLACK, one[0].loglik))
-    if moved >= SLACK:
-        warnings.warn(
-            "the variance covariate and the fit did not settle on each other; simplify the weights",
-            stacklevel=3,
-        )
-    _report(found)
-    return found
-
-
-def _settle(
-    problem: Problem, design: Design, max_iter: int, found: Estimate, theta: np.ndarray | None
-) -> tuple[Estimate, float]:
-    """Refresh the covariate until nothing moves; also the last relative change of theta."""
-    covariates, moved, mixer = variance_covariates(design, found), np.inf, Mixer()
-    for _ in range(REFRESHES):
-        bound = bind_variance(problem, design, covariates)
-        likelihood = Likelihood(bound, design.spec.method, design.spec.control.sigma)
-        optimum = search(likelihood, max_iter=max_iter, start=theta)
-        moved = _movement(optimum.theta, theta)
-        found, theta = read_off(likelihood, design, optimum), optimum.theta
-        fresh = variance_covariates(design, found)
-        if moved < SETTLED and _distance(covariates, fresh) < SETTLED:
-            break
-        covariates = _mixed(mixer, covariates, fresh)
-    return found, moved
-
-
-Covariates = tuple[np.ndarray | None, ...]
-
-
-def _distance(old: Covariates, new: Covariates) -> float:
-    """Largest change of a covariate over its spread."""
-    return max(
-        float(np.max(np.abs(b - a)) / (np.std(b) + np.abs(np.mean(b))))
-        for a, b in zip(old, new, strict=True)
-        if a is not None and b is not None
-    )
-
-
-def _mixed(mixer: Mixer, old: Covariates, new: Covariates) -> Covariates:
-    """The next covariates; those that are data stay None."""
-    own = [k for k, c in enumerate(new) if c is not None]
-    n = len(new[own[0]])  # type: ignore[arg-type]
-    flat = mixer.next(
-        np.concatenate([c for c in old if c is not None]),
-        np.concatenate([c for c in new if c is not None]),
-    ).reshape(-1, n)
-    out: list[np.ndarray | None] = [None] * len(new)
-    for k, values in zip(own, flat, strict=True):
-        out[k] = values
-    return tuple(out)
-
-
-def _movement(new: np.ndarray, old: np.ndarray | None) -> float:
-    return (
-        np.inf
-        if old is None
-        else float(np.max(np.abs(new - old) / (np.abs(old) + 1.0), initial=0.0))
-    )
 
 
 def _report(found: Estimate) -> None:

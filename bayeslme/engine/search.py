@@ -58,7 +58,7 @@ def search(
             raise FitError(msg)
     else:
         own = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
-    best = _climb(likelihood, own[0], max_iter)
+    best = climb(likelihood, own[0], max_iter)
     if likelihood.problem.size and likelihood.cells < WIDE_CELLS:
         best = _look_around(likelihood, best, own[1 : SEEN + 1], max_iter)
     return _to_boundary(likelihood, best)
@@ -75,7 +75,8 @@ def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
     return np.asarray(starts[order])
 
 
-def _climb(likelihood: Likelihood, start: np.ndarray, max_iter: int, tol: float = 1e-9) -> Optimum:
+def climb(likelihood: Likelihood, start: np.ndarray, max_iter: int, tol: float = 1e-9) -> Optimum:
+    """Maximise from one start, on its own hill."""
     scale = scales(likelihood.problem)
     wide = likelihood.cells < WIDE_CELLS
     return maximise(likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide)
@@ -88,9 +89,9 @@ def _look_around(
     for _ in range(ROUNDS):
         before = best.value
         for point in other_hills(likelihood, likelihood.problem, best.theta, starts)[:HILLS]:
-            rough = _climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
+            rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
             if rough.value > best.value - WORTH:
-                end = _climb(likelihood, rough.theta, max_iter)
+                end = climb(likelihood, rough.theta, max_iter)
                 best = max(best, end, key=_merit)
         if best.value <= before + WORTH * 1e-2:
             break

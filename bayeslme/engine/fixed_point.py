@@ -1,0 +1,210 @@
+"""Variance functions of the fit itself: weights and fit that agree with each other.
+
+Optimise with the covariate held, refresh it by the new fitted values, until nothing moves: the
+answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert
+1988), not the maximum of a likelihood, and there may be several. Covariates that differ little
+leave fixed points that differ much where the map is nearly the identity, so the last refreshes
+take Newton steps on an accurate gradient in place of searches.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayeslme.engine.fitted import variance_covariates
+from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.mixing import Mixer
+from bayeslme.engine.optimise import Optimum, gradient
+from bayeslme.engine.problem import Problem, bind_variance
+from bayeslme.engine.search import climb, search
+from bayeslme.engine.starts import generic_start, scales
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design
+    from bayeslme.engine.estimate import Estimate
+
+type Covariates = tuple[np.ndarray | None, ...]
+type Reader = Callable[[Likelihood, Optimum], Estimate]
+
+SIZES = (0.0, 1.0)  # of the random effects behind further first covariates
+REFRESHES = 60  # of the covariate, searching
+NEAR = 1e-5  # relative change of theta and covariate at which steps take the place of searches
+PATIENCE = 8  # further refreshes without getting nearer
+CHORDS = 2  # steps in each
+SETTLED = 1e-11  # relative change of theta and covariate at which all is done
+SLACK = 1e-4  # above it the two are said not to have settled
+STEP = 1e-3  # of a scale, for the Hessian
+FLAT = 1e-9  # curvature relative to the largest, below which a direction has none
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Where alternation has come to.
+
+    Attributes
+    ----------
+    covariates, fresh : tuples of arrays (n,), or None where a component's covariate is data
+        Those of the likelihood, and what its fit makes of them.
+    likelihood : Likelihood
+        With these covariates.
+    optimum : Optimum
+        Of that likelihood.
+    found : Estimate
+    moved : float
+        Last relative change of theta and covariates.
+    """
+
+    covariates: Covariates
+    fresh: Covariates
+    likelihood: Likelihood
+    optimum: Optimum
+    found: Estimate
+    moved: float
+
+
+def agree(
+    problem: Problem, design: Design, max_iter: int, start: np.ndarray | None, read: Reader
+) -> Estimate:
+    """Find the fixed point of highest likelihood among those reached from several first fits.
+
+    Parameters
+    ----------
+    problem : Problem
+        Waiting for its variance covariates.
+    start : array, shape (k,), optional
+        Of the first search.
+    read : callable
+        Estimate of a likelihood and an optimum of it.
+    """
+    plain = Likelihood(replace(problem, waiting=False), design.spec.method)
+    first = search(plain, max_iter=max_iter)
+    others = [replace(first, theta=generic_start(plain.problem, r)) for r in SIZES]
+    seen = []
+    for one in [first, *(others if problem.stages else others[:1])]:
+        covariates = variance_covariates(design, read(plain, one))
+        seen.append(_alternate(problem, design, max_iter, covariates, start, read))
+    best = _steps(max(seen, key=_merit), problem, design, read)
+    if best.moved >= SLACK:
+        warnings.warn(
+            "the variance covariate and the fit did not settle on each other; simplify the weights",
+            stacklevel=4,
+        )
+    return best.found
+
+
+def _merit(one: Agreement) -> tuple[bool, float]:
+    return one.moved < SLACK, one.found.loglik
+
+
+def _alternate(
+    problem: Problem,
+    design: Design,
+    max_iter: int,
+    covariates: Covariates,
+    theta: np.ndarray | None,
+    read: Reader,
+) -> Agreement:
+    """Refresh the covariates by searches until they are nearly settled."""
+    mixer, thorough, count = Mixer(), True, 0
+    while True:
+        likelihood = _bound(problem, design, covariates)
+        if thorough or theta is None:
+            optimum = search(likelihood, max_iter=max_iter, start=theta)
+        else:
+            optimum = climb(likelihood, theta, max_iter)
+        last = _look(design, likelihood, optimum, covariates, theta, read)
+        count += 1
+        if (last.moved < NEAR and thorough) or count == REFRESHES:
+            return last
+        thorough = last.moved < NEAR or count == 1  # what is near may be on a lower hill by now
+        theta, covariates = optimum.theta, _mixed(mixer, covariates, last.fresh)
+
+
+def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> Agreement:
+    """Refresh the covariates by Newton steps on the gradient, the curvature held."""
+    mixer, best, inverse = Mixer(), last, _inverse_curvature(last.likelihood, last.optimum.theta)
+    covariates, theta, since = last.covariates, last.optimum.theta, 0
+    while since < PATIENCE and best.moved > SETTLED:
+        likelihood = _bound(problem, design, covariates)
+        new = theta
+        for _ in range(CHORDS):
+            new = new + inverse @ gradient(likelihood, new, scales(likelihood.problem))[1]
+        optimum = replace(last.optimum, theta=new, value=float(likelihood(new[None])[0]))
+        if not np.isfinite(optimum.value):
+            break
+        now = _look(design, likelihood, optimum, covariates, theta, read)
+        since = 0 if now.moved < best.moved else since + 1
+        best = now if now.moved < best.moved else best
+        theta, covariates = new, _mixed(mixer, covariates, now.fresh)
+    return best
+
+
+def _bound(problem: Problem, design: Design, covariates: Covariates) -> Likelihood:
+    bound = bind_variance(problem, design, covariates)
+    return Likelihood(bound, design.spec.method, design.spec.control.sigma)
+
+
+def _look(
+    design: Design,
+    likelihood: Likelihood,
+    optimum: Optimum,
+    covariates: Covariates,
+    theta: np.ndarray | None,
+    read: Reader,
+) -> Agreement:
+    """What an optimum makes of the covariates, and how far it is from the last theta."""
+    found = read(likelihood, optimum)
+    fresh = variance_covariates(design, found)
+    moved = max(_movement(optimum.theta, theta), _distance(covariates, fresh))
+    return Agreement(covariates, fresh, likelihood, optimum, found, moved)
+
+
+def _inverse_curvature(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """Inverse (k, k) of minus the Hessian in the directions that are curved downwards."""
+    scale = scales(likelihood.problem)
+    h = STEP * np.maximum(scale, np.abs(theta))
+    slopes = [
+        [gradient(likelihood, theta + sign * move, scale)[1] for sign in (1, -1)]
+        for move in np.diag(h)
+    ]
+    hessian = np.array([(up - down) / (2 * h[j]) for j, (up, down) in enumerate(slopes)])
+    unit = hessian.reshape(len(h), len(h)) * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(-0.5 * (unit + unit.T))
+    keep = values > FLAT * np.max(values, initial=0.0)
+    root = scale[:, None] * vectors[:, keep] / np.sqrt(values[keep])
+    return np.asarray(root @ root.T)
+
+
+def _distance(old: Covariates, new: Covariates) -> float:
+    """Largest change of a covariate over its spread."""
+    return max(
+        float(np.max(np.abs(b - a)) / (np.std(b) + np.abs(np.mean(b))))
+        for a, b in zip(old, new, strict=True)
+        if a is not None and b is not None
+    )
+
+
+def _mixed(mixer: Mixer, old: Covariates, new: Covariates) -> Covariates:
+    """The next covariates; those that are data stay None."""
+    own = [k for k, c in enumerate(new) if c is not None]
+    flat = mixer.next(
+        np.concatenate([c for c in old if c is not None]),
+        np.concatenate([c for c in new if c is not None]),
+    ).reshape(len(own), -1)
+    out: list[np.ndarray | None] = [None] * len(new)
+    for k, values in zip(own, flat, strict=True):
+        out[k] = values
+    return tuple(out)
+
+
+def _movement(new: np.ndarray, old: np.ndarray | None) -> float:
+    return (
+        np.inf
+        if old is None
+        else float(np.max(np.abs(new - old) / (np.abs(old) + 1.0), initial=0.0))
+    )
