@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from bayeslme.threads import one_thread
+
 ROWS = 1 << 13  # of a tall matrix factored together: they stay in the cache
 LAPACK_FROM = 24  # size from which one LAPACK call per matrix beats a batched inverse
 
@@ -78,6 +80,8 @@ class NumpyOps:
             Logarithms of the factors' diagonals.
         """
         if c.shape[-1] > LAPACK_FROM:
+            import scipy.linalg.lapack  # noqa: F401 - loaded before its threads are counted
+
             return _whiten_one_by_one(c, pattern, rows)
         factor = NumpyOps.cholesky(c)
         inverse = np.tril(np.linalg.inv(factor))
@@ -119,6 +123,7 @@ class NumpyOps:
         return np.asarray(x, dtype=float)
 
 
+@one_thread
 def _whiten_one_by_one(
     c: np.ndarray, pattern: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "bayeslme"
 
 # From the ground up; a floor may import from itself and from any floor before it.
-FLOORS = ("errors", "ops", "structures", "spec", "data", "engine", "report", "fit", "bayes", "cli")
+FLOORS = (
+    "errors",
+    "threads",
+    "ops",
+    "structures",
+    "spec",
+    "data",
+    "engine",
+    "report",
+    "fit",
+    "bayes",
+    "cli",
+)
 
 # spec.fit and spec.to_pymc are verbs of the specification that need higher floors: bound lazily.
 UPWARD = {"spec/bind.py"}

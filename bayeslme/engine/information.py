@@ -16,6 +16,7 @@ import numpy as np
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import Objective
 from bayeslme.structures import Bound, Parameter
+from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
@@ -212,6 +213,7 @@ def natural_point(design: Design, found: Estimate) -> NaturalPoint:
     return NaturalPoint(np.asarray(found.sigma), random, found.corstruct, found.varfunc)
 
 
+@one_thread
 def information(design: Design, found: Estimate) -> Information:
     """Second differences of the log-likelihood on the interval scale, inverted.
 

@@ -22,8 +22,11 @@ from scipy.linalg import solve_triangular
 
 from bayeslme.engine.dense_groups import Covariance
 from bayeslme.engine.estimate import Estimate
+from bayeslme.threads import one_thread
 
-FLAT = 1e-12  # curvature of scaled parameters below which a direction carries no information
+FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
+UNSEEN = 1e-7  # relative change of V below which differences are rounding
+KNOWN = 1e-12  # squared coefficient of variation below which a variance is known
 ALMOST = 1e-10
 CELLS = 10**6  # entries of matrices that are solved together
 NO_MEAN = 1e-2  # denominators this close to 2 have no mean to match: the F is left unscaled
@@ -43,12 +46,15 @@ class KenwardRoger:
         Phi P_k Phi, less the derivatives of Phi.
     cov : array, shape (m, m)
         W.
+    flat : int
+        Number of directions without information, which are held.
     """
 
     vcov: np.ndarray
     adjusted: np.ndarray
     slopes: np.ndarray
     cov: np.ndarray
+    flat: int
 
     def scaling(self, rows: np.ndarray) -> tuple[float, float]:
         """Scale of the Wald F of contrasts (r, p), and its denominator degrees of freedom."""
@@ -58,9 +64,9 @@ class KenwardRoger:
         traces = np.trace(moved, axis1=-2, axis2=-1)
         a1 = float(traces @ self.cov @ traces)
         a2 = float(np.einsum("kl,kij,lji->", self.cov, moved, moved))
-        if a2 <= 0.0:  # V is known
+        if a2 < KNOWN:  # V is known
             return 1.0, np.inf
-        return _matched(a1, a2, r)
+        return (1.0, 2.0 / a2) if r == 1 else _matched(a1, a2, r)
 
 
 def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
@@ -76,9 +82,12 @@ def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
 
 
 def _quotient(top: float, bottom: float) -> float:
-    return 1.0 if abs(top) < ALMOST and abs(bottom) < ALMOST else top / bottom
+    if abs(bottom) < ALMOST:
+        return 1.0 if abs(top) < ALMOST else np.inf
+    return top / bottom
 
 
+@one_thread
 def kenward_roger(found: Estimate) -> KenwardRoger:
     """Sum the pieces over the outermost groups.
 
@@ -100,7 +109,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         - 2 * np.einsum("pq,klqp->kl", phi, sums.q)
         + np.einsum("kpq,lqp->kl", phi @ sums.p, phi @ sums.p)
     )
-    w = _inverse(information)
+    w, flat = _inverse(information, _sizes(covariance, sums))
     middle = np.einsum("kl,klpq->pq", w, sums.q) - np.einsum(
         "kl,kpq,qr,lrs->ps", w, sums.p, phi, sums.p, optimize=True
     )
@@ -113,6 +122,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         to_natural @ adjusted @ to_natural.T,
         to_natural @ (phi @ sums.p @ phi) @ to_natural.T,
         w,
+        flat,
     )
 
 
@@ -199,10 +209,21 @@ def _curved(covariance: Covariance, sums: _Sums, phi: np.ndarray, w: np.ndarray)
     return np.asarray(r + np.einsum("k,kpq->pq", along, sums.p))
 
 
-def _inverse(a: np.ndarray) -> np.ndarray:
-    """Inverse of an information matrix; directions without information are held."""
-    sd = np.sqrt(np.diagonal(a))
-    sd = np.where(sd > 0, sd, 1.0)
-    strength, vectors = np.linalg.eigh(a / np.outer(sd, sd))
+def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:
+    """Relative change of V (m,) with each parameter, infinite where it cannot be told from none."""
+    sizes = np.sqrt(np.diagonal(sums.traces))
+    seen = sizes > UNSEEN * np.sqrt(covariance.problem.n)
+    seen[: len(seen) - covariance.residual.size] = True  # exact: V is linear in these
+    return np.where(seen & (sizes > 0.0), sizes, np.inf)
+
+
+def _inverse(information: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
+    """Inverse of an information matrix, and the number of directions without any, which are held.
+
+    What is left once the coefficients have taken their share is compared with the whole.
+    """
+    outer = np.outer(sizes, sizes)
+    strength, vectors = np.linalg.eigh(information / outer)
     kept = strength > FLAT
-    return np.asarray((vectors[:, kept] / strength[kept]) @ vectors[:, kept].T / np.outer(sd, sd))
+    inverse = (vectors[:, kept] / strength[kept]) @ vectors[:, kept].T / outer
+    return np.asarray(inverse), int(np.sum(~kept))

@@ -8,7 +8,7 @@ with a closed form override ``whiten``, and the tests hold the two against each 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import RowStructure
 from bayeslme.structures.lattice import Block, Lattice, distances
 from bayeslme.structures.supports import Namespace
+
+MANY = 1000  # pairs from which on distinct distances are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,17 @@ class Pairs:
     index : int array, shape (r, m)
         Rank of each position among all positions of the data (for unstructured correlation); 0 in
         empty places.
+    different : float array, shape (1, 1, k), or None
+        The distinct distances, where they are few.
+    place : int array, shape (r, m, m), or None
+        Where each pair's distance is among them; k where the correlation is 0, k + 1 where it is 1.
     """
 
     distance: np.ndarray
     apart: np.ndarray
     index: np.ndarray
+    different: np.ndarray | None = None
+    place: np.ndarray | None = None
 
 
 class CorStruct(RowStructure):
@@ -101,9 +109,12 @@ class CorStruct(RowStructure):
 
         The definition that closed forms must equal.
         """
+        blocks = lattice.blocks(self.stationary)
+        if len(lattice.starts) == 1 and not xp.symbolic:
+            return self._whiten_one_group(w, par, lattice)
         padded = xp.concatenate([w, xp.zeros_like(w[..., :1])], axis=-1)
         pieces, halves, places, owners = [], [], [], []
-        for k, block in enumerate(lattice.blocks(self.stationary)):
+        for k, block in enumerate(blocks):
             c = self.matrix(par, lattice, k, xp)
             white, log_diagonal = xp.whiten_patterns(c, block.pattern, padded[..., block.rows])
             inside = block.rows < lattice.n
@@ -116,14 +127,32 @@ class CorStruct(RowStructure):
             ..., home
         ]
 
+    def _whiten_one_group(
+        self, w: np.ndarray, par: np.ndarray, lattice: Lattice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As ``whiten_dense``, without moving rows about."""
+        c = self.matrix(par, lattice, 0)
+        white, log_diagonal = NUMPY.whiten_patterns(c, np.zeros(1, int), w[..., None, :])
+        return white[..., 0, :], log_diagonal.sum(axis=-1)
+
     def matrix(self, par: Array, lattice: Lattice, k: int, xp: Namespace = NUMPY) -> Array:
         """Correlation matrices of the patterns of block ``k``.
 
         Shape (..., r, m, m); empty places are identity.
         """
         pairs = self.pairs(lattice, k)
+        if pairs.different is not None and pairs.place is not None and not xp.symbolic:
+            return self._matrix_of_few(par, pairs, pairs.different, pairs.place)
         values = self.correlation(par, pairs, xp)
         return xp.where(pairs.apart, values, np.eye(pairs.apart.shape[-1]))
+
+    def _matrix_of_few(
+        self, par: np.ndarray, pairs: Pairs, different: np.ndarray, place: np.ndarray
+    ) -> np.ndarray:
+        """As ``matrix``: the correlation at every distinct distance, put in its places."""
+        values = self.correlation(par, replace(pairs, distance=different))[..., 0, 0, :]
+        ends = np.broadcast_to([0.0, 1.0], (*values.shape[:-1], 2))
+        return np.take(np.concatenate([values, ends], axis=-1), place, axis=-1)
 
     def pairs(self, lattice: Lattice, k: int) -> Pairs:
         """Pairs of block ``k``, computed once."""
@@ -142,7 +171,20 @@ class CorStruct(RowStructure):
             index = np.where(
                 block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0
             )
-        return Pairs(np.where(apart, d, 1.0), apart, index)
+        pairs = Pairs(np.where(apart, d, 1.0), apart, index)
+        return _with_few(pairs) if self.stationary and d.size > MANY else pairs
+
+
+def _with_few(pairs: Pairs) -> Pairs:
+    """Add the distinct distances of many pairs where they are few: plots on a grid, say."""
+    different, at = np.unique(pairs.distance[pairs.apart], return_inverse=True)
+    if 2 * len(different) > pairs.distance.size:
+        return pairs
+    place = np.full(pairs.apart.shape, len(different))
+    place[pairs.apart] = at.reshape(-1)
+    diagonal = np.arange(place.shape[-1])
+    place[:, diagonal, diagonal] = len(different) + 1
+    return replace(pairs, different=different[None, None], place=place)
 
 
 def half_logdet_by_group(terms: Array, lattice: Lattice, xp: Namespace) -> Array:
