@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 DfMethod = Literal["inner-outer", "satterthwaite", "kenward-roger"]
+FLAT = (
+    "the likelihood is flat along a direction of the variance parameters, which counts as known in "
+    "the DF"
+)
 METHODS = ("inner-outer", "satterthwaite", "kenward-roger")
 
 
@@ -60,10 +64,7 @@ class SatterthwaiteTests:
         if any(not np.all(np.any(factor, axis=1)) for factor in self.fit.estimate.factors):
             found.append("variances estimated as zero count as known in the DF")
         if self.sensitivity.flat:
-            found.append(
-                "the likelihood is flat along a direction of the variance parameters, which "
-                "counts as known in the DF"
-            )
+            found.append(FLAT)
         return tuple(found)
 
     def test(self, rows: FloatArray) -> tuple[float, float]:
@@ -89,8 +90,9 @@ class KenwardRogerTests:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The method."""
-        return ("standard errors, F and denominator DF by Kenward and Roger",)
+        """The method, and whether something counts as known."""
+        own = "standard errors, F and denominator DF by Kenward and Roger"
+        return (own, FLAT) if self._pieces.flat else (own,)
 
     def test(self, rows: FloatArray) -> tuple[float, float]:
         """Scaled F of contrasts (r, p) and its denominator degrees of freedom."""

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 import bayeslme
 from bayeslme.engine import dense_groups
-from bayeslme.engine.kenward_roger import kenward_roger
+from bayeslme.engine.kenward_roger import _matched, kenward_roger
 from bayeslme.engine.satterthwaite import mean_matched
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.denominators import small_sample
@@ -31,6 +31,7 @@ from bayeslme.structures import (
     PdLogChol,
     PdNatural,
     PdSymm,
+    VarConstProp,
     VarIdent,
 )
 
@@ -255,6 +256,60 @@ def test_known_variances_give_chi_squared() -> None:
         table = fit.anova(df=df)
         assert np.all(np.isinf(table["denDF"]))
         assert np.all((table["p-value"] >= 0) & (table["p-value"] < 1e-6))
+
+
+def test_directions_without_information_are_held() -> None:
+    # a random intercept of the factor whose fixed effects are in the model is known to nobody
+    data = bayeslme.load_data("cake")
+    fit = bayeslme.lme("angle ~ recipe + temp", data, "~ 1 | recipe/replicate")
+    plain = bayeslme.lme(
+        "angle ~ recipe + temp",
+        data.assign(g=data["recipe"].astype(str) + data["replicate"].astype(str)),
+        "~ 1 | g",
+    )
+    for df in METHODS:
+        table = fit.anova("marginal", df=df)
+        assert any("flat along a direction" in note for note in table.attrs["notes"])
+        expected = plain.anova("marginal", df=df)
+        np.testing.assert_allclose(table.loc["temp"], expected.loc["temp"], rtol=1e-5)
+    # one constant, next to none, beside a proportion of the fitted values
+    kept = bayeslme.lme(
+        "distance ~ Sex * age",
+        bayeslme.load_data("Orthodont"),
+        "~ 1 | Subject",
+        weights=VarConstProp(),
+    )
+    tables = [kept.anova("marginal", df=df)["denDF"] for df in METHODS]
+    np.testing.assert_allclose(*tables, rtol=0.05)
+
+
+def test_held_sigma_is_known() -> None:
+    fit = bayeslme.lme(
+        "distance ~ Sex * age",
+        bayeslme.load_data("Orthodont"),
+        "~ 1 | Subject",
+        control={"sigma": 2.0},
+    )
+    for df in METHODS:
+        den = fit.anova("marginal", df=df)["denDF"]
+        assert np.isinf(den["age"]) and den["Sex:age"] == np.inf and den["Sex"] > 24
+
+
+def test_two_factors_that_vanish_in_the_scale() -> None:
+    # five blocks: the intercept has four degrees of freedom, where mean and variance of F divide
+    # by the same zero
+    fit = bayeslme.lme("score ~ Storage", bayeslme.load_data("Meat"), "~ 1 | Block/Pair")
+    table = fit.summary("kenward-roger").fixed
+    plain = fit.summary("satterthwaite").fixed
+    assert table["DF"].between(4.0, 20.0).all()
+    np.testing.assert_allclose(table["DF"], plain["DF"], rtol=0.1)
+
+
+@pytest.mark.parametrize("m", [1.0, 2.0, 3.0, 4.0, 4.0 + 1e-9, 30.0])
+@pytest.mark.parametrize("r", [2, 3])
+def test_one_unknown_variance_is_an_exact_f(m: float, r: int) -> None:
+    # all contrasts scale with one variance of m degrees of freedom
+    assert _matched(2 * r**2 / m, 2 * r / m, r) == pytest.approx((1.0, m), rel=1e-6)
 
 
 def test_nearly_singular_covariances_have_degrees() -> None:
