@@ -64,7 +64,7 @@ def test_report_without_sampling(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     page = (tmp_path / "new" / "folder" / "report.html").read_text(encoding="utf-8")
     assert "Linear mixed-effects model fit by REML" in page
-    assert page.count("data:image/png;base64,") == 1
+    assert page.count("data:image/png;base64,") == 5
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -82,4 +82,4 @@ def test_fit_samples_compares_and_writes(tmp_path: Path) -> None:
     loaded = bayeslme.load_posterior(out / "posterior.nc")
     assert dict(loaded.data["posterior"].sizes)["draw"] == 200
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 8

@@ -187,15 +187,10 @@ def _one_of_several(
     return aug_pred(fit, name, level if fit.kind == "lme" else None, **options)
 
 
-def _primary(fit: Fit, primary: str | None) -> str:
-    if primary is not None:
-        node = parse_formula(primary if "~" in primary else f"~ {primary}")
-        names = node.variables
-        if len(names) != 1 or names[0] not in fit.data.columns:
-            raise SpecError(f"primary: {primary!r} is not one column of the data")
-        return str(names[0])
+def default_primary(fit: Fit) -> str | None:
+    """The covariate a curve runs along where none is named; None where several may be meant."""
     used = fit.data.iloc[fit.design.rows]
-    named = [*_variables(fit)]
+    named = _variables(fit)
     formula = fit.data.attrs.get("formula")
     if isinstance(formula, str):
         own = parse_formula(formula).without_groups().variables
@@ -203,8 +198,21 @@ def _primary(fit: Fit, primary: str | None) -> str:
         if len(found) == 1:
             return str(found[0])
     numeric = [v for v in named if pd.api.types.is_numeric_dtype(used[v])]
-    if len(numeric) == 1:
-        return numeric[0]
+    return numeric[0] if len(numeric) == 1 else None
+
+
+def _primary(fit: Fit, primary: str | None) -> str:
+    if primary is not None:
+        node = parse_formula(primary if "~" in primary else f"~ {primary}")
+        names = node.variables
+        if len(names) != 1 or names[0] not in fit.data.columns:
+            raise SpecError(f"primary: {primary!r} is not one column of the data")
+        return str(names[0])
+    found = default_primary(fit)
+    if found is not None:
+        return found
+    named, used = _variables(fit), fit.data
+    numeric = [v for v in named if pd.api.types.is_numeric_dtype(used[v])]
     among = f"one of {', '.join(numeric or named)}" if named else "a column of the data"
     raise SpecError(f"primary: say which covariate runs along the axis, {among}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,14 +18,27 @@ from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.hypotheses import t_tail
 from bayeslme.report.grid import number_grid
-from bayeslme.report.html import html_table, wrap
+from bayeslme.report.html import frames_html, html_table, wrap
 from bayeslme.report.numbers import format_numbers
+from bayeslme.report.tables import anova_text
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from bayeslme.fit.lmlist_plots import LmListPlots
 
 FloatArray = npt.NDArray[np.float64]
+
+
+class CoefficientTables(dict[str, pd.DataFrame]):
+    """A table of the groups for each coefficient, by its name."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{name}\n{anova_text(table)}" for name, table in self.items())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return frames_html(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,27 +68,27 @@ class LmList:
     nobs: int
     data: pd.DataFrame
 
-    def intervals(self, level: float = 0.95) -> dict[str, pd.DataFrame]:
+    def intervals(self, level: float = 0.95) -> CoefficientTables:
         """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
         if not 0.0 < level < 1.0:
             raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
         width = float(stdtrit(self.df, 0.5 + level / 2)) * self.stderr
         columns = ["lower", "est.", "upper"]
         parts = [(self.coef - width), self.coef, (self.coef + width)]
-        return {
-            name: pd.concat([part[name] for part in parts], axis=1, keys=columns)
+        return CoefficientTables(
+            (name, pd.concat([part[name] for part in parts], axis=1, keys=columns))
             for name in self.coef.columns
-        }
+        )
 
-    def summary(self) -> dict[str, pd.DataFrame]:
+    def summary(self) -> CoefficientTables:
         """Table (G, 4) of Value, Std.Error, t-value, p-value for each coefficient."""
         t = self.coef / self.stderr
         p = pd.DataFrame(t_tail(t, self.df), index=t.index, columns=t.columns)
         parts = {"Value": self.coef, "Std.Error": self.stderr, "t-value": t, "p-value": p}
-        return {
-            name: pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts))
+        return CoefficientTables(
+            (name, pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts)))
             for name in self.coef.columns
-        }
+        )
 
     @property
     def plot(self) -> LmListPlots:
@@ -94,7 +108,10 @@ class LmList:
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        return wrap(html_table(self.coef, f"{self.spec.fixed}"))
+        left = f"{self.nobs} rows, {self.df} residual degrees of freedom"
+        sigma = format_numbers([self.sigma])[0]
+        foot = f"<p>{left}; pooled residual standard deviation {escape(sigma)}</p>"
+        return wrap(html_table(self.coef, f"{self.spec.fixed}"), foot)
 
 
 def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:

@@ -38,6 +38,8 @@ from bayeslme.spec import bind
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bayeslme.fit.plots import Plots
 
 FloatArray = npt.NDArray[np.float64]
@@ -291,6 +293,12 @@ class Fit:
         from bayeslme.fit.plots import Plots
 
         return Plots(self)
+
+    def report(self, path: str | Path, title: str | None = None, description: str = "") -> Path:
+        """Write a page of HTML; see `bayeslme.fit.report.report`."""
+        from bayeslme.fit.report import report
+
+        return report(self, path, title, description)
 
     def __repr__(self) -> str:
         return fit_text(self._summary.page)

@@ -17,7 +17,8 @@ STYLE = (
     "font-variant-numeric:tabular-nums;background:transparent;color:inherit}"
     ".blme thead th{border-bottom:1px solid currentColor;font-weight:600}"
     ".blme tbody th{text-align:left;font-weight:400}"
-    ".blme caption{caption-side:top;text-align:left;font-weight:600;color:inherit;padding:.2em 0}"
+    ".blme caption{caption-side:top;text-align:left;font-weight:600;color:inherit;padding:.2em 0;"
+    "white-space:nowrap}"
     ".blme p{margin:.2em 0}</style>"
 )
 
