@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme import engine
+from bayeslme.bayes.annealing import POPULATIONS, anneal
 from bayeslme.bayes.coordinates import Coordinates
 from bayeslme.bayes.density import gaussian_beta
 from bayeslme.bayes.edges import edges
@@ -37,6 +38,7 @@ from bayeslme.engine.information import second_differences
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
 from bayeslme.errors import FitError, SpecError
+from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -45,26 +47,32 @@ TRUST = 0.7  # k-hat above which the weights do not estimate means (Vehtari et a
 SPARE = 1.3  # candidates for each draw kept, over the efficiency, so that few are kept twice
 MOST = 10  # candidates for each draw kept at the most
 REFINE = 6000  # candidates of a refined mixture at the least
-REFINEMENTS = 3
-POOLED = 20_000  # candidates that a refined mixture is fitted to at the most
+REFINEMENTS = 2
+POOLED = 6000  # candidates that a refined mixture is fitted to at the most
+AGREE = 1.05  # R-hat between populations of particles up to which they are one posterior
 STEP = 1e-3  # of second differences, in scales
+_TOO_HIGH = "Pareto k-hat {:.2f} is above " + str(TRUST)
 
 
 @dataclass(frozen=True, slots=True)
 class CollapsedDraws:
-    """Independent draws of the posterior.
+    """Draws of the posterior.
 
     Attributes
     ----------
     values : dict of variable name to array (s, ...)
     log_weight : array, shape (s,)
-        Raw log weights of the candidates kept.
+        Raw log weights of the candidates kept; zeros for annealed particles.
     k_hat : float
+        Of the importance weights, those that were given up too.
     efficiency : float
         Kish's effective share of the candidates.
     candidates : int
-    route : str
-        How the candidates were made.
+    effective : float
+        Effective number of draws by the weights, or by the copies of particles.
+    route : {"exact", "importance", "refined mixture", "annealed"}
+    r_hat : float
+        Between populations of particles; NaN on the other routes.
     """
 
     values: dict[str, np.ndarray]
@@ -72,12 +80,30 @@ class CollapsedDraws:
     k_hat: float
     efficiency: float
     candidates: int
+    effective: float
     route: str
+    r_hat: float = np.nan
 
     @property
-    def effective(self) -> float:
-        """Effective number of draws by the weights."""
-        return self.efficiency * self.candidates
+    def mistrust(self) -> str | None:
+        """Why the draws are not to be used, or None."""
+        if self.route != "annealed":
+            return None if self.k_hat <= TRUST else _TOO_HIGH.format(self.k_hat)
+        if self.r_hat <= AGREE:
+            return None
+        return (
+            _TOO_HIGH.format(self.k_hat) + f", and annealed populations differ ({self.r_hat:.2f})"
+        )
+
+    @property
+    def certificate(self) -> str:
+        """What is printed of the weights."""
+        if self.route == "exact":
+            return "exact"
+        weights = f"k-hat {self.k_hat:.2f}, importance efficiency {self.efficiency:.0%}"
+        if self.route != "annealed":
+            return f"{self.route}; {weights} of {self.candidates}"
+        return f"annealed, R-hat of {POPULATIONS} populations {self.r_hat:.3f}; before: {weights}"
 
 
 @dataclass(frozen=True)
@@ -113,8 +139,9 @@ class Target:
 
     def _piece(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            value, factor = self.density.evaluate(self.coordinates.decode(u))
-            return np.broadcast_to(value + self.coordinates.log_jacobian(u), len(u)), factor
+            point, log_jacobian = self.coordinates.decode_with_jacobian(u)
+            value, factor = self.density.evaluate(point)
+            return np.broadcast_to(value + log_jacobian, len(u)), factor
 
     @staticmethod
     def _finite(values: list[np.ndarray]) -> np.ndarray:
@@ -149,6 +176,7 @@ def collapsible(layout: Layout, priors: Priors) -> str | None:
     return None
 
 
+@one_thread
 def draw(
     design: Design,
     layout: Layout,
@@ -181,7 +209,29 @@ def draw(
         return _without_parameters(target, n, rng)
     found = adapt(target, *_laplace(target, target.coordinates.encode(point)), rng)
     count = int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))) + 100
-    return _complete(target, *_weighed(target, found, count, rng), n, rng)
+    weighted, beta, route = _weighed(target, found, count, rng)
+    if weighted.k_hat > TRUST:
+        return _annealed(target, found, weighted, n, rng)
+    return _complete(target, weighted, beta, route, n, rng)
+
+
+def _annealed(
+    target: Target, found: Adapted, failed: Weighted, n: int, rng: np.random.Generator
+) -> CollapsedDraws:
+    """Particles moved from the proposal to the posterior, and their coefficients."""
+    particles = anneal(target, found.proposal, n, rng)
+    _, beta = target.with_coefficients(particles.u, rng)
+    point = target.coordinates.decode(particles.u)
+    return CollapsedDraws(
+        {**natural_values(target.density.layout, point), "fixef": beta},
+        np.zeros(n),
+        failed.k_hat,
+        failed.efficiency,
+        len(failed.u),
+        particles.effective,
+        "annealed",
+        particles.r_hat,
+    )
 
 
 def _target(layout: Layout, priors: Priors, start: NaturalPoint) -> Target:
@@ -240,9 +290,9 @@ def _candidates(
 
 
 def _better(one: Weighted, other: Weighted) -> bool:
-    if max(one.k_hat, other.k_hat) <= GOOD:
-        return one.efficiency > other.efficiency
-    return one.k_hat < other.k_hat
+    """Whether one is nearer to good weights; where both are good, the more even ones."""
+    lacks, theirs = (max(d.k_hat - GOOD, 0) + max(LEAST - d.efficiency, 0) for d in (one, other))
+    return lacks < theirs or (lacks == theirs and one.efficiency > other.efficiency)
 
 
 def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> CollapsedDraws:
@@ -266,5 +316,11 @@ def _complete(
     point = target.coordinates.decode(draws.u[kept])
     values = {**natural_values(target.density.layout, point), "fixef": beta[kept]}
     return CollapsedDraws(
-        values, draws.log_weight[kept], draws.k_hat, draws.efficiency, len(draws.u), route
+        values,
+        draws.log_weight[kept],
+        draws.k_hat,
+        draws.efficiency,
+        len(draws.u),
+        draws.efficiency * len(draws.u),
+        route,
     )

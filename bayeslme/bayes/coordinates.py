@@ -10,6 +10,7 @@ import numpy as np
 
 from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.bayes.parts import Correlations, Deviations, Part, Rows, Supported
+from bayeslme.bayes.typical import Typical
 from bayeslme.engine.likelihood import NaturalPoint
 from bayeslme.structures import Parameter
 from bayeslme.structures.supports import POSITIVE
@@ -20,6 +21,9 @@ SIGMA = Parameter("sigma", POSITIVE, 1.0)
 @dataclass(frozen=True)
 class Coordinates:
     """All variance parameters of a model as one vector.
+
+    Sigma enters as the scale of a typical row, so that neither a power of a large covariate nor a
+    correlation near 1 drags it along.
 
     Parameters
     ----------
@@ -58,6 +62,10 @@ class Coordinates:
         ends = np.cumsum([0, *(len(part.scale) for part in self._parts)])
         return [slice(int(i), int(j)) for i, j in itertools.pairwise(ends)]
 
+    @cached_property
+    def _typical(self) -> Typical:
+        return Typical.of(self.layout.problem)
+
     @property
     def size(self) -> int:
         """Number of coordinates."""
@@ -76,6 +84,10 @@ class Coordinates:
 
     def decode(self, u: np.ndarray) -> NaturalPoint:
         """Natural points (b) of coordinates (b, k)."""
+        return self.decode_with_jacobian(u)[0]
+
+    def decode_with_jacobian(self, u: np.ndarray) -> tuple[NaturalPoint, np.ndarray]:
+        """Natural points (b) of coordinates (b, k), and the map's log determinants (b,)."""
         natural = iter(
             part.decode(u[:, at]) for part, at in zip(self._parts, self._places, strict=True)
         )
@@ -83,9 +95,14 @@ class Coordinates:
             np.concatenate([next(natural) for _ in level], axis=-1) for level in self._random
         )
         rows = [None if r is None else next(natural) for r in self._rows]
-        held = self.layout.sigma is None
-        sigma = np.full(len(u), float(self.start.sigma)) if held else next(natural)[:, 0]
-        return NaturalPoint(sigma, random, rows[0], rows[1])
+        pairs = zip(self._parts, self._places, strict=True)
+        log_jacobian = sum((part.log_jacobian(u[:, at]) for part, at in pairs), np.zeros(len(u)))
+        if self.layout.sigma is None:
+            sigma = np.full(len(u), float(self.start.sigma))
+        else:
+            shift = self._typical.log_scale(*rows)
+            sigma, log_jacobian = next(natural)[:, 0] * np.exp(-shift), log_jacobian - shift
+        return NaturalPoint(sigma, random, rows[0], rows[1]), log_jacobian
 
     def encode(self, point: NaturalPoint) -> np.ndarray:
         """Coordinates (k,) of one natural point."""
@@ -96,14 +113,10 @@ class Coordinates:
             if rows is not None and own is not None:
                 natural.append(own)
         if self.layout.sigma is not None:
-            natural.append(np.array([float(point.sigma)]))
+            shift = self._typical.log_scale(point.corstruct, point.varfunc)
+            natural.append(np.array([float(point.sigma * np.exp(shift))]))
         pairs = zip(self._parts, natural, strict=True)
         return np.concatenate([np.zeros(0), *(part.encode(v) for part, v in pairs)])
-
-    def log_jacobian(self, u: np.ndarray) -> np.ndarray:
-        """Log determinant (b,) of ``decode``."""
-        pairs = zip(self._parts, self._places, strict=True)
-        return sum((part.log_jacobian(u[:, at]) for part, at in pairs), np.zeros(len(u)))
 
 
 def _level_parts(level: LevelLayout, floor: np.ndarray) -> tuple[Part, ...]:

@@ -25,6 +25,7 @@ EVEN = 0.8  # efficiency at which adaptation stops
 SIZES = (1, 2, 3, 5, 8)  # components that are tried
 GAIN = 1.15  # of efficiency for which another round is made,
 SOUND = 0.5  # where it is above this
+JUMPS = 6  # components of a mixture without a pool
 PAYS = 1.04  # gain of efficiency for which more components are taken
 GOOD, LEAST = 0.5, 0.4  # k-hat and efficiency at which draws are left as they are
 TAILS, WIDE = 0.1, 2.0  # share and width of the component that covers the tails
@@ -223,6 +224,19 @@ def _grown(pool: Pool, draws: Weighted, inner: Proposal, moments: Proposal) -> P
     centre = draws.u[int(np.argmax(np.where(np.isfinite(ratio), ratio, -np.inf)))]
     new = Proposal(moments.weight, centre[None], 0.5 * moments.root, inner.even)
     return joined([(len(inner.weight), inner), (1.0, new)])
+
+
+def grow(u: np.ndarray, weight: np.ndarray, even: np.ndarray, size: int = JUMPS) -> Proposal:
+    """A mixture fitted to weighted draws, centres first spread over them."""
+    moments = single(weight @ u, covariance(u, weight), even)
+    apart = np.linalg.solve(moments.root[0], (u - moments.mean[0]).T).T
+    centres = [int(np.argmin(np.square(apart).sum(axis=1)))]
+    for _ in range(size - 1):  # each new centre is the draw farthest from those before
+        distance = np.min([np.square(apart - apart[c]).sum(axis=1) for c in centres], axis=0)
+        centres.append(int(np.argmax(distance * weight)))
+    parts = [(1.0, Proposal(moments.weight, u[[c]], 0.5 * moments.root, even)) for c in centres]
+    wide = Proposal(moments.weight, moments.mean, WIDE * moments.root, even)
+    return _defended(mixture(u, weight, joined(parts)), wide, ())
 
 
 def _defended(inner: Proposal, wide: Proposal, edges: Sequence[Proposal]) -> Proposal:

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 DF = 7.0  # tails that bound the weights of a nearly Gaussian target cheaply
-REACH = 6.0  # standard deviations from zero within which a component is folded
-MOST_FOLDS = 5  # coordinates a component is folded in
+REACH = 4.0  # standard deviations from zero within which a component is folded
+MOST_FOLDS = 3  # coordinates a component is folded in
 SHRINK = 1.0  # draws, for each coordinate, by which a component's covariance leans to that of all
 INFLATE = 1.1  # of fitted covariances, whose tails the weights tend to miss
 TINY = 1e-300
@@ -71,6 +71,13 @@ class Proposal:
             z[i:k] = self.mean[j] + z[i:k] @ self.root[j].T
             z[i:k] = np.where(self.folded[j], np.abs(z[i:k]), z[i:k])
         return rng.permutation(z)
+
+    def inside(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw (n, k) where no even coordinate is negative."""
+        u = self.draw(n, rng)
+        while np.any(cut := np.any(u[:, self.even] < 0.0, axis=1)):
+            u[cut] = self.draw(int(cut.sum()), rng)
+        return u
 
     def distances(self, u: np.ndarray) -> list[np.ndarray]:
         """Squared distance (i, n) of u (n, k) from each component's images, in its own metric."""

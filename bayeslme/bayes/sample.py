@@ -46,9 +46,10 @@ def sample(
         Draws kept of each chain, and the number of chains.
     method : {"auto", "collapsed", "nuts"}
         ``"collapsed"`` draws the variance parameters by importance sampling and everything else
-        exactly: independent draws in about a second. ``"nuts"`` samples the marginal form of the
-        PyMC model. ``"auto"`` is the first, and the second where the first cannot say the model or
-        its Pareto k-hat is above 0.7.
+        exactly: independent draws in about a second. Where the Pareto k-hat of its weights stays
+        above 0.7 particles are annealed. ``"nuts"`` samples the marginal form of the PyMC model.
+        ``"auto"`` is the first, and the second where the first cannot say the model or neither
+        its weights nor its particles are to be trusted. ``sample_stats`` says which it was.
     priors : None, preset name or mapping
         By default those of the specification, or the default preset.
     seed : int, optional
@@ -121,6 +122,7 @@ def _nuts_posterior(
     tree = build_tree(
         layout, priors, values, drawn.stats, seeds=seeds[1:], route=route, effects=effects
     )
+    tree["sample_stats"].attrs["method"] = "nuts"
     return Posterior(tree, fit, layout, priors)
 
 
@@ -142,9 +144,9 @@ def _try_collapsed(
         rng = np.random.default_rng(seeds[0])
         first = None if fit.estimate.method == "MAP" else fit.estimate
         drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng, first)
-        if drawn.k_hat <= collapsed.TRUST:
+        reason = drawn.mistrust
+        if reason is None:
             return _collapsed_posterior(fit, layout, priors, drawn, shape, seeds), ""
-        reason = f"Pareto k-hat {drawn.k_hat:.2f} is above {collapsed.TRUST}"
     if method == "collapsed":
         msg = f"method='collapsed': {reason}; use method='nuts'"
         raise FitError(msg)
@@ -164,13 +166,14 @@ def _collapsed_posterior(
 
     values = {k: v.reshape(*shape, *v.shape[1:]) for k, v in drawn.values.items()}
     stats = {"log_weight": drawn.log_weight.reshape(shape)}
-    route = (
-        f"collapsed, independent; k-hat {drawn.k_hat:.2f}, "
-        f"importance efficiency {drawn.efficiency:.0%} of {drawn.candidates}"
-    )
+    route = f"collapsed, {drawn.certificate}"
     tree = build_tree(layout, priors, values, stats, seeds=seeds[1:], route=route)
     tree["sample_stats"].attrs.update(
-        k_hat=drawn.k_hat, efficiency=drawn.efficiency, weights_ess=drawn.effective
+        method=drawn.route,
+        k_hat=drawn.k_hat,
+        efficiency=drawn.efficiency,
+        weights_ess=drawn.effective,
+        populations_r_hat=drawn.r_hat,
     )
     return Posterior(tree, fit, layout, priors)
 

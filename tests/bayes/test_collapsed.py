@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 import bayeslme
-from bayes.support import BRMS, growth_draws, z_score
+from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
+from bayeslme.bayes import collapsed as collapsed_module
 from bayeslme.bayes import importance
-from bayeslme.errors import BayesLMEError
+from bayeslme.bayes.annealing import anneal, between
+from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.proposal import single
+from bayeslme.errors import BayesLMEError, FitError, SpecError
 
 WITHIN = 4.0  # standard errors of a difference of two Monte Carlo means
 
@@ -41,6 +46,72 @@ def test_importance_of_a_known_target() -> None:
     assert np.all(np.abs(w @ draws.u - mean) < WITHIN * sd / np.sqrt(size))
     kept = importance.resample(draws, 4000, rng)
     assert len(np.unique(kept)) > 0.95 * 4000
+
+
+def two_hills(apart: float) -> importance.LogDensity:
+    """Narrow unequal hills in two dimensions, the lower one far from where a search ends."""
+
+    def target(u: np.ndarray) -> np.ndarray:
+        return np.logaddexp(
+            np.log(0.7) - 0.5 * (u**2).sum(axis=1),
+            np.log(0.3) - 0.5 * ((u - apart) ** 2).sum(axis=1),
+        )
+
+    return target
+
+
+def test_pooled_weights_estimate_the_efficiency_of_another_proposal() -> None:
+    rng, target = np.random.default_rng(2), two_hills(2.0)
+    first = importance.laplace(np.zeros(2), -np.eye(2))
+    found = importance.adapt(target, first, (), rng)
+    fresh = importance.weigh(target, first, 20000, rng)
+    assert found.pool.efficiency(first, found.pool.weighted()) == pytest.approx(
+        fresh.efficiency, rel=0.3
+    )
+
+
+def test_a_folded_component_is_a_density() -> None:
+    rng = np.random.default_rng(3)
+    even = np.array([True, False])
+    cov = np.array([[1.0, 0.5], [0.5, 2.0]])
+    folded = single(np.array([0.5, -1.0]), cov, even)
+    u = folded.draw(200_000, rng)
+    assert u[:, 0].min() >= 0.0
+    wide = single(np.array([0.5, -1.0]), 4 * cov, even)
+    ratio = np.exp(folded.log_density(u) - wide.log_density(u))
+    inside = wide.draw(200_000, rng)
+    back = np.exp(folded.log_density(inside) - wide.log_density(inside))
+    assert back.mean() == pytest.approx(1.0, abs=WITHIN * back.std() / np.sqrt(len(back)))
+    assert (1 / ratio).mean() == pytest.approx(1.0, abs=WITHIN * (1 / ratio).std() / 447)
+
+
+def test_half_a_normal_needs_no_adaptation() -> None:
+    """A target that ends at zero of an even coordinate, as standard deviations do."""
+    target: importance.LogDensity = lambda u: -0.5 * (u**2).sum(axis=1)  # noqa: E731
+    first = importance.laplace(np.array([0.0, 0.0]), -np.eye(2), np.array([True, False]))
+    draws = importance.weigh(target, first, 20_000, np.random.default_rng(4))
+    assert draws.efficiency > 0.85
+    mean = np.exp(draws.smoothed) @ draws.u
+    assert mean[0] == pytest.approx(np.sqrt(2 / np.pi), abs=0.03)
+
+
+def test_annealed_particles_find_a_hill_the_proposal_does_not_see() -> None:
+    rng, target = np.random.default_rng(5), two_hills(6.0)
+    first = importance.laplace(np.zeros(2), -np.eye(2))
+    found = anneal(target, first, 4000, rng)
+    assert found.steps > 1
+    assert found.r_hat < 1.05
+    assert np.mean(found.u.sum(axis=1) > 6.0) == pytest.approx(0.3, abs=0.05)
+    assert np.all(np.abs(found.u.mean(axis=0) - 1.8) < 0.3)
+    assert 1000 < found.effective <= 4000
+
+
+def test_populations_that_differ_are_told() -> None:
+    rng = np.random.default_rng(6)
+    same, other = rng.normal(size=(4, 500, 2)), rng.normal(size=(4, 500, 2))
+    other[0, :, 1] += 2.0
+    assert between(same) < 1.02
+    assert between(other) > 1.1
 
 
 def test_normal_model_with_known_sigma_is_exact() -> None:
@@ -82,7 +153,8 @@ def test_it_agrees_with_brms(collapsed: Any) -> None:
 
 def test_the_route_and_its_certificate_are_stored(collapsed: Any) -> None:
     stats = collapsed.data["sample_stats"]
-    assert stats.attrs["route"].startswith("collapsed")
+    assert stats.attrs["route"].startswith("collapsed, importance; k-hat")
+    assert stats.attrs["method"] == "importance"
     assert stats.attrs["k_hat"] < 0.7
     assert stats["log_weight"].shape == (4, 2500)
     table = collapsed.summary().fixed
@@ -118,6 +190,113 @@ def test_weights_are_even_enough(call: str) -> None:
     assert stats["route"].startswith("collapsed")
     assert stats["k_hat"] < 0.7
     assert stats["efficiency"] > 0.3
+
+
+BIMODAL = (
+    "lme(distance ~ Sex * I(age - 11), random = ~ 1 | Subject, data = d,"
+    " correlation = corARMA(form = ~ 1 | Subject, p = 1, q = 1))"
+)
+AT_ZERO = "lme(loglact ~ reg * status, random = ~ 1 | litter, data = d, na.action = na.omit)"
+
+
+def hyper(draws: collapsed_module.CollapsedDraws) -> np.ndarray:
+    """Draws (s, k) of the variance parameters in the order of their names."""
+    names = sorted(n for n in draws.values if n != "fixef")
+    return np.concatenate([draws.values[n].reshape(len(draws.log_weight), -1) for n in names], 1)
+
+
+def drawn(fit: Any, seed: int, n: int = 2000) -> collapsed_module.CollapsedDraws:
+    layout = build_layout(fit.design)
+    priors = resolve_priors(layout)
+    return collapsed_module.draw(
+        fit.design, layout, priors, n, np.random.default_rng(seed), fit.estimate
+    )
+
+
+@pytest.fixture(scope="module")
+def bimodal_fit() -> Any:
+    """Phi and Theta cancel along a ridge, with hills on both sides."""
+    return bayeslme.translate(BIMODAL).fit(bayeslme.load_data("orthodont"))
+
+
+def test_two_hills_of_a_posterior_refine_the_mixture(
+    bimodal_fit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = drawn(bimodal_fit, 1)
+    monkeypatch.setattr(importance, "ROUNDS", 1)  # so that the pilot alone is not enough
+    refined = drawn(bimodal_fit, 2)
+    assert refined.route == "refined mixture"
+    assert refined.mistrust is None
+    a, b = hyper(usual), hyper(refined)
+    size = min(usual.effective, refined.effective, len(a))
+    for j in range(a.shape[1]):
+        assert abs(z_of(a[:, j], b[:, j], size, size)) < WITHIN, j
+
+
+def test_particles_are_annealed_where_weights_fail(
+    bimodal_fit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = drawn(bimodal_fit, 3)
+    monkeypatch.setattr(importance, "ROUNDS", 1)
+    monkeypatch.setattr(collapsed_module, "REFINEMENTS", 0)
+    monkeypatch.setattr(collapsed_module, "TRUST", -5.0)
+    posterior = bimodal_fit.sample(draws=500, chains=4, seed=4)
+    stats = posterior.data["sample_stats"].attrs
+    assert stats["method"] == "annealed"
+    assert stats["route"].startswith("collapsed, annealed, R-hat of 4 populations 1.0")
+    assert 200 < stats["weights_ess"] <= 2000
+    for name, one in usual.values.items():
+        a = one.reshape(2000, -1)
+        b = posterior.data["posterior"][name].to_numpy().reshape(2000, -1)
+        for j in range(a.shape[1]):
+            assert abs(z_of(a[:, j], b[:, j], 1500, 0.5 * stats["weights_ess"])) < WITHIN, (name, j)
+
+
+@pytest.mark.pymc
+def test_nuts_takes_over_where_populations_disagree(
+    growth_fit: Any, posterior: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collapsed_module, "TRUST", -5.0)
+    monkeypatch.setattr(collapsed_module, "AGREE", 0.5)
+    del posterior  # its compiled model is in the cache
+    found = growth_fit.sample(draws=100, chains=2, tune=200, priors=GROWTH_PRIORS, seed=5)
+    stats = found.data["sample_stats"].attrs
+    assert stats["method"] == "nuts"
+    assert "annealed populations differ" in stats["route"]
+    with pytest.raises(FitError, match=r"k-hat .* method='nuts'"):
+        growth_fit.sample(draws=100, method="collapsed", priors=GROWTH_PRIORS, seed=5)
+
+
+def test_a_standard_deviation_at_zero_is_no_edge_of_the_proposal() -> None:
+    """Litters of piglets do not vary: half of the posterior's hill is cut off at zero."""
+    fit = bayeslme.translate(AT_ZERO).fit(bayeslme.load_data("piglets"))
+    found = drawn(fit, 6)
+    assert found.route == "importance"
+    assert found.k_hat < 0.5
+    assert found.efficiency > 0.7
+    assert np.quantile(found.values["sd_litter"], 0.02) < 0.02 * found.values["sigma"].mean()
+
+
+@pytest.mark.parametrize("draws", [1, 100_000])
+def test_any_number_of_draws(draws: int) -> None:
+    fit = bayeslme.gls("distance ~ age", bayeslme.load_data("orthodont"))
+    posterior = fit.sample(draws=draws, chains=1, seed=7)
+    assert posterior.data["posterior"]["fixef"].shape == (1, draws, 2)
+    assert np.all(np.isfinite(posterior.data["posterior"]["sigma"]))
+
+
+@pytest.mark.parametrize("draws", [0, -5, 2.5, True])
+def test_a_number_of_draws_is_needed(growth_fit: Any, draws: Any) -> None:
+    with pytest.raises(SpecError, match="draws: a whole number of at least 1"):
+        growth_fit.sample(draws=draws)
+
+
+@pytest.mark.filterwarnings("ignore:group 'one'")
+def test_an_improper_posterior_is_refused() -> None:
+    data = bayeslme.load_data("orthodont")
+    fit = bayeslme.lme("distance ~ age", data.assign(one="a"), {"one": "~ 1", "Subject": "~ 1"})
+    with pytest.raises(FitError, match=r"'sd_one' .* with 1 group\(s\) gives an improper"):
+        fit.sample(priors="flat")
 
 
 def test_what_cannot_be_collapsed_says_why() -> None:
