@@ -64,9 +64,11 @@ def families() -> dict[str, tuple[str, Any]]:
             "weights = varIdent(form = ~ 1 | Sex), correlation = corAR1())",
             bayeslme.load_data("Orthodont"),
         ),
-        "varPower": _growth("random = ~ 1 | Subject, weights = varPower(form = ~ age)"),
+        "varPower": _growth("random = ~ 1 | Subject, weights = varPower(form = ~ I(age / 11))"),
         "varExp": _gls("weights = varExp(form = ~ I(age - 11) | Sex)"),
-        "varConstPower": _growth("random = ~ 1 | Subject, weights = varConstPower(form = ~ age)"),
+        "varConstPower": _growth(
+            "random = ~ 1 | Subject, weights = varConstPower(form = ~ I(age / 11))"
+        ),
         "corCAR1": _growth("random = ~ 1 | Subject, correlation = corCAR1(form = ~ age | Subject)"),
         "corARMA": (
             f"lme({series}, random = ~ 1 | Mare, correlation = corARMA(p = 1, q = 1))",
@@ -75,8 +77,8 @@ def families() -> dict[str, tuple[str, Any]]:
         "corCompSymm": _gls("correlation = corCompSymm(form = ~ 1 | Subject)"),
         "corSymm": _gls("correlation = corSymm(form = ~ 1 | Subject)"),
         "corExp, nugget": _gls("correlation = corExp(form = ~ age | Subject, nugget = TRUE)"),
-        "corRatio": (
-            "gls(yield ~ 1, correlation = corRatio(form = ~ latitude + longitude))",
+        "corRatio, nugget": (
+            "gls(yield ~ 1, correlation = corRatio(form = ~ latitude + longitude, nugget = TRUE))",
             wheat,
         ),
         "corSpher": (

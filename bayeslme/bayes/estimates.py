@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.bayes.layout import Layout, LevelLayout
-from bayeslme.errors import FitError
+from bayeslme.bayes.limits import IntervalKind, check_level, limits
 from bayeslme.fit.intervals import COLUMNS, Intervals
 from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
 from bayeslme.ops import NUMPY
@@ -69,27 +69,26 @@ def _level_draws(level: LevelLayout, values: dict[str, np.ndarray]) -> pd.DataFr
     return pd.DataFrame(np.concatenate(drawn, axis=-1), columns=names)
 
 
-def intervals(posterior: Posterior, level: float = 0.95) -> Intervals:
-    """Equal-tailed posterior intervals around the posterior means.
+def intervals(posterior: Posterior, level: float = 0.95, kind: IntervalKind = "eti") -> Intervals:
+    """Posterior intervals around the posterior means.
 
     Parameters
     ----------
     posterior : Posterior
     level : float
         Probability, between 0 and 1.
+    kind : {"eti", "hdi"}
+        Equal tails, or the shortest interval.
 
     Returns
     -------
     Intervals
         Parts and columns (lower, est., upper) as those of a fit.
     """
-    if not 0.0 < level < 1.0:
-        msg = f"level: a number between 0 and 1 is needed, not {level!r}"
-        raise FitError(msg)
-    tails = (0.5 - level / 2, 0.5 + level / 2)
+    check_level(level)
     found = {}
     for name, draws in parts(posterior).items():
-        low, high = np.quantile(draws.to_numpy(), tails, axis=0)
+        low, high = limits(draws.to_numpy(), level, kind)
         table = np.column_stack([low, draws.mean().to_numpy(), high])
         found[name] = pd.DataFrame(table, index=list(draws.columns), columns=COLUMNS)
     return Intervals(found, level, posterior.fit.kind, ())

@@ -65,7 +65,10 @@ def problem_of_draws(layout: Layout, values: Values, effects: Mapping[str, np.nd
 def given_effects_by_group(
     layout: Layout, values: Values, effects: Mapping[str, np.ndarray], step: int = 200
 ) -> np.ndarray:
-    """Log p(y_g | b, ...) of every outermost group, for many draws.
+    """Log p(y_g | b, ...) of every independent piece of the data, for many draws.
+
+    The pieces are the outermost groups; without random effects the correlation groups, and without
+    these the rows.
 
     Parameters
     ----------
@@ -77,7 +80,7 @@ def given_effects_by_group(
 
     Returns
     -------
-    array, shape (s, G_1); without groups one column
+    array, shape (s, pieces)
     """
     draws = len(values["fixef"])
     out = []
@@ -91,9 +94,13 @@ def given_effects_by_group(
 def _some_by_group(layout: Layout, values: Values, effects: Mapping[str, np.ndarray]) -> np.ndarray:
     means = fitted_by_depth(layout, values, effects)
     problem = at_fitted(layout, means)
+    if not problem.stages:
+        own = problem.correlation
+        starts = np.arange(problem.n) if own is None else own.coords.starts
+        problem = replace(problem, row_starts=starts)
     residual = (layout.design.y - means[-1])[:, problem.order]
     white = whiten(problem, *layout.row_parameters(values), columns=residual[:, None, :])
-    root = problem.root_of_group()
+    root = problem.root_of_group() if problem.stages else np.arange(len(problem.row_starts))
     inner = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
     rows = problem.row_starts[inner]
     sizes = np.diff(np.append(rows, problem.n))

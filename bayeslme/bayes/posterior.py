@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,11 @@ import xarray as xr
 
 from bayeslme.bayes import estimates as _estimates
 from bayeslme.bayes import posterior_summary as _tables
+from bayeslme.bayes import prediction as _prediction
 from bayeslme.bayes import storage as _storage
 from bayeslme.bayes import verbs as _verbs
 from bayeslme.bayes.layout import Layout
+from bayeslme.bayes.limits import IntervalKind
 from bayeslme.bayes.priors import Priors
 from bayeslme.fit.intervals import Intervals
 from bayeslme.fit.residuals import LevelName, ResidualType
@@ -81,30 +84,59 @@ class Posterior:
         """Posterior means of the variance components; see `bayeslme.bayes.estimates.varcorr`."""
         return _estimates.varcorr(self)
 
-    def intervals(self, level: float = 0.95) -> Intervals:
-        """Equal-tailed intervals; see `bayeslme.bayes.estimates.intervals`."""
-        return _estimates.intervals(self, level)
+    def intervals(self, level: float = 0.95, kind: IntervalKind = "eti") -> Intervals:
+        """Posterior intervals; see `bayeslme.bayes.estimates.intervals`."""
+        return _estimates.intervals(self, level, kind)
+
+    def hypothesis(
+        self, *statements: str, level: float = 0.95, kind: IntervalKind = "eti"
+    ) -> pd.DataFrame:
+        """Probability of statements; see `bayeslme.bayes.hypothesis.hypothesis`."""
+        from bayeslme.bayes.hypothesis import hypothesis
+
+        return hypothesis(self, *statements, level=level, kind=kind)
+
+    def contrast(self, L: Any, level: float = 0.95, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Combinations of coefficients; see `bayeslme.bayes.hypothesis.contrast`."""
+        from bayeslme.bayes.hypothesis import contrast
+
+        return contrast(self, L, level, kind)
 
     def ranef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Posterior means of the random effects; see `bayeslme.bayes.verbs.ranef`."""
         return _verbs.ranef(self, level)
 
-    def fitted(self, level: LevelName = None) -> pd.Series:
-        """Posterior means of the fitted values; see `bayeslme.bayes.verbs.fitted`."""
-        return _verbs.fitted(self, level)
+    def fitted(self, level: LevelName = None, draws: bool = False) -> Any:
+        """Fitted values, means or draws; see `bayeslme.bayes.verbs.fitted`."""
+        return _verbs.fitted(self, level, draws)
 
-    def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series:
-        """Posterior means of the residuals; see `bayeslme.bayes.verbs.residuals`."""
-        return _verbs.residuals(self, level, type)
+    def residuals(
+        self, level: LevelName = None, type: ResidualType = "response", draws: bool = False
+    ) -> Any:
+        """Residuals, means or draws; see `bayeslme.bayes.verbs.residuals`."""
+        return _verbs.residuals(self, level, type, draws)
 
     def predict(
         self,
         newdata: pd.DataFrame | None = None,
         level: LevelName = None,
         interval: float | None = None,
-    ) -> pd.Series | pd.DataFrame:
-        """Predictions of the mean response; see `bayeslme.bayes.verbs.predict`."""
-        return _verbs.predict(self, newdata, level, interval)
+        **options: Any,
+    ) -> Any:
+        """Predictions of the mean or a response; see `bayeslme.bayes.prediction.predict`."""
+        return _prediction.predict(self, newdata, level, interval, **options)
+
+    def prior_predictive(self, draws: int = 500, seed: int | None = None) -> xr.DataTree:
+        """Draws from its priors; see `bayeslme.bayes.prior_predictive.prior_predictive`."""
+        from bayeslme.bayes.prior_predictive import prior_tree
+
+        return prior_tree(self.layout, self.priors, draws, seed)
+
+    def sensitivity(self, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
+        """Power-scale sensitivity; see `bayeslme.bayes.sensitivity.sensitivity`."""
+        from bayeslme.bayes.sensitivity import sensitivity
+
+        return sensitivity(self, priors)
 
     def ppc(self, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
         """Replicated responses; see `bayeslme.bayes.verbs.ppc`."""

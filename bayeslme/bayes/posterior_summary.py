@@ -98,6 +98,16 @@ def effective_size(draws: np.ndarray) -> float:
     return float(az.ess(draws, method="bulk")) if draws.shape[1] >= LEAST_DRAWS else float("nan")
 
 
+def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
+    """Effective number of draws (s,) for their mean, at most that of the importance weights."""
+    sizes = posterior.data["posterior"].sizes
+    shaped = draws.reshape(sizes["chain"], sizes["draw"])
+    most = float(posterior.data["sample_stats"].attrs.get("weights_ess", np.inf))
+    if shaped.shape[1] < LEAST_DRAWS or np.ptp(shaped) == 0.0:
+        return min(float(shaped.size), most)
+    return min(float(az.ess(shaped, method="mean")), most)
+
+
 def split_r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
     return float(az.rhat(draws)) if draws.shape[1] >= LEAST_DRAWS else float("nan")

@@ -66,10 +66,10 @@ def build_tree(
         drawn = random_effects(layout, flat, np.random.default_rng(seeds[0]))
     else:
         drawn = flatten(effects)
-    posterior = {b.name: _variable(values[b.name], _dims(b)) for b in layout.blocks if b.coefs}
+    posterior = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
     for level in layout.levels:
         dims = (level.key, f"{level.key}_effect")
-        posterior[f"ranef_{level.key}"] = _variable(
+        posterior[f"ranef_{level.key}"] = variable(
             drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims
         )
     terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
@@ -81,26 +81,28 @@ def build_tree(
     groups = {
         "posterior": xr.Dataset(posterior),
         "sample_stats": xr.Dataset(
-            {k: _variable(v, ()) for k, v in stats.items()}, attrs={"route": route}
+            {k: variable(v, ()) for k, v in stats.items()}, attrs={"route": route}
         ),
         "log_likelihood": xr.Dataset(
-            {"y": _variable(terms.reshape(chains, draws, -1), (likelihood[0],))},
+            {"y": variable(terms.reshape(chains, draws, -1), (likelihood[0],))},
             attrs={"kind": "given the random effects" if given else "marginal"},
         ),
-        "log_prior": xr.Dataset({k: _variable(v, ()) for k, v in prior.items()}),
-        "posterior_predictive": xr.Dataset({"y": _variable(y.reshape(*kept.shape, -1), ("row",))}),
+        "log_prior": xr.Dataset({k: variable(v, ()) for k, v in prior.items()}),
+        "posterior_predictive": xr.Dataset({"y": variable(y.reshape(*kept.shape, -1), ("row",))}),
         "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
         "constant_data": xr.Dataset(_constant(layout)),
     }
-    coords = {**_coordinates(layout), likelihood[0]: likelihood[1]}
-    return xr.DataTree.from_dict({k: _with_coords(v, coords) for k, v in groups.items()})
+    coords = {**coordinates(layout), likelihood[0]: likelihood[1]}
+    return xr.DataTree.from_dict({k: with_coords(v, coords) for k, v in groups.items()})
 
 
-def _variable(values: np.ndarray, dims: tuple[str, ...]) -> xr.Variable:
+def variable(values: np.ndarray, dims: tuple[str, ...]) -> xr.Variable:
+    """Draws (chains, draws, ...) with their dimensions."""
     return xr.Variable((*_SAMPLE, *dims), values)
 
 
-def _dims(block: Block) -> tuple[str, ...]:
+def dims_of(block: Block) -> tuple[str, ...]:
+    """Dimensions of a draw of a variable."""
     if block.dim is None:
         return ()
     return (block.dim, f"{block.dim}_bis") if block.matrix else (block.dim,)
@@ -125,18 +127,20 @@ def row_labels(layout: Layout) -> np.ndarray:
     return np.asarray(index) if simple else np.asarray(layout.design.rows)
 
 
-def _coordinates(layout: Layout) -> dict[str, Any]:
+def coordinates(layout: Layout) -> dict[str, Any]:
+    """Labels of all dimensions."""
     coords: dict[str, Any] = {"row": row_labels(layout), "term": list(layout.fixef.coefs)}
     for level in layout.levels:
         coords[level.key] = list(level.level.labels)
         coords[f"{level.key}_effect"] = list(level.level.effects)
     for block in layout.blocks:
-        for dim in _dims(block):
+        for dim in dims_of(block):
             coords[dim] = list(block.coefs)
     return coords
 
 
-def _with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
+def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
+    """Give a data set the labels of the dimensions it has."""
     sample = {d: np.arange(dataset.sizes[d]) for d in _SAMPLE if d in dataset.dims}
     return dataset.assign_coords(
         {**{k: v for k, v in coords.items() if k in dataset.dims}, **sample}

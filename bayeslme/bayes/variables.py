@@ -160,7 +160,8 @@ def _class_and_args(prior: ParameterPrior, j: int) -> tuple[Any, dict[str, float
     if one.family == "Flat" and low == 0.0:
         return pm.HalfFlat, {}
     if one.family in PENALISED:
-        return PENALISED[one.family](one.numbers())
+        own, rates = PENALISED[one.family](one.numbers())
+        return own, rates
     return getattr(pm, one.family), one.numbers()
 
 

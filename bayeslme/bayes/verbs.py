@@ -1,8 +1,8 @@
-"""Random effects, fitted values, residuals, predictions and replicates of a posterior."""
+"""Random effects, fitted values, residuals and replicates of a posterior."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,11 @@ import xarray as xr
 from bayeslme.bayes import predictive
 from bayeslme.bayes.fitted_variance import problem_of_draws
 from bayeslme.bayes.layout import Layout
-from bayeslme.data.newdata import new_rows
+from bayeslme.bayes.prediction import by_chain
+from bayeslme.bayes.tree import row_labels
 from bayeslme.engine import depth_of, whiten
 from bayeslme.engine.problem import Problem
-from bayeslme.errors import DataError, FitError
+from bayeslme.errors import FitError
 from bayeslme.fit.residuals import LevelName, ResidualType
 
 if TYPE_CHECKING:
@@ -57,10 +58,28 @@ def _ranef(posterior: Posterior, k: int) -> pd.DataFrame:
     return pd.DataFrame(mean, index=index, columns=list(layout.level.effects))
 
 
-def fitted(posterior: Posterior, level: LevelName = None) -> pd.Series:
-    """Posterior means of the fitted values at one level, indexed as the used rows."""
+def fitted(
+    posterior: Posterior, level: LevelName = None, draws: bool = False
+) -> pd.Series | xr.DataArray:
+    """Fitted values at one level.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    level : str, int or None
+        As for a fit.
+    draws : bool
+        Give all draws in the place of their mean.
+
+    Returns
+    -------
+    Series, length n; DataArray (chain, draw, row) under `draws`
+    """
     design = posterior.layout.design
     depth = depth_of(design, level)
+    if draws:
+        every = predictive.fitted(posterior.layout, posterior.values, posterior.effects, depth)
+        return by_chain(posterior, every, row_labels(posterior.layout))
     mean = {"fixef": posterior.values["fixef"].mean(axis=0, keepdims=True)}
     effects = {k: b.mean(axis=0, keepdims=True) for k, b in posterior.effects.items()}
     values = predictive.fitted(posterior.layout, mean, effects, depth)[
@@ -70,9 +89,12 @@ def fitted(posterior: Posterior, level: LevelName = None) -> pd.Series:
 
 
 def residuals(
-    posterior: Posterior, level: LevelName = None, type: ResidualType = "response"
-) -> pd.Series:
-    """Posterior means of the residuals.
+    posterior: Posterior,
+    level: LevelName = None,
+    type: ResidualType = "response",
+    draws: bool = False,
+) -> pd.Series | xr.DataArray:
+    """Residuals: their posterior means, or those of every draw.
 
     Parameters
     ----------
@@ -81,26 +103,33 @@ def residuals(
         As for a fit.
     type : {"response", "pearson", "normalized"}
         Scaled draw by draw, then averaged.
+    draws : bool
+        Give all draws in the place of their mean.
 
     Returns
     -------
-    Series, length n
+    Series, length n; DataArray (chain, draw, row) under `draws`
     """
     layout = posterior.layout
     design, n = layout.design, layout.problem.n
     depth = depth_of(design, level)
-    draws = len(posterior.values["fixef"])
+    count = len(posterior.values["fixef"])
     if type not in ("response", "pearson", "normalized"):
         msg = f"type: {type!r} is none of 'response', 'pearson', 'normalized'"
         raise FitError(msg)
     total, step = np.zeros(n), int(max(1, MAX_ROWS_OF_DRAWS // n))
-    for at in range(0, draws, step):
+    every: list[np.ndarray] = []
+    for at in range(0, count, step):
         values = {k: v[at : at + step] for k, v in posterior.values.items()}
         effects = {k: b[at : at + step] for k, b in posterior.effects.items()}
         response = design.y - predictive.fitted(layout, values, effects, depth)
         problem = problem_of_draws(layout, values, effects)
-        total += _scaled(layout, values, response, type, problem).sum(axis=0)
-    return pd.Series(total / draws, index=design.index, name="residuals")
+        scaled = _scaled(layout, values, response, type, problem)
+        total += scaled.sum(axis=0)
+        every += [scaled] if draws else []
+    if draws:
+        return by_chain(posterior, np.concatenate(every), row_labels(layout))
+    return pd.Series(total / count, index=design.index, name="residuals")
 
 
 def _scaled(
@@ -116,61 +145,6 @@ def _scaled(
     out: np.ndarray = np.empty_like(response)
     out[:, problem.order] = white.columns[:, 0, :]
     return np.asarray(out / sigma)
-
-
-def predict(
-    posterior: Posterior,
-    newdata: pd.DataFrame | None = None,
-    level: LevelName = None,
-    interval: float | None = None,
-) -> pd.Series | pd.DataFrame:
-    """Predict the mean response.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    newdata : DataFrame, optional
-        The rows of the fit by default.
-    level : str, int or None
-        As for a fit.
-    interval : float, optional
-        Also give equal-tailed limits of this probability.
-
-    Returns
-    -------
-    Series ``predict``, or DataFrame with the columns predict, lower, upper
-        NaN in rows whose group the fit has not seen (at a grouping level).
-    """
-    design = posterior.layout.design
-    depth = depth_of(design, level)
-    if newdata is None:
-        draws, index = (
-            predictive.fitted(posterior.layout, posterior.values, posterior.effects, depth),
-            design.index,
-        )
-    else:
-        draws, index = _new_draws(posterior, newdata, depth)
-    mean = pd.Series(draws.mean(axis=0), index=index, name="predict")
-    if interval is None:
-        return mean
-    if not 0.0 < interval < 1.0:
-        msg = f"interval: a number between 0 and 1 is needed, not {interval!r}"
-        raise FitError(msg)
-    low, high = np.quantile(draws, (0.5 - interval / 2, 0.5 + interval / 2), axis=0)
-    return pd.DataFrame({"predict": mean, "lower": low, "upper": high})
-
-
-def _new_draws(posterior: Posterior, newdata: Any, depth: int) -> tuple[np.ndarray, pd.Index]:
-    if not isinstance(newdata, pd.DataFrame):
-        msg = f"newdata: a pandas DataFrame is needed, not {newdata.__class__.__name__}"
-        raise DataError(msg)
-    new = new_rows(posterior.layout.design, newdata, depth)
-    values = posterior.values["fixef"] @ new.X.T
-    for level, z, code in zip(posterior.layout.levels, new.Z, new.code, strict=False):
-        b = posterior.effects[level.key][:, code]
-        b[:, code < 0] = np.nan
-        values = values + np.einsum("nq,snq->sn", z, b)
-    return values, newdata.index
 
 
 def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None) -> xr.DataTree:

@@ -45,6 +45,25 @@ def to_pymc(spec: LmeSpec, data: Any, **options: Any) -> Any:
     return build(spec, data, **options)
 
 
+def prior_predictive(spec: LmeSpec, data: Any, **options: Any) -> Any:
+    """Draw parameters and responses from the priors of a specification.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+    **options
+        `priors`, `draws`, `seed`.
+
+    Returns
+    -------
+    xarray.DataTree
+    """
+    from bayeslme.bayes.prior_predictive import prior_predictive as draw
+
+    return draw(spec, data, **options)
+
+
 def map_estimate(design: Any, priors: Any) -> Any:
     """Mode of the posterior density of a design's parameters.
 

@@ -127,6 +127,14 @@ class LmeSpec:
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
 
+    def prior_predictive(
+        self, data: Any, priors: Any = None, draws: int = 500, seed: int | None = None
+    ) -> Any:
+        """Draw from the priors; see `bayeslme.bayes.prior_predictive.prior_predictive`."""
+        from bayeslme.spec.bind import prior_predictive
+
+        return prior_predictive(self, data, priors=priors, draws=draws, seed=seed)
+
     def to_bambi(self, data: Any, priors: Any = None) -> Any:
         """Build a bambi model; see `bayeslme.bayes.bambi.to_bambi`."""
         from bayeslme.spec.bind import to_bambi

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 
 import bayeslme
 from bayeslme.bayes.fitted_variance import (
@@ -16,6 +17,7 @@ from bayeslme.bayes.fitted_variance import (
     problem_of_draws,
 )
 from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.bayes.tree import log_likelihood_dim
 from bayeslme.data.design import build
 
 pytestmark = pytest.mark.pymc
@@ -101,3 +103,32 @@ def test_it_is_sampled(orthodont: pd.DataFrame) -> None:
     assert posterior.data["log_likelihood"].attrs["kind"] == "given the random effects"
     apart = posterior.residuals(type="pearson").std() / fit.residuals(type="pearson").std()
     assert apart == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("correlation", ["", ", correlation = corAR1(form = ~ 1 | Subject)"])
+def test_without_groups_the_terms_are_of_rows_or_correlation_groups(
+    correlation: str, orthodont: pd.DataFrame
+) -> None:
+    call = f"gls(distance ~ age, weights = varPower(form = ~ fitted(.)){correlation})"
+    design = build(bayeslme.translate(call), orthodont)
+    layout = build_layout(design)
+    values = {
+        "fixef": np.array([[17.0, 0.6], [16.0, 0.7]]),
+        "varfunc": np.array([[0.4], [0.8]]),
+        "sigma": np.array([0.7, 0.2]),
+        "corstruct": np.array([[0.5], [0.3]]),
+    }
+    terms = given_effects_by_group(layout, values, {})
+    assert terms.shape == (2, len(log_likelihood_dim(layout)[1]))
+    for s in range(2):
+        mean = design.X @ values["fixef"][s]
+        sd = values["sigma"][s] * mean ** values["varfunc"][s, 0]
+        cov = np.diag(sd**2)
+        if correlation:
+            subject = orthodont["Subject"].to_numpy()
+            place = orthodont.groupby("Subject", observed=True).cumcount().to_numpy()
+            apart = np.abs(np.subtract.outer(place, place))
+            same = subject[:, None] == subject[None, :]
+            cov = np.outer(sd, sd) * np.where(same, values["corstruct"][s, 0] ** apart, 0.0)
+        expected = multivariate_normal(mean, cov).logpdf(design.y)
+        assert terms[s].sum() == pytest.approx(expected)

@@ -1,0 +1,213 @@
+"""Probabilities of statements about parameters, and contrasts of coefficients.
+
+A statement is an R expression, ``"SexFemale < 0"`` or ``"sigma^2 > `sd((Intercept))`^2"``, read by
+the grammar of formulas and evaluated on the draws: it can run no code. A parameter is named as the
+summary names it; where two parts of the model share a name, as ``part name`` in backticks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.bayes.estimates import parts
+from bayeslme.bayes.limits import IntervalKind, limits
+from bayeslme.data.columns import Columns
+from bayeslme.data.evaluate import evaluate_mask, evaluate_number
+from bayeslme.data.functions import MATHS
+from bayeslme.errors import FitError
+from bayeslme.fit.contrasts import contrasts
+from bayeslme.spec.expr import Binary, Call, Expr, Name, Paren, Unary, bare, deparse, variables
+from bayeslme.spec.grammar import parse_expression
+
+if TYPE_CHECKING:
+    from bayeslme.bayes.posterior import Posterior
+
+ELEMENTWISE = {*MATHS, "log"}
+COMPARISONS = ("<", "<=", ">", ">=")
+MOST_LISTED = 200  # characters
+
+
+def hypothesis(
+    posterior: Posterior,
+    *statements: str,
+    level: float = 0.95,
+    kind: IntervalKind = "eti",
+) -> pd.DataFrame:
+    """Probability that statements about the parameters are true.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    *statements : str
+        Comparisons by ``<``, ``<=``, ``>``, ``>=``, of numbers and parameters, with R's arithmetic
+        and functions (``exp``, ``abs``, ...), joined by ``&``, ``|`` and ``!``.
+    level : float
+        Of the interval.
+    kind : {"eti", "hdi"}
+        Of the interval.
+
+    Returns
+    -------
+    DataFrame
+        A row for each statement: probability; mcse (its Monte Carlo standard error, by the
+        effective size the summary would use for it); Value, SD, lower, upper of the left side less
+        the right one, NaN where the statement is not a single comparison.
+
+    Raises
+    ------
+    FitError
+        For an unknown parameter, and for what is no comparison or one by ``==``, whose probability
+        is 0.
+    SpecError
+        For text that is no expression.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ Sex + age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> bool(posterior.hypothesis("SexFemale < 0")["probability"].iloc[0] > 0.95)
+    True
+    """
+    if not statements:
+        raise FitError("hypothesis: give at least one statement, such as 'SexFemale < 0'")
+    named = _draws_by_name(posterior)
+    rows = [_row(posterior, named, text, level, kind) for text in statements]
+    return pd.DataFrame(rows, index=pd.Index(statements, name="hypothesis"))
+
+
+def contrast(
+    posterior: Posterior, L: Any, level: float = 0.95, kind: IntervalKind = "eti"
+) -> pd.DataFrame:
+    """Linear combinations of the coefficients.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    L : array (p,) or (r, p), DataFrame, mapping, Series or sequence of them
+        As the `L` of ``fit.anova``.
+    level : float
+    kind : {"eti", "hdi"}
+
+    Returns
+    -------
+    DataFrame, shape (r, 5)
+        Value, SD, lower, upper, and P(> 0), the probability that the combination is positive.
+    """
+    found = contrasts(L, posterior.layout.fixef.coefs)
+    draws = posterior.values["fixef"] @ found.rows.T
+    low, high = limits(draws, level, kind)
+    return pd.DataFrame(
+        {
+            "Value": draws.mean(axis=0),
+            "SD": draws.std(axis=0, ddof=1),
+            "lower": low,
+            "upper": high,
+            "P(> 0)": (draws > 0).mean(axis=0),
+        },
+        index=list(found.labels) or range(1, len(found.rows) + 1),
+    )
+
+
+def _draws_by_name(posterior: Posterior) -> dict[str, np.ndarray]:
+    """Draws of every parameter under the names a statement may use."""
+    found: dict[str, np.ndarray] = {}
+    shared: set[str] = set()
+    for part, frame in parts(posterior).items():
+        for name, column in frame.items():
+            shared |= {str(name)} & found.keys()
+            found[str(name)] = column.to_numpy()
+            if part not in ("fixed", name):
+                found[f"{part} {name}"] = column.to_numpy()
+    return {name: draws for name, draws in found.items() if name not in shared}
+
+
+def _row(
+    posterior: Posterior,
+    named: dict[str, np.ndarray],
+    text: str,
+    level: float,
+    kind: IntervalKind,
+) -> dict[str, float]:
+    from bayeslme.bayes.posterior_summary import effective_draws
+
+    tree = bare(parse_expression(text))
+    _refuse_points(tree, text)
+    used: dict[str, np.ndarray] = {}
+    known = _with_places(tree, named, used)
+    unknown = [name for name in variables(known) if name not in used]
+    if unknown:
+        raise FitError(_unknown(unknown[0], text, named))
+    if not used:
+        raise FitError(f"hypothesis: '{text}' is about no parameter")
+    columns = Columns(pd.DataFrame(used))
+    true = evaluate_mask(known, columns) if _is_statement(known) else None
+    if true is None:
+        raise FitError(f"hypothesis: '{text}' is no comparison; write 'SexFemale < 0', say")
+    share = float(true.mean())
+    size = effective_draws(posterior, true.astype(float))
+    row = {"probability": share, "mcse": float(np.sqrt(share * (1 - share) / size))}
+    difference = np.full(len(true), np.nan)
+    if isinstance(known, Binary) and known.op in COMPARISONS:
+        left, right = (evaluate_number(side, columns) for side in (known.left, known.right))
+        difference = np.broadcast_to(left - right, len(true))
+    low, high = limits(difference[:, None], level, kind)[:, 0]
+    spread = {"Value": difference.mean(), "SD": difference.std(ddof=1), "lower": low, "upper": high}
+    return {**row, **{name: float(value) for name, value in spread.items()}}
+
+
+def _is_statement(node: Expr) -> bool:
+    """Whether an expression is true or false."""
+    node = bare(node)
+    if isinstance(node, Binary):
+        return node.op in (*COMPARISONS, "&", "&&", "|", "||")
+    return isinstance(node, Unary) and node.op == "!" and _is_statement(node.operand)
+
+
+def _refuse_points(node: Expr, text: str) -> None:
+    if isinstance(bare(node), Binary) and getattr(bare(node), "op", "") in ("==", "=", "!="):
+        raise FitError(
+            f"hypothesis: '{text}': a single point has probability 0; ask for an interval, such as "
+            "abs(x) < 0.1"
+        )
+
+
+def _with_places(node: Expr, named: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> Expr:
+    """Replace what names a parameter, however it is written, by a plain name."""
+    text = node.name if isinstance(node, Name) else deparse(node)
+    if text in named:
+        place = f"parameter_{list(named).index(text)}"
+        used[place] = named[text]
+        return Name(place)
+    match node:
+        case Unary():
+            return replace(node, operand=_with_places(node.operand, named, used))
+        case Binary():
+            left, right = (_with_places(side, named, used) for side in (node.left, node.right))
+            return replace(node, left=left, right=right)
+        case Paren():
+            return replace(node, inner=_with_places(node.inner, named, used))
+        case Call():
+            if node.function not in ELEMENTWISE:
+                raise FitError(_no_function(text, node.function, named))
+            args = (replace(a, value=_with_places(a.value, named, used)) for a in node.args)
+            return replace(node, args=tuple(args))
+    return node
+
+
+def _no_function(text: str, function: str, named: dict[str, np.ndarray]) -> str:
+    own = [f"`{name}`" for name in named if name.endswith(f" {text}")]
+    if own:
+        return f"hypothesis: '{text}' names a parameter of several parts; write {' or '.join(own)}"
+    allowed = ", ".join(sorted(ELEMENTWISE))
+    return f"hypothesis: {function}() is no function of a single draw; there are {allowed}"
+
+
+def _unknown(name: str, text: str, named: dict[str, np.ndarray]) -> str:
+    listed = ", ".join(f"`{n}`" if " " in n else n for n in named)
+    shown = listed if len(listed) <= MOST_LISTED else listed[:MOST_LISTED] + " ..."
+    return f"hypothesis: '{name}' in '{text}' is no parameter; there are {shown}"

@@ -1,0 +1,95 @@
+"""What the priors say before the response is seen: draws of parameters and of responses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.bayes.generate import new_effects, new_response
+from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.bayes.prior_draws import draw_priors
+from bayeslme.bayes.priors import Priors, PriorsLike
+from bayeslme.bayes.tree import coordinates, dims_of, variable, with_coords
+from bayeslme.data.design import build
+from bayeslme.errors import SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayeslme.spec.model import LmeSpec
+
+
+def prior_predictive(
+    spec: LmeSpec,
+    data: pd.DataFrame,
+    priors: PriorsLike = None,
+    draws: int = 500,
+    seed: int | None = None,
+) -> xr.DataTree:
+    """Draw parameters from their priors, and responses from the parameters; no model is compiled.
+
+    Parameters
+    ----------
+    spec : LmeSpec
+    data : DataFrame
+        Its response resolves the default preset, and is otherwise not used.
+    priors : None, preset name or mapping
+        By default the specification's, or the default preset.
+    draws : int
+    seed : int, optional
+
+    Returns
+    -------
+    DataTree
+        ``prior`` (variables as in ``Posterior.data``), ``prior_predictive`` (y of new groups with
+        the design of the old ones), ``observed_data``. ArviZ's functions take it as it is:
+        ``az.plot_ppc_dist(tree, group="prior_predictive")``.
+
+    Raises
+    ------
+    SpecError
+        For improper priors, which cannot be drawn from, or draws below 1.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> spec = bayeslme.translate("lme(distance ~ age, random = ~ 1 | Subject)")
+    >>> tree = spec.prior_predictive(bayeslme.load_data("orthodont"), draws=100, seed=1)
+    >>> dict(tree["prior_predictive"].sizes)
+    {'chain': 1, 'draw': 100, 'row': 108}
+    """
+    layout = build_layout(build(spec, data))
+    resolved = resolve_priors(layout, spec.priors if priors is None else priors)
+    return prior_tree(layout, resolved, draws, seed)
+
+
+def prior_tree(layout: Layout, priors: Priors, draws: int, seed: int | None) -> xr.DataTree:
+    """As ``prior_predictive``, from resolved priors."""
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
+        raise SpecError(f"draws: a whole number of at least 1 is needed, not {draws!r}")
+    rng = np.random.default_rng(seed)
+    values = draw_priors(layout, priors, int(draws), rng)
+    drawn: dict[str, Any] = {
+        b.name: variable(values[b.name][None], dims_of(b)) for b in layout.blocks if b.coefs
+    }
+    z = tuple(level.level.Z for level in layout.levels)
+    y = np.empty((1, draws, layout.problem.n))
+    effects = {lv.key: np.empty((1, draws, len(lv.level.labels), lv.q)) for lv in layout.levels}
+    for s in range(draws):
+        one = {name: v[s] for name, v in values.items()}
+        own = new_effects(layout, one, rng)
+        y[0, s] = new_response(layout, one, layout.design.X, z, rng, own)
+        for key, b in own.items():
+            effects[key][0, s] = b
+    for key, b in effects.items():
+        drawn[f"ranef_{key}"] = variable(b, (key, f"{key}_effect"))
+    groups = {
+        "prior": xr.Dataset(drawn),
+        "prior_predictive": xr.Dataset({"y": variable(y, ("row",))}),
+        "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
+    }
+    coords = coordinates(layout)
+    return xr.DataTree.from_dict({k: with_coords(v, coords) for k, v in groups.items()})

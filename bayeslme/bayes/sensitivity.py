@@ -1,0 +1,73 @@
+"""How much the posterior moves when the prior or the likelihood is made stronger or weaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import arviz as az
+import pandas as pd
+import xarray as xr
+
+from bayeslme.bayes.estimates import parts
+from bayeslme.errors import SpecError
+
+DIGITS = 10  # ArviZ rounds what it returns
+CONSTANT = 1e-10  # spread of a log density that does not depend on its parameter
+
+if TYPE_CHECKING:
+    from bayeslme.bayes.posterior import Posterior
+
+
+def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
+    """Power-scale sensitivity of every parameter, from the stored log prior and log likelihood.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    priors : sequence of str, optional
+        Variables whose priors are scaled (``"sigma"``, ``"fixef"``, ...), all by default.
+
+    Returns
+    -------
+    DataFrame
+        Rows (part, parameter); columns prior and likelihood (how far the posterior moves, 0.05 and
+        more is noticeable) and diagnosis: a check mark, "prior-data conflict" or "strong prior /
+        weak likelihood". As ``az.psense_summary(posterior.data)``, each parameter once and under
+        the names of the summary.
+
+    Raises
+    ------
+    SpecError
+        For a name that is no variable, or where all priors chosen are constant.
+
+    References
+    ----------
+    Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and Computing 34, 57.
+    """
+    chosen = [priors] if isinstance(priors, str) else None if priors is None else list(priors)
+    known = [str(name) for name in posterior.data["log_prior"].data_vars]
+    for name in chosen or []:
+        if name not in known:
+            raise SpecError(f"priors: '{name}' is no variable; it is one of {', '.join(known)}")
+    if chosen and all(float(posterior.data["log_prior"][n].std()) < CONSTANT for n in chosen):
+        raise SpecError(f"priors: the prior of {', '.join(chosen)} is constant; nothing to scale")
+    rows = [(part, str(name)) for part, frame in parts(posterior).items() for name in frame]
+    found: pd.DataFrame = az.psense_summary(
+        _by_parameter(posterior), prior_var_names=chosen, round_to=DIGITS
+    )
+    return found.set_axis(pd.MultiIndex.from_tuples(rows, names=["part", "parameter"]))
+
+
+def _by_parameter(posterior: Posterior) -> xr.DataTree:
+    """Draws of one variable whose entries are the parameters, with the stored densities."""
+    drawn = pd.concat(parts(posterior).values(), axis=1).to_numpy()
+    sizes = posterior.data["posterior"].sizes
+    values = drawn.reshape(sizes["chain"], sizes["draw"], -1)
+    return xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({"x": (("chain", "draw", "parameter"), values)}),
+            "log_prior": posterior.data["log_prior"].to_dataset(),
+            "log_likelihood": posterior.data["log_likelihood"].to_dataset(),
+        }
+    )
