@@ -111,6 +111,8 @@ def intervals(
         parts |= own
     if method == "profile":
         parts, notes = profiled(fit, level, parts)
+    parts, undefined = _without_undefined(fit, parts)
+    notes = (*notes, *undefined)
     return Intervals(parts, level, fit.kind, (*notes, *(() if found is None else found.notes)))
 
 
@@ -132,7 +134,7 @@ def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame]
     info = fit.information
     quantile = float(ndtri(0.5 + level / 2))
     parts = {part.name: _frame(part, info.limits(part.name, quantile)) for part in info.parts}
-    return parts, _notes(info)
+    return parts, _notes(fit, info)
 
 
 def _frame(part: Part, limits: np.ndarray) -> pd.DataFrame:
@@ -140,12 +142,43 @@ def _frame(part: Part, limits: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(values, index=list(part.names), columns=COLUMNS)
 
 
-def _notes(info: Information) -> tuple[str, ...]:
+def undefined_correlations(fit: Fit, group: str) -> frozenset[str]:
+    """Names of the correlations of a level that stand beside a standard deviation of zero."""
+    component = fit.varcorr().get(group)
+    if component is None:
+        return frozenset()
+    empty = [str(e) for e in component.sd.index[component.sd == 0.0]]
+    names = {f"cor({a},{b})" for a in component.sd.index for b in component.sd.index}
+    beside = {
+        n for n in names if any(n.startswith(f"cor({e},") or n.endswith(f",{e})") for e in empty)
+    }
+    return frozenset({*beside, *(["corr."] if len(empty) == len(component.sd) else [])})
+
+
+def _without_undefined(
+    fit: Fit, parts: dict[str, pd.DataFrame]
+) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Blank the correlations that have no meaning, and say so."""
+    out, notes = dict(parts), []
+    for name, table in parts.items():
+        none = table.index.intersection(list(undefined_correlations(fit, name)))
+        if len(none):
+            out[name] = table.assign(
+                **{c: table[c].where(~table.index.isin(none)) for c in COLUMNS}
+            )
+            notes.append(
+                f"{', '.join(map(str, none))} in {name} is not defined beside a standard "
+                "deviation of zero"
+            )
+    return out, tuple(notes)
+
+
+def _notes(fit: Fit, info: Information) -> tuple[str, ...]:
     found = [
-        f"{name} in {part.name} is on its boundary; no two-sided interval"
+        f"{name} in {part.name} is on its boundary; its interval is one-sided"
         for part in info.parts
         for name, edge in zip(part.names, part.on_bound, strict=True)
-        if edge
+        if edge and name not in undefined_correlations(fit, part.name)
     ]
     flat = np.isnan(np.diagonal(info.cov))
     names = [

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from bayeslme.engine.information import Part
 from bayeslme.engine.problem import variance_coords
+from bayeslme.engine.profile_axes import row_structure
 from bayeslme.engine.profiling import profile_coefficients, profile_variances
 from bayeslme.errors import FitError
 
@@ -66,12 +68,41 @@ def profiled(fit: Fit, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...
             for part in fit.information.parts
             for limits in [found.limits[part.name]]
         }
+        notes += _one_sided(fit, parts)
         notes += _notes(fit, found.gain)
     return parts, tuple(notes)
 
 
 def _with_limits(table: pd.DataFrame, limits: np.ndarray) -> pd.DataFrame:
     return table.assign(lower=limits[:, 0], upper=limits[:, 1])
+
+
+def _one_sided(fit: Fit, parts: Parts) -> list[str]:
+    """Say which intervals reach an end of their parameter's range."""
+    names = [
+        f"{name} in {part.name}"
+        for part in fit.information.parts
+        for name, row in parts[part.name].iterrows()
+        if _at_end(fit, part, str(name), row)
+    ]
+    if not names:
+        return []
+    return [f"intervals up to an end of the range are one-sided: {', '.join(names)}"]
+
+
+def _at_end(fit: Fit, part: Part, name: str, row: pd.Series) -> bool:
+    """Whether a limit is an end of the range that a two-sided interval would not reach."""
+    low, high = float(row["lower"]), float(row["upper"])
+    if part.name == "sigma":
+        return low <= 0.0 or np.isinf(high)
+    groups = [level.group for level in fit.design.levels]
+    if part.name in groups:
+        parameters = fit.information.scales.random[groups.index(part.name)]
+        support = next(p.support for p in parameters if p.name == name)
+    else:
+        bound = row_structure(fit.estimate.problem, part.name)
+        support = next(p.support for p in bound.parameters if p.name == name)
+    return low <= support.lower or high >= support.upper
 
 
 def _notes(fit: Fit, gain: float) -> list[str]:
