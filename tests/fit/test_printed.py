@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bayeslme
+from bayeslme import structures as s
 
 PRINTED = Path(__file__).parent / "printed"
 TOLERANCE = 1e-4
@@ -27,6 +28,12 @@ VERBS = {
     "intervals(fit)": lambda fit: str(fit.intervals()),
 }
 NUMBER = re.compile(r"-?(?:\d+\.?\d*(?:e[-+]\d+)?|Inf)$")
+
+
+def named(base: type) -> set[str]:
+    """R names of the package's own structures below a base class."""
+    own = base.__module__.startswith("bayeslme.") and "r_name" in vars(base)
+    return ({base.r_name} if own else set()).union(*map(named, base.__subclasses__()))
 
 
 @cache
@@ -108,6 +115,13 @@ def test_page(name: str, verb: str) -> None:
     bad = differences(got, want, FIXED_POINT if moving else TOLERANCE, rough)
     noise = NOISE.get(name, ())
     assert not [line for line in bad if not any(text in line for text in noise)]
+
+
+def test_every_structure_has_a_page() -> None:
+    calls = " ".join(next(iter(page(name))) for name in FITS)
+    names = named(s.CorStruct) | named(s.VarFunc) | named(s.PdMat)
+    lacking = {name for name in names if f"{name}(" not in calls}
+    assert lacking == {"corNatural"}  # nlme stops with an error when it prints one
 
 
 def test_comparisons() -> None:
