@@ -158,6 +158,10 @@ def bootstrap(
     >>> made.replicates.shape, made.n_failed
     ((50, 2), 0)
     """
+    if statistic is not None and not callable(statistic):
+        raise FitError(
+            f"statistic: a function of a fit is needed, lambda fit: fit.fixef, not {statistic!r}"
+        )
     collect = parameters if statistic is None else statistic
     estimate = _named(collect(fit))
     make, failed, unsettled = Refits(fit), Counter[str](), 0

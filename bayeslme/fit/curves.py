@@ -155,6 +155,9 @@ def compare_pred(
     called = [f"fit{k}" for k in range(1, len(fits) + 1)] if names is None else list(names)
     if len(called) != len(fits) or len({*called, "original"}) != len(fits) + 1:
         raise FitError(f"names: {len(fits)} different names are needed, none of them 'original'")
+    for k, fit in enumerate(fits, start=1):
+        if not hasattr(fit, "design"):
+            raise FitError(f"compare_pred: argument {k} is no fit but {type(fit).__name__}")
     first = fits[0]
     for k, fit in enumerate(fits[1:], start=2):
         if fit.design.response_label != first.design.response_label:

@@ -111,6 +111,8 @@ def acf(
     DataFrame
         Columns lag, ACF, n_used (pairs); indexed 1, 2, ... as nlme prints it.
     """
+    if max_lag is not None and not (isinstance(max_lag, int | np.integer) and max_lag >= 0):
+        raise FitError(f"max_lag: a whole number of lags, 0 or more, is needed, not {max_lag!r}")
     where = positions(fit, form)
     time = where.place[:, 0]
     if where.place.shape[1] != 1 or not np.array_equal(time, np.round(time)):

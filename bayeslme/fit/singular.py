@@ -89,9 +89,9 @@ class Singular(Mapping[str, LevelAxes]):
     def under_prior(self) -> pd.DataFrame | None:
         """Estimates and posterior mode side by side, a row for each variance component.
 
-        None where nothing is in doubt or no prior was asked for.
+        None where no prior was asked for. Printed only where something is in doubt.
         """
-        if self.prior is None or not self.doubtful:
+        if self.prior is None:
             return None
         mode = self.fit.update(priors=self.prior)
         columns = {
@@ -101,16 +101,14 @@ class Singular(Mapping[str, LevelAxes]):
         return pd.DataFrame(columns)
 
     def __str__(self) -> str:
-        return singular_text(
-            self.levels, self.notes, self.alternatives, self.under_prior, self.prior
-        )
+        modes = self.under_prior if self.doubtful else None
+        return singular_text(self.levels, self.notes, self.alternatives, modes, self.prior)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return singular_html(
-            self.levels, self.notes, self.alternatives, self.under_prior, self.prior
-        )
+        modes = self.under_prior if self.doubtful else None
+        return singular_html(self.levels, self.notes, self.alternatives, modes, self.prior)
 
 
 def singular(fit: Fit, prior: str | None = PRIOR) -> Singular:

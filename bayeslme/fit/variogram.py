@@ -60,6 +60,10 @@ def variogram(
     -----
     nlme leaves pairs at the very smallest distance out of the first bin; they are counted here.
     """
+    if not isinstance(bins, int | np.integer) or bins < 1:
+        raise FitError(f"bins: a whole number, at least 1, is needed, not {bins!r}")
+    if max_distance is not None and not isinstance(max_distance, int | float | np.number):
+        raise FitError(f"max_distance: a number is needed, not {max_distance!r}")
     where = positions(fit, form)
     structure = fit.spec.correlation
     own = "euclidean" if structure is None or form is not None else structure.metric

@@ -56,6 +56,8 @@ def interaction_plot(
             raise DataError(
                 f"interaction_plot: no column {name!r} among {', '.join(map(str, frame.columns))}"
             )
+    if not pd.api.types.is_numeric_dtype(frame[response]):
+        raise DataError(f"interaction_plot: {response!r} is not numeric, it has no means")
     means = frame.groupby([x, trace], observed=True)[response].mean().unstack()
     many = means.shape[1] > FEW_LINES
     (ax,) = panels(1) if ax is None else (ax,)
