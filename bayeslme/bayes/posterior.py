@@ -155,7 +155,7 @@ class Posterior:
         return check(self, structure, **options)
 
     def save(self, path: str | Path) -> None:
-        """Write a netCDF file; see `bayeslme.bayes.storage.save`."""
+        """Write a netCDF file or a zarr store; see `bayeslme.bayes.storage.save`."""
         _storage.save(self, path)
 
     @property

@@ -1,4 +1,4 @@
-"""Posteriors on disk: one netCDF file that also carries the model's call and data.
+"""Posteriors on disk: a netCDF file or zarr store that also carries the model's call and data.
 
 Nothing in the file is executed: the call is read by the grammar of ``translate``, the data are a
 table.
@@ -29,15 +29,19 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "bayeslme"
 FORMAT = 1
+ZARR = ".zarr"
+MOST_CHARACTERS = 150  # of a reader's own message
 
 
 def save(posterior: Posterior, path: str | Path) -> None:
-    """Write a posterior to a netCDF file.
+    """Write a posterior to a netCDF file, or to a zarr store.
 
     Parameters
     ----------
     posterior : Posterior
     path : str or Path
+        A path that ends in ``.zarr`` becomes a folder in zarr's format 3, every other one a netCDF
+        file. What is there is replaced.
     """
     design = posterior.layout.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
@@ -54,11 +58,14 @@ def save(posterior: Posterior, path: str | Path) -> None:
     }
     tree = posterior.data.copy()
     tree.attrs[ATTRIBUTE] = json.dumps(record)
-    tree.to_netcdf(path, engine="h5netcdf")
+    if Path(path).suffix == ZARR:
+        tree.to_zarr(path, mode="w", consolidated=False, zarr_format=3)
+    else:
+        tree.to_netcdf(path, engine="h5netcdf")
 
 
 def load_posterior(path: str | Path) -> Posterior:
-    """Read a posterior from a netCDF file.
+    """Read a posterior that ``Posterior.save`` wrote.
 
     Parameters
     ----------
@@ -72,18 +79,14 @@ def load_posterior(path: str | Path) -> Posterior:
     Raises
     ------
     DataError
-        For a file that is missing or was not written by ``Posterior.save``.
+        For what is missing or was not written by ``Posterior.save``.
     """
     from bayeslme.bayes.posterior import Posterior
 
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
-    except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read as a netCDF file ({error})"
-        raise DataError(msg) from error
+    tree = _read(Path(path))
     if ATTRIBUTE not in tree.attrs:
-        msg = f"{path}: holds no model of this package; read it with arviz.from_netcdf"
+        how = "arviz.from_zarr" if Path(path).is_dir() else "arviz.from_netcdf"
+        msg = f"{path}: holds no model of this package; read it with {how}"
         raise DataError(msg)
     record = json.loads(tree.attrs[ATTRIBUTE])
     frame = pd.read_json(
@@ -97,6 +100,20 @@ def load_posterior(path: str | Path) -> Posterior:
     fit = fit_spec(spec, frame)
     layout = build_layout(fit.design)
     return Posterior(tree, fit, layout, _read_priors(resolve_priors(layout), record["priors"]))
+
+
+def _read(path: Path) -> xr.DataTree:
+    what, options = (
+        ("zarr store", {"engine": "zarr", "consolidated": False})
+        if path.is_dir()
+        else ("netCDF file", {"engine": "h5netcdf"})
+    )
+    try:
+        with xr.open_datatree(path, **options) as opened:
+            return opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{path}: cannot be read as a {what} ({str(error)[:MOST_CHARACTERS]})"
+        raise DataError(msg) from error
 
 
 def _priors_record(priors: Priors) -> dict[str, Any]:

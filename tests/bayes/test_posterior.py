@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,29 @@ def test_arviz_takes_it_unmodified(posterior: Any) -> None:
     az.plot_ppc_dist(posterior.ppc(), backend="none")
 
 
+@pytest.mark.parametrize("route", ["posterior", "collapsed"])
+def test_arviz_s_functions_take_both_routes(route: str, request: pytest.FixtureRequest) -> None:
+    data = request.getfixturevalue(route).data.isel(draw=slice(0, 250))
+    names = ["fixef", "sd_Subject", "varfunc", "corstruct", "sigma"]
+    assert len(az.summary(data, var_names=names)) == 8
+    assert len(az.psense_summary(data, var_names=names)) == 8
+    options = {"var_names": names, "backend": "none"}
+    for draw in (
+        az.plot_dist, az.plot_forest, az.plot_trace, az.plot_trace_dist, az.plot_rank, az.plot_ess,
+        az.plot_autocorr, az.plot_mcse, az.plot_psense_dist,
+    ):  # fmt: skip
+        draw(data, **options)
+    az.plot_pair(data, var_names=["varfunc", "corstruct"], backend="none")
+    for draw in (az.plot_ppc_dist, az.plot_ppc_pit, az.plot_ppc_tstat, az.plot_ppc_interval):
+        draw(data, backend="none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # one child stands out
+        loo = az.loo(data, pointwise=True)
+        table = az.compare({"this": loo, "same": loo})
+    az.plot_khat(loo, backend="none")
+    assert list(table["rank"]) == [0, 1]
+
+
 def test_summary_prints_in_nlme_s_layout(posterior: Any) -> None:
     summary = posterior.summary()
     assert list(summary.fixed.columns) == ["Value", "SD", "lower", "upper", "ess_bulk", "r_hat"]
@@ -147,8 +171,10 @@ def test_replicates_of_new_groups_spread_as_the_data(
     assert float(new.std("row").mean()) == pytest.approx(orthodont["distance"].std(), rel=0.2)
 
 
-def test_it_survives_the_disk(posterior: Any, tmp_path: Path) -> None:
-    path = tmp_path / "posterior.nc"
+@pytest.mark.parametrize("name", ["posterior.nc", "posterior.zarr"])
+def test_it_survives_the_disk(name: str, posterior: Any, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.with_suffix(".zarr").mkdir()  # whatever is there is replaced
     posterior.save(path)
     loaded = bayeslme.load_posterior(path)
     assert str(loaded.summary()) == str(posterior.summary())
@@ -156,9 +182,19 @@ def test_it_survives_the_disk(posterior: Any, tmp_path: Path) -> None:
     assert loaded.priors.log_density(loaded.values)["fixef"] == pytest.approx(
         posterior.priors.log_density(posterior.values)["fixef"], rel=1e-12
     )
+    assert loaded.data["posterior"]["fixef"].equals(posterior.data["posterior"]["fixef"])
+    assert loaded.data["sample_stats"].attrs == posterior.data["sample_stats"].attrs
+
+
+def test_other_files_are_refused(posterior: Any, tmp_path: Path) -> None:
     (tmp_path / "other.nc").write_text("no netCDF")
-    with pytest.raises(DataError, match="cannot be read"):
-        bayeslme.load_posterior(tmp_path / "other.nc")
+    (tmp_path / "other.zarr").mkdir()
+    for name, what in (("other.nc", "netCDF file"), ("other.zarr", "zarr store")):
+        with pytest.raises(DataError, match=f"cannot be read as a {what}"):
+            bayeslme.load_posterior(tmp_path / name)
+    posterior.data.to_zarr(tmp_path / "plain.zarr", consolidated=False)
+    with pytest.raises(DataError, match=r"holds no model .* arviz\.from_zarr"):
+        bayeslme.load_posterior(tmp_path / "plain.zarr")
 
 
 def test_equal_seeds_give_equal_draws(growth_fit: Any) -> None:
