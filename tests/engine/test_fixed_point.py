@@ -1,0 +1,76 @@
+"""Weights that follow the fitted values: the answer is a fixed point, whatever the start."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bayeslme
+from bayeslme.data.design import build
+from bayeslme.engine import Estimate, Likelihood, estimate, fitted_values, fixed_point
+from bayeslme.engine.optimise import gradient
+from bayeslme.engine.problem import bind_variance
+from bayeslme.engine.search import search
+from bayeslme.engine.starts import scales
+from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, weights_follow_the_fit
+from reference.fitting import identifier
+
+SAME = 1e-6  # of theta
+FOLLOWING = [c for name in FIT_FAMILIES for c in family(name) if weights_follow_the_fit(c)]
+# varConstProp multiplies a free sigma: only products are identified, not theta
+IDENTIFIED = [case for case in FOLLOWING if "varConstProp" not in case["call"]]
+QUICK = (
+    *("b_BW_fm2_REML", "c_Ovary_gls2_ML", "d_Chick_vpg_REML", "d_Nitren_REML"),
+    *("d_Pixel_varpow_ML", "d_Soy_vpf_REML", "d_sleep_vp_ML"),
+)
+SEVERAL = "d_Glu2_car1_vp_REML"  # fixed points
+
+
+@functools.cache
+def plain(name: str) -> tuple[Any, Estimate]:
+    case = by_id()[name]
+    spec = bayeslme.translate(case["call"], contrasts=tuple(case["contrasts"]))
+    design = build(spec, load_frame(case["data"]))
+    return design, estimate(design)
+
+
+def compare_with_moved(name: str) -> None:
+    design, found = plain(name)
+    share = 1 + 0.2 * (-1.0) ** np.arange(len(found.theta))
+    again = estimate(design, start=found.theta * share)
+    np.testing.assert_allclose(again.loglik, found.loglik, rtol=SAME)
+    np.testing.assert_allclose(np.abs(again.theta), np.abs(found.theta), rtol=SAME, atol=SAME)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_start_changed_by_a_fifth_ends_at_the_same_point(name: str) -> None:
+    compare_with_moved(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", IDENTIFIED, ids=identifier)
+def test_a_start_changed_by_a_fifth_ends_there_in_every_case(case: dict[str, Any]) -> None:
+    compare_with_moved(case["id"])
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_weights_and_fit_agree(name: str) -> None:
+    design, found = plain(name)
+    fitted = fitted_values(design, found.beta, found.modes)
+    problem = bind_variance(found.problem, design, (fitted,))
+    likelihood = Likelihood(problem, design.spec.method)
+    np.testing.assert_allclose(likelihood(found.theta[None]), found.loglik, rtol=1e-9)
+    slope = gradient(likelihood, found.theta, scales(problem))[1]
+    np.testing.assert_allclose(slope, 0.0, atol=1e-4)
+    best = search(likelihood, max_iter=200).value
+    np.testing.assert_allclose(best, found.loglik, atol=1e-5)
+
+
+def test_of_several_fixed_points_the_highest(monkeypatch: pytest.MonkeyPatch) -> None:
+    design, found = plain(SEVERAL)
+    monkeypatch.setattr(fixed_point, "SIZES", ())
+    alone = estimate(design)  # from the fit without weights only
+    assert alone.loglik < found.loglik - 1
