@@ -4,13 +4,13 @@ With Phi = (X' V^-1 X)^-1, V_k the derivatives of V by its parameters, W the inv
 expected information under REML and
 
     P_k = -X' V^-1 V_k V^-1 X,        Q_kl = X' V^-1 V_k V^-1 V_l V^-1 X,
-    R   = X' V^-1 N V^-1 X,           N = the part of sum_kl W_kl V_kl normal to the V_k
 
-the adjusted covariance is Phi_A = Phi + 2 Phi {sum_kl W_kl (Q_kl - P_k Phi P_l) - R / 4} Phi
-(Kenward and Roger 1997, Biometrics 53:983). Where V is linear in some parameters R is zero, in
-whatever parameters it is written. Where it is not, the part of the second derivatives that lies
-along the V_k is cancelled by the bias of the estimated parameters (Kenward and Roger 2009, Comput
-Stat Data Anal 53:2583), so the result does not depend on the parametrisation.
+the adjusted covariance is Phi_A = Phi + 2 Phi {sum_kl W_kl (Q_kl - P_k Phi P_l)} Phi (Kenward and
+Roger 1997, Biometrics 53:983, for V linear in its parameters; Harville and Jeske 1992, J Am Stat
+Assoc 87:724, for any V). It does not depend on how the parameters are written. The second
+derivatives that the 1997 paper adds where V is not linear do: what of them lies along the V_k is
+cancelled by the bias of the estimated parameters (Kenward and Roger 2009, Comput Stat Data Anal
+53:2583), and the rest makes the adjusted variances of short series too small, or negative.
 """
 
 from __future__ import annotations
@@ -113,8 +113,6 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
     middle = np.einsum("kl,klpq->pq", w, sums.q) - np.einsum(
         "kl,kpq,qr,lrs->ps", w, sums.p, phi, sums.p, optimize=True
     )
-    if not covariance.residual.linear:
-        middle -= 0.25 * _curved(covariance, sums, phi, w)
     to_natural = np.linalg.inv(found.problem.x_basis)
     adjusted = phi + phi @ (middle + middle.T) @ phi
     return KenwardRoger(
@@ -153,12 +151,6 @@ def _solved(root: np.ndarray, sides: np.ndarray) -> np.ndarray:
     return np.asarray(flat.reshape(sides.shape))
 
 
-def _back(root: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """L^-T times sides (r, c)."""
-    flat = solve_triangular(root, sides, lower=True, trans="T", check_finite=False)
-    return np.asarray(flat)
-
-
 def _columns(covariance: Covariance, rows: slice) -> np.ndarray:
     """Standardised X of some rows."""
     problem = covariance.problem
@@ -180,33 +172,6 @@ def _first(covariance: Covariance) -> _Sums:
         flat = t.reshape(m, root.size)
         sums.traces += flat @ flat.T
     return sums
-
-
-def _curved(covariance: Covariance, sums: _Sums, phi: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """R (p, p): second derivatives of V weighted by W, less what lies along the first ones."""
-    r = np.zeros_like(phi)
-    q = np.zeros((len(w), *phi.shape))
-    traces = np.zeros(len(w))
-    curvature = covariance.residual.curvature(
-        w[-covariance.residual.size :, -covariance.residual.size :]
-    )
-    for group in covariance.groups():
-        root = np.linalg.cholesky(group.cov)
-        x = _solved(root, _columns(covariance, group.rows))
-        u, s = _back(root, x), _whitened(root, curvature(group.rows)[None])[0]
-        sx = s @ x
-        r += x.T @ sx
-        q += np.einsum("krp,rq->kpq", group.slopes @ u, _back(root, sx), optimize=True)
-        traces += np.einsum("krs,rs->k", group.slopes, _back(root, _back(root, s).T))
-    along = w @ (
-        0.5
-        * (
-            traces
-            - 2 * np.einsum("pq,kqp->k", phi, q)
-            - np.einsum("kpq,qp->k", phi @ sums.p, phi @ r)
-        )
-    )
-    return np.asarray(r + np.einsum("k,kpq->pq", along, sums.p))
 
 
 def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:

@@ -6,7 +6,6 @@ differences in log sigma and the unconstrained parameters of the structures.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,7 @@ from bayeslme.engine.information import EDGE
 from bayeslme.engine.problem import Problem
 from bayeslme.structures import Bound
 
-FIRST = 1e-5  # step of first differences, times the parameter's scale
-SECOND = 1e-3  # step of second differences
+STEP = 1e-5  # of the differences, times the parameter's scale
 
 
 class Residual:
@@ -41,7 +39,7 @@ class Residual:
         scale = np.concatenate([m.scale for m in self.rows])
         self.linear = not len(scale)
         self.scale = scale if found.sigma_held else np.append(scale, 1.0)
-        unit = FIRST * np.diag(self.scale)[: 0 if self.linear else None]
+        unit = STEP * np.diag(self.scale)[: 0 if self.linear else None]
         self.near = self.moved(np.concatenate([np.zeros((1, self.size)), unit, -unit]))
 
     @property
@@ -69,23 +67,7 @@ class Residual:
         if self.linear:
             return values[0], 2.0 * np.repeat(values[:1], self.size, axis=0)
         up, down = values[1 : self.size + 1], values[self.size + 1 :]
-        return values[0], (up - down) / (2 * FIRST * self.scale)[:, None, None]
-
-    def curvature(self, weights: np.ndarray) -> Callable[[slice], np.ndarray]:
-        """Sum of second derivatives with weights (k, k), as a function of the rows.
-
-        The weights' principal directions need two points each.
-        """
-        strength, directions = np.linalg.eigh(weights / np.outer(self.scale, self.scale))
-        moves = SECOND * directions.T * self.scale
-        far = self.moved(np.concatenate([np.zeros((1, self.size)), moves, -moves]))
-
-        def at(rows: slice) -> np.ndarray:
-            values = far.at(rows)
-            both = values[1 : self.size + 1] + values[self.size + 1 :] - 2 * values[0]
-            return np.asarray(np.tensordot(strength / SECOND**2, both, axes=1))
-
-        return at
+        return values[0], (up - down) / (2 * STEP * self.scale)[:, None, None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from bayeslme.threads import one_thread
 
 ROUGH = 1e-3  # step of the first differences, of a parameter's size
 FINE = 2e-2  # of a standard error; with the extrapolation, truncation ~ FINE^4
+LONGEST = 10.0  # standard error, of a parameter's size, above which nothing is known of it
 EQUAL = 1e-8  # degrees of freedom closer than this are one number
 LEAST = 2.0  # at or below it an F variable has no mean to match
 
@@ -101,7 +102,7 @@ def sensitivity(found: Estimate) -> Sensitivity:
     surface = _Surface(found)
     m = len(surface.sizes)
     rough = _differences(surface, np.diag(surface.sizes), ROUGH).curvature
-    visible = ROUNDING * max(1.0, abs(found.loglik)) / ROUGH**2
+    visible = max(ROUNDING * max(1.0, abs(found.loglik)) / ROUGH**2, 1.0 / LONGEST**2)
     # entries that a step out of the region of the likelihood has left unknown are taken as zero
     strength, vectors = np.linalg.eigh(-np.where(np.isfinite(rough), rough, 0.0))
     curved = strength > visible
