@@ -171,28 +171,50 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
 
 def draw_pieces(layout: Layout, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
     """Consecutive slices of the draws whose temporary arrays stay below a bound."""
-    c, n = layout.problem.columns.shape
+    c, n = layout.problem.source.shape
     cells = 3 * c * c * len(layout.problem.row_starts) + 3 * c * n
+    bound = layout.problem.correlation
+    if bound is not None and bound.structure.dense(bound.coords):
+        cells += 3 * bound.coords.cells(bound.structure.stationary)
     step = int(max(1, chunk_bytes // (8.0 * cells)))
     return [slice(i, min(i + step, draws)) for i in range(0, draws, step)]
 
 
 def _by_group(layout: Layout, values: Values) -> np.ndarray:
-    problem, sigma = layout.problem, values["sigma"]
-    root = problem.root_of_group()
-    starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
-    sizes = np.diff(np.append(problem.row_starts[starts], problem.n))
+    problem = layout.problem
     white = whiten(problem, *layout.row_parameters(values))
     g = gram(problem, white.columns, by_group=True)
     e = eliminate(problem, g, layout.factors(values), by_group=True)
+    rss = residual_squares(problem, e.block, values)
+    return terms_of_groups(problem, white.half_logdet, e.half_logdet, rss, values["sigma"])
+
+
+def residual_squares(problem: Problem, block: Array, values: Values) -> np.ndarray:
+    """Quadratic forms (s, G) of y - X beta from blocks (..., p + 1, p + 1, G) of [X | y]."""
     direction = _residual_direction(problem, values)
-    block = np.broadcast_to(e.block, (len(sigma), *e.block.shape[-3:]))
-    rss = np.einsum("si,sijg,sj->sg", direction, block, direction, optimize=True)
+    block = np.broadcast_to(block, (len(direction), *block.shape[-3:]))
+    return np.asarray(np.einsum("si,sijg,sj->sg", direction, block, direction, optimize=True))
+
+
+def terms_of_groups(
+    problem: Problem, half_rows: Array, half_effects: Array, rss: Array, sigma: Array
+) -> np.ndarray:
+    """Log p(y_g | ...) (s, G) of outermost groups from what whitening and elimination left.
+
+    Parameters
+    ----------
+    half_rows : array, shape (..., innermost groups)
+    half_effects, rss : arrays, shape (..., G)
+    sigma : array, shape (s,)
+    """
+    root = problem.root_of_group()
+    starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+    sizes = np.diff(np.append(problem.row_starts[starts], problem.n))
     half = NUMPY.segment_sum(
-        np.broadcast_to(white.half_logdet, (len(sigma), white.half_logdet.shape[-1])), starts
+        np.broadcast_to(half_rows, (len(sigma), np.shape(half_rows)[-1])), starts
     )
     scale = sizes * (0.5 * LOG_2PI + np.log(sigma)[:, None])
-    return np.asarray(-scale - half - e.half_logdet - 0.5 * rss / sigma[:, None] ** 2)
+    return np.asarray(-scale - half - half_effects - 0.5 * rss / sigma[:, None] ** 2)
 
 
 def _without_groups(layout: Layout, values: Values) -> np.ndarray:

@@ -51,19 +51,27 @@ def new_response(
 
 
 def new_residuals(
-    layout: Layout, values: Values, rng: np.random.Generator, problem: Problem | None = None
+    layout: Layout,
+    values: Values,
+    rng: np.random.Generator,
+    problem: Problem | None = None,
+    shape: tuple[int, ...] = (),
 ) -> np.ndarray:
-    """Draw residuals of the model, shape (n,), design's row order.
+    """Draw residuals of the model, shape (*shape, n), design's row order.
 
-    ``problem`` is the layout's, or that of ``at_fitted``.
+    Parameters
+    ----------
+    values : mapping of variable name to array (*shape, ...)
+    problem : Problem, optional
+        The layout's, or that of ``at_fitted``.
     """
     problem = layout.problem if problem is None else problem
     cor, var = layout.row_parameters(values)
-    eps = colour(problem, cor, rng.standard_normal(problem.n))
+    eps = colour(problem, cor, rng.standard_normal((*shape, problem.n)))
     if problem.variance is not None:
         eps = eps * np.exp(problem.variance.structure.log_sd(var, problem.variance.coords))
-    out = np.empty(problem.n)
-    out[problem.order] = eps * float(layout.sigma_of(values))
+    out = np.empty_like(eps)
+    out[..., problem.order] = eps * np.asarray(layout.sigma_of(values))[..., None]
     return out
 
 
@@ -72,21 +80,25 @@ def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.nd
 
     Parameters
     ----------
-    cor : array, shape (k,), or None
+    cor : array, shape (..., k), or None
         Natural parameters of the correlation structure.
-    white : array, shape (n,), sorted
+    white : array, shape (..., n), sorted
     """
     if problem.correlation is None or cor is None:
         return white
     structure: CorStruct = problem.correlation.structure
     lattice: Lattice = problem.correlation.coords
     out = np.empty_like(white)
-    padded = np.append(white, 0.0)
+    padded = np.concatenate([white, np.zeros_like(white[..., :1])], axis=-1)
     for k, block in enumerate(lattice.blocks(structure.stationary)):
         factors = _root(np.asarray(structure.matrix(cor, lattice, k)))
-        rows = np.einsum("hij,hj->hi", factors[block.pattern], padded[block.rows])
+        rows = padded[..., block.rows]
+        for j in range(factors.shape[-3]):
+            own = block.pattern == j
+            turned = np.swapaxes(factors[..., j, :, :], -1, -2)
+            rows[..., own, :] = np.matmul(rows[..., own, :], turned)
         inside = block.rows < lattice.n
-        out[block.rows[inside]] = rows[inside]
+        out[..., block.rows[inside]] = rows[..., inside]
     return out
 
 

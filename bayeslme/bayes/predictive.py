@@ -11,6 +11,8 @@ from bayeslme.bayes.generate import new_residuals, new_response
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine.problem import Problem
 
+MOST_CELLS = 1e7  # of one batch of draws
+
 
 def fitted(
     layout: Layout, values: Values, effects: Mapping[str, np.ndarray], depth: int
@@ -54,12 +56,21 @@ def replicated(
     array, shape (r, n)
     """
     out = np.empty((len(chosen), layout.problem.n))
-    for k, s in enumerate(chosen):
-        one = {name: v[s] for name, v in values.items()}
-        own = {key: b[s : s + 1] for key, b in effects.items()}
-        means = [m[0] for m in fitted_by_depth(layout, {"fixef": one["fixef"][None]}, own)]
-        out[k] = means[-1] + new_residuals(layout, one, rng, at_fitted(layout, means))
+    step = max(1, int(MOST_CELLS // _cells(layout)))
+    for first in range(0, len(chosen), step):
+        own, piece = chosen[first : first + step], slice(first, first + step)
+        some = {name: v[own] for name, v in values.items()}
+        means = fitted_by_depth(layout, some, {key: b[own] for key, b in effects.items()})
+        here = at_fitted(layout, means)
+        out[piece] = means[-1] + new_residuals(layout, some, rng, here, (len(own),))
     return out
+
+
+def _cells(layout: Layout) -> int:
+    """Numbers a draw needs: its rows, and the correlation matrices of all patterns."""
+    bound = layout.problem.correlation
+    dense = 0 if bound is None else bound.coords.cells(bound.structure.stationary)
+    return 4 * layout.problem.n + 2 * int(dense)
 
 
 def replicated_new(

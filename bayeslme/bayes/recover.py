@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from bayeslme.bayes.density import draw_pieces, engine_coefficients
-from bayeslme.bayes.layout import Layout, Values
+from bayeslme.bayes.density import (
+    by_group,
+    draw_pieces,
+    engine_coefficients,
+    residual_squares,
+    terms_of_groups,
+)
+from bayeslme.bayes.layout import Layout, Values, without_fixed
 from bayeslme.engine import eliminate, gram, modes, whiten
+
+Effects = dict[str, np.ndarray]
+Drawn = tuple[np.ndarray, ...]  # of every level, innermost first
+Complete = Callable[[Values, np.random.Generator], tuple[Drawn, np.ndarray]]
 
 
 def random_effects(
     layout: Layout, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
-) -> dict[str, np.ndarray]:
+) -> Effects:
     """Draw b from p(b | y, beta, theta, sigma), one draw for each of the parameters.
 
     Parameters
@@ -27,18 +39,73 @@ def random_effects(
     -------
     dict of group key to array (s, G, q), outermost first
     """
+    return effects_and_terms(layout, values, rng, chunk_bytes)[0]
+
+
+def effects_and_terms(
+    layout: Layout, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+) -> tuple[Effects, np.ndarray]:
+    """Draw b, and read log p(y_g | beta, theta, sigma) off the same elimination.
+
+    Parameters
+    ----------
+    layout, values, rng, chunk_bytes
+        As in `random_effects`.
+
+    Returns
+    -------
+    effects : dict of group key to array (s, G, q), outermost first
+    terms : array, shape (s, pieces)
+        Of the outermost groups; without random effects as `by_group` has them.
+    """
     draws = len(values["fixef"])
-    out = {lv.key: np.empty((draws, len(lv.level.labels), lv.q)) for lv in layout.levels}
     if not layout.levels:
-        return out
+        return {}, by_group(layout, values, chunk_bytes)
+    piece_of = _constant if layout.problem.constant_rows else _varying
+    complete = piece_of(layout)
+    effects = {lv.key: np.empty((draws, len(lv.level.labels), lv.q)) for lv in layout.levels}
+    terms = np.empty((draws, len(layout.levels[0].level.labels)))
     sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), dtype=float), (draws,))
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {**{k: v[piece] for k, v in values.items()}, "sigma": sigma[piece]}
-        white = whiten(layout.problem, *layout.row_parameters(some))
-        factors = layout.factors(some)
-        e = eliminate(layout.problem, gram(layout.problem, white.columns), factors)
-        beta = engine_coefficients(layout.problem, some["fixef"])
-        drawn = modes(layout.problem, e, factors, beta, some["sigma"], rng)
+        drawn, terms[piece] = complete(some, rng)
         for level, b in zip(reversed(layout.levels), drawn, strict=True):
-            out[level.key][piece] = b
-    return out
+            effects[level.key][piece] = b
+    return effects, terms
+
+
+def _constant(layout: Layout) -> Complete:
+    """Rows without parameters: their cross products [Z | X | y] are formed once."""
+    problem = layout.problem
+    white = whiten(problem, *layout.row_parameters({}))
+    g = gram(problem, white.columns, by_group=True)
+
+    def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
+        sigma, factors = values["sigma"], layout.factors(values)
+        beta = engine_coefficients(problem, values["fixef"])
+        e = eliminate(problem, g, factors, by_group=True)
+        rss = residual_squares(problem, e.block, values)
+        terms = terms_of_groups(problem, white.half_logdet, e.half_logdet, rss, sigma)
+        return modes(problem, e, factors, beta, sigma, rng), terms
+
+    return complete
+
+
+def _varying(layout: Layout) -> Complete:
+    """Rows with parameters: [Z | y - X beta], fewer columns, the last another for each draw."""
+    problem, bare = layout.problem, without_fixed(layout.problem)
+    z, y = bare.columns[:-1], bare.columns[-1]
+    x = problem.columns[len(z) : -1]
+
+    def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
+        sigma, factors = values["sigma"], layout.factors(values)
+        beta = engine_coefficients(problem, values["fixef"])
+        columns = np.empty((len(beta), len(z) + 1, problem.n))
+        columns[:, :-1], columns[:, -1] = z, y - beta @ x
+        white = whiten(bare, *layout.row_parameters(values), columns=columns)
+        e = eliminate(bare, gram(bare, white.columns, by_group=True), factors, by_group=True)
+        rss = e.block[:, 0, 0]
+        terms = terms_of_groups(bare, white.half_logdet, e.half_logdet, rss, sigma)
+        return modes(bare, e, factors, beta[:, :0], sigma, rng), terms
+
+    return complete

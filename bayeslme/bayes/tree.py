@@ -17,7 +17,7 @@ from bayeslme.bayes.layout import Layout
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.predictive import replicated
 from bayeslme.bayes.priors import Priors
-from bayeslme.bayes.recover import random_effects
+from bayeslme.bayes.recover import effects_and_terms
 
 PREDICTIVE_CELLS = 2e7  # of the stored posterior predictive draws; beyond it draws are thinned
 _SAMPLE = ("chain", "draw")
@@ -63,16 +63,16 @@ def build_tree(
     chains, draws = next(iter(values.values())).shape[:2]
     flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
     if effects is None:
-        drawn = random_effects(layout, flat, np.random.default_rng(seeds[0]))
+        drawn, terms = effects_and_terms(layout, flat, np.random.default_rng(seeds[0]))
     else:
         drawn = flatten(effects)
+        terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
     posterior = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
     for level in layout.levels:
         dims = (level.key, f"{level.key}_effect")
         posterior[f"ranef_{level.key}"] = variable(
             drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims
         )
-    terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
     likelihood = log_likelihood_dim(layout)
     prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
     step = int(max(1, np.ceil(chains * draws * layout.problem.n / PREDICTIVE_CELLS)))

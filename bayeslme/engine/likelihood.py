@@ -204,8 +204,7 @@ class Likelihood:
         bound = self.problem.correlation
         if bound is None or not bound.structure.dense(bound.coords):
             return 0
-        blocks = bound.coords.blocks(bound.structure.stationary)
-        return sum(b.patterns.shape[0] * b.patterns.shape[1] ** 2 for b in blocks)
+        return int(bound.coords.cells(bound.structure.stationary))
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""

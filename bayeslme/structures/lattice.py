@@ -91,6 +91,10 @@ class Lattice:
             )
         return self.cache[key]  # type: ignore[return-value]
 
+    def cells(self, relative: bool) -> int:
+        """Numbers in one matrix for every pattern."""
+        return sum(b.patterns.shape[0] * b.patterns.shape[1] ** 2 for b in self.blocks(relative))
+
     def _block(self, groups: np.ndarray, relative: bool) -> Block:
         m = int(self.sizes[groups].max())
         inside = np.arange(m) < self.sizes[groups, None]
