@@ -93,6 +93,7 @@ def measure(name: str, draws: int, most: int, seed: int) -> dict[str, Any]:
         "efficiency": drawn.efficiency,
         "candidates": drawn.candidates,
         "effective": drawn.effective,
+        "route": drawn.route,
         "outcome": "good" if good else "poor",
     }
 
