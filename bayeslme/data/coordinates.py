@@ -62,7 +62,7 @@ def _variance(part: Any, columns: Columns, sort_by: IntArray | None) -> Variance
     source, level = covariate_source(form.rhs)
     covariate = None
     if source == "data" and not is_constant(form.rhs):
-        covariate = np.array(evaluate_number(form.rhs, columns))
+        covariate = evaluate_number(form.rhs, columns)
         check_finite(covariate, form.rhs, part.r_name)
     stratum, names = strata(columns, form.groups, sort_by)
     return VarianceCoords(covariate, source, level, stratum, names)
@@ -174,7 +174,7 @@ def position_values(correlation: Any, form: Formula, columns: Columns) -> FloatA
     if is_constant(form.rhs) or correlation.r_name == "corCompSymm":
         return None
     if not correlation.spatial:
-        return np.array(evaluate_number(form.rhs, columns))[:, None]
+        return evaluate_number(form.rhs, columns)[:, None]
     terms = expand(form.without_groups()).terms
     places = [v for term in terms for v in term.variables]
     if any(term.order > 1 for term in terms):

@@ -192,7 +192,7 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
     if bad:
         msg = f"the response '{deparse(_left(fixed))}' is not a finite number in {rows_of(bad)}"
         raise DataError(msg)
-    return np.array(y)  # a copy: the frame may be changed in place later
+    return y  # the frame's own values: pandas copies before it changes what the design still holds
 
 
 def _level(

@@ -116,9 +116,8 @@ def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
     """Codes and sorted unique values; integers of a small range are counted, not sorted."""
     low, high = known.min(), known.max()
     if np.isfinite(low) and np.isfinite(high) and high - low <= _SPREAD * len(known):
-        steps = known - low
-        whole = steps.astype(np.intp)
-        if (whole == steps).all():
+        whole = (known - low if low else known).astype(np.intp, copy=False)
+        if (whole + low == known).all():
             code, used = compress(whole, int(high - low) + 1)
             return code, used + low
     unique, code = np.unique(known, return_inverse=True)

@@ -254,8 +254,11 @@ def test_random_columns_are_those_of_the_fixed_part_where_they_are_the_same() ->
 
 def test_later_changes_of_the_frame_do_not_reach_the_design() -> None:
     frame = ORTHODONT.copy()
-    design = build(orthodont(), frame)
+    spec = orthodont(weights="varPower(form = ~ age)", correlation="corCAR1(form = ~ age)")
+    design = build(spec, frame)
+    coords, times = design.variance.covariate, design.correlation.position
     frame.loc[:, "age"] = 0.0
     frame.loc[0, "distance"] = 99.0
+    assert coords.tolist() == times[:, 0].tolist() == ORTHODONT["age"].tolist()
     assert design.frame["age"].tolist() == ORTHODONT["age"].tolist()
     assert design.frame["distance"].tolist() == ORTHODONT["distance"].tolist() == design.y.tolist()

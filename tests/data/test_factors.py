@@ -39,6 +39,11 @@ def test_compress_numbers_in_order(values: list[int], wide: bool) -> None:
     np.testing.assert_array_equal(used, np.unique(code))
 
 
+def test_values_that_differ_by_less_than_their_steps_are_apart() -> None:
+    factor = from_numbers(np.array([0.0, 1e-17, -1.0]), integer=False)
+    assert factor.levels == ("-1", "0", "1e-17") and factor.code.tolist() == [1, 2, 0]
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9)), min_size=1, max_size=30))
 def test_levels_of_numbers_are_sorted_by_value(values: list[float | None]) -> None:
     array = np.array([np.nan if v is None else v for v in values])
