@@ -101,6 +101,15 @@ def _serial(random: str) -> FitFrame:
     )
 
 
+def _series(frame: pd.DataFrame) -> Fit:
+    return bayeslme.gls(
+        "y ~ arm * time",
+        frame,
+        correlation=CorAR1(form="~ 1 | subject"),
+        contrasts={"arm": "sum"},
+    )
+
+
 def _serial_cov(visits: int, intercept: float, slope: float, phi: float) -> np.ndarray:
     """Variances of intercept and slope, and a stationary series of variance one."""
     at = np.arange(visits)
@@ -119,6 +128,7 @@ SCENARIOS = {
         Scenario("growth-40", 40, 4, _profiles("y ~ arm * time"), UNSTRUCTURED),
         Scenario("serial-10", 10, 6, _serial("~ 1"), _serial_cov(6, 1.0, 0.0, 0.5)),
         Scenario("serial-15", 15, 6, _serial("~ 1"), _serial_cov(6, 1.0, 0.0, 0.5)),
+        Scenario("series-2", 2, 40, _series, _serial_cov(40, 0.0, 0.0, 0.6)),
         Scenario("slopes-15", 15, 8, _serial("~ time"), _serial_cov(8, 1.0, 0.1, 0.5)),
     )
 }

@@ -26,6 +26,7 @@ from bayeslme.threads import one_thread
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
 UNSEEN = 1e-7  # relative change of V below which differences are rounding
+LONGEST = 10.0  # standard error of a direction without information, of the size of V
 KNOWN = 1e-12  # squared coefficient of variation below which a variance is known
 ALMOST = 1e-10
 CELLS = 10**6  # entries of matrices that are solved together
@@ -46,31 +47,37 @@ class KenwardRoger:
         Phi P_k Phi, less the derivatives of Phi.
     cov : array, shape (m, m)
         W.
-    flat : int
-        Number of directions without information, which are held.
+    loose : array, shape (l, p, p)
+        Phi P Phi for directions without information, which W leaves out; in each V changes by its
+        own size.
     """
 
     vcov: np.ndarray
     adjusted: np.ndarray
     slopes: np.ndarray
     cov: np.ndarray
-    flat: int
+    loose: np.ndarray
 
     def scaling(self, rows: np.ndarray) -> tuple[float, float]:
-        """Scale of the Wald F of contrasts (r, p), and its denominator degrees of freedom."""
+        """Scale of the Wald F of contrasts (r, p), and its denominator degrees of freedom.
+
+        Contrasts whose variance rests on a direction without information have next to none.
+        """
         r = len(rows)
         inverse = np.linalg.inv(rows @ self.vcov @ rows.T)
-        moved = inverse @ (rows @ self.slopes @ rows.T)
+        moved, loose = (inverse @ (rows @ s @ rows.T) for s in (self.slopes, self.loose))
         traces = np.trace(moved, axis1=-2, axis2=-1)
         a1 = float(traces @ self.cov @ traces)
         a2 = float(np.einsum("kl,kij,lji->", self.cov, moved, moved))
-        if a2 < KNOWN:  # V is known
-            return 1.0, np.inf
-        return (1.0, 2.0 / a2) if r == 1 else _matched(a1, a2, r)
+        unknown = LONGEST**2 * float(np.einsum("kij,kji->", loose, loose))
+        scale, df = (1.0, np.inf) if a2 < KNOWN else _matched(a1, a2, r)
+        return scale, (df if unknown < KNOWN else min(df, 2.0 * r / unknown))
 
 
 def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
     """Match mean and variance of the statistic; exact where Hotelling's or an F is exact."""
+    if r == 1:
+        return 1.0, 2.0 / a2
     g = ((r + 1) * a1 - (r + 4) * a2) / ((r + 2) * a2)
     c = 3 * r + 2 * (1 - g)
     b = (a1 + 6 * a2) / (2 * r)
@@ -109,7 +116,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         - 2 * np.einsum("pq,klqp->kl", phi, sums.q)
         + np.einsum("kpq,lqp->kl", phi @ sums.p, phi @ sums.p)
     )
-    w, flat = _inverse(information, _sizes(covariance, sums))
+    w, loose = _inverse(information, _sizes(covariance, sums))
     middle = np.einsum("kl,klpq->pq", w, sums.q) - np.einsum(
         "kl,kpq,qr,lrs->ps", w, sums.p, phi, sums.p, optimize=True
     )
@@ -120,7 +127,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         to_natural @ adjusted @ to_natural.T,
         to_natural @ (phi @ sums.p @ phi) @ to_natural.T,
         w,
-        flat,
+        to_natural @ (phi @ np.tensordot(loose, sums.p, axes=1) @ phi) @ to_natural.T,
     )
 
 
@@ -182,13 +189,12 @@ def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:
     return np.where(seen & (sizes > 0.0), sizes, np.inf)
 
 
-def _inverse(information: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Inverse of an information matrix, and the number of directions without any, which are held.
+def _inverse(information: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse of an information matrix, and the directions (l, m) without any, which are held.
 
     What is left once the coefficients have taken their share is compared with the whole.
     """
-    outer = np.outer(sizes, sizes)
-    strength, vectors = np.linalg.eigh(information / outer)
+    strength, vectors = np.linalg.eigh(information / np.outer(sizes, sizes))
     kept = strength > FLAT
-    inverse = (vectors[:, kept] / strength[kept]) @ vectors[:, kept].T / outer
-    return np.asarray(inverse), int(np.sum(~kept))
+    scaled = (vectors / sizes[:, None]).T
+    return (scaled[kept].T / strength[kept]) @ scaled[kept], scaled[~kept]

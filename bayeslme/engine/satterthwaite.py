@@ -32,7 +32,7 @@ ROUGH = 1e-3  # step of the first differences, of a parameter's size
 FINE = 2e-2  # of a standard error; with the extrapolation, truncation ~ FINE^4
 LONGEST = 10.0  # standard error, of a parameter's size, above which nothing is known of it
 EQUAL = 1e-8  # degrees of freedom closer than this are one number
-LEAST = 2.0  # at or below it an F variable has no mean to match
+LEAST = 2.0  # at or below it an F variable has no mean to match; below 1 a variance is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,15 @@ class Sensitivity:
     ----------
     vcov : array, shape (p, p)
     slopes : array, shape (m, p, p)
-        Derivatives of ``vcov`` along the directions in which the log-likelihood is curved.
+        Derivatives of ``vcov`` along ``directions``.
     cov : array, shape (m, m)
-        Approximate covariance of the parameters along these directions.
-    directions : array, shape (m, k)
-        Those directions, of about a standard error, in theta and log sigma (not where it is held).
+        Approximate covariance of the parameters along them.
+    directions : array, shape (m, m)
+        Of about a standard error, in theta and log sigma (not where it is held); of the parameters'
+        size where the likelihood is flat.
     flat : int
-        Number of directions along which nothing is known, of parameters on a bound for instance.
+        Number of these: a standard error of ``LONGEST`` sizes is what is put in for them, so that
+        variances resting on them have next to no degrees of freedom.
     """
 
     vcov: np.ndarray
@@ -85,7 +87,7 @@ def mean_matched(each: np.ndarray) -> float:
     if np.all(np.isinf(each)) or np.ptp(each) < EQUAL:
         return float(each.mean())
     if np.any(each <= LEAST):
-        return LEAST
+        return float(each.min()) if each.min() < 1.0 else LEAST
     excess = float(np.sum(2.0 / (each - 2.0)))  # E - r, without cancellation
     return 2.0 * (excess + len(each)) / excess
 
@@ -106,12 +108,14 @@ def sensitivity(found: Estimate) -> Sensitivity:
     # entries that a step out of the region of the likelihood has left unknown are taken as zero
     strength, vectors = np.linalg.eigh(-np.where(np.isfinite(rough), rough, 0.0))
     curved = strength > visible
-    directions = (vectors[:, curved] / np.sqrt(strength[curved])).T * surface.sizes
+    lengths = 1.0 / np.sqrt(np.where(curved, strength, 1.0))
+    directions = (vectors * lengths).T * surface.sizes
     near, far = (_differences(surface, directions, step * FINE) for step in (1, 2))
     curvature = -_extrapolated(near.curvature, far.curvature)
+    cov = LONGEST**2 * np.eye(m)
+    cov[np.ix_(curved, curved)] = _inverse(curvature[np.ix_(curved, curved)])
     slopes = _extrapolated(near.slopes, far.slopes)
-    flat = m - int(curved.sum())
-    return Sensitivity(found.vcov, slopes, _inverse(curvature), directions, flat)
+    return Sensitivity(found.vcov, slopes, cov, directions, m - int(curved.sum()))
 
 
 def differentiated(

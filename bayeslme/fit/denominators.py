@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 DfMethod = Literal["inner-outer", "satterthwaite", "kenward-roger"]
 FLAT = (
-    "the likelihood is flat along a direction of the variance parameters, which counts as known in "
-    "the DF"
+    "the likelihood is flat along a direction of the variance parameters; what rests on it has DF "
+    "near 0"
 )
 METHODS = ("inner-outer", "satterthwaite", "kenward-roger")
 
@@ -92,7 +92,7 @@ class KenwardRogerTests:
     def notes(self) -> tuple[str, ...]:
         """The method, and whether something counts as known."""
         own = "standard errors, F and denominator DF by Kenward and Roger"
-        return (own, FLAT) if self._pieces.flat else (own,)
+        return (own, FLAT) if len(self._pieces.loose) else (own,)
 
     def test(self, rows: FloatArray) -> tuple[float, float]:
         """Scaled F of contrasts (r, p) and its denominator degrees of freedom."""
