@@ -39,7 +39,8 @@ class Columns:
         if not isinstance(frame, pd.DataFrame):
             msg = f"data must be a pandas DataFrame, not {type(frame).__name__}"
             raise DataError(msg)
-        self.frame: pd.DataFrame = frame
+        # the values are shared; without attrs, which pandas copies with every column taken
+        self.frame = pd.DataFrame(frame)
         self.n = len(frame)
         self._read: dict[str, Column] = {}
         self._integer: dict[str, bool] = {}

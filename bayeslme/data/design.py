@@ -56,7 +56,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         identified.
     """
     whole = Columns(frame)
-    plan = _Plan.of(spec, whole)
+    plan = _Plan.of(spec, whole, frame.attrs.get("formula"))
     names = plan.needed(whole)
     rows = used_rows(whole, names, spec.subset if spec.mask is None else spec.mask, spec.na_action)
     columns = whole if rows is None else whole.take(rows)
@@ -83,7 +83,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         levels=levels,
         variance=variance_coords(spec.weights, columns, _sorting(groupings, correlation)),
         correlation=correlation,
-        source=frame.copy(deep=False),
+        source=whole.frame,
         picked=rows,
         needed=tuple(names),
         matrix=matrix,
@@ -111,8 +111,8 @@ class _Plan:
     forms: tuple[Formula, ...]
 
     @classmethod
-    def of(cls, spec: LmeSpec, columns: Columns) -> _Plan:
-        random = tuple(part for level in spec.random for part in _random_parts(level, columns))
+    def of(cls, spec: LmeSpec, columns: Columns, grouped: Any) -> _Plan:
+        random = tuple(part for level in spec.random for part in _random_parts(level, grouped))
         rows = [part.form for part in components(spec.weights)]
         rows += [] if spec.correlation is None else [spec.correlation.form]
         terms = expand(spec.fixed, tuple(map(str, columns.frame.columns)))
@@ -147,14 +147,13 @@ def _group_columns(group: str, columns: Columns) -> tuple[str, ...]:
     return parse_formula(f"~ {group}").variables
 
 
-def _random_parts(level: RandomLevel, columns: Columns) -> tuple[_RandomPart, ...]:
-    groups = (level.group,) if level.group else _default_groups(columns)
+def _random_parts(level: RandomLevel, grouped: Any) -> tuple[_RandomPart, ...]:
+    groups = (level.group,) if level.group else _default_groups(grouped)
     return tuple(_RandomPart(group, level.structure, level.formulas) for group in groups)
 
 
-def _default_groups(columns: Columns) -> tuple[str, ...]:
-    """The groups of R's grouped data, kept with the frame."""
-    text = columns.frame.attrs.get("formula")
+def _default_groups(text: Any) -> tuple[str, ...]:
+    """The groups of R's grouped data, whose formula is kept with the frame."""
     groups = parse_formula(text).groups if isinstance(text, str) else ()
     if not groups:
         msg = (
