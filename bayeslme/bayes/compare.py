@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
+from bayeslme.bayes.limits import limits
 from bayeslme.errors import SpecError
 from bayeslme.fit.result import Fit
 from bayeslme.report.html import wrap
 from bayeslme.report.numbers import format_numbers
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 DIGITS = 4
+RANEF = "ranef "
+_NO_ROWS = pd.MultiIndex.from_arrays([[], []], names=["part", "parameter"])
 COLUMNS = ("Value", "SE", "lower", "upper")
 _ALIASES = {
     "est.": "Value", "Estimate": "Value", "Coef.": "Value", "coef": "Value", "mean": "Value",
@@ -47,11 +54,40 @@ class Comparison:
 
     __repr__ = __str__
 
+    def plot(self, part: str | None = None) -> list[Axes]:
+        """Draw estimates with their limits, result by result.
+
+        Parameters
+        ----------
+        part : str, optional
+            ``"ranef <group>"`` for the random effects of a group, or another part alone; by
+            default every part but these, a panel with its own scale for each parameter.
+
+        Returns
+        -------
+        list of Axes
+
+        Raises
+        ------
+        SpecError
+            For a part the table has not.
+        """
+        from bayeslme.report.plots.forest import forest_panels, forest_rows
+
+        parts = list(dict.fromkeys(self.frame.index.get_level_values("part")))
+        if part is not None and part not in parts:
+            raise SpecError(f"part: '{part}' is none of {', '.join(map(repr, parts))}")
+        chosen = [p for p in parts if not p.startswith(RANEF)] if part is None else [part]
+        rows = self.frame[self.frame.index.get_level_values("part").isin(chosen)]
+        if part is not None and part.startswith(RANEF):
+            return forest_rows(rows.droplevel("part"), part.removeprefix(RANEF))
+        return forest_panels(rows)
+
     def _repr_html_(self) -> str:
         return wrap(self.frame.to_html(float_format=lambda v: f"{v:.4g}", na_rep="", border=0))
 
 
-def compare(*results: Any, level: float = 0.95, **named: Any) -> Comparison:
+def compare(*results: Any, level: float = 0.95, ranef: bool = False, **named: Any) -> Comparison:
     """Set fits, posteriors and tables of other software side by side.
 
     Parameters
@@ -61,6 +97,9 @@ def compare(*results: Any, level: float = 0.95, **named: Any) -> Comparison:
         Std.Error, lower, upper.
     level : float
         Probability of the limits of fits and posteriors.
+    ranef : bool
+        Also the random effects, in parts named ``"ranef <group>"``: the predictions of a fit with
+        their standard errors and normal limits, the means of a posterior.
     **named
         Results under names of your choice.
 
@@ -83,6 +122,8 @@ def compare(*results: Any, level: float = 0.95, **named: Any) -> Comparison:
         while unique in tables:
             unique, k = f"{name} ({k})", k + 1
         tables[unique] = _table_of(result, level)
+        if ranef and not isinstance(result, pd.DataFrame):
+            tables[unique] = pd.concat([tables[unique], _ranef_of(result, level)])
     known = (
         pd.concat([t for t in tables.values() if _is_placed(t)])
         if any(_is_placed(t) for t in tables.values())
@@ -133,6 +174,31 @@ def _table_of(result: Any, level: float) -> pd.DataFrame:
     raise SpecError(msg)
 
 
+def _ranef_of(result: Any, level: float) -> pd.DataFrame:
+    """Rows of the random effects of a fit or a posterior."""
+    rows: dict[tuple[str, str], tuple[float, ...]] = {}
+    levels = result.design.levels if isinstance(result, Fit) else result.fit.design.levels
+    for k, one in enumerate(levels):
+        labels, names = list(one.labels), list(one.effects)
+        for j, effect in enumerate(names):
+            numbers = _effects_of(result, k, j, level)
+            for label, row in zip(labels, numbers, strict=True):
+                name = label if len(names) == 1 else f"{label} {effect}"
+                rows[f"{RANEF}{one.group}", name] = tuple(row)
+    return _frame(rows)
+
+
+def _effects_of(result: Any, k: int, j: int, level: float) -> np.ndarray:
+    """Estimates, errors and limits (G, 4) of one effect of a level."""
+    if isinstance(result, Fit):
+        table = result.ranef(k + 1, se=True)  # type: ignore[attr-defined]  # levels: an LmeFit
+        value, error = table["est."].iloc[:, j].to_numpy(), table["se"].iloc[:, j].to_numpy()
+        width = ndtri(0.5 + level / 2) * error
+        return np.column_stack([value, error, value - width, value + width])
+    draws = result.effects[result.layout.levels[k].key][:, :, j]
+    return np.column_stack([draws.mean(axis=0), draws.std(axis=0, ddof=1), *limits(draws, level)])
+
+
 def _from_parts(
     intervals: Mapping[str, pd.DataFrame], errors: Mapping[tuple[str, str], float]
 ) -> pd.DataFrame:
@@ -145,6 +211,8 @@ def _from_parts(
 
 
 def _frame(rows: Mapping[tuple[str, str], tuple[float, ...]]) -> pd.DataFrame:
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS), index=_NO_ROWS, dtype=float)
     index = pd.MultiIndex.from_tuples(list(rows), names=["part", "parameter"])
     return pd.DataFrame(list(rows.values()), index=index, columns=list(COLUMNS), dtype=float)
 

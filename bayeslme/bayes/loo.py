@@ -68,7 +68,7 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     )
     with warnings.catch_warnings():  # replaced by a note that counts and advises
         warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
-        found = az.loo(tree, pointwise=True, var_name="y", reff=_relative_efficiency(posterior))
+        found = az.loo(tree, pointwise=True, var_name="y", reff=relative_efficiency(posterior))
     bad = int((found.pareto_k > found.good_k).sum())
     if bad:
         what = "rows" if terms.dims[-1] == "row" else "groups"
@@ -112,7 +112,7 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
 
 
-def _relative_efficiency(posterior: Posterior) -> float | None:
+def relative_efficiency(posterior: Posterior) -> float | None:
     """Share of the draws that count; None leaves it to ArviZ, which knows chains only."""
     stats = posterior.data["sample_stats"]
     drawn = posterior.data["posterior"]

@@ -25,22 +25,44 @@ class PosteriorPlots:
     def _parameters(self) -> list[str]:
         return [b.name for b in self.posterior.layout.blocks if b.coefs and not b.matrix]
 
+    def _named(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Options with the parameters to draw, and room for the panels' titles."""
+        return {"var_names": self._parameters(), **_spaced(options)}
+
     def trace(self, **options: Any) -> Any:
         """Traces and densities of all parameters but correlation matrices."""
-        options.setdefault("var_names", self._parameters())
-        return az.plot_trace_dist(self.posterior.data, **options)
+        return az.plot_trace_dist(self.posterior.data, **self._named(options))
 
     def forest(self, **options: Any) -> Any:
         """Intervals of all parameters but correlation matrices."""
-        options.setdefault("var_names", self._parameters())
         options.setdefault("combined", True)
-        return az.plot_forest(self.posterior.data, **options)
+        return az.plot_forest(self.posterior.data, **{"var_names": self._parameters(), **options})
 
     def dist(self, **options: Any) -> Any:
         """Densities of all parameters but correlation matrices."""
-        options.setdefault("var_names", self._parameters())
-        return az.plot_dist(self.posterior.data, **options)
+        return az.plot_dist(self.posterior.data, **self._named(options))
+
+    def prior(self, draws: int = 2000, seed: int | None = None, **options: Any) -> Any:
+        """Densities of priors beside those of the posterior, from draws of both."""
+        tree = self.posterior.data.copy()
+        tree["prior"] = self.posterior.prior_predictive(draws, seed)["prior"]
+        return az.plot_prior_posterior(tree, **self._named(options))
+
+    def prior_predictive(self, draws: int = 500, seed: int | None = None, **options: Any) -> Any:
+        """Responses that the priors expect, over the observed one."""
+        options.setdefault("visuals", {"observed_dist": True})
+        tree = self.posterior.prior_predictive(draws, seed)
+        return az.plot_ppc_dist(tree, group="prior_predictive", **options)
+
+    def sensitivity(self, **options: Any) -> Any:
+        """Densities under stronger and weaker priors and likelihoods."""
+        return az.plot_psense_dist(self.posterior.data, **self._named(options))
 
     def ppc(self, conditional: bool = True, seed: int | None = None, **options: Any) -> Any:
         """Replicated responses over the observed one."""
         return az.plot_ppc_dist(self.posterior.ppc(conditional, seed), **options)
+
+
+def _spaced(options: dict[str, Any]) -> dict[str, Any]:
+    figure = {"layout": "constrained", **options.get("figure_kwargs", {})}
+    return {**options, "figure_kwargs": figure}

@@ -27,6 +27,7 @@ from bayeslme.fit.varcorr import VarCorr
 if TYPE_CHECKING:
     from bayeslme.bayes.checks import Check, CheckName
     from bayeslme.bayes.loo import LooKind
+    from bayeslme.bayes.pit import Pit, PitKind
     from bayeslme.bayes.plots import PosteriorPlots
     from bayeslme.fit.result import Fit
 
@@ -147,6 +148,12 @@ class Posterior:
         from bayeslme.bayes.loo import loo
 
         return loo(self, kind)
+
+    def pit(self, kind: PitKind = "marginal") -> Pit:
+        """Probability integral transforms; see `bayeslme.bayes.pit.pit`."""
+        from bayeslme.bayes.pit import pit
+
+        return pit(self, kind)
 
     def check(self, structure: CheckName, **options: Any) -> Check:
         """Check a structure against replicated data; see `bayeslme.bayes.checks.check`."""

@@ -54,3 +54,60 @@ def test_a_posterior_stands_beside_its_fit(growth_fit: Any, posterior: Any) -> N
     assert not frame["posterior"].isna().any(axis=None)
     apart = (frame["REML"]["Value"] - frame["posterior"]["Value"]).abs() / frame["posterior"]["SE"]
     assert apart.max() < 0.5
+
+
+NESTED = "lme(yield ~ nitro, random = list(Block = ~ 1, Variety = ~ nitro))"
+
+
+@pytest.fixture(scope="module")
+def four() -> dict[str, Any]:
+    fit: Any = bayeslme.translate(NESTED).fit(bayeslme.load_data("Oats"))
+    return {
+        "REML": fit,
+        "ML": fit.update(method="ML"),
+        "MAP": fit.update(priors="boundary-avoiding"),
+        "posterior": fit.sample(draws=250, seed=1),
+    }
+
+
+def test_random_effects_of_all_kinds_of_results_are_aligned(four: dict[str, Any]) -> None:
+    frame = bayeslme.compare(**four, ranef=True, level=0.9).frame
+    parts = list(dict.fromkeys(frame.index.get_level_values("part")))
+    assert parts == ["fixed", "Block", "Variety", "sigma", "ranef Block", "ranef Variety"]
+    assert frame.loc["ranef Variety"].shape == (36, 16)
+    row = frame.loc[("ranef Variety", "I/Victory nitro")]
+    for name in ("REML", "ML", "MAP"):
+        table = four[name].ranef("Variety", se=True).loc["I/Victory"]
+        value, error = table[("est.", "nitro")], table[("se", "nitro")]
+        assert row[name].to_numpy() == pytest.approx(
+            [value, error, value - 1.6448536 * error, value + 1.6448536 * error], rel=1e-6
+        )
+    drawn = four["posterior"].data["posterior"]["ranef_Block"].sel(Block="IV").to_numpy().ravel()
+    assert frame.loc[("ranef Block", "IV"), "posterior"].to_numpy() == pytest.approx(
+        [drawn.mean(), drawn.std(ddof=1), *np.quantile(drawn, [0.05, 0.95])]
+    )
+
+
+def test_models_without_random_effects_have_none(orthodont: pd.DataFrame) -> None:
+    fit = bayeslme.gls("distance ~ age", orthodont)
+    drawn = fit.sample(draws=100, seed=1)
+    assert bayeslme.compare(fit, drawn, ranef=True).frame.equals(bayeslme.compare(fit, drawn).frame)
+
+
+def test_forests_show_every_result_of_a_parameter(four: dict[str, Any]) -> None:
+    import matplotlib.pyplot as plt
+
+    table = bayeslme.compare(**four, ranef=True)
+    axes = table.plot()
+    shown = ~table.frame.index.get_level_values("part").str.startswith("ranef ")
+    assert len(axes) == shown.sum()
+    assert [t.get_text() for t in axes[0].get_yticklabels()] == list(four)
+    points = [float(line.get_xdata()[0]) for line in axes[1].lines]
+    assert points == pytest.approx(
+        [table.frame.loc[("fixed", "nitro"), (name, "Value")] for name in four]
+    )
+    (ax,) = table.plot("ranef Block")
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(four["REML"].ranef("Block").index)
+    with pytest.raises(SpecError, match="part: 'ranef' is none of 'fixed'"):
+        table.plot("ranef")
+    plt.close("all")

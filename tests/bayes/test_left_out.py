@@ -13,6 +13,7 @@ from scipy.stats import norm
 import bayeslme
 from bayes.support import KINDS
 from bayeslme.bayes import left_out
+from bayeslme.bayes.density import by_group
 from bayeslme.bayes.fitted_variance import at_fitted
 from bayeslme.bayes.generate import colour
 from bayeslme.bayes.layout import Layout, build_layout
@@ -150,3 +151,25 @@ def test_variance_of_the_fitted_values_is_that_of_each_draw(orthodont: pd.DataFr
         )
     with pytest.raises(bayeslme.FitError, match="use kind='conditional'"):
         pointwise(SimpleNamespace(layout=layout), "marginal")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lme(distance ~ Sex * age, random = ~ 1 | Subject, "
+        "correlation = corCAR1(form = ~ age | Subject), weights = varIdent(form = ~ 1 | Sex))",
+        "lme(distance ~ age, random = ~ age | Subject)",
+    ],
+)
+def test_marginal_is_what_models_of_the_other_rows_give(call: str, orthodont: pd.DataFrame) -> None:
+    """Log p(y_i | y_-i) = log p(y) - log p(y_-i), the latter by a model without the row."""
+    some = orthodont[orthodont["Subject"].isin(["M01", "M02", "F01", "F02", "F03"])]
+    layout = build_layout(build(bayeslme.translate(call), some))
+    values = some_values(layout, np.random.default_rng(3), 2)
+    values["fixef"][:] = values["fixef"] * 0.1 + np.array([18.0, 0.6, 0.0, 0.0][: layout.problem.p])
+    found = left_out.marginal(layout, values).log_density
+    whole = by_group(layout, values).sum(axis=1)
+    for i in range(len(some)):
+        rest = build_layout(build(bayeslme.translate(call), some.drop(index=some.index[i])))
+        expected = whole - by_group(rest, values).sum(axis=1)
+        assert found[:, i] == pytest.approx(expected, abs=1e-6)

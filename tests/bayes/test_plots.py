@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Any:
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", ["trace", "dist", "prior", "sensitivity"])
+def test_panels_leave_room_for_their_titles(name: str, collapsed: Any) -> None:
+    options = {"seed": 1, "draws": 200} if name == "prior" else {}
+    figure = getattr(collapsed.plot, name)(**options).viz["figure"].item()
+    figure.canvas.draw()
+    boxes = [ax.get_tightbbox() for ax in figure.axes if ax.get_visible() and ax.axison]
+    for i, one in enumerate(boxes):
+        for other in boxes[:i]:
+            width = min(one.x1, other.x1) - max(one.x0, other.x0)
+            height = min(one.y1, other.y1) - max(one.y0, other.y0)
+            assert width <= 2 or height <= 2  # pixels
+
+
+def test_the_prior_is_beside_the_posterior(collapsed: Any) -> None:
+    figure = collapsed.plot.prior(draws=500, seed=1, var_names=["corstruct"]).viz["figure"].item()
+    (ax,) = (a for a in figure.axes if a.lines)
+    spans = sorted(float(np.ptp(line.get_xdata())) for line in ax.lines)
+    assert spans[-1] > 1.8  # the prior is uniform on (-1, 1)
+    assert spans[0] < 1.5
+
+
+def test_the_prior_predictive_has_the_observed_response_on_it(collapsed: Any) -> None:
+    figure = collapsed.plot.prior_predictive(draws=50, seed=1, num_samples=20).viz["figure"].item()
+    (ax,) = figure.axes
+    assert len(ax.lines) == 21
