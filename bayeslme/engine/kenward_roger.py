@@ -116,6 +116,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         - 2 * np.einsum("pq,klqp->kl", phi, sums.q)
         + np.einsum("kpq,lqp->kl", phi @ sums.p, phi @ sums.p)
     )
+    unit = np.sqrt(found.problem.n)  # of a change by the size of V
     w, loose = _inverse(information, _sizes(covariance, sums))
     middle = np.einsum("kl,klpq->pq", w, sums.q) - np.einsum(
         "kl,kpq,qr,lrs->ps", w, sums.p, phi, sums.p, optimize=True
@@ -127,7 +128,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         to_natural @ adjusted @ to_natural.T,
         to_natural @ (phi @ sums.p @ phi) @ to_natural.T,
         w,
-        to_natural @ (phi @ np.tensordot(loose, sums.p, axes=1) @ phi) @ to_natural.T,
+        to_natural @ (phi @ np.tensordot(unit * loose, sums.p, axes=1) @ phi) @ to_natural.T,
     )
 
 
