@@ -14,6 +14,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslme.bayes.families import FAMILIES
+from bayeslme.bayes.penalised_complexity import scale_rate
 from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.errors import SpecError
 
@@ -141,7 +142,9 @@ def _shared(
             f"({', '.join(families)}); bambi has one for a term"
         )
         raise SpecError(msg)
-    numbers = [p.numbers() for p in chosen]
+    numbers: list[dict[str, float]] = [p.numbers() for p in chosen]
+    if families == ["PC"]:
+        families, numbers = ["Exponential"], [{"lam": scale_rate(a)} for a in numbers]
     return families[0], {k: _squeezed([a[k] for a in numbers]) for k in numbers[0]}
 
 

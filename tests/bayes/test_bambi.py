@@ -422,3 +422,12 @@ def test_posterior_is_equal() -> None:
     z = (bambi["mean"] - own["mean"]) / np.hypot(bambi["mcse"], own["mcse"])
     assert z.abs().max() < 4, z
     assert (bambi["sd"] / own["sd"] - 1).abs().max() < 0.1
+
+
+def test_a_penalised_complexity_prior_is_an_exponential_one(orthodont: pd.DataFrame) -> None:
+    spec = bl.translate("lme(distance ~ age, random = ~ 1 | Subject)")
+    model = spec.to_bambi(orthodont, priors={"sd_Subject": "PC(upper=5)", "sigma": "PC(3, 0.1)"})
+    sigma = model.marginal_parameters["sigma"].prior
+    assert (sigma.name, sigma.args["lam"]) == ("Exponential", pytest.approx(-np.log(0.1) / 3))
+    hyper = model.parameters["mu"].group_specific_terms["1|Subject"].prior.args["sigma"]
+    assert (hyper.name, hyper.args["lam"]) == ("Exponential", pytest.approx(-np.log(0.05) / 5))
