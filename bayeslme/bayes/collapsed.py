@@ -45,10 +45,13 @@ if TYPE_CHECKING:
 
 TRUST = 0.7  # k-hat above which the weights do not estimate means (Vehtari et al. 2024)
 SPARE = 1.3  # candidates for each draw kept, over the efficiency, so that few are kept twice
+FEWEST = 1000  # candidates: k-hat is that of a tail
 MOST = 10  # candidates for each draw kept at the most
 REFINE = 6000  # candidates of a refined mixture at the least
-REFINEMENTS = 2
-POOLED = 6000  # candidates that a refined mixture is fitted to at the most
+REFINEMENTS = 3
+POOLED = 8000  # candidates that a refined mixture is fitted to at the most
+BUDGET = 1e10  # numbers read by all densities, beyond which nothing more is tried
+ANNEALING = 200.0  # densities for each particle
 AGREE = 1.05  # R-hat between populations of particles up to which they are one posterior
 STEP = 1e-3  # of second differences, in scales
 _TOO_HIGH = "Pareto k-hat {:.2f} is above " + str(TRUST)
@@ -134,6 +137,11 @@ class Target:
             drawn.append(coefficients(self.density.layout, factor, len(piece), rng))
         return self._finite(values), np.concatenate(drawn)
 
+    @property
+    def cost(self) -> float:
+        """Numbers that one density reads."""
+        return float(self.density.likelihood.cells + self.density.likelihood.dense_cells)
+
     def _pieces(self, u: np.ndarray) -> list[np.ndarray]:
         return self.density.likelihood.pieces(u) or [u]
 
@@ -208,9 +216,9 @@ def draw(
     if not target.coordinates.size:
         return _without_parameters(target, n, rng)
     found = adapt(target, *_laplace(target, target.coordinates.encode(point)), rng)
-    count = int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))) + 100
+    count = max(FEWEST, int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))))
     weighted, beta, route = _weighed(target, found, count, rng)
-    if weighted.k_hat > TRUST:
+    if weighted.k_hat > TRUST and ANNEALING * n * target.cost <= BUDGET:
         return _annealed(target, found, weighted, n, rng)
     return _complete(target, weighted, beta, route, n, rng)
 
@@ -259,13 +267,14 @@ def _weighed(
 ) -> tuple[Weighted, np.ndarray, str]:
     """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
     best: tuple[Weighted, np.ndarray, str] | None = None
-    proposal, route = found.proposal, "importance"
+    proposal, route, spent = found.proposal, "importance", 0.0
     for _ in range(1 + REFINEMENTS):
         u, value, beta = _candidates(target, proposal, count, rng)
         draws = smooth(u, value - proposal.log_density(u))
         if best is None or _better(draws, best[0]):
             best = draws, beta, route
-        if draws.k_hat <= GOOD and draws.efficiency >= LEAST:
+        spent += count * target.cost
+        if (draws.k_hat <= GOOD and draws.efficiency >= LEAST) or spent > BUDGET:
             break
         found.pool.add(proposal, u[:POOLED], value[:POOLED])
         proposal, _ = fit(found.pool, proposal, found.edges)

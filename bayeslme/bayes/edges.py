@@ -19,6 +19,7 @@ LogDensity = Callable[[np.ndarray], np.ndarray]
 AT = 1e-3  # coordinate that stands for zero, which is outside of a prior's open interval
 STEP = 1e-3  # of second differences, in scales
 NEGLIGIBLE = 12.0  # log density below the mode's at which an edge does not matter
+FAR = 30.0  # the same while the other parameters stay where they are at the mode
 LEAST = 0.1  # of the distance from zero that a component covers, in coordinates
 APART = 1.0  # standard deviations from zero within which the mode's own component covers it
 
@@ -38,8 +39,12 @@ def edges(target: LogDensity, first: Proposal, scale: np.ndarray) -> list[Propos
     mode, cov = first.mean[0], first.root[0] @ first.root[0].T
     spread = np.sqrt(np.diagonal(cov))
     top = float(target(mode[None])[0])
+    reached = np.flatnonzero(first.even & (np.abs(mode) > APART * spread))
+    faces = np.tile(mode, (len(reached), 1))
+    faces[np.arange(len(reached)), reached] = AT
+    heights = target(faces) if len(reached) else np.zeros(0)
     out = []
-    for j in np.flatnonzero(first.even & (np.abs(mode) > APART * spread)):
+    for j in reached[heights > top - FAR]:
         rest = np.delete(np.arange(len(mode)), j)
         found, height, block = _given_zero(target, mode, cov, scale, rest)
         if not height > top - NEGLIGIBLE:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Form = Literal["marginal", "hierarchical"]
 Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
+MOST_BYTES = 4e9  # of a posterior's random effects and log likelihoods
 _METHODS = ("auto", "collapsed", "nuts")
 _SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
 
@@ -43,7 +44,8 @@ def sample(
     ----------
     fit : Fit
     draws, chains : int
-        Draws kept of each chain, and the number of chains.
+        Draws kept of each chain, and the number of chains. Every draw holds all random effects
+        and the log likelihood of every outermost group; more than 4 GB of them are refused.
     method : {"auto", "collapsed", "nuts"}
         ``"collapsed"`` draws the variance parameters by importance sampling and everything else
         exactly: independent draws in about a second. Where the Pareto k-hat of its weights stays
@@ -76,6 +78,7 @@ def sample(
     layout = build_layout(fit.design)
     resolved = resolve_priors(layout, fit.spec.priors if priors is None else priors)
     check_proper(layout, resolved)
+    check_size(layout, draws * chains)
     root = np.random.SeedSequence(seed)
     chain_seed, effect_seed, response_seed = (
         int(s) for s in root.generate_state(3, dtype=np.uint32)
@@ -188,6 +191,28 @@ def _check(draws: Any, chains: Any, tune: Any, method: str, nuts_sampler: str | 
         raise SpecError(msg)
     if nuts_sampler is not None and nuts_sampler not in _SAMPLERS:
         msg = f"nuts_sampler: {nuts_sampler!r} is none of {', '.join(_SAMPLERS)}"
+        raise SpecError(msg)
+
+
+def check_size(layout: Layout, draws: int) -> None:
+    """Refuse more draws than memory holds: all random effects of every draw are kept.
+
+    Raises
+    ------
+    SpecError
+        Naming the size, and how many draws fit.
+    """
+    groups = sum(len(level.level.labels) * level.q for level in layout.levels)
+    problem = layout.problem
+    pieces = len(layout.levels[0].level.labels) if layout.levels else problem.n
+    variance = sum(len(b.coefs) ** (2 if b.matrix else 1) for b in layout.blocks)
+    each = 8.0 * (groups + pieces + variance)
+    if draws * each > MOST_BYTES:
+        msg = (
+            f"draws: {draws} draws of {groups} random effects and {pieces} log likelihoods take "
+            f"{draws * each / 1e9:.1f} GB, and a posterior holds {MOST_BYTES / 1e9:.0f} GB; "
+            f"at most {int(MOST_BYTES // each)} draws over all chains fit"
+        )
         raise SpecError(msg)
 
 

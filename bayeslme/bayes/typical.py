@@ -15,8 +15,8 @@ from bayeslme.engine.problem import Problem
 from bayeslme.structures import Bound, Lattice, build_lattice
 
 ROWS = 200  # of the variance function, evenly spread
-NEIGHBOURS = 8  # rows of a group
-CERTAIN = 1e-12  # variance that is left where a correlation is perfect in all digits
+NEIGHBOURS = 6  # rows of a group
+CERTAIN = -200.0  # log determinant where a correlation is perfect in all digits
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class Typical:
             total = total + log_sd.mean(axis=-1)
         if self.correlation is not None and corstruct is not None:
             matrix = self.correlation.structure.matrix(corstruct, self.correlation.coords, 0)
-            values = np.linalg.eigvalsh(np.where(np.isfinite(matrix), matrix, 0.0))[..., 0, :]
-            total = total + 0.5 * np.log(np.maximum(values, CERTAIN)).mean(axis=-1)
+            sign, log_det = np.linalg.slogdet(matrix[..., 0, :, :])
+            certain = np.where(sign > 0, np.maximum(log_det, CERTAIN), CERTAIN)
+            total = total + 0.5 * certain / matrix.shape[-1]
         return np.asarray(total)
 
 

@@ -199,7 +199,7 @@ class Likelihood:
         return grams + (0 if self.grams.row_free else c * n)
 
     @cached_property
-    def _dense_cells(self) -> int:
+    def dense_cells(self) -> int:
         """Numbers in the correlation matrices of all patterns, where whitening needs them."""
         bound = self.problem.correlation
         if bound is None or not bound.structure.dense(bound.coords):
@@ -209,5 +209,5 @@ class Likelihood:
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
         each = self.cells / (len(self.grams.pieces) if self.problem.constant_rows else 1)
-        step = int(max(1, BATCH_BYTES // (24.0 * (each + self._dense_cells))))
+        step = int(max(1, BATCH_BYTES // (24.0 * (each + self.dense_cells))))
         return [theta[i : i + step] for i in range(0, len(theta), step)]
