@@ -13,13 +13,18 @@ import numpy as np
 
 from bayeslme.engine.columns import Columns
 from bayeslme.engine.estimate import Estimate, estimate, read_off
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.likelihood import BATCH_BYTES, Likelihood
+from bayeslme.engine.many import Responses, optima
+from bayeslme.engine.optimise import LENGTHS, Optimum
 from bayeslme.engine.problem import Problem, variance_coords
 from bayeslme.engine.search import search
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
+
+BARELY = 0.1  # entries of a relative factor
+MOST = 250  # responses side by side
+COPIES = 6  # of the Gram matrices that elimination holds at a time
 
 
 def with_response(problem: Problem, y: np.ndarray) -> Problem:
@@ -59,8 +64,33 @@ class Refitter:
         """Whether the variance depends on fitted values, so that nothing can be kept."""
         return any(c.source != "data" for c in variance_coords(self.design))
 
-    def estimate(self, y: np.ndarray) -> Estimate:
+    @property
+    def together(self) -> int:
+        """Number of responses that are maximised side by side; 1 where each is searched alone."""
+        problem = self.found.problem
+        if problem.correlation is not None or problem.variance is not None or not problem.size:
+            return 1
+        c = problem.source.shape[0]
+        numbers = c * c + sum(stage.q * c * stage.n_groups for stage in problem.stages)
+        batch = 2 * problem.size + 1 + len(LENGTHS)
+        return max(1, min(MOST, int(BATCH_BYTES / (COPIES * 8 * numbers * batch))))
+
+    def optima(self, y: np.ndarray) -> list[Optimum]:
+        """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order."""
+        if self.together == 1:
+            return [self._search(with_response(self.found.problem, one)) for one in y]
+        sigma = self.found.sigma if self.found.sigma_held else None
+        several = Responses.of(self.found.problem, y, self.found.method, sigma)
+        return optima(several, self._bumped(), self._max_iter)
+
+    def estimate(self, y: np.ndarray, optimum: Optimum | None = None) -> Estimate:
         """Estimates for the response y (n,), in the design's row order.
+
+        Parameters
+        ----------
+        y : array, shape (n,)
+        optimum : Optimum, optional
+            Of this response, where it is known.
 
         Raises
         ------
@@ -70,27 +100,43 @@ class Refitter:
         design = replace(self.design, y=np.asarray(y, float))
         if self.moving_covariate:
             return estimate(design)
-        likelihood = self._likelihood(design.y)
-        return read_off(likelihood, design, self._search(likelihood))
+        problem = with_response(self.found.problem, design.y)
+        end = self._search(problem) if optimum is None else optimum
+        return read_off(self._likelihood(problem), design, end)
 
-    def loglik(self, y: np.ndarray, method: str | None = None) -> float:
-        """Maximum of the log-likelihood for the response y (n,).
+    def logliks(self, y: np.ndarray, method: str | None = None) -> list[float]:
+        """Maxima of the log-likelihood for the responses y (s, n).
 
         Parameters
         ----------
-        y : array, shape (n,)
+        y : array, shape (s, n)
         method : {"REML", "ML"}, optional
             Criterion of a fit by least squares; that of the fit by default.
         """
         if self.moving_covariate:
-            return self.estimate(y).loglik
-        return self._search(self._likelihood(y, method)).value
+            return [self.estimate(one).loglik for one in y]
+        if self.found.problem.size:
+            return [one.value for one in self.optima(y)]
+        problems = (with_response(self.found.problem, one) for one in y)
+        return [self._search(problem, method).value for problem in problems]
 
-    def _likelihood(self, y: np.ndarray, method: str | None = None) -> Likelihood:
+    @property
+    def _max_iter(self) -> int:
+        return self.design.spec.control.max_iter or 200
+
+    def _likelihood(self, problem: Problem, method: str | None = None) -> Likelihood:
         known = self.found
         kind = known.method if method is None else method
         sigma = known.sigma if known.sigma_held else None
-        return Likelihood(with_response(known.problem, y), kind, sigma)  # type: ignore[arg-type]
+        return Likelihood(problem, kind, sigma)  # type: ignore[arg-type]
 
-    def _search(self, likelihood: Likelihood) -> Optimum:
-        return search(likelihood, max_iter=self.design.spec.control.max_iter or 200)
+    def _search(self, problem: Problem, method: str | None = None) -> Optimum:
+        return search(self._likelihood(problem, method), max_iter=self._max_iter)
+
+    def _bumped(self) -> np.ndarray:
+        """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""
+        theta = self.found.theta.copy()
+        for stage in self.found.problem.stages:
+            if np.linalg.norm(theta[stage.theta]) < BARELY:
+                theta[stage.theta] = BARELY
+        return theta

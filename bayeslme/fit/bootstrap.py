@@ -19,6 +19,7 @@ from bayeslme.fit.simulate import simulate
 from bayeslme.report.bootstrap import bootstrap_html, bootstrap_text
 
 if TYPE_CHECKING:
+    from bayeslme.engine.optimise import Optimum
     from bayeslme.fit.result import Fit
 
 FloatArray = npt.NDArray[np.float64]
@@ -166,10 +167,10 @@ def bootstrap(
     estimate = _named(collect(fit))
     make, failed, unsettled = Refits(fit), Counter[str](), 0
     rows: dict[int, FloatArray] = {}
-    draws = enumerate(responses(fit, nsim, seed))
-    for k, y in tracked(draws, nsim, "Bootstrap", show=progress):
+    draws = enumerate(_searched(make, responses(fit, nsim, seed, make.together)))
+    for k, (y, optimum) in tracked(draws, nsim, "Bootstrap", show=progress):
         try:
-            one = make(y)
+            one = make(y, optimum)
             rows[k] = _named(collect(one)).to_numpy(float)
         except (BayesLMEError, np.linalg.LinAlgError) as error:
             failed[str(error)] += 1
@@ -182,13 +183,25 @@ def bootstrap(
     return Bootstrap(estimate, replicates, dict(failed), unsettled)
 
 
-def responses(fit: Fit, nsim: int, seed: int | np.random.Generator | None) -> Iterator[FloatArray]:
-    """Simulated responses (n,) one after the other, made in portions of bounded memory."""
+def responses(
+    fit: Fit, nsim: int, seed: int | np.random.Generator | None, together: int
+) -> Iterator[FloatArray]:
+    """Simulated responses in portions (s, n) of bounded memory, at most `together` of them."""
     if nsim < 1:
         raise FitError(f"nsim: at least one draw is needed, not {nsim}")
     rng, portion = np.random.default_rng(seed), max(1, AT_ONCE // fit.nobs)
     for first in range(0, nsim, portion):
-        yield from simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()
+        drawn = simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()
+        for at in range(0, len(drawn), together):
+            yield drawn[at : at + together]
+
+
+def _searched(
+    make: Refits, portions: Iterator[FloatArray]
+) -> Iterator[tuple[FloatArray, Optimum | None]]:
+    """Responses with the ends of their searches."""
+    for portion in portions:
+        yield from zip(portion, make.optima(portion), strict=True)
 
 
 def _named(value: Any) -> pd.Series:

@@ -16,6 +16,7 @@ from bayeslme.spec import bind
 
 if TYPE_CHECKING:
     from bayeslme.engine import Estimate
+    from bayeslme.engine.optimise import Optimum
     from bayeslme.fit.result import Fit
 
 
@@ -35,15 +36,25 @@ class Refits:
         """What does the estimating where there are no priors."""
         return Refitter(self.fit.design, self.fit.estimate)
 
-    def __call__(self, y: npt.NDArray[np.float64]) -> Fit:
-        """Fit to the response y (n,)."""
-        fit, design = self.fit, replace(self.fit.design, y=y)
-        return type(fit)(fit.spec, design, self._estimate(y), self._frame(y))
+    @property
+    def together(self) -> int:
+        """Number of responses whose search is one; see `bayeslme.engine.refit.Refitter`."""
+        alone = self.fit.spec.priors is not None or self.engine.moving_covariate
+        return 1 if alone else self.engine.together
 
-    def _estimate(self, y: npt.NDArray[np.float64]) -> Estimate:
+    def optima(self, y: npt.NDArray[np.float64]) -> list[Optimum | None]:
+        """Where the searches for responses (s, n) end; None where each is left to its fit."""
+        return [None] * len(y) if self.together == 1 else [*self.engine.optima(y)]
+
+    def __call__(self, y: npt.NDArray[np.float64], optimum: Optimum | None = None) -> Fit:
+        """Fit to the response y (n,), its search done or not."""
+        fit, design = self.fit, replace(self.fit.design, y=y)
+        return type(fit)(fit.spec, design, self._estimate(y, optimum), self._frame(y))
+
+    def _estimate(self, y: npt.NDArray[np.float64], optimum: Optimum | None) -> Estimate:
         spec = self.fit.spec
         if spec.priors is None:
-            return self.engine.estimate(y)
+            return self.engine.estimate(y, optimum)
         found: Estimate = bind.map_estimate(replace(self.fit.design, y=y), spec.priors)
         return found
 
@@ -117,21 +128,26 @@ def parameters(fit: Fit) -> pd.Series:
         Coefficients under their names; ``"Subject sd(age)"``, ``"Subject cor((Intercept),age)"``;
         ``"corstruct Phi"``, ``"varfunc Female"``; ``"sigma"``.
     """
-    parts = [fit.fixef, components(fit)]
+    values = dict(zip(fit.design.x_names, fit.estimate.beta.tolist(), strict=True))
+    values |= _components(fit)
     for name, coef in (("corstruct", fit.correlation_coef), ("varfunc", fit.weights_coef)):
-        parts.append(coef.set_axis([f"{name} {one}" for one in coef.index]))
-    parts.append(pd.Series({"sigma": fit.sigma}))
-    named: pd.Series = pd.concat([one for one in parts if len(one)])
-    return named
+        values |= {f"{name} {one}": float(value) for one, value in coef.items()}
+    return pd.Series(values | {"sigma": fit.sigma}, dtype=float)
 
 
 def components(fit: Fit) -> pd.Series:
     """Standard deviations and correlations of the random effects, outermost level first."""
+    return pd.Series(_components(fit), dtype=float)
+
+
+def _components(fit: Fit) -> dict[str, float]:
     out: dict[str, float] = {}
-    for group, one in fit.varcorr().items():
-        names = [str(e) for e in one.sd.index]
-        out |= {f"{group} sd({e})": float(one.sd[e]) for e in names}
-        corr = one.corr.to_numpy()
-        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
-            out[f"{group} cor({names[i]},{names[j]})"] = float(corr[i, j])
-    return pd.Series(out, dtype=float)
+    for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
+        cov = fit.sigma**2 * factor @ factor.T
+        sd = np.sqrt(np.diagonal(cov))
+        out |= {f"{level.group} sd({e})": float(v) for e, v in zip(level.effects, sd, strict=True)}
+        for i, j in zip(*np.triu_indices(len(sd), 1), strict=True):
+            size = float(sd[i] * sd[j])
+            value = float(np.clip(cov[i, j] / size, -1.0, 1.0)) if size else np.nan
+            out[f"{level.group} cor({level.effects[i]},{level.effects[j]})"] = value
+    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from bayeslme.report.bootstrap import simulated_html, simulated_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from bayeslme.engine.refit import Refitter
     from bayeslme.fit.result import Fit
 
 FloatArray = npt.NDArray[np.float64]
@@ -102,7 +104,7 @@ class SimulatedTest:
         Returns
         -------
         Axes
-            A curve above the diagonal is a reference distribution whose p-values are too small.
+            A curve above the diagonal is a reference distribution whose p-values are too large.
         """
         from bayeslme.report.plots.nominal import nominal_plot
 
@@ -214,20 +216,39 @@ def _ratios(
     *,
     progress: bool,
 ) -> tuple[FloatArray, dict[str, int]]:
-    small, large = (Refits(one).engine for one in fits)
+    small, large = (Refits(one) for one in fits)
     ratios, failures = [], Counter[str]()
-    draws = responses(fits[0], nsim, seed)
-    for y in tracked(draws, nsim, "Simulated test", show=progress):
-        try:
-            ratio = 2.0 * (large.loglik(y, method) - small.loglik(y, method))
-        except (BayesLMEError, np.linalg.LinAlgError) as error:
-            failures[str(error)] += 1
-            continue
-        if np.isfinite(ratio):
-            ratios.append(ratio)
+    portions = responses(fits[0], nsim, seed, max(small.together, large.together))
+    draws = _ratios_of(small.engine, large.engine, method, portions)
+    for ratio, error in tracked(draws, nsim, "Simulated test", show=progress):
+        if error:
+            failures[error] += 1
         else:
-            failures["the likelihood is not defined"] += 1
+            ratios.append(ratio)
     return np.array(ratios), dict(failures)
+
+
+def _ratios_of(
+    small: Refitter, large: Refitter, method: str, portions: Iterator[FloatArray]
+) -> Iterator[tuple[float, str]]:
+    """Ratio of each response, or what went wrong with it."""
+    for portion in portions:
+        found = [_logliks(one, method, portion) for one in (small, large)]
+        for (low, first), (high, second) in zip(*found, strict=True):
+            error = first or second
+            if not error and not np.isfinite(high - low):
+                error = "the likelihood is not defined"
+            yield 2.0 * (high - low), error
+
+
+def _logliks(model: Refitter, method: str, portion: FloatArray) -> list[tuple[float, str]]:
+    """Maxima for the responses (s, n); where the portion fails, response by response."""
+    try:
+        return [(value, "") for value in model.logliks(portion, method)]
+    except (BayesLMEError, np.linalg.LinAlgError) as error:
+        if len(portion) == 1:
+            return [(np.nan, str(error))]
+    return [_logliks(model, method, portion[i : i + 1])[0] for i in range(len(portion))]
 
 
 def _mixture(null: Fit, alternative: Fit, df: int) -> tuple[int, int] | None:

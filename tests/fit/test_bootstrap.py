@@ -100,6 +100,20 @@ def test_bootstrap_agrees_with_lme4s() -> None:
     assert made.n_failed == 0
 
 
+def test_all_parameters_are_those_of_the_tables() -> None:
+    fit = orthodont(
+        "lme(distance ~ age, random = ~ age | Subject, data = Orthodont, "
+        "correlation = corAR1(), weights = varIdent(form = ~ 1 | Sex))"
+    )
+    found, level = parameters(fit), fit.varcorr()["Subject"]
+    np.testing.assert_allclose(found[["(Intercept)", "age"]], fit.fixef)
+    np.testing.assert_allclose(found[["Subject sd((Intercept))", "Subject sd(age)"]], level.sd)
+    assert found["Subject cor((Intercept),age)"] == pytest.approx(level.corr.iloc[0, 1])
+    assert found["corstruct Phi"] == fit.correlation_coef["Phi"]
+    assert found["varfunc Female"] == fit.weights_coef["Female"]
+    assert found.index[-1] == "sigma"
+
+
 def test_seeds_and_kinds_of_intervals() -> None:
     fit = orthodont(CALLS["lm"])
     one, two = (fit.bootstrap(30, seed=9) for _ in range(2))

@@ -1,0 +1,255 @@
+"""One model's likelihood maximised for many responses at once.
+
+Where residuals are independent and of one variance, the Gram matrices of many responses differ in
+their last column only, and an evaluation for all of them is one batched call. The quasi-Newton
+steps are those of `optimise`, taken by all responses side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayeslme.engine.columns import Columns
+from bayeslme.engine.eliminate import eliminate
+from bayeslme.engine.gram import Gram, gram_in_blocks
+from bayeslme.engine.likelihood import Method, profile
+from bayeslme.engine.optimise import (
+    CONVERGED,
+    LENGTHS,
+    LONGEST,
+    NO_STEP,
+    NOISE,
+    STEP,
+    Optimum,
+)
+from bayeslme.engine.problem import Problem
+from bayeslme.engine.search import NEAR_ZERO
+from bayeslme.engine.starts import candidates, scales
+
+BEST = 2  # candidates of each response that are climbed from
+SAME = 1e-8  # log-likelihoods closer than this are the same
+TOL = 1e-10  # gain still predicted at which a response is done
+CURVED, LEAST = 0.2, 1e-7  # as in `optimise`: steps where the likelihood is not concave
+Objective = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Likelihood of several responses of one problem.
+
+    Attributes
+    ----------
+    problem : Problem
+        Without correlation structure and variance function.
+    grams : Gram
+        With a leading axis of responses.
+    method : {"REML", "ML"}
+    sigma : float or None
+        Where it is held.
+    """
+
+    problem: Problem
+    grams: Gram
+    method: Method
+    sigma: float | None
+
+    @classmethod
+    def of(cls, problem: Problem, y: np.ndarray, method: Method, sigma: float | None) -> Responses:
+        """Form the Gram matrices of responses (s, n), rows in the design's order."""
+        known = problem.columns
+        x, own = known[-1 - problem.p : -1], y[:, problem.order]
+        rest = own - (own @ x.T / problem.n) @ x
+        wide = replace(
+            problem,
+            source=Columns.holding(np.concatenate([known[:-1], rest])),
+            shift=np.zeros(problem.p + len(y) - 1),
+        )
+        found = gram_in_blocks(wide, None)
+        s, p = len(y), problem.p
+        levels = tuple(_split(level, s) for level in found.levels)
+        total = np.empty((s, p + 1, p + 1))
+        total[:, :p, :p] = found.total[:p, :p]
+        total[:, p, :p] = total[:, :p, p] = found.total[p:, :p]
+        total[:, p, p] = np.diagonal(found.total)[p:]
+        return cls(problem, Gram(levels, total), method, sigma)
+
+    def __call__(self, theta: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """Log-likelihoods (b, m) of theta (b, m, k) for the responses ``which`` (m,)."""
+        pr = self.problem
+        own = Gram(tuple(level[which] for level in self.grams.levels), self.grams.total[which])
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            factors = tuple(s.structure.factor(theta[..., s.theta], s.basis) for s in pr.stages)
+            e = eliminate(pr, own, factors)
+            sigma = None if self.sigma is None else np.asarray(self.sigma)
+            value = profile(pr, e, np.zeros(()), self.method, sigma).loglik
+        return np.where(np.isfinite(value), value, -np.inf)
+
+
+def _split(level: np.ndarray, s: int) -> np.ndarray:
+    """Products (q, c + s - 1, G) with s responses to (s, q, c, G)."""
+    shared, own = level[:, :-s], level[:, -s:]
+    spread = np.broadcast_to(shared, (s, *shared.shape))
+    return np.concatenate([spread, np.moveaxis(own, 1, 0)[:, :, None, :]], axis=2)
+
+
+@dataclass
+class _Climb:
+    """Where the responses are on their way up; arrays with a first axis of responses (m, ...)."""
+
+    f: Objective
+    scale: np.ndarray
+    theta: np.ndarray
+    value: np.ndarray
+    slope: np.ndarray
+    inverse: np.ndarray
+    confirmed: np.ndarray
+    done: np.ndarray
+    gain: np.ndarray
+
+    def step(self, rows: np.ndarray) -> None:
+        """One step, or one look with fresh curvature, of the responses ``rows``."""
+        direction = np.einsum("mij,mj->mi", self.inverse[rows], self.slope[rows])
+        gain = np.einsum("mi,mi->m", self.slope[rows], direction)
+        self.gain[rows] = gain
+        size = np.max(np.abs(direction) / np.maximum(self.scale, np.abs(self.theta[rows])), axis=1)
+        direction *= np.minimum(1.0, LONGEST / np.maximum(size, 1e-300))[:, None]
+        trial = self.theta[rows] + LENGTHS[:, None, None] * direction
+        values = self.f(trial, rows)
+        best = np.argmax(values, axis=0)
+        at = np.arange(len(rows))
+        up = (values[best, at] > self.value[rows]) & (gain >= TOL)
+        if up.any():
+            self._move(rows[up], trial[best[up], at[up]])
+        self._stop(rows[~up])
+
+    def _move(self, rows: np.ndarray, new: np.ndarray) -> None:
+        value, slope, _ = differences(self.f, new, rows, self.scale)
+        move, change = new - self.theta[rows], self.slope[rows] - slope
+        self.confirmed[rows] &= value - self.value[rows] <= TOL
+        self.inverse[rows] = _updated(self.inverse[rows], move, change)
+        self.theta[rows], self.value[rows], self.slope[rows] = new, value, slope
+
+    def _stop(self, rows: np.ndarray) -> None:
+        """Responses that stop for the second time are done; the others get fresh curvature."""
+        again = self.confirmed[rows]
+        self.done[rows[again]] = True
+        fresh = rows[~again]
+        if len(fresh):
+            self.confirmed[fresh] = True
+            value, slope, curve = differences(self.f, self.theta[fresh], fresh, self.scale)
+            self.value[fresh], self.slope[fresh] = value, slope
+            self.inverse[fresh] = _diagonal(slope, curve, self.scale)
+
+
+def differences(
+    f: Objective, theta: np.ndarray, rows: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values (m,), slopes and second differences (m, k) at theta (m, k) from one batch."""
+    k = theta.shape[1]
+    h = STEP * np.maximum(scale, np.abs(theta))
+    moves = np.einsum("ij,mi->imj", np.eye(k), h)
+    values = f(np.concatenate([theta[None], theta + moves, theta - moves]), rows)
+    up, down = values[1 : k + 1].T, values[k + 1 :].T
+    with np.errstate(invalid="ignore"):
+        slope, curve = (up - down) / (2 * h), (up - 2 * values[0][:, None] + down) / h**2
+    slope, curve = (np.where(np.isfinite(x), x, 0.0) for x in (slope, curve))
+    return values[0], slope, curve
+
+
+def _diagonal(slope: np.ndarray, curve: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    floor = np.maximum(CURVED * np.abs(slope) / scale, LEAST / scale**2)
+    out: np.ndarray = (1.0 / np.maximum(-curve, floor))[:, :, None] * np.eye(len(scale))
+    return out
+
+
+def _updated(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """BFGS updates (m, k, k); kept where the curvature along the step is not positive."""
+    sy = np.einsum("mi,mi->m", s, y)
+    good = sy > 1e-10 * np.linalg.norm(s, axis=1) * np.linalg.norm(y, axis=1)
+    rho = np.where(good, 1.0 / np.where(good, sy, 1.0), 0.0)[:, None, None]
+    left = np.eye(s.shape[1]) - rho * s[:, :, None] * y[:, None, :]
+    new = left @ inverse @ np.swapaxes(left, 1, 2) + rho * s[:, :, None] * s[:, None, :]
+    out: np.ndarray = np.where(good[:, None, None], new, inverse)
+    return out
+
+
+def maximise_many(f: Objective, start: np.ndarray, scale: np.ndarray, max_iter: int) -> _Climb:
+    """Climb from start (m, k), response by row, all at once."""
+    m = len(start)
+    rows = np.arange(m)
+    value, slope, curve = differences(f, start, rows, scale)
+    no = np.zeros(m, dtype=bool)
+    climb = _Climb(
+        f,
+        scale,
+        start.copy(),
+        value,
+        slope,
+        _diagonal(slope, curve, scale),
+        no,
+        ~np.isfinite(value),
+        np.full(m, np.inf),
+    )
+    for _ in range(max_iter):
+        moving = np.flatnonzero(~climb.done)
+        if not len(moving):
+            break
+        climb.step(moving)
+    return climb
+
+
+def optima(responses: Responses, own: np.ndarray, max_iter: int) -> list[Optimum]:
+    """The highest end of climbs from a given start and from each response's best candidates.
+
+    Parameters
+    ----------
+    responses : Responses
+    own : array, shape (k,)
+        Start for all, beside the built-in candidates.
+    max_iter : int
+        Of one climb.
+
+    Returns
+    -------
+    list of Optimum, one for each response
+        Entries of the factors that the likelihood cannot tell from zero are zero.
+    """
+    scale, starts = scales(responses.problem), candidates(responses.problem)
+    count = len(responses.grams.total)
+    rows = np.arange(count)
+    tried = [responses(np.broadcast_to(one, (1, count, len(one))), rows)[0] for one in starts]
+    order = np.argsort(-np.array(tried), axis=0, kind="stable")[:BEST]
+    begins = [np.tile(own, (count, 1)), *(starts[chosen] for chosen in order)]
+    ends = [maximise_many(responses, begin, scale, max_iter) for begin in begins]
+    best = np.argmax([end.value for end in ends], axis=0)
+    theta, value, slope, gain, done = (
+        np.stack([getattr(end, name) for end in ends])[best, rows]
+        for name in ("theta", "value", "slope", "gain", "done")
+    )
+    _to_boundary(responses, theta, value)
+    settled = done & (gain < NOISE)
+    return [
+        Optimum(
+            theta[i], float(value[i]), slope[i], bool(ok), CONVERGED if ok else NO_STEP, max_iter
+        )
+        for i, ok in enumerate(settled)
+    ]
+
+
+def _to_boundary(responses: Responses, theta: np.ndarray, value: np.ndarray) -> None:
+    """Set factors, and entries of them, to zero in place where the likelihood stays the same."""
+    for stage in responses.problem.stages:
+        block = np.arange(stage.theta.start, stage.theta.stop)
+        for chosen in (block, *(block[j : j + 1] for j in range(len(block)))):
+            rows = np.flatnonzero(np.all(np.abs(theta[:, chosen]) < NEAR_ZERO, axis=1))
+            if not len(rows):
+                continue
+            trial = theta[rows]
+            trial[:, chosen] = 0.0
+            got = responses(trial[None], rows)[0]
+            same = got >= value[rows] - SAME
+            theta[rows[same]] = trial[same]
+            value[rows[same]] = np.maximum(got[same], value[rows[same]])
