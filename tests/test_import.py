@@ -33,6 +33,32 @@ def test_classical_fit_loads_nothing_heavy() -> None:
     assert not loaded.intersection(HEAVY)
 
 
+def test_a_fit_loads_none_of_the_verbs_that_it_has_not_used() -> None:
+    code = (
+        "import sys, types, bayeslme\n"
+        "fit = bayeslme.lme('distance ~ age', bayeslme.load_data('Orthodont'), '~ 1 | Subject')\n"
+        "loaded = {k for k, m in sys.modules.items() if type(m) is types.ModuleType}\n"
+        "fit.anova()\n"
+        "used = {k for k, m in sys.modules.items() if type(m) is types.ModuleType} - loaded\n"
+        "print(*loaded); print(*used)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    loaded, used = (set(line.split()) for line in done.stdout.splitlines())
+    assert not loaded & {"bayeslme.fit.anova", "bayeslme.fit.summary", "scipy.special"}
+    assert {"bayeslme.fit.anova", "scipy.special"} <= used
+
+
+def test_defaults_of_a_verb_are_those_of_its_module() -> None:
+    from inspect import signature
+
+    from bayeslme.fit.result import Fit
+    from bayeslme.fit.singular import PRIOR
+
+    assert signature(Fit.singular).parameters["prior"].default == PRIOR
+
+
 def test_public_names_exist() -> None:
     import bayeslme
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -10,11 +10,13 @@ from bayeslme import engine
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError
-from bayeslme.fit.lmlist import LmList, fit_list
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
 from bayeslme.spec import bind
 from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
 from bayeslme.spec.model import LmeSpec
+
+if TYPE_CHECKING:
+    from bayeslme.fit.lmlist import LmList
 
 FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit}
 
@@ -45,6 +47,8 @@ def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"data: a pandas DataFrame is needed, not {type(data).__name__}")
     if spec.function == "lmList":
+        from bayeslme.fit.lmlist import fit_list
+
         return fit_list(spec, data)
     design = build(spec, data)
     return FITS[spec.function](spec, design, _estimate(spec, design), data)

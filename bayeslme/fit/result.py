@@ -12,35 +12,59 @@ import pandas as pd
 
 from bayeslme.data.types import Design
 from bayeslme.engine import Estimate, Information, information
-from bayeslme.fit import anova as _anova
-from bayeslme.fit import bootstrap as _bootstrap
-from bayeslme.fit import curves as _curves
-from bayeslme.fit import intervals as _intervals
-from bayeslme.fit import marginal_cov as _marginal_cov
-from bayeslme.fit import predict as _predict
-from bayeslme.fit import ranef as _ranef
-from bayeslme.fit import refit as _refit
-from bayeslme.fit import residuals as _residuals
-from bayeslme.fit import serial as _serial
-from bayeslme.fit import simulate as _simulate
-from bayeslme.fit import singular as _singular
-from bayeslme.fit import summary as _summary
-from bayeslme.fit import update as _update
-from bayeslme.fit import varcorr as _varcorr
-from bayeslme.fit import variogram as _variogram
-from bayeslme.fit.degrees import Degrees, inner_outer, residual
-from bayeslme.fit.denominators import DfMethod, KenwardRogerTests, SatterthwaiteTests
-from bayeslme.fit.page import named
-from bayeslme.fit.residuals import LevelName, ResidualType
-from bayeslme.report.html import page_html
-from bayeslme.report.pages import fit_text
+from bayeslme.fit.later import later
 from bayeslme.spec import bind
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bayeslme.fit import anova as _anova
+    from bayeslme.fit import bootstrap as _bootstrap
+    from bayeslme.fit import curves as _curves
+    from bayeslme.fit import degrees as _degrees
+    from bayeslme.fit import denominators as _denominators
+    from bayeslme.fit import intervals as _intervals
+    from bayeslme.fit import marginal_cov as _marginal_cov
+    from bayeslme.fit import page as _page
+    from bayeslme.fit import predict as _predict
+    from bayeslme.fit import ranef as _ranef
+    from bayeslme.fit import refit as _refit
+    from bayeslme.fit import residuals as _residuals
+    from bayeslme.fit import serial as _serial
+    from bayeslme.fit import simulate as _simulate
+    from bayeslme.fit import singular as _singular
+    from bayeslme.fit import summary as _summary
+    from bayeslme.fit import update as _update
+    from bayeslme.fit import varcorr as _varcorr
+    from bayeslme.fit import variogram as _variogram
+    from bayeslme.fit.degrees import Degrees
+    from bayeslme.fit.denominators import DfMethod, KenwardRogerTests, SatterthwaiteTests
     from bayeslme.fit.plots import Plots
+    from bayeslme.fit.residuals import LevelName, ResidualType
+    from bayeslme.report import html as _html
+    from bayeslme.report import pages as _pages
+else:
+    _html, _pages = later("bayeslme.report.html"), later("bayeslme.report.pages")
+    _anova = later("bayeslme.fit.anova")
+    _bootstrap = later("bayeslme.fit.bootstrap")
+    _curves = later("bayeslme.fit.curves")
+    _degrees = later("bayeslme.fit.degrees")
+    _denominators = later("bayeslme.fit.denominators")
+    _intervals = later("bayeslme.fit.intervals")
+    _marginal_cov = later("bayeslme.fit.marginal_cov")
+    _page = later("bayeslme.fit.page")
+    _predict = later("bayeslme.fit.predict")
+    _ranef = later("bayeslme.fit.ranef")
+    _refit = later("bayeslme.fit.refit")
+    _residuals = later("bayeslme.fit.residuals")
+    _serial = later("bayeslme.fit.serial")
+    _simulate = later("bayeslme.fit.simulate")
+    _singular = later("bayeslme.fit.singular")
+    _summary = later("bayeslme.fit.summary")
+    _update = later("bayeslme.fit.update")
+    _varcorr = later("bayeslme.fit.varcorr")
+    _variogram = later("bayeslme.fit.variogram")
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -119,17 +143,18 @@ class Fit:
     def weights_coef(self) -> pd.Series:
         """Estimated coefficients of the variance function under nlme's names."""
         bound, values = self.estimate.problem.variance, self.estimate.varfunc
-        return named(bound, values).iloc[[] if bound is None else bound.free]
+        return _page.named(bound, values).iloc[[] if bound is None else bound.free]
 
     @property
     def correlation_coef(self) -> pd.Series:
         """Coefficients of the correlation structure under nlme's names, held ones included."""
-        return named(self.estimate.problem.correlation, self.estimate.corstruct)
+        return _page.named(self.estimate.problem.correlation, self.estimate.corstruct)
 
     @cached_property
     def degrees(self) -> Degrees:
         """Denominator degrees of freedom of coefficients and terms."""
-        return inner_outer(self.design) if self.kind == "lme" else residual(self.design)
+        of = _degrees.inner_outer if self.kind == "lme" else _degrees.residual
+        return of(self.design)
 
     @cached_property
     def test_vcov(self) -> FloatArray:
@@ -145,12 +170,12 @@ class Fit:
     @cached_property
     def satterthwaite(self) -> SatterthwaiteTests:
         """Tests with Satterthwaite's degrees of freedom, behind ``df="satterthwaite"``."""
-        return SatterthwaiteTests(self)
+        return _denominators.SatterthwaiteTests(self)
 
     @cached_property
     def kenward_roger(self) -> KenwardRogerTests:
         """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
-        return KenwardRogerTests(self)
+        return _denominators.KenwardRogerTests(self)
 
     def vcov(self) -> pd.DataFrame:
         """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
@@ -241,7 +266,7 @@ class Fit:
         """Covariance given the random effects; see `bayeslme.fit.marginal_cov.residual_cov`."""
         return _marginal_cov.residual_cov(self, group)
 
-    def singular(self, prior: str | None = _singular.PRIOR) -> _singular.Singular:
+    def singular(self, prior: str | None = "boundary-avoiding") -> _singular.Singular:
         """Empty directions of the random effects; see `bayeslme.fit.singular.singular`."""
         return _singular.singular(self, prior)
 
@@ -301,12 +326,12 @@ class Fit:
         return report(self, path, title, description)
 
     def __repr__(self) -> str:
-        return fit_text(self._summary.page)
+        return _pages.fit_text(self._summary.page)
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        return page_html(self._summary.page)
+        return _html.page_html(self._summary.page)
 
 
 class LmeFit(Fit):
