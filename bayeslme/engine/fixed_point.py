@@ -10,7 +10,7 @@ take Newton steps on an accurate gradient in place of searches.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.mixing import Mixer
 from bayeslme.engine.optimise import Optimum, gradient
 from bayeslme.engine.problem import Problem, bind_variance
-from bayeslme.engine.search import climb, search
+from bayeslme.engine.search import search
 from bayeslme.engine.starts import generic_start, scales
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ type Reader = Callable[[Likelihood, Optimum], Estimate]
 SIZES = (0.0, 1.0)  # of the random effects behind further first covariates
 REFRESHES = 60  # of the covariate, searching
 NEAR = 1e-5  # relative change of theta and covariate at which steps take the place of searches
+JOINED = 1e-3  # distance from a fixed point that is known, at which another way there ends
+HILLS, HIGHER = 3, 1e-6  # times a higher hill is followed, and by how much it has to be higher
 PATIENCE = 8  # further refreshes without getting nearer
 CHORDS = 2  # steps in each
 SETTLED = 1e-11  # relative change of theta and covariate at which all is done
@@ -82,13 +84,14 @@ def agree(
         Estimate of a likelihood and an optimum of it.
     """
     plain = Likelihood(replace(problem, waiting=False), design.spec.method)
-    first = search(plain, max_iter=max_iter)
+    first = search(plain, max_iter=max_iter, around=False)
     others = [replace(first, theta=generic_start(plain.problem, r)) for r in SIZES]
-    seen = []
+    seen: list[Agreement] = []
     for one in [first, *(others if problem.stages else others[:1])]:
         covariates = variance_covariates(design, read(plain, one))
-        seen.append(_alternate(problem, design, max_iter, covariates, start, read))
-    best = _steps(max(seen, key=_merit), problem, design, read)
+        seen.append(_alternate(problem, design, max_iter, covariates, start, read, seen))
+    best = _confirmed(max(seen, key=_merit), problem, design, max_iter, read)
+    best = _steps(best, problem, design, read)
     if best.moved >= SLACK:
         warnings.warn(
             "the variance covariate and the fit did not settle on each other; simplify the weights",
@@ -108,21 +111,37 @@ def _alternate(
     covariates: Covariates,
     theta: np.ndarray | None,
     read: Reader,
+    known: Sequence[Agreement] = (),
 ) -> Agreement:
-    """Refresh the covariates by searches until they are nearly settled."""
-    mixer, thorough, count = Mixer(), True, 0
-    while True:
+    """Refresh the covariates until they are nearly settled, or are on the way to what is known."""
+    mixer = Mixer()
+    for _ in range(REFRESHES):
         likelihood = _bound(problem, design, covariates)
-        if thorough or theta is None:
-            optimum = search(likelihood, max_iter=max_iter, start=theta)
-        else:
-            optimum = climb(likelihood, theta, max_iter)
+        optimum = search(likelihood, max_iter=max_iter, start=theta, around=False)
         last = _look(design, likelihood, optimum, covariates, theta, read)
-        count += 1
-        if (last.moved < NEAR and thorough) or count == REFRESHES:
-            return last
-        thorough = last.moved < NEAR or count == 1  # what is near may be on a lower hill by now
+        joined = [one for one in known if _apart(last, one) < JOINED]
+        if joined or last.moved < NEAR:
+            return joined[0] if joined else last
         theta, covariates = optimum.theta, _mixed(mixer, covariates, last.fresh)
+    return last
+
+
+def _confirmed(
+    last: Agreement, problem: Problem, design: Design, max_iter: int, read: Reader
+) -> Agreement:
+    """Look around from where the covariates settled: it may be a lower hill by now."""
+    for _ in range(HILLS):
+        top = search(last.likelihood, max_iter=max_iter, start=last.optimum.theta)
+        if top.value <= last.optimum.value + HIGHER:
+            break
+        here = _look(design, last.likelihood, top, last.covariates, last.optimum.theta, read)
+        last = _alternate(problem, design, max_iter, here.fresh, top.theta, read)
+    return last
+
+
+def _apart(one: Agreement, other: Agreement) -> float:
+    """Largest relative difference of theta and of the covariates they lead to."""
+    return max(_movement(one.optimum.theta, other.optimum.theta), _distance(one.fresh, other.fresh))
 
 
 def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> Agreement:

@@ -33,6 +33,7 @@ def search(
     max_iter: int,
     start: np.ndarray | None = None,
     grid: np.ndarray | None = None,
+    around: bool = True,
 ) -> Optimum:
     """Maximise a likelihood.
 
@@ -45,6 +46,8 @@ def search(
         Starting value in place of the candidates.
     grid : array, shape (s, k), optional
         Candidates in place of the built-in ones.
+    around : bool
+        Look for other hills from the top of the first.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def search(
     else:
         own = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
     best = climb(likelihood, own[0], max_iter)
-    if likelihood.problem.size and likelihood.cells < WIDE_CELLS:
+    if around and likelihood.problem.size and likelihood.cells < WIDE_CELLS:
         best = _look_around(likelihood, best, own[1 : SEEN + 1], max_iter)
     return _to_boundary(likelihood, best)
 
