@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import bayeslme
+from bayeslme.structures import CorSymm, VarIdent
 from benchmarks.type_one import METHODS, NOMINAL, SCENARIOS, STORED, markdown, simulated, summarised
 
 SETS = 200
@@ -46,6 +49,28 @@ def test_random_intercepts_and_a_series(term: str) -> None:
     assert within(found["kenward-roger"], SETS)
     assert within(found["satterthwaite"], SETS)
     assert found["kenward-roger"] <= found["inner-outer"]
+
+
+def test_ratio_of_growth_curves_does_not_depend_on_the_covariance() -> None:
+    # A change of the visits' coordinates that keeps constants and straight lines what they are
+    # turns every covariance into every other one: a simulated ratio is an exact test.
+    frame, rng = SCENARIOS["growth-12"].frame(), np.random.default_rng(1)
+    visits = np.arange(4.0)
+    basis = np.linalg.qr(np.column_stack([visits**k for k in range(4)]))[0]
+    change = basis @ (np.triu(rng.standard_normal((4, 4))) + 3 * np.eye(4)) @ basis.T
+    y = rng.standard_normal((12, 4))
+    structures: dict[str, Any] = {
+        "correlation": CorSymm(form="~ 1 | subject"),
+        "weights": VarIdent(form="~ 1 | visit"),
+        "method": "ML",
+    }
+    ratios = [
+        bayeslme.gls("y ~ arm * time", data, **structures).loglik
+        - bayeslme.gls("y ~ arm + time", data, **structures).loglik
+        for data in (frame.assign(y=y.ravel()), frame.assign(y=(y @ change.T).ravel()))
+    ]
+    assert ratios[1] == pytest.approx(ratios[0], abs=1e-6)
+    assert ratios[0] > 1e-3
 
 
 def test_few_data_sets_of_every_model() -> None:
