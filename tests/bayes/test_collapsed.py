@@ -16,6 +16,7 @@ from bayeslme.bayes.annealing import anneal, between
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.proposal import single
+from bayeslme.bayes.weights import resample
 from bayeslme.errors import BayesLMEError, FitError, SpecError
 
 WITHIN = 4.0  # standard errors of a difference of two Monte Carlo means
@@ -45,7 +46,7 @@ def test_importance_of_a_known_target() -> None:
     size = draws.efficiency * len(w)
     sd = np.sqrt(1 + 0.21 * (high - low) ** 2)
     assert np.all(np.abs(w @ draws.u - mean) < WITHIN * sd / np.sqrt(size))
-    kept = importance.resample(draws, 4000, rng)
+    kept = resample(draws, 4000, rng)
     assert len(np.unique(kept)) > 0.95 * 4000
 
 
