@@ -131,7 +131,7 @@ def draw(
     n : int
     rng : Generator
     first : Estimate, optional
-        Where the search for the mode starts; REML's or ML's is made where there is none.
+        Where the search for the mode starts; one is made where there is none.
 
     Raises
     ------

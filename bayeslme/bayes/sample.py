@@ -145,8 +145,7 @@ def _try_collapsed(
     reason = collapsed.collapsible(layout, priors)
     if reason is None:
         rng = np.random.default_rng(seeds[0])
-        first = None if fit.estimate.method == "MAP" else fit.estimate
-        drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng, first)
+        drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng, fit.estimate)
         reason = drawn.mistrust
         if reason is None:
             return _collapsed_posterior(fit, layout, priors, drawn, shape, seeds), ""
