@@ -23,6 +23,7 @@ ROUNDS, HILLS = 3, 3  # looks around, and hills climbed after each
 ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
 WORTH = 0.1  # a first climb that ends lower than the best by more is given up
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
+NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and what a maximum cannot change by over it
 NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
@@ -43,7 +44,7 @@ def search(
     max_iter : int
         Of one climb.
     start : array, shape (k,), optional
-        Starting value in place of the candidates.
+        Starting value; the candidates are then only looked at.
     grid : array, shape (s, k), optional
         Candidates in place of the built-in ones.
     around : bool
@@ -54,16 +55,16 @@ def search(
     FitError
         Where the likelihood is not defined at ``start``.
     """
+    starts = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
     if start is not None:
-        own = np.asarray(start, float)[None]
-        if not np.isfinite(likelihood(own)[0]):
+        given = np.asarray(start, float)[None]
+        if not np.isfinite(likelihood(given)[0]):
             msg = "start: the likelihood is not defined at this starting value; give another"
             raise FitError(msg)
-    else:
-        own = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
-    best = climb(likelihood, own[0], max_iter)
-    if around and likelihood.problem.size and likelihood.cells < WIDE_CELLS:
-        best = _look_around(likelihood, best, own[1 : SEEN + 1], max_iter)
+        starts = np.concatenate([given, starts])
+    best = climb(likelihood, starts[0], max_iter)
+    if likelihood.problem.size and likelihood.cells < WIDE_CELLS:
+        best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
     return _to_boundary(likelihood, best)
 
 
@@ -89,16 +90,28 @@ def _look_around(
     likelihood: Likelihood, best: Optimum, starts: np.ndarray, max_iter: int
 ) -> Optimum:
     """The top of the highest hill in sight."""
+    sound = _sound(likelihood, best)
     for _ in range(ROUNDS):
-        before = best.value
+        before = best
         for point in other_hills(likelihood, likelihood.problem, best.theta, starts)[:HILLS]:
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
-            if rough.value > best.value - WORTH:
-                end = climb(likelihood, rough.theta, max_iter)
-                best = max(best, end, key=_merit)
-        if best.value <= before + WORTH * 1e-2:
+            if sound and rough.value < best.value - WORTH:
+                continue
+            end = climb(likelihood, rough.theta, max_iter)
+            if _merit(end) > _merit(best) or not sound:
+                trusted = _sound(likelihood, end)
+                if trusted or not sound:
+                    best, sound = end, trusted
+        if best.value <= before.value + WORTH * 1e-2:
             break
     return best
+
+
+def _sound(likelihood: Likelihood, end: Optimum) -> bool:
+    """Whether the value is more than rounding, which is all there is beside a singular matrix."""
+    signs = (-1.0) ** np.arange(len(end.theta))
+    near = likelihood(end.theta * (1 + NEARBY * np.stack([signs, -signs])))
+    return bool(np.max(np.abs(near - end.value)) < ROUNDING)  # NaN and infinity are not
 
 
 def _merit(end: Optimum) -> float:
