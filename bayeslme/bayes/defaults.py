@@ -9,7 +9,9 @@ term; root mean square where nothing varies):
     fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an
                         intercept column mean(y) goes to the combination of columns that is
                         constant, if there is one
-    sigma               HalfStudentT(4, s)
+    sigma               HalfStudentT(4, s); where the variance has powers or exponentials of a
+                        covariate this is the residual standard deviation of a typical row, with the
+                        mean of their logarithms over the rows
     sd, slope of z      HalfStudentT(4, s / s_z)
     sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of
                         the same level, whose lines are extrapolated to zero
@@ -42,9 +44,10 @@ import numpy as np
 from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior
-from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, resolve
+from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, Typical, resolve
 from bayeslme.errors import DataError
 from bayeslme.spec.expr import variables
+from bayeslme.structures import VarComb, VarExp, VarPower
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -77,7 +80,7 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
         "flat": _flat(layout),
         "boundary-avoiding": _boundary_avoiding(layout),
     }
-    return resolve(priors, layout.blocks, presets, basis)
+    return resolve(priors, layout.blocks, presets, basis, _typical(layout))
 
 
 def _default(layout: Layout) -> tuple[Preset, FloatArray]:
@@ -219,6 +222,27 @@ def _response_scale(layout: Layout) -> float:
         msg = f"the response '{design.response_label}' is constant: it has no scale for priors"
         raise DataError(msg)
     return s
+
+
+def _typical(layout: Layout) -> Typical | None:
+    """How powers and rates move the residual standard deviation of a typical row."""
+    bound = layout.problem.variance
+    if bound is None or layout.varfunc is None:
+        return None
+    several = isinstance(bound.structure, VarComb)
+    functions = bound.structure.functions if several else (bound.structure,)
+    coords = bound.coords if several else (bound.coords,)
+    weights = []
+    for function, own in zip(functions, coords, strict=True):
+        k = len(function.parameters(own))
+        linear = isinstance(function, VarPower | VarExp)
+        rows = [function.log_sd(e, own) if linear else 0.0 for e in np.eye(k)]
+        weights += [float(np.mean(row)) for row in rows]
+    full = np.array(weights)
+    if not full.any():
+        return None
+    held = np.array([p.start if p.held else 0.0 for p in bound.parameters])
+    return Typical(full[bound.free], float(held @ full))
 
 
 def _flat(layout: Layout) -> Preset:

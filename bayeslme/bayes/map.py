@@ -86,7 +86,7 @@ class PosteriorDensity:
     def log_prior(self, point: NaturalPoint) -> np.ndarray:
         """Log prior density (b,) of everything but beta."""
         values = natural_values(self.layout, point)
-        terms = [self.priors[name].log_density(value) for name, value in values.items()]
+        terms = [self.priors[name].log_density(value, values) for name, value in values.items()]
         return np.asarray(sum(terms, np.zeros(())))
 
 

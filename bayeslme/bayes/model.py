@@ -170,7 +170,7 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
         block = prior.block
         if block.kind == "fixef" and (beta == "integrated" or not block.coefs):
             continue
-        variable = add_variable(prior, start[block.name], _transform(layout, block))
+        variable = add_variable(prior, start[block.name], _transform(layout, block), out)
         shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
         out[block.name] = pt.specify_shape(variable, shape) if shape else variable
     return out

@@ -45,6 +45,9 @@ def draw_priors(
             out[prior.block.name] = _joint_draws(prior, bound, n, rng)
         else:
             out[prior.block.name] = draw_one(prior, n, rng)
+    for prior in priors:
+        if prior.typical is not None:
+            out[prior.block.name] *= np.exp(-prior.typical.log_factor(out["varfunc"]))
     return out
 
 

@@ -10,7 +10,7 @@ where its parameter lives is cut there and renormalised.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,26 @@ PriorsLike = str | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Typical:
+    """The standard deviation of a typical row over sigma, exp(constant + weights @ varfunc).
+
+    Attributes
+    ----------
+    weights : (k,) array
+        Means over the rows of log |v| (of a power) or v (of an exponential), 0 for the others.
+    constant : float
+        What held powers and rates add.
+    """
+
+    weights: FloatArray
+    constant: float = 0.0
+
+    def log_factor(self, varfunc: npt.ArrayLike) -> FloatArray:
+        """Logarithm of the factor (...) at values (..., k) of the variance function."""
+        return np.asarray(np.asarray(varfunc, dtype=float) @ self.weights + self.constant)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ParameterPrior:
     """The prior of one variable: independent densities of coefficients or combinations of them.
 
@@ -38,11 +58,14 @@ class ParameterPrior:
     basis : (k, k) array or None
         Unit upper triangular: the densities are those of
         ``basis @ coefficients``. None is the identity.
+    typical : Typical or None
+        Of sigma: the density is that of the residual standard deviation of a typical row.
     """
 
     block: Block
     priors: tuple[Prior, ...]
     basis: FloatArray | None = None
+    typical: Typical | None = None
 
     def bounds(self, j: int) -> tuple[float, float]:
         """Interval where coefficient ``j`` has prior mass."""
@@ -51,13 +74,17 @@ class ParameterPrior:
             return low, high
         return max(low, self.block.lower[j]), min(high, self.block.upper[j])
 
-    def log_density(self, x: npt.ArrayLike) -> FloatArray:
+    def log_density(
+        self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike] | None = None
+    ) -> FloatArray:
         """Logarithm of the prior density.
 
         Parameters
         ----------
         x : array, shape (..., k), or (..., k, k) for a correlation matrix
             Natural values; (...) for a single number.
+        others : mapping of variable name to array, optional
+            Values of the other variables; needed where ``typical`` is set.
 
         Returns
         -------
@@ -67,12 +94,16 @@ class ParameterPrior:
         values = np.asarray(x, dtype=float)
         if self.block.matrix:
             return lkj_log_density(values, self.priors[0].numbers()["eta"])
+        shift: FloatArray | float = 0.0
+        if self.typical is not None:
+            shift = self.typical.log_factor((others or {})["varfunc"])
+            values = values * np.exp(shift)
         if self.block.dim is None:
             values = values[..., None]
         if self.basis is not None:
             values = values @ self.basis.T
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
-        return np.sum(terms, axis=0)
+        return np.asarray(np.sum(terms, axis=0) + shift)
 
     def _one(self, x: FloatArray, j: int) -> FloatArray:
         prior, (low, high) = self.priors[j], self.bounds(j)
@@ -157,7 +188,7 @@ class Priors:
         -------
         dict of variable name to array (...)
         """
-        return {p.block.name: p.log_density(values[p.block.name]) for p in self.parameters}
+        return {p.block.name: p.log_density(values[p.block.name], values) for p in self.parameters}
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows (variable, coefficient, prior), coefficients that share a prior in one row."""
@@ -165,7 +196,8 @@ class Priors:
         for p in self.parameters:
             if p.block.matrix or len(set(p.priors)) == 1:
                 label = ", ".join(p.block.coefs) if p.block.dim and not p.block.matrix else ""
-                rows.append((p.block.name, label, str(p.priors[0])))
+                about = " of a typical row" if p.typical is not None else ""
+                rows.append((p.block.name, label, str(p.priors[0]) + about))
                 continue
             for j, (name, prior) in enumerate(zip(p.block.coefs, p.priors, strict=True)):
                 centred = p.basis is not None and np.count_nonzero(p.basis[j]) > 1
@@ -191,6 +223,7 @@ def resolve(
     blocks: Sequence[Block],
     presets: Mapping[str, Mapping[str, tuple[Prior, ...]]],
     basis: FloatArray | None = None,
+    typical: Typical | None = None,
 ) -> Priors:
     """Join the user's priors with a preset.
 
@@ -204,6 +237,8 @@ def resolve(
     presets : mapping of preset name to variable name to priors
     basis : (p, p) array, optional
         The default preset's basis of ``fixef``; coefficients the user names leave it.
+    typical : Typical, optional
+        What the default preset's prior of sigma is about; not where the user names sigma.
 
     Raises
     ------
@@ -224,7 +259,10 @@ def resolve(
     out = []
     for block in blocks:
         own = basis if block.kind == "fixef" and preset == "default" else None
-        out.append(_resolve_one(given.get(block.name), block, presets[preset][block.name], own))
+        one = _resolve_one(given.get(block.name), block, presets[preset][block.name], own)
+        if block.kind == "sigma" and preset == "default" and block.name not in given:
+            one = replace(one, typical=typical)
+        out.append(one)
     custom = f"{preset} where not named" if given else preset
     return Priors(custom, tuple(out))
 

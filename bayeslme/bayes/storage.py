@@ -19,7 +19,7 @@ import xarray as xr
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.prior_language import Prior
-from bayeslme.bayes.priors import ParameterPrior, Priors
+from bayeslme.bayes.priors import ParameterPrior, Priors, Typical
 from bayeslme.errors import DataError
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
@@ -123,6 +123,11 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
             p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors
         },
         "basis": {p.block.name: p.basis.tolist() for p in priors if p.basis is not None},
+        "typical": {
+            p.block.name: [p.typical.weights.tolist(), p.typical.constant]
+            for p in priors
+            if p.typical is not None
+        },
     }
 
 
@@ -133,5 +138,8 @@ def _read_priors(template: Priors, record: dict[str, Any]) -> Priors:
             Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name]
         )
         basis = record["basis"].get(p.block.name)
-        made.append(ParameterPrior(p.block, stored, None if basis is None else np.array(basis)))
+        weights, constant = record.get("typical", {}).get(p.block.name, (None, 0.0))
+        typical = None if weights is None else Typical(np.array(weights), constant)
+        basis = None if basis is None else np.array(basis)
+        made.append(ParameterPrior(p.block, stored, basis, typical))
     return Priors(record["preset"], tuple(made))

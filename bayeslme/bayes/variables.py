@@ -5,6 +5,7 @@ This module imports PyMC; it is itself imported only while a model is built.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ Tensor = Any
 
 
 def add_variable(
-    prior: ParameterPrior, start: np.ndarray, transform: Transform | None = None
+    prior: ParameterPrior,
+    start: np.ndarray,
+    transform: Transform | None = None,
+    others: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Add a variable to the model being built.
 
@@ -34,6 +38,8 @@ def add_variable(
         Starting value, on the natural scale.
     transform : Transform, optional
         Map from the unconstrained scale; by default that of the interval the variable lives in.
+    others : mapping of variable name to tensor, optional
+        The variables added before it.
 
     Returns
     -------
@@ -57,7 +63,9 @@ def add_variable(
             "default_transform": None,
             "transform": transform or _interval(prior),
         }
-        return _scalar(prior, options) if block.dim is None else _vector(prior, options)
+        if block.dim is None:
+            return _scalar(prior, options, others or {})
+        return _vector(prior, options)
     return _mixed(prior, initval, transform)
 
 
@@ -105,14 +113,18 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
     )
 
 
-def _scalar(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
+def _scalar(prior: ParameterPrior, options: dict[str, Any], others: Mapping[str, Tensor]) -> Tensor:
     name = prior.block.name
     options["initval"] = float(np.ravel(options["initval"])[0])
     own, args = _class_and_args(prior, 0)
     if _is_cut(prior, 0):
         lower, upper = _limits(prior, 0)
         return pm.Truncated(name, own.dist(**args), lower=lower, upper=upper, **options)
-    return own(name, **_as_data(prior, own, args), **options)
+    data = _as_data(prior, own, args)
+    if prior.typical is not None:  # a scale family: sigma is that of a typical row over a factor
+        weights = pm.Data(f"{name}_prior_weights", prior.typical.weights)
+        data["sigma"] *= pt.exp(-pt.dot(others["varfunc"], weights) - prior.typical.constant)
+    return own(name, **data, **options)
 
 
 def _vector(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
