@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,28 +17,16 @@ from bayeslme.data.groups import nest
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.hypotheses import t_tail
+from bayeslme.report.frames import Tables
 from bayeslme.report.grid import number_grid
-from bayeslme.report.html import frames_html, html_table, wrap
+from bayeslme.report.html import html_table, wrap
 from bayeslme.report.numbers import format_numbers
-from bayeslme.report.tables import anova_text
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from bayeslme.fit.lmlist_plots import LmListPlots
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class CoefficientTables(dict[str, pd.DataFrame]):
-    """A table of the groups for each coefficient, by its name."""
-
-    def __str__(self) -> str:
-        return "\n\n".join(f"{name}\n{anova_text(table)}" for name, table in self.items())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return frames_html(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +45,9 @@ class LmList:
     df : int
         Its degrees of freedom.
     nobs : int
+    response : Series, length n
+    mean : Series, length n
+        Fitted values; NaN in groups without coefficients.
     data : DataFrame
     """
 
@@ -66,26 +57,39 @@ class LmList:
     sigma: float
     df: int
     nobs: int
+    response: pd.Series
+    mean: pd.Series
     data: pd.DataFrame
 
-    def intervals(self, level: float = 0.95) -> CoefficientTables:
+    def fitted(self) -> pd.Series:
+        """Fitted values, each by its own group's coefficients, length n."""
+        return self.mean.rename("fitted")
+
+    def residuals(self, type: Literal["response", "pearson"] = "response") -> pd.Series:
+        """Residuals, as they are or divided by the pooled standard deviation, length n."""
+        if type not in ("response", "pearson"):
+            raise FitError(f"type: {type!r} is none of 'response', 'pearson'")
+        scale = self.sigma if type == "pearson" else 1.0
+        return ((self.response - self.mean) / scale).rename("residuals")
+
+    def intervals(self, level: float = 0.95) -> Tables:
         """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
         if not 0.0 < level < 1.0:
             raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
         width = float(stdtrit(self.df, 0.5 + level / 2)) * self.stderr
         columns = ["lower", "est.", "upper"]
         parts = [(self.coef - width), self.coef, (self.coef + width)]
-        return CoefficientTables(
+        return Tables(
             (name, pd.concat([part[name] for part in parts], axis=1, keys=columns))
             for name in self.coef.columns
         )
 
-    def summary(self) -> CoefficientTables:
+    def summary(self) -> Tables:
         """Table (G, 4) of Value, Std.Error, t-value, p-value for each coefficient."""
         t = self.coef / self.stderr
         p = pd.DataFrame(t_tail(t, self.df), index=t.index, columns=t.columns)
         parts = {"Value": self.coef, "Std.Error": self.stderr, "t-value": t, "p-value": p}
-        return CoefficientTables(
+        return Tables(
             (name, pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts)))
             for name in self.coef.columns
         )
@@ -143,7 +147,9 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     index, columns = pd.Index(groups.labels, name=groups.name), list(design.x_names)
     coef = pd.DataFrame([one[0] for one in fits], index=index, columns=columns)
     stderr = sigma * pd.DataFrame([one[1] for one in fits], index=index, columns=columns)
-    return LmList(spec, coef, stderr, sigma, df, len(design.y), data)
+    mean = np.einsum("np,np->n", design.X, coef.to_numpy()[groups.code])
+    response, fitted = (pd.Series(v, index=design.index) for v in (design.y, mean))
+    return LmList(spec, coef, stderr, sigma, df, len(design.y), response, fitted, data)
 
 
 def _least_squares(

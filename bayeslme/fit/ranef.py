@@ -11,6 +11,7 @@ from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.ranef_errors import ranef_errors
 from bayeslme.fit.residuals import LevelName
+from bayeslme.report.frames import Tables
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
@@ -50,7 +51,7 @@ def ranef(
     """
     levels = fit.design.levels
     if level is None and len(levels) > 1:
-        return {one.group: _frame(fit, k, se) for k, one in enumerate(levels)}
+        return Tables((one.group, _frame(fit, k, se)) for k, one in enumerate(levels))
     number = depth_of(fit.design, level)
     if number == 0:
         raise FitError("level: the fixed level has no random effects; name a group")
