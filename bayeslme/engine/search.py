@@ -55,7 +55,10 @@ def search(
     FitError
         Where the likelihood is not defined at ``start``.
     """
-    starts = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
+    looks = around and likelihood.problem.size > 0 and likelihood.cells < WIDE_CELLS
+    starts = np.zeros((0, likelihood.problem.size))
+    if start is None or looks:
+        starts = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
     if start is not None:
         given = np.asarray(start, float)[None]
         if not np.isfinite(likelihood(given)[0]):
@@ -63,7 +66,7 @@ def search(
             raise FitError(msg)
         starts = np.concatenate([given, starts])
     best = climb(likelihood, starts[0], max_iter)
-    if likelihood.problem.size and likelihood.cells < WIDE_CELLS:
+    if looks:
         best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
     return _to_boundary(likelihood, best)
 
