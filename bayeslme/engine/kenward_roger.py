@@ -18,10 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import eigh, solve_triangular
 
 from bayeslme.engine.dense_groups import Covariance
 from bayeslme.engine.estimate import Estimate
+from bayeslme.errors import FitError
 from bayeslme.threads import one_thread
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
@@ -30,7 +31,13 @@ LONGEST = 10.0  # standard error of a direction without information, of the size
 KNOWN = 1e-12  # squared coefficient of variation below which a variance is known
 ALMOST = 1e-10
 CELLS = 10**6  # entries of matrices that are solved together
-NO_MEAN = 1e-2  # denominators this close to 2 have no mean to match: the F is left unscaled
+NO_MEAN = 1e-2  # denominators this close to 2 have no mean to match: the scale is interpolated
+ASIDE = 2e-2
+SINGULAR = (
+    "df: 'kenward-roger' has no positive variance here: the covariance of the responses is "
+    "singular at the estimates, or has more parameters than the groups can tell; take a simpler "
+    "structure, or 'satterthwaite'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,13 @@ def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
     """Match mean and variance of the statistic; exact where Hotelling's or an F is exact."""
     if r == 1:
         return 1.0, 2.0 / a2
+    scale, df = _moments(a1, a2, r)
+    if abs(df - 2.0) < NO_MEAN:  # in both exact cases a1 / a2 is the same for every df
+        scale = 0.5 * sum(_moments(a1 * far, a2 * far, r)[0] for far in (1 - ASIDE, 1 + ASIDE))
+    return scale, df
+
+
+def _moments(a1: float, a2: float, r: int) -> tuple[float, float]:
     g = ((r + 1) * a1 - (r + 4) * a2) / ((r + 2) * a2)
     c = 3 * r + 2 * (1 - g)
     b = (a1 + 6 * a2) / (2 * r)
@@ -85,7 +99,7 @@ def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
     # V / (2 E^2); factors of mean and variance that vanish together cancel
     ratio = _quotient(1 - a2 / r, left) ** 2 * _quotient(top, right) / r
     df = 4.0 + (r + 2) / (r * ratio - 1.0)
-    return (1.0 if abs(df - 2.0) < NO_MEAN else df * (1 - a2 / r) / (df - 2.0)), df
+    return (1.0 if df == 2.0 else df * (1 - a2 / r) / (df - 2.0)), df  # noqa: PLR2004 - F's mean
 
 
 def _quotient(top: float, bottom: float) -> float:
@@ -106,9 +120,17 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
     Raises
     ------
     FitError
-        Where a group is too large for dense matrices.
+        Where a group is too large for dense matrices, and where V is singular or so little known
+        that no positive variance is left.
     """
     covariance = Covariance(found)
+    try:
+        return _adjusted(found, covariance)
+    except np.linalg.LinAlgError:
+        raise FitError(SINGULAR) from None
+
+
+def _adjusted(found: Estimate, covariance: Covariance) -> KenwardRoger:
     sums = _first(covariance)
     phi = np.linalg.inv(sums.precision)
     information = 0.5 * (
@@ -123,6 +145,8 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
     )
     to_natural = np.linalg.inv(found.problem.x_basis)
     adjusted = phi + phi @ (middle + middle.T) @ phi
+    if not np.all(np.isfinite(adjusted)) or not np.all(eigh(adjusted, phi, eigvals_only=True) > 0):
+        raise np.linalg.LinAlgError
     return KenwardRoger(
         to_natural @ phi @ to_natural.T,
         to_natural @ adjusted @ to_natural.T,
