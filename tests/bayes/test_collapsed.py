@@ -14,6 +14,7 @@ from bayeslme.bayes import importance
 from bayeslme.bayes import sample as sample_module
 from bayeslme.bayes.annealing import anneal, between
 from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.bayes.edges import edges
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.proposal import single
 from bayeslme.bayes.weights import resample
@@ -95,6 +96,21 @@ def test_half_a_normal_needs_no_adaptation() -> None:
     assert draws.efficiency > 0.85
     mean = np.exp(draws.smoothed) @ draws.u
     assert mean[0] == pytest.approx(np.sqrt(2 / np.pi), abs=0.03)
+
+
+def test_the_component_at_an_edge_knows_where_the_others_are_there() -> None:
+    """u1 is near exp(-u0^2): 0 at the mode of u0, 1 where u0 is zero."""
+
+    def target(u: np.ndarray) -> np.ndarray:
+        middle = np.exp(-(u[:, 0] ** 2))
+        return -2.0 * (np.abs(u[:, 0]) - 2.0) ** 2 - 10.0 * (u[:, 1] - middle) ** 2
+
+    even = np.array([True, False])
+    first = importance.laplace(np.array([2.0, np.exp(-4.0)]), np.diag([-4.0, -20.0]), even)
+    (edge,) = edges(target, first, np.ones(2))
+    np.testing.assert_allclose(edge.mean, [[0.0, 1.0]], atol=1e-4)
+    assert edge.root[0, 1, 1] == pytest.approx(20**-0.5, rel=1e-3)
+    assert not edges(lambda u: 20 * target(u), first, np.ones(2))  # zero is out of reach
 
 
 def test_annealed_particles_find_a_hill_the_proposal_does_not_see() -> None:
@@ -244,6 +260,15 @@ def test_particles_are_annealed_where_weights_fail(
         b = posterior.data["posterior"][name].to_numpy().reshape(2000, -1)
         for j in range(a.shape[1]):
             assert abs(z_of(a[:, j], b[:, j], 2000, 0.5 * stats["weights_ess"])) < WITHIN, (name, j)
+
+
+def test_no_particles_where_densities_are_dear(
+    growth_fit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collapsed_module, "TRUST", -5.0)
+    monkeypatch.setattr(collapsed_module, "BUDGET", 1e5)
+    with pytest.raises(FitError, match=r"k-hat -?\d\.\d\d is above .*; use method='nuts'"):
+        growth_fit.sample(draws=100, method="collapsed", seed=5)
 
 
 @pytest.mark.pymc

@@ -11,6 +11,7 @@ from bayeslme.bayes.coordinates import Coordinates
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.map import starting_point
 from bayeslme.bayes.parts import Correlations, Deviations
+from bayeslme.bayes.typical import Typical
 
 MODELS = {
     "nested": "lme(yield ~ nitro, data = Oats, random = ~ 1 | Block/Variety)",
@@ -76,3 +77,20 @@ def test_every_point_is_a_correlation_matrix() -> None:
 def test_a_singular_matrix_is_a_place_to_start_from() -> None:
     part = Correlations(3)
     assert np.all(np.isfinite(part.encode(np.array([1.0, 1.0, 1.0]))))
+
+
+def test_the_scale_of_a_typical_row_is_that_of_its_innovations() -> None:
+    data = bayeslme.load_data("orthodont")
+    fit = bayeslme.gls(
+        "distance ~ age",
+        data,
+        correlation=bayeslme.CorAR1(form="~ 1 | Subject"),
+        weights=bayeslme.VarIdent(form="~ 1 | Sex"),
+    )
+    problem = build_layout(fit.design).problem
+    phi, ratio = np.array([[0.0], [0.6], [-0.9]]), np.array([[1.0, 1.0], [1.0, 1.5], [1.0, 0.5]])
+    found = Typical.of(problem).log_scale(phi, ratio)
+    share = (data["Sex"] == "Female").mean()  # of the rows with a ratio of their own
+    share = share if fit.weights_coef.index[0] == "Female" else 1 - share
+    want = 0.75 * 0.5 * np.log(1 - phi[:, 0] ** 2) + share * np.log(ratio[:, 1])
+    np.testing.assert_allclose(found, want, atol=1e-12)
