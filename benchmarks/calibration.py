@@ -98,6 +98,7 @@ def calibrate_family(name: str, call: str, data: Any, replications: int) -> pd.D
     table = found.uniformity.reset_index()
     table.insert(0, "family", name)
     table["replications"] = len(found.ranks)
+    table["annealed"] = int((found.draws_by["route"] == "annealed").sum())
     table["uncertified"] = found.uncertified
     table["seconds"] = round(time.process_time() - start, 1)
     return table.round({"mean_rank": 3, "p": 4, "p_holm": 4})

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslme.bayes.collapsed import TRUST
 from bayeslme.bayes.priors import Priors
 from bayeslme.bayes.replication import Replication, is_parameter
 from bayeslme.bayes.uniformity import band, holm, p_values, shares_below
@@ -36,8 +35,9 @@ class Calibration:
         The true values.
     limits : DataFrame
         Rows (replication, kind, part, parameter); columns lower, upper, truth.
-    k_hat : Series, length replications
-        Pareto k-hat of the posterior draws.
+    draws_by : DataFrame, length replications
+        Of the posterior draws: k_hat, route of the sampler, trusted (whether the sampler trusts
+        them).
     messages : Series
         Warnings and failures by replication, where there were any.
     spec : LmeSpec
@@ -51,7 +51,7 @@ class Calibration:
     ranks: pd.DataFrame
     truth: pd.DataFrame
     limits: pd.DataFrame
-    k_hat: pd.Series
+    draws_by: pd.DataFrame
     messages: pd.Series
     spec: LmeSpec
     priors: Priors
@@ -72,13 +72,18 @@ class Calibration:
     ) -> Calibration:
         """Collect replications."""
         index = pd.RangeIndex(len(found), name="replication")
+        made = {
+            "k_hat": [r.k_hat for r in found],
+            "route": [r.route for r in found],
+            "trusted": [r.trusted for r in found],
+        }
         ranked = {i: r.ranks for i, r in enumerate(found) if r.ranks}
         messages = {i: r.message for i, r in enumerate(found) if r.message}
         return cls(
             ranks=_frame(ranked).astype(int),
             truth=_frame({i: r.truth for i, r in enumerate(found)}),
             limits=_limits(found),
-            k_hat=pd.Series([r.k_hat for r in found], index=index, name="k_hat"),
+            draws_by=pd.DataFrame(made, index=index),
             messages=pd.Series(messages, dtype=object, name="message"),
             spec=spec,
             priors=priors,
@@ -136,8 +141,8 @@ class Calibration:
 
     @property
     def uncertified(self) -> int:
-        """Number of replications whose k-hat says that the draws are not to be trusted."""
-        return int((self.k_hat > TRUST).sum())
+        """Number of replications whose draws the sampler itself does not trust."""
+        return int((~self.draws_by["trusted"]).sum())
 
     def plot(self) -> list[Axes]:
         """Draw the ranks' distribution functions over their band; without ranks, coverage.
@@ -189,7 +194,8 @@ class Calibration:
         """What the reader must know."""
         out = []
         if self.uncertified:
-            out.append(f"k-hat above {TRUST} in {self.uncertified} of {len(self.k_hat)}")
+            share = f"{self.uncertified} of {len(self.draws_by)} replications"
+            out.append(f"the sampler does not trust its draws in {share}")
         if len(self.messages):
             first = self.messages.iloc[0]
             out.append(f"{len(self.messages)} replications with messages; the first: {first}")

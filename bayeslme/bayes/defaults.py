@@ -44,7 +44,8 @@ import numpy as np
 from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior
-from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, Typical, resolve
+from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, Typical
+from bayeslme.bayes.resolve import resolve
 from bayeslme.errors import DataError
 from bayeslme.spec.expr import variables
 from bayeslme.structures import VarComb, VarExp, VarPower
@@ -66,7 +67,7 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
     ----------
     layout : Layout
     priors : None, preset name or mapping
-        See ``bayeslme.bayes.priors.resolve``.
+        See ``bayeslme.bayes.resolve.resolve``.
 
     Returns
     -------

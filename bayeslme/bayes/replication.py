@@ -65,6 +65,10 @@ class Replication:
     truth : dict of quantity to float
     k_hat : float
         NaN without posterior draws.
+    route : str
+        The sampler's; empty without posterior draws.
+    trusted : bool
+        Whether the sampler trusts its draws.
     message : str
         Why there are no draws or intervals; empty where nothing went wrong.
     """
@@ -73,6 +77,8 @@ class Replication:
     limits: dict[str, dict[Quantity, tuple[float, float]]]
     truth: dict[Quantity, float]
     k_hat: float
+    route: str
+    trusted: bool
     message: str
 
 
@@ -95,7 +101,8 @@ def replicate(task: Task, values: Draws, seed: np.random.SeedSequence) -> Replic
     truth = quantities(layout, values, {key: b[None] for key, b in effects.items()})
     ranks: dict[Quantity, int] = {}
     limits: dict[str, dict[Quantity, tuple[float, float]]] = {}
-    k_hat, messages = np.nan, []
+    k_hat, route, trusted = np.nan, "", True
+    messages: list[str] = []
     if "posterior" in task.kinds:
         drawn, message = _posterior(task, layout, rng)
         messages += [f"posterior: {message}"] if message else []
@@ -103,13 +110,13 @@ def replicate(task: Task, values: Draws, seed: np.random.SeedSequence) -> Replic
             found = quantities(layout, drawn.values, random_effects(layout, drawn.values, rng))
             ranks = {key: int((found[key] < truth[key][0]).sum()) for key in truth}
             limits["posterior"] = _equal_tailed(found, task.level)
-            k_hat = drawn.k_hat
+            k_hat, route, trusted = drawn.k_hat, drawn.route, drawn.mistrust is None
     for kind in task.kinds:
         if kind != "posterior":
             limits[kind], message = _classical(layout.design, task.level, kind)
             messages += [f"{kind}: {message}"] if message else []
     known = {key: float(v[0]) for key, v in truth.items()}
-    return Replication(ranks, limits, known, k_hat, "; ".join(messages))
+    return Replication(ranks, limits, known, k_hat, route, trusted, "; ".join(messages))
 
 
 def _posterior(

@@ -14,9 +14,9 @@ import pytensor.tensor as pt
 from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import Transform
 
-from bayeslme.bayes import penalised_complexity as pc
 from bayeslme.bayes.families import FAMILIES
 from bayeslme.bayes.lkj import lkj_draws, lkj_log_constant
+from bayeslme.bayes.penalised_variables import PENALISED
 from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.bayes.transforms import CorrelationMatrix, correlation_cholesky
 
@@ -175,63 +175,6 @@ def _class_and_args(prior: ParameterPrior, j: int) -> tuple[Any, dict[str, float
         own, rates = PENALISED[one.family](one.numbers())
         return own, rates
     return getattr(pm, one.family), one.numbers()
-
-
-class PCCorrelation:
-    """AR(1) correlations whose distance from 0 is exponential; see ``penalised_complexity``."""
-
-    @staticmethod
-    def dist(lam: Tensor, **options: Any) -> Tensor:
-        """Variable without a name."""
-        return pm.CustomDist.dist(lam, logp=_pc_correlation, dist=_pc_correlation_draw, **options)
-
-    def __new__(cls, name: str, lam: Tensor, **options: Any) -> Any:
-        """Variable of the model."""
-        given = {"logp": _pc_correlation, "dist": _pc_correlation_draw, **options}
-        return pm.CustomDist(name, lam, **given)
-
-
-def _pc_correlation(phi: Tensor, lam: Tensor) -> Tensor:
-    near = pt.abs(phi) < pc.NEAR_ZERO
-    safe = pt.switch(near, 0.5, phi)  # the gradient of the root does not exist at 0
-    log_rest = pt.log1p(-(safe**2))
-    d = pt.sqrt(-log_rest)
-    density = -lam * d + pt.log(pt.abs(safe) / d) - log_rest
-    return pt.log(lam / 2) + pt.switch(near, 0.0, density)
-
-
-def _pc_correlation_draw(lam: Tensor, size: Tensor) -> Tensor:
-    signed = pm.Laplace.dist(0.0, 1.0 / lam, size=size)
-    return pt.sign(signed) * pt.sqrt(-pt.expm1(-(signed**2)))
-
-
-class PCRange:
-    """Ranges whose power -d/2 is exponential; see ``penalised_complexity``."""
-
-    @staticmethod
-    def dist(lam: Tensor, half: Tensor, **options: Any) -> Tensor:
-        """Variable without a name."""
-        return pm.CustomDist.dist(lam, half, logp=_pc_range, dist=_pc_range_draw, **options)
-
-    def __new__(cls, name: str, lam: Tensor, half: Tensor, **options: Any) -> Any:
-        """Variable of the model."""
-        given = {"logp": _pc_range, "dist": _pc_range_draw, **options}
-        return pm.CustomDist(name, lam, half, **given)
-
-
-def _pc_range(x: Tensor, lam: Tensor, half: Tensor) -> Tensor:
-    return pt.log(half * lam) - (half + 1.0) * pt.log(x) - lam * x**-half
-
-
-def _pc_range_draw(lam: Tensor, half: Tensor, size: Tensor) -> Tensor:
-    return pm.Exponential.dist(lam, size=size) ** (-1.0 / half)
-
-
-PENALISED: dict[str, Any] = {
-    "PC": lambda a: (pm.Exponential, {"lam": pc.scale_rate(a)}),
-    "PCCorrelation": lambda a: (PCCorrelation, {"lam": pc.correlation_rate(a)}),
-    "PCRange": lambda a: (PCRange, {"lam": pc.range_rate(a), "half": a["dimension"] / 2}),
-}
 
 
 def _is_cut(prior: ParameterPrior, j: int) -> bool:

@@ -35,6 +35,8 @@ def test_ranks_of_the_truth_are_uniform(found: Calibration) -> None:
     assert found.ranks.shape == (150, 5)
     assert found.ranks.to_numpy().min() >= 0 and found.ranks.to_numpy().max() <= found.draws
     assert ("ranef", "Rail 2 (Intercept)") in found.ranks.columns
+    assert found.draws_by["trusted"].all() and found.uncertified == 0
+    assert set(found.draws_by["route"]) <= {"exact", "importance", "refined mixture", "annealed"}
     assert "uniform" in str(found) and "Coverage of 95 % intervals" in str(found)
 
 
