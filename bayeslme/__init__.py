@@ -18,6 +18,7 @@ _HOME = {
     "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
+    "bayeslme.fit.compare_fits": ("compare_fits",),
     "bayeslme.fit.comparison": ("anova",),
     "bayeslme.fit.curves": ("compare_pred",),
     "bayeslme.fit.simulated_lrt": ("simulated_lrt",),
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import lm as lm
     from bayeslme.fit.api import lme as lme
     from bayeslme.fit.api import lmlist as lmlist
+    from bayeslme.fit.compare_fits import compare_fits as compare_fits
     from bayeslme.fit.comparison import anova as anova
     from bayeslme.fit.curves import compare_pred as compare_pred
     from bayeslme.fit.result import GlsFit as GlsFit

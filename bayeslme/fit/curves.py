@@ -18,6 +18,7 @@ from bayeslme.fit.residuals import LevelName
 from bayeslme.spec.formula import parse_formula
 
 if TYPE_CHECKING:
+    from bayeslme.fit.lmlist import LmList
     from bayeslme.fit.result import Fit
 
 IntArray = npt.NDArray[np.intp]
@@ -35,7 +36,7 @@ class _Groups:
 
 
 def aug_pred(
-    fit: Fit,
+    fit: Fit | LmList,
     primary: str | None = None,
     level: Levels = None,
     *,
@@ -48,7 +49,8 @@ def aug_pred(
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or LmList
+        Separate fits by group have one level, and groups of their own.
     primary : str, optional
         Column that runs over the grid; a factor runs over its levels. By default the covariate of
         the data's own formula (``data.attrs["formula"]``), or the model's only numeric one.
@@ -99,19 +101,20 @@ def aug_pred(
     name = _primary(fit, primary)
     levels = _levels(fit, level)
     own = _groups(fit, max(depth_of(fit.design, one) for one in levels), groups)
+    lone = fit.spec.function == "lmList"
     used = fit.data.iloc[fit.design.rows]
     response = fit.design.response_label
     frames = [_frame(name, used[name], own.code, own, response, fit.design.y, "original")]
     new, code = _grid(used, name, own, (minimum, maximum), length)
     for one in levels:
-        values = np.asarray(fit.predict(new, level=one), float)
+        values = np.asarray(fit.predict(new) if lone else fit.predict(new, level=one), float)  # type: ignore[call-arg]
         kind = "predicted" if len(levels) == 1 else f"predict.{_level_name(fit, one)}"
         frames.append(_frame(name, new[name], code, own, response, values, kind))
     return _stacked(frames, own, fit)
 
 
 def compare_pred(
-    *fits: Fit,
+    *fits: Fit | LmList,
     primary: str | None = None,
     level: LevelName = None,
     names: Sequence[str] | None = None,
@@ -121,7 +124,7 @@ def compare_pred(
 
     Parameters
     ----------
-    *fits : Fit
+    *fits : Fit or LmList
         Of the same response and data.
     primary, level, **options
         As for `aug_pred`, one level.
@@ -180,17 +183,19 @@ def compare_pred(
 
 
 def _one_of_several(
-    fit: Fit, first: Fit, name: str, level: LevelName, options: dict[str, Any]
+    fit: Fit | LmList, first: Fit | LmList, name: str, level: LevelName, options: dict[str, Any]
 ) -> pd.DataFrame:
     """A fit without groups is drawn in the groups of the first one that has them."""
-    if fit.kind != "lme" and first.kind == "lme" and "groups" not in options:
-        number = depth_of(first.design, level)
-        own = "/".join(one.group for one in first.design.levels[: max(number, 1)])
-        return aug_pred(fit, name, groups=own, **options)
-    return aug_pred(fit, name, level if fit.kind == "lme" else None, **options)
+    function = fit.spec.function
+    if function in ("gls", "lm") and "groups" not in options:
+        number = max(depth_of(first.design, level), 1)
+        of_levels = tuple(one.group for one in first.design.levels[:number])
+        own = of_levels or first.spec.fixed.groups
+        return aug_pred(fit, name, groups="/".join(own) or None, **options)
+    return aug_pred(fit, name, level if function == "lme" else None, **options)
 
 
-def default_primary(fit: Fit) -> str | None:
+def default_primary(fit: Fit | LmList) -> str | None:
     """The covariate a curve runs along where none is named; None where several may be meant."""
     used = fit.data.iloc[fit.design.rows]
     named = _variables(fit)
@@ -204,7 +209,7 @@ def default_primary(fit: Fit) -> str | None:
     return numeric[0] if len(numeric) == 1 else None
 
 
-def _primary(fit: Fit, primary: str | None) -> str:
+def _primary(fit: Fit | LmList, primary: str | None) -> str:
     if primary is not None:
         node = parse_formula(primary if "~" in primary else f"~ {primary}")
         names = node.variables
@@ -220,7 +225,7 @@ def _primary(fit: Fit, primary: str | None) -> str:
     raise SpecError(f"primary: say which covariate runs along the axis, {among}")
 
 
-def _variables(fit: Fit) -> list[str]:
+def _variables(fit: Fit | LmList) -> list[str]:
     """Columns on the right-hand side of the fixed part and in the random effects."""
     fixed = parse_formula(f"~ {str(fit.spec.fixed).split('~', 1)[1]}").without_groups()
     random = (level.formula.without_groups().variables for level in fit.design.levels)
@@ -229,7 +234,7 @@ def _variables(fit: Fit) -> list[str]:
     return [v for v in names if v in fit.data.columns]
 
 
-def _levels(fit: Fit, level: Levels) -> list[LevelName]:
+def _levels(fit: Fit | LmList, level: Levels) -> list[LevelName]:
     several = isinstance(level, Sequence) and not isinstance(level, str)
     chosen: list[LevelName] = list(level) if several else [level]  # type: ignore[arg-type, list-item]
     if not chosen:
@@ -240,15 +245,17 @@ def _levels(fit: Fit, level: Levels) -> list[LevelName]:
     return chosen
 
 
-def _level_name(fit: Fit, level: LevelName) -> str:
+def _level_name(fit: Fit | LmList, level: LevelName) -> str:
     number = depth_of(fit.design, level)
     return "fixed" if number == 0 else fit.design.levels[number - 1].group
 
 
-def _groups(fit: Fit, depth: int, groups: str | None) -> _Groups:
-    levels = fit.design.levels
-    if levels and groups is not None:
-        raise SpecError("groups: an lme has groups of its own; leave the argument out")
+def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
+    levels, lone = fit.design.levels, fit.spec.function == "lmList"
+    if (levels or lone) and groups is not None:
+        raise SpecError("groups: these fits have groups of their own; leave the argument out")
+    if lone:
+        groups = "/".join(fit.spec.fixed.groups)
     if levels:
         level = levels[max(depth, 1) - 1]
         return _Groups(level.code, level.labels)
@@ -317,7 +324,7 @@ def _frame(
     return pd.DataFrame({name: x.to_numpy(), ".groups": labels, response: y, ".type": kind})
 
 
-def _stacked(frames: list[pd.DataFrame], groups: _Groups, fit: Fit) -> pd.DataFrame:
+def _stacked(frames: list[pd.DataFrame], groups: _Groups, fit: Fit | LmList) -> pd.DataFrame:
     table = pd.concat(frames, ignore_index=True)
     kinds = [str(frame[".type"].iloc[0]) for frame in frames[1:]]
     table[".type"] = pd.Categorical(table[".type"], [*kinds, "original"], ordered=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ from scipy.special import stdtrit
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.design import build
-from bayeslme.data.groups import nest
+from bayeslme.data.groups import Grouping, group_values, nest
+from bayeslme.data.newdata import nested_labels
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.hypotheses import t_tail
@@ -45,9 +46,10 @@ class LmList:
     df : int
         Its degrees of freedom.
     nobs : int
-    response : Series, length n
-    mean : Series, length n
-        Fitted values; NaN in groups without coefficients.
+    design : Design
+        Arrays of all groups' rows.
+    groups : Grouping
+        Group of each row.
     data : DataFrame
     """
 
@@ -57,20 +59,57 @@ class LmList:
     sigma: float
     df: int
     nobs: int
-    response: pd.Series
-    mean: pd.Series
+    design: Design
+    groups: Grouping
     data: pd.DataFrame
 
     def fitted(self) -> pd.Series:
         """Fitted values, each by its own group's coefficients, length n."""
-        return self.mean.rename("fitted")
+        own = self.coef.to_numpy()[self.groups.code]
+        values = np.einsum("np,np->n", self.design.X, own)
+        return pd.Series(values, index=self.design.index, name="fitted")
+
+    def predict(self, newdata: pd.DataFrame | None = None) -> pd.Series:
+        """Predict by each row's own group; NaN for groups without coefficients.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            The rows of the fits by default. Needs the groups' columns, no response.
+
+        Returns
+        -------
+        Series
+
+        Raises
+        ------
+        DataError
+            For a missing column or a factor level the fits have not seen.
+        """
+        if newdata is None:
+            return self.fitted().rename("predict")
+        columns, names = Columns(newdata), self.spec.fixed.groups
+        columns.require(names, "groups")
+        X = self.design.matrix.apply(columns)[0]
+        own = nested_labels([group_values(columns, name) for name in names])[-1]
+        labels = np.array([*own.levels, None], dtype=object)[own.code]
+        coef = self.coef.reindex(pd.Index(labels)).to_numpy()
+        values = np.einsum("mp,mp->m", X, coef)
+        return pd.Series(values, index=newdata.index, name="predict")
+
+    def aug_pred(self, primary: str | None = None, **options: Any) -> pd.DataFrame:
+        """Observed responses and the line of each group; see `bayeslme.fit.curves.aug_pred`."""
+        from bayeslme.fit.curves import aug_pred
+
+        return aug_pred(self, primary, **options)
 
     def residuals(self, type: Literal["response", "pearson"] = "response") -> pd.Series:
         """Residuals, as they are or divided by the pooled standard deviation, length n."""
         if type not in ("response", "pearson"):
             raise FitError(f"type: {type!r} is none of 'response', 'pearson'")
         scale = self.sigma if type == "pearson" else 1.0
-        return ((self.response - self.mean) / scale).rename("residuals")
+        values = (self.design.y - self.fitted().to_numpy()) / scale
+        return pd.Series(values, index=self.design.index, name="residuals")
 
     def intervals(self, level: float = 0.95) -> Tables:
         """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
@@ -147,9 +186,7 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     index, columns = pd.Index(groups.labels, name=groups.name), list(design.x_names)
     coef = pd.DataFrame([one[0] for one in fits], index=index, columns=columns)
     stderr = sigma * pd.DataFrame([one[1] for one in fits], index=index, columns=columns)
-    mean = np.einsum("np,np->n", design.X, coef.to_numpy()[groups.code])
-    response, fitted = (pd.Series(v, index=design.index) for v in (design.y, mean))
-    return LmList(spec, coef, stderr, sigma, df, len(design.y), response, fitted, data)
+    return LmList(spec, coef, stderr, sigma, df, len(design.y), design, groups, data)
 
 
 def _least_squares(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bayeslme.fit.group_plots import far_out
+from bayeslme.fit.group_plots import draw_curves, far_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +55,24 @@ class LmListPlots:
         from bayeslme.report.plots.interval_panels import interval_panels
 
         return interval_panels(self.fits.intervals(level), ax)
+
+    def aug_pred(
+        self, primary: str | None = None, *, ax: Axes | None = None, **options: Any
+    ) -> list[Axes]:
+        """Plot the observed responses and the line of every group.
+
+        Parameters
+        ----------
+        primary, **options
+            As for `bayeslme.fit.curves.aug_pred`.
+        ax : Axes, optional
+            Where there is one group.
+
+        Returns
+        -------
+        list of Axes, one for each group
+        """
+        return draw_curves(self.fits.aug_pred(primary, **options), ax)
 
     def pairs(self, *, id: float | None = None) -> npt.NDArray[np.object_]:
         """Plot the coefficients of the groups against each other.

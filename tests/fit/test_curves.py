@@ -96,7 +96,7 @@ def test_bad_requests_are_named(growth: bayeslme.LmeFit) -> None:
         aug_pred(growth, level="School")
     with pytest.raises(SpecError, match="twice"):
         aug_pred(growth, level=["fixed", 0])
-    with pytest.raises(SpecError, match="groups of its own"):
+    with pytest.raises(SpecError, match="groups of their own"):
         aug_pred(growth, groups="Sex")
     with pytest.raises(FitError, match="at least two fits"):
         compare_pred(growth)
