@@ -103,10 +103,11 @@ class Cells:
             log_sd = log_sd - centre[..., None]
             logs = logs + log_sd @ self.repeats
             white = white * np.exp(-log_sd)[..., self.column]
-        k, i, j = (np.array(x) for x in zip(*self.pairs, strict=True))
+        k, *places = np.array(self.pairs).T
+        (i, j), own = np.unique(places, axis=1, return_inverse=True)  # the same in many classes
         squares = [white[..., a, :] * white[..., b, :] for a, b in zip(i, j, strict=True)]
         sums = NUMPY.segment_sum(np.stack(squares, axis=-2), self.starts)
-        return Weights(sums[..., np.arange(len(k)), k], logs, centre, steep)
+        return Weights(sums[..., own.ravel(), k], logs, centre, steep)
 
     def _own(self, half: np.ndarray, white: np.ndarray) -> np.ndarray:
         """log|C| / 2 of the cells without that of their past, given which a last row is new."""
