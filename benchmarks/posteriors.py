@@ -141,7 +141,7 @@ def main() -> None:
     warnings.simplefilter("ignore", UserWarning)
     table = run(options)
     if options.out is not None:
-        table.to_csv(options.out, index=False)
+        table.to_csv(options.out, index=False, float_format="%.3g")
     sampled = table[~table["outcome"].eq("left out") & ~table["outcome"].str.startswith("refused")]
     good = sampled["outcome"].eq("good")
     print(f"{good.sum()} of {len(sampled)} posteriors ({good.mean():.1%}), ", end="")

@@ -193,22 +193,19 @@ def _weighed(
     target: Target, found: Adapted, count: int, rng: np.random.Generator
 ) -> tuple[Weighted, np.ndarray, str]:
     """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
-    best: tuple[Weighted, np.ndarray, str] | None = None
+    tried: list[tuple[Weighted, np.ndarray, str]] = []
     proposal, route, spent = found.proposal, "importance", 0.0
     for _ in range(1 + REFINEMENTS):
         u, value, beta = _candidates(target, proposal, count, rng)
         draws = smooth(u, value - proposal.log_density(u))
-        if best is None or _better(draws, best[0]):
-            best = draws, beta, route
+        tried.append((draws, beta, route))
         spent += count * target.cost
         if (draws.k_hat <= GOOD and draws.efficiency >= LEAST) or spent > BUDGET:
             break
         found.pool.add(proposal, u[:POOLED], value[:POOLED])
         proposal, _ = fit(found.pool, proposal, found.edges)
         count, route = max(count, REFINE), "refined mixture"
-    if best is None:
-        raise AssertionError
-    return best
+    return min(tried, key=lambda one: _lacks(one[0]))
 
 
 def _candidates(
@@ -225,10 +222,9 @@ def _candidates(
     return u, value, np.concatenate(drawn)
 
 
-def _better(one: Weighted, other: Weighted) -> bool:
-    """Whether one is nearer to good weights; where both are good, the more even ones."""
-    lacks, theirs = (max(d.k_hat - GOOD, 0) + max(LEAST - d.efficiency, 0) for d in (one, other))
-    return lacks < theirs or (lacks == theirs and one.efficiency > other.efficiency)
+def _lacks(draws: Weighted) -> float:
+    """How far weights are from good ones."""
+    return max(draws.k_hat - GOOD, 0.0) + max(LEAST - draws.efficiency, 0.0)
 
 
 def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> CollapsedDraws:
@@ -247,7 +243,7 @@ def _complete(
     n: int,
     rng: np.random.Generator,
 ) -> CollapsedDraws:
-    """Resample."""
+    """Resample the candidates."""
     kept = resample(draws, n, rng)
     point = target.coordinates.decode(draws.u[kept])
     values = {**natural_values(target.density.layout, point), "fixef": beta[kept]}
