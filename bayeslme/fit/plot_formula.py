@@ -17,6 +17,7 @@ from bayeslme.errors import SpecError
 from bayeslme.fit.residuals import ResidualType, fitted, residuals
 from bayeslme.spec.expr import Call, Expr, Number, String, bare, deparse
 from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.grammar import parse_expression
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -109,18 +110,63 @@ def _about(fit: Fit, key: str) -> dict[str, str]:
 
 
 def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
-    options = {arg.name: bare(arg.value) for arg in call.args if arg.name is not None}
-    unknown = [name for name in options if name not in ("type", "level")]
-    if unknown:
-        raise SpecError(
-            f"form: {call.function}() has no argument '{unknown[0]}'; it has type and level"
-        )
+    options = _options(call, ("type", "level"))
     level = _level(options.get("level"))
     if call.function == "fitted":
         unit = _about(fit, "units").get(fit.design.response_label)
         return fitted(fit, level).to_numpy(), f"Fitted values ({unit})" if unit else "Fitted values"
     kind = _type(options.get("type"))
     return residuals(fit, level, kind).to_numpy(), NAMES[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a one-sided plot formula asks for.
+
+    Attributes
+    ----------
+    function : {"resid", "ranef"}
+    type : str
+        Of the residuals.
+    level : str, int or None
+    by : str or None
+        What stands behind the bar.
+    """
+
+    function: str
+    type: ResidualType
+    level: str | int | None
+    by: str | None
+
+
+def one_sided(form: str) -> Asked:
+    """Read ``~ resid(., type = "p") | Sex`` or ``~ ranef(., level = 1)``.
+
+    Raises
+    ------
+    SpecError
+        For anything else.
+    """
+    left, _, by = form.partition("|")
+    node = bare(parse_expression(left.strip().removeprefix("~")))
+    known = {"resid": "resid", "residuals": "resid", "ranef": "ranef"}
+    if not isinstance(node, Call) or node.function not in known:
+        raise SpecError(f"form: {form} is none of ~ resid(.), ~ resid(.) | g, ~ ranef(.)")
+    function = known[node.function]
+    options = _options(node, ("type", "level") if function == "resid" else ("level",))
+    return Asked(
+        function, _type(options.get("type")), _level(options.get("level")), by.strip() or None
+    )
+
+
+def _options(call: Call, allowed: tuple[str, ...]) -> dict[str, Expr]:
+    """Named arguments of ``resid(.)`` and its like."""
+    options = {arg.name: bare(arg.value) for arg in call.args if arg.name is not None}
+    unknown = [name for name in options if name not in allowed]
+    if unknown:
+        known = " and ".join(allowed)
+        raise SpecError(f"form: {call.function}() has no argument '{unknown[0]}'; it has {known}")
+    return options
 
 
 def _type(node: Expr | None) -> ResidualType:

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from bayeslme.errors import FitError
 from bayeslme.fit.group_plots import GroupPlots, as_mixed
-from bayeslme.fit.plot_formula import NAMES, plotted
+from bayeslme.fit.plot_formula import NAMES, one_sided, plotted
 from bayeslme.fit.ranef import ranef
 from bayeslme.fit.residuals import LevelName, ResidualType
 
@@ -154,22 +154,27 @@ class Plots(GroupPlots):
 
     def qq(
         self,
-        type: ResidualType = "pearson",
+        type: ResidualType | str = "pearson",
         *,
-        group: str | None = None,
+        group: LevelName = None,
         by: str | None = None,
+        id: float | None = None,
         ax: Axes | None = None,
     ) -> list[Axes]:
         """Plot residuals, or the random effects of a group, against normal quantiles.
 
         Parameters
         ----------
-        type : {"response", "pearson", "normalized"}
-            Of the residuals.
-        group : str, optional
+        type : {"response", "pearson", "normalized"} or str
+            Of the residuals; or nlme's formula for all of it, ``"~ resid(., type = 'p') | Sex"``,
+            ``"~ ranef(., level = 1)"``.
+        group : str or int, optional
             Random effects of this level in the place of residuals, a panel for each.
         by : str, optional
             Factor with a panel of residuals for each of its levels, ``"Sex"``.
+        id : float, optional
+            Label rows or groups beyond the two-sided normal quantile of this level, 0.05 say;
+            random effects and raw residuals relative to their standard deviation.
         ax : Axes, optional
             Where there is one panel.
 
@@ -177,17 +182,41 @@ class Plots(GroupPlots):
         -------
         list of Axes
         """
+        if "~" not in type:
+            if group is not None and by is not None:
+                raise FitError("by: splits residuals, not random effects; leave group or by out")
+            return self._qq(type, None, group, by, id, ax)  # type: ignore[arg-type]
+        if group is not None or by is not None:
+            raise FitError("group, by: the formula says it all; leave them out")
+        asked = one_sided(type)
+        if asked.function == "resid":
+            return self._qq(asked.type, asked.level, None, asked.by, id, ax)
+        fit = as_mixed(self.fit, "qq")
+        if asked.by is not None:
+            raise FitError("form: random effects have a panel for each effect, none by a factor")
+        own = fit.design.levels[-1].group if asked.level is None else asked.level
+        return self._qq("pearson", None, own, None, id, ax)
+
+    def _qq(
+        self,
+        type: ResidualType,
+        level: LevelName,
+        group: LevelName,
+        by: str | None,
+        id: float | None,
+        ax: Axes | None,
+    ) -> list[Axes]:
         from bayeslme.report.plots.quantiles import quantile_panels
 
-        if group is not None and by is not None:
-            raise FitError("by: splits residuals, not random effects; leave group or by out")
         if group is not None:
-            return quantile_panels(ranef(as_mixed(self.fit, "qq"), group), ax)  # type: ignore[arg-type]
-        values = self.fit.residuals(type=type)
+            table: pd.DataFrame = ranef(as_mixed(self.fit, "qq"), group)  # type: ignore[assignment]
+            return quantile_panels(table, ax, beyond=_quantile(id), standard=False)
+        values = self.fit.residuals(level=level, type=type)
+        marks: Any = {"beyond": _quantile(id), "standard": type != "response"}
         if by is None:
-            return quantile_panels(values.to_frame(NAMES[type]), ax)
+            return quantile_panels(values.to_frame(NAMES[type]), ax, **marks)
         panel = plotted(self.fit, f"resid(.) ~ fitted(.) | {by}").frame["panel"]
-        return quantile_panels(_wide(values, panel), ax, label=NAMES[type])
+        return quantile_panels(_wide(values, panel), ax, label=NAMES[type], **marks)
 
 
 def _wide(values: pd.Series, panel: pd.Series) -> pd.DataFrame:
@@ -201,7 +230,14 @@ def _wide(values: pd.Series, panel: pd.Series) -> pd.DataFrame:
 def _beyond(fit: Fit, level: float | None) -> list[int]:
     if level is None:
         return []
+    standard = np.abs(fit.residuals(type="pearson").to_numpy())
+    return np.flatnonzero(standard > _quantile(level)).tolist()
+
+
+def _quantile(level: float | None) -> float:
+    """Two-sided normal quantile of a level; infinite for none."""
+    if level is None:
+        return np.inf
     if not 0.0 < level < 1.0:
         raise FitError(f"id: a number between 0 and 1 is needed, not {level!r}")
-    standard = np.abs(fit.residuals(type="pearson").to_numpy())
-    return np.flatnonzero(standard > -ndtri(level / 2)).tolist()
+    return float(-ndtri(level / 2))

@@ -117,6 +117,38 @@ def test_quantiles_by_factor(fit2: bayeslme.LmeFit) -> None:
         fit2.plot.qq(group="Subject", by="Sex")
 
 
+def test_quantiles_by_formula(fit2: bayeslme.LmeFit) -> None:
+    axes = fit2.plot.qq("~ resid(., type = 'r', level = 0) | Sex")
+    assert axes[0].get_xlabel() == "Residuals"
+    girls = fit2.residuals(level=0)[fit2.data["Sex"] == "Female"]
+    np.testing.assert_allclose(offsets(axes[1])[:, 0], np.sort(girls))
+    axes = fit2.plot.qq("~ ranef(., level = 1)", id=0.05)
+    slopes = fit2.ranef()["age"]
+    assert (
+        [t.get_text() for t in axes[1].texts]
+        == list(slopes.index[slopes.abs() > norm.ppf(0.975) * slopes.std()])
+        != []
+    )
+    (ax,) = fit2.plot.qq(id=0.01)
+    standard = fit2.residuals(type="pearson").abs()
+    beyond = standard.index[standard > norm.ppf(0.995)]
+    assert {t.get_text() for t in ax.texts} == {str(i) for i in beyond}
+    for form, words in (
+        ("~ fitted(.)", "none of ~ resid"),
+        ("~ ranef(., type = 'p')", "no argument 'type'"),
+        ("~ resid(., type = 'z')", "type is one of"),
+        ("~ ranef(., level = 'School')", "level 'School' is none of"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            fit2.plot.qq(form)
+    with pytest.raises(FitError, match="the formula says it all"):
+        fit2.plot.qq("~ resid(.)", by="Sex")
+    with pytest.raises(FitError, match="none by a factor"):
+        fit2.plot.qq("~ ranef(.) | Sex")
+    with pytest.raises(FitError, match="'raw' is none of"):
+        fit2.plot.qq("raw")
+
+
 def test_fits_without_random_effects_say_so() -> None:
     plain = bayeslme.lm("distance ~ age", bayeslme.load_data("Orthodont"))
     for draw in (plain.plot.caterpillar, plain.plot.pairs, lambda: plain.plot.qq(group="Subject")):

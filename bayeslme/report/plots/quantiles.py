@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,12 @@ QUARTER = 0.25
 
 
 def quantile_panels(
-    frame: pd.DataFrame, ax: Axes | None = None, *, label: str | None = None
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    beyond: float = np.inf,
+    standard: bool = True,
 ) -> list[Axes]:
     """Draw each column against normal quantiles, with the line through its quartiles.
 
@@ -29,6 +34,11 @@ def quantile_panels(
     label : str, optional
         Of the horizontal axis, where all columns are of one quantity: their names are then titles,
         and the axis is shared.
+    beyond : float
+        Label points whose value is further than this from zero, by their index.
+    standard : bool
+        Whether values are in units of their standard deviation; else they are divided by that of
+        their column to be judged.
 
     Returns
     -------
@@ -36,9 +46,15 @@ def quantile_panels(
     """
     axes = panels(frame.shape[1], ax, sharex=label is not None)
     for one, (name, column) in zip(axes, frame.items(), strict=True):
-        values = np.sort(column.dropna().to_numpy(float))
+        ordered = column.dropna().sort_values(kind="stable")
+        values = ordered.to_numpy(float)
         normal = ndtri((np.arange(len(values)) + 0.5) / len(values))
         one.scatter(values, normal, s=16, color=COLOURS[0], alpha=0.75, linewidths=0)
+        far = np.abs(values) > beyond * (1.0 if standard else float(np.std(values, ddof=1)))
+        for k in np.flatnonzero(far):
+            at = (values[k], normal[k])
+            gap: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "fontsize": 7}
+            one.annotate(str(ordered.index[k]), at, **gap)
         low, high = np.quantile(values, [QUARTER, 1 - QUARTER])
         if high > low:
             slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
