@@ -13,6 +13,7 @@ import csv
 import os
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,41 +68,46 @@ class Run:
         self.quick = quick
         self.curves: list[scaling.Curve] = []
         self.timings: list[small.Timing] = []
+        self.tables: dict[str, list[Line]] = {}
 
-    def section(self, name: str) -> list[Line]:
-        """Lines of one section; without goals where the sizes are tiny."""
-        found: list[Line] = getattr(self, name)()
-        return [replace(line, goal="", met=None) for line in found] if self.quick else found
+    def section(self, name: str, console: Console) -> None:
+        """Print the table of one section; without goals where the sizes are tiny."""
+        rows = self.tables[name] = []
+        try:
+            for line in getattr(self, name)():
+                rows.append(replace(line, goal="", met=None) if self.quick else line)
+        finally:  # what was measured before an error is shown
+            show(SECTIONS[name], rows, console)
 
-    def store(self, folder: Path, tables: dict[str, list[Line]]) -> None:
+    def store(self, folder: Path) -> None:
         """Write tables, cases and plot."""
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder / "speed.csv", tables)
+        write(folder / "speed.csv", self.tables)
         if self.timings:
             _write_cases(folder / "speed_cases.csv", self.timings)
         draw(folder / "speed.svg", self.curves, self.timings)
 
-    def startup(self) -> list[Line]:
+    def startup(self) -> Iterator[Line]:
         """Imports and the command line."""
-        return [*startup.lines(1 if self.quick else 7)]
+        return startup.lines(1 if self.quick else 7)
 
-    def small(self) -> list[Line]:
+    def small(self) -> Iterator[Line]:
         """The stored cases."""
         self.timings = small.measure(10 if self.quick else 1)
-        return [*small.lines(self.timings)]
+        return small.lines(self.timings)
 
-    def large(self) -> list[Line]:
+    def large(self) -> Iterator[Line]:
         """Up to ten million rows."""
-        return [*large.lines(self.share)]
+        return large.lines(self.share)
 
-    def scaling(self) -> list[Line]:
+    def scaling(self) -> Iterator[Line]:
         """Seconds against rows."""
         self.curves, absent = scaling.measure(self.share)
-        return [*scaling.lines(self.curves, absent)]
+        return scaling.lines(self.curves, absent)
 
-    def sampling(self) -> list[Line]:
+    def sampling(self) -> Iterator[Line]:
         """Draws per second."""
-        return [*(sampling.lines(20, 100) if self.quick else sampling.lines())]
+        return sampling.lines(20, 100) if self.quick else sampling.lines()
 
 
 def main() -> None:
@@ -113,15 +119,14 @@ def main() -> None:
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    tables: dict[str, list[Line]] = {}
     folder = chosen.out or (None if chosen.quick or chosen.sections else HERE)
     try:
         for name in chosen.sections or SECTIONS:
-            tables[name] = show(SECTIONS[name], run.section(name), console)
-    finally:  # what was measured before an error is kept
+            run.section(name, console)
+    finally:
         console.print(f"{time.perf_counter() - begun:.0f} s in all")
         if folder is not None:
-            run.store(folder, tables)
+            run.store(folder)
             console.print(f"written: {folder}/speed.csv")
 
 

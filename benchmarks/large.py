@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.lines import Line, goal, missing
 from benchmarks.models import MODELS
-from benchmarks.process import R_ENGINES, NotInstalled, Result, timed
+from benchmarks.process import R_ENGINES, NotInstalled, PeerFailed, Result, timed
 
 
 def _own(
@@ -27,10 +27,11 @@ def _own(
 
 def _beside(engine: str, model: str, n: int, least: float | None, repeats: int) -> Iterator[Line]:
     """A peer on the same data, and how many times faster we are."""
+    name = R_ENGINES.get(engine, engine)
     try:
         theirs = timed(engine, model, n)
-    except NotInstalled as error:
-        yield missing(f"  {R_ENGINES.get(engine, engine)}", str(error))
+    except (NotInstalled, PeerFailed) as error:
+        yield missing(f"  {name}", str(error))
         return
     ours = timed("bayeslme", model, n, repeats)
     ratio = theirs["seconds"] / ours["seconds"]
@@ -38,7 +39,8 @@ def _beside(engine: str, model: str, n: int, least: float | None, repeats: int) 
     note = f"{theirs['seconds']:.3g} s"
     if theirs["growth"] is not None:
         note += f", adds {theirs['growth'] / 1e6:,.0f} MB"
-    name = R_ENGINES.get(engine, engine)
+    if theirs.get("note"):
+        note += f"; {theirs['note']}"
     yield Line(f"  faster than {name}", ratio, "x", *bound, note=note, load=theirs["load"])
     if engine == "lme4":
         yield _agreement(ours, theirs)

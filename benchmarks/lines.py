@@ -48,8 +48,8 @@ def goal(value: float, bound: float, *, least: bool = False) -> tuple[str, bool]
 
 
 def missing(item: str, what: str) -> Line:
-    """A measurement that needs something that is not there."""
-    return Line(item, None, "", note=f"{what} is not installed")
+    """A measurement that was not made, and why."""
+    return Line(item, None, "", note=what)
 
 
 def number(value: float | None) -> str:

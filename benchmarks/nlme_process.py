@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.process import HERE
+from benchmarks.process import HERE, PeerFailed
 
 
 def export(frame: pd.DataFrame, name: str, folder: Path) -> None:
@@ -60,8 +60,8 @@ class Nlme:
 
         Raises
         ------
-        RuntimeError
-            With R's message, if nlme fails.
+        PeerFailed
+            With R's message.
         """
         name = case["data"]
         if name not in self._known:
@@ -73,5 +73,5 @@ class Nlme:
         print(name, *case["contrasts"], call, sep="\t", file=self._process.stdin, flush=True)
         first, _, rest = self._process.stdout.readline().strip().partition(" ")
         if first in ("NA", ""):
-            raise RuntimeError(f"{case['id']}: {call} failed in R: {rest}")
+            raise PeerFailed(f"{case['id']}: {call} failed in R: {rest}")
         return float(first)

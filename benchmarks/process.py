@@ -26,6 +26,10 @@ class NotInstalled(Exception):
     """A peer that this machine does not have."""
 
 
+class PeerFailed(Exception):
+    """A peer that could not fit the model; with what it said last."""
+
+
 def fresh(task: str, **arguments: Any) -> Result:
     """Run one task of ``benchmarks.tasks`` in a fresh process.
 
@@ -42,7 +46,7 @@ def fresh(task: str, **arguments: Any) -> Result:
         raise RuntimeError(f"{task} {arguments} failed:\n{done.stderr[-2000:]}")
     result: Result = json.loads(done.stdout.splitlines()[-1])
     if "missing" in result:
-        raise NotInstalled(result["missing"])
+        raise NotInstalled(f"{result['missing']} is not installed")
     return result
 
 
@@ -71,7 +75,12 @@ def timed(engine: str, model: str, n: int, repeats: int = 1) -> Result:
     -------
     dict
         ``seconds`` (median), ``loglik``, ``frame`` (bytes), ``growth`` (peak bytes beyond what the
-        process held with the frame; None where unknown), ``load`` (of the machine before).
+        process held with the frame; None where unknown), ``load`` (of the machine before), and
+        of R a ``note``.
+
+    Raises
+    ------
+    NotInstalled, PeerFailed
     """
     load = os.getloadavg()[0]
     if engine in R_ENGINES:
@@ -83,7 +92,7 @@ def timed(engine: str, model: str, n: int, repeats: int = 1) -> Result:
 
 def _r(package: str, model: str, n: int) -> Result:
     if not r_has(package):
-        raise NotInstalled(R_ENGINES[package])
+        raise NotInstalled(f"{R_ENGINES[package]} is not installed")
     call = MODELS[model].lme4 if package == "lme4" else MODELS[model].nlme
     assert call is not None, f"{package} does not have the model {model}"
     with tempfile.TemporaryDirectory() as folder:
@@ -91,11 +100,12 @@ def _r(package: str, model: str, n: int) -> Result:
         line = ["Rscript", str(HERE / "fit.R"), folder, str(n), package, call]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{call} failed in R:\n{done.stderr[-2000:]}")
-    seconds, loglik, frame, growth = done.stdout.splitlines()[-1].split()
+        raise PeerFailed(" ".join(done.stderr[-300:].split()))
+    seconds, loglik, frame, growth, *note = done.stdout.splitlines()[-1].split()
     return {
         "seconds": float(seconds),
         "loglik": float(loglik),
         "frame": float(frame),
         "growth": None if growth == "NA" else float(growth),
+        "note": " ".join(note),
     }

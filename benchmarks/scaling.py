@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.lines import Line, goal, missing
-from benchmarks.process import R_ENGINES, NotInstalled, timed
+from benchmarks.process import R_ENGINES, NotInstalled, PeerFailed, timed
 
 MODEL = "slopes"
 SIZES = {10_000: 7, 100_000: 5, 1_000_000: 3, 10_000_000: 1}  # rows: repeats
@@ -37,8 +37,8 @@ class Curve:
         return float(np.polyfit(np.log(self.rows), np.log(self.seconds), 1)[0])
 
 
-def measure(share: float = 1.0) -> tuple[list[Curve], list[str]]:
-    """Curves of all engines that are installed, and the names of those that are not."""
+def measure(share: float = 1.0) -> tuple[list[Curve], list[Line]]:
+    """Curves of all engines that are installed, and what is to be said of the others."""
     curves, absent = [], []
     for engine, most in {"bayeslme": max(SIZES), **PEERS}.items():
         sizes = {int(n * share): k for n, k in SIZES.items() if n <= most}
@@ -47,14 +47,14 @@ def measure(share: float = 1.0) -> tuple[list[Curve], list[str]]:
                 timed(engine, MODEL, n, *([k] if engine == "bayeslme" else []))["seconds"]
                 for n, k in sizes.items()
             ]
-        except NotInstalled as error:
-            absent.append(str(error))
+        except (NotInstalled, PeerFailed) as error:
+            absent.append(missing(f"  {R_ENGINES.get(engine, engine)}", str(error)))
             continue
         curves.append(Curve(engine, tuple(sizes), tuple(seconds)))
     return curves, absent
 
 
-def lines(curves: list[Curve], absent: list[str]) -> Iterator[Line]:
+def lines(curves: list[Curve], absent: list[Line]) -> Iterator[Line]:
     """Slopes and seconds."""
     for curve in curves:
         name = R_ENGINES.get(curve.engine, curve.engine)
@@ -68,5 +68,4 @@ def lines(curves: list[Curve], absent: list[str]) -> Iterator[Line]:
             yield Line(f"  the same of {name}", curve.slope, "", note=spent)
         else:
             yield Line(f"  {name}, seconds", curve.seconds[0], "s", note=spent)
-    for name in absent:
-        yield missing(f"  {R_ENGINES.get(name, name)}", name)
+    yield from absent

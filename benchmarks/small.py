@@ -20,7 +20,7 @@ import bayeslme
 from bayeslme.errors import BayesLMEError
 from benchmarks.lines import Line, goal
 from benchmarks.nlme_process import Nlme
-from benchmarks.process import ROOT, r_has
+from benchmarks.process import ROOT, PeerFailed, r_has
 
 FLOOR = 0.005  # seconds of nlme below which only our own time counts
 SLOW = 2.0  # times nlme's seconds that no case may take
@@ -99,7 +99,11 @@ def _ours(case: dict[str, Any], frame: Any) -> tuple[float, float] | None:
 
 def _one(case: dict[str, Any], nlme: Nlme | None) -> Timing | None:
     frame = corpus().load_frame(case["data"])
-    theirs = nlme.seconds(case, frame) if nlme else float(case["seconds"])
+    try:
+        theirs = nlme.seconds(case, frame) if nlme else float(case["seconds"])
+    except PeerFailed as error:
+        print(f"  {error}")
+        return None
     own = _ours(case, frame)
     return None if own is None else Timing(case["id"], len(frame), theirs, *own)
 

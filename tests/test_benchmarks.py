@@ -67,7 +67,7 @@ def test_small_models_tables_and_plot(tmp_path: Path) -> None:
     shown = lines.show("small", small.lines(timings), Console(quiet=True))
     assert "recorded" in shown[0].note
     curve = scaling.Curve("bayeslme", (100, 1000, 10000), (0.1, 1.0, 10.0))
-    growing = [*scaling.lines([curve], ["nlme"])]
+    growing = [*scaling.lines([curve], [lines.missing("nlme", "no")])]
     assert growing[0].value == pytest.approx(1.0) and growing[0].met and growing[1].value is None
     lines.write(tmp_path / "speed.csv", {"small": shown, "scaling": growing})
     with (tmp_path / "speed.csv").open() as file:
