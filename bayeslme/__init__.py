@@ -20,7 +20,7 @@ _HOME = {
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
     "bayeslme.fit.compare_fits": ("compare_fits",),
     "bayeslme.fit.comparison": ("anova",),
-    "bayeslme.fit.curves": ("compare_pred",),
+    "bayeslme.fit.compare_pred": ("compare_pred",),
     "bayeslme.fit.simulated_lrt": ("simulated_lrt",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
     "bayeslme.bayes.calibrate": ("calibrate",),
@@ -90,8 +90,8 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import lme as lme
     from bayeslme.fit.api import lmlist as lmlist
     from bayeslme.fit.compare_fits import compare_fits as compare_fits
+    from bayeslme.fit.compare_pred import compare_pred as compare_pred
     from bayeslme.fit.comparison import anova as anova
-    from bayeslme.fit.curves import compare_pred as compare_pred
     from bayeslme.fit.result import GlsFit as GlsFit
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit

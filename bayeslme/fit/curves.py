@@ -1,4 +1,4 @@
-"""Predicted curves of each group beside the observed responses, of one fit or of several."""
+"""Predicted curves of each group beside the observed responses."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def aug_pred(
     """
     if length < 1:
         raise FitError(f"length: at least one point is needed, not {length}")
-    name = _primary(fit, primary)
+    name = primary_of(fit, primary)
     levels = _levels(fit, level)
     own = _groups(fit, max(depth_of(fit.design, one) for one in levels), groups)
     lone = fit.spec.function == "lmList"
@@ -111,88 +111,6 @@ def aug_pred(
         kind = "predicted" if len(levels) == 1 else f"predict.{_level_name(fit, one)}"
         frames.append(_frame(name, new[name], code, own, response, values, kind))
     return _stacked(frames, own, fit)
-
-
-def compare_pred(
-    *fits: Fit | LmList,
-    primary: str | None = None,
-    level: LevelName = None,
-    names: Sequence[str] | None = None,
-    **options: Any,
-) -> pd.DataFrame:
-    """Observed responses and the predicted curves of several fits.
-
-    Parameters
-    ----------
-    *fits : Fit or LmList
-        Of the same response and data.
-    primary, level, **options
-        As for `aug_pred`, one level.
-    names : sequence of str, optional
-        Of the fits, in column ``.type``; ``fit1``, ``fit2``, ... by default.
-
-    Returns
-    -------
-    DataFrame
-        As `aug_pred`; ``.type`` has the names of the fits and ``"original"``.
-
-    Raises
-    ------
-    FitError
-        If responses or groups differ.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("orthodont")
-    >>> one = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
-    >>> two = one.update(random="~ age | Subject")
-    >>> table = compare_pred(one, two, length=2)
-    >>> table[".type"].value_counts(sort=False).to_dict()
-    {'fit1': 54, 'fit2': 54, 'original': 108}
-    """
-    if len(fits) < 2:  # noqa: PLR2004 - a comparison has two sides
-        raise FitError("compare_pred: give at least two fits")
-    if level is not None and not isinstance(level, str | int | np.integer):
-        raise FitError("level: compare_pred takes one level, not several")
-    called = [f"fit{k}" for k in range(1, len(fits) + 1)] if names is None else list(names)
-    if len(called) != len(fits) or len({*called, "original"}) != len(fits) + 1:
-        raise FitError(f"names: {len(fits)} different names are needed, none of them 'original'")
-    for k, fit in enumerate(fits, start=1):
-        if not hasattr(fit, "design"):
-            raise FitError(f"compare_pred: argument {k} is no fit but {type(fit).__name__}")
-    first = fits[0]
-    for k, fit in enumerate(fits[1:], start=2):
-        if fit.design.response_label != first.design.response_label:
-            raise FitError(
-                f"compare_pred: fit {k} has response {fit.design.response_label}, fit 1 "
-                f"{first.design.response_label}"
-            )
-    name = _primary(first, primary)
-    tables = [_one_of_several(fit, first, name, level, options) for fit in fits]
-    pieces = [tables[0][tables[0][".type"] == "original"].astype({".type": str})]
-    for table, own in zip(tables, called, strict=True):
-        if set(table[".groups"]) != set(tables[0][".groups"]):
-            raise FitError(f"compare_pred: {own} has other groups than {called[0]}")
-        pieces.append(table[table[".type"] != "original"].assign(**{".type": own}))
-    joined = pd.concat(pieces, ignore_index=True)
-    joined[".type"] = pd.Categorical(joined[".type"], [*called, "original"], ordered=True)
-    joined[".groups"] = joined[".groups"].astype(tables[0][".groups"].dtype)
-    joined.attrs = tables[0].attrs
-    return joined
-
-
-def _one_of_several(
-    fit: Fit | LmList, first: Fit | LmList, name: str, level: LevelName, options: dict[str, Any]
-) -> pd.DataFrame:
-    """A fit without groups is drawn in the groups of the first one that has them."""
-    function = fit.spec.function
-    if function in ("gls", "lm") and "groups" not in options:
-        number = max(depth_of(first.design, level), 1)
-        of_levels = tuple(one.group for one in first.design.levels[:number])
-        own = of_levels or first.spec.fixed.groups
-        return aug_pred(fit, name, groups="/".join(own) or None, **options)
-    return aug_pred(fit, name, level if function == "lme" else None, **options)
 
 
 def default_primary(fit: Fit | LmList) -> str | None:
@@ -209,7 +127,14 @@ def default_primary(fit: Fit | LmList) -> str | None:
     return numeric[0] if len(numeric) == 1 else None
 
 
-def _primary(fit: Fit | LmList, primary: str | None) -> str:
+def primary_of(fit: Fit | LmList, primary: str | None) -> str:
+    """The column named, or the default one.
+
+    Raises
+    ------
+    SpecError
+        If it is no column, or none is named and several may be meant.
+    """
     if primary is not None:
         node = parse_formula(primary if "~" in primary else f"~ {primary}")
         names = node.variables

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.special import chdtri, ndtri
 
 from bayeslme.errors import FitError
-from bayeslme.fit.curves import Levels, aug_pred, compare_pred
+from bayeslme.fit.compare_pred import compare_pred
+from bayeslme.fit.curves import Levels, aug_pred
 from bayeslme.fit.ranef import coef, ranef
 from bayeslme.fit.residuals import LevelName
 

@@ -15,6 +15,7 @@ from scipy.special import chdtrc
 from bayeslme.errors import BayesLMEError, FitError
 from bayeslme.fit.bootstrap import responses
 from bayeslme.fit.comparison import check_comparable, comparable_loglik, fixed_terms
+from bayeslme.fit.mixture import mixture_of, mixture_tail
 from bayeslme.fit.progress import tracked
 from bayeslme.fit.refit import Refits
 from bayeslme.report.bootstrap import simulated_html, simulated_text
@@ -124,18 +125,6 @@ class SimulatedTest:
         return simulated_html(self.table(), HEADING, self.notes)
 
 
-def mixture_tail(ratio: float, df: tuple[int, int]) -> float:
-    """Upper tail of chi2_a / 2 + chi2_b / 2; chi2_0 is the point 0.
-
-    Examples
-    --------
-    >>> round(mixture_tail(2.7055, (0, 1)), 4)
-    0.05
-    """
-    tails = [float(chdtrc(a, max(ratio, 0.0))) if a else float(ratio <= 0) for a in df]
-    return 0.5 * sum(tails)
-
-
 def simulated_lrt(
     null: Fit,
     alternative: Fit,
@@ -205,7 +194,7 @@ def simulated_lrt(
         what = next(iter(failures))
         raise FitError(f"simulated_lrt: all {nsim} refits failed; the first: {what[:200]}")
     observed = 2.0 * (known[1] - known[0])
-    return SimulatedTest(observed, ratios, df, _mixture(null, alternative, df), method, failures)
+    return SimulatedTest(observed, ratios, df, mixture_of(null, alternative, df), method, failures)
 
 
 def _ratios(
@@ -249,20 +238,3 @@ def _logliks(model: Refitter, method: str, portion: FloatArray) -> list[tuple[fl
         if len(portion) == 1:
             return [(np.nan, str(error))]
     return [_logliks(model, method, portion[i : i + 1])[0] for i in range(len(portion))]
-
-
-def _mixture(null: Fit, alternative: Fit, df: int) -> tuple[int, int] | None:
-    """Degrees of freedom of the mixture where one random effect is added, and nothing else."""
-    small, large = (
-        {lv.group: lv.effects for lv in one.design.levels} for one in (null, alternative)
-    )
-    changed = [g for g in large if small.get(g) != large[g]]
-    rows = [
-        one.estimate.problem.size - one.estimate.problem.theta_correlation.start
-        for one in (null, alternative)
-    ]
-    same_rest = fixed_terms(null) == fixed_terms(alternative) and rows[0] == rows[1]
-    if not same_rest or len(changed) != 1 or set(small) - set(large):
-        return None
-    added = len(large[changed[0]]) - len(small.get(changed[0], ()))
-    return (df - 1, df) if added == 1 else None

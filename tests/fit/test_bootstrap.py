@@ -12,9 +12,9 @@ from scipy.stats import chi2, f, ks_2samp
 
 import bayeslme
 from bayeslme.errors import DataError, FitError
+from bayeslme.fit.mixture import mixture_tail
 from bayeslme.fit.progress import tracked
 from bayeslme.fit.refit import parameters
-from bayeslme.fit.simulated_lrt import mixture_tail
 
 STORED = json.loads((Path(__file__).parent / "result_layer.json").read_text(encoding="utf-8"))
 CALLS = {

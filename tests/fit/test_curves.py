@@ -12,7 +12,8 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import DataError, FitError, SpecError
-from bayeslme.fit.curves import aug_pred, compare_pred
+from bayeslme.fit.compare_pred import compare_pred
+from bayeslme.fit.curves import aug_pred
 
 STORED = json.loads((Path(__file__).parent / "result_layer.json").read_text(encoding="utf-8"))
 

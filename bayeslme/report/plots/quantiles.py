@@ -54,7 +54,7 @@ def quantile_panels(
         for k in np.flatnonzero(far):
             at = (values[k], normal[k])
             gap: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "fontsize": 7}
-            one.annotate(str(ordered.index[k]), at, **gap)
+            one.annotate(str(ordered.index[int(k)]), at, **gap)
         low, high = np.quantile(values, [QUARTER, 1 - QUARTER])
         if high > low:
             slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
