@@ -10,6 +10,8 @@ import numpy as np
 
 from bayeslme.errors import DataError
 from bayeslme.fit.curves import default_primary
+from bayeslme.fit.serial import positions
+from bayeslme.fit.variogram import MOST_PAIRS, n_pairs
 from bayeslme.report.document import Section, code, document, heading, picture, prose
 
 if TYPE_CHECKING:
@@ -107,9 +109,11 @@ def _residuals(fit: Fit) -> Iterator[str]:
     if not structure.spatial and _counts(fit):
         axes = fit.plot.acf(type="normalized")
         yield _picture([axes], "Autocorrelation of the normalized residuals: what the model left")
-    if structure.stationary:
+    if structure.stationary and n_pairs(positions(fit, None)) <= MOST_PAIRS:
         axes = fit.plot.variogram()
         yield _picture([axes], "Semivariogram of the residuals, with the fitted structure's")
+    elif structure.stationary:
+        yield prose("The groups are too long for a semivariogram of all pairs of residuals.")
     else:
         yield prose("The correlation is unstructured: it has no curve over distance.")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 METRICS = ("euclidean", "maximum", "manhattan")
+MOST_PAIRS = 20_000_000  # about a gigabyte at work
 POINTS = 50  # of the curve, nlme's
 
 
@@ -125,6 +126,12 @@ def model_variogram(
     return pd.DataFrame({"variog": scale * values, "dist": d})
 
 
+def n_pairs(where: Positions) -> int:
+    """Number of pairs of residuals within groups."""
+    sizes = np.bincount(where.code)
+    return int(np.sum(sizes * (sizes - 1) // 2))
+
+
 def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArray) -> FloatArray:
     """Correlation of two residuals at distances (m,) above 0, given all coefficients."""
     shape = (1, 1, len(distance))
@@ -158,6 +165,12 @@ def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, Fl
     """Distances and absolute differences of all pairs of residuals within groups."""
     if metric not in METRICS:
         raise FitError(f"metric: {metric!r} is none of 'euclidean', 'maximum', 'manhattan'")
+    pairs = n_pairs(where)
+    if pairs > MOST_PAIRS:
+        raise FitError(
+            f"variogram: {pairs:,} pairs of residuals within groups are more than the "
+            f"{MOST_PAIRS:,} that are looked at; fit a subset, or use acf() with whole-number times"
+        )
     apart, gaps = [np.zeros(0)], [np.zeros(0)]
     for rows in where.groups():
         i, j = np.triu_indices(len(rows), 1)

@@ -82,6 +82,17 @@ def test_curve_of_whole_lags() -> None:
     np.testing.assert_allclose(model["variog"], fit.sigma**2 * (1 - phi**lags))
 
 
+def test_too_many_pairs_are_refused(
+    weights: bayeslme.LmeFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bayeslme.fit import variogram
+
+    assert variogram.n_pairs(variogram.positions(weights, None)) == 16 * 55  # 11 rows a rat
+    monkeypatch.setattr(variogram, "MOST_PAIRS", 879)
+    with pytest.raises(FitError, match=r"880 pairs of residuals .* more than the 879"):
+        weights.variogram()
+
+
 def test_distances_are_the_structures_own() -> None:
     wheat = bayeslme.load_data("Wheat2")
     fit = bayeslme.gls(
