@@ -187,7 +187,7 @@ def _boundary_notes(fits: Sequence[Fit]) -> tuple[str, ...]:
     sizes = [fit.estimate.problem.theta_correlation.start for fit in fits]
     return tuple(
         f"{k} vs {k + 1} asks whether variances of random effects are zero, the edge of their "
-        "range: the p-value is too large, rather than exact"
+        "range: the p-value is too large, rather than exact; bayeslme.simulated_lrt() simulates it"
         for k, (one, other) in enumerate(pairwise(sizes), start=1)
         if one != other
     )
