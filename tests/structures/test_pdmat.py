@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bayeslme import structures as s
 from bayeslme.ops import pytensor_ops
@@ -58,6 +60,31 @@ def test_zero_is_an_ordinary_point(pd: s.PdMat, z: np.ndarray) -> None:
     assert np.all(np.isfinite(natural))
 
 
+@pytest.mark.parametrize("pd", PDMATS, ids=lambda p: p.r_name)
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_covariances_are_positive_semidefinite(pd: s.PdMat, data: st.DataObject) -> None:
+    names = pd.natural_parameters(EFFECTS, "x + z\nx + z - 1")
+    u = data.draw(st.lists(st.floats(-6.0, 6.0), min_size=len(names), max_size=len(names)))
+    par = np.array([p.support.constrain(np.array(x)) for p, x in zip(names, u, strict=True)])
+    factor = pd.natural_factor(par, len(EFFECTS))
+    if not np.all(np.isfinite(factor)):  # correlations that do not go together
+        assert sum(p.support.lower < 0 for p in names) > 1
+        return
+    covariance = factor @ factor.T
+    least = np.linalg.eigvalsh(covariance).min()
+    assert least >= -1e-12 * np.trace(covariance)
+    np.testing.assert_allclose(pd.to_natural(covariance), par, rtol=1e-6, atol=1e-9)
+
+
+def test_the_list_names_every_class() -> None:
+    def public(base: type) -> set[type]:
+        own = base.__module__.startswith("bayeslme.") and "r_name" in vars(base)
+        return ({base} if own else set()).union(*map(public, base.__subclasses__()))
+
+    assert {type(pd) for pd in PDMATS} == public(s.PdMat)
+
+
 def test_batches_broadcast(z: np.ndarray) -> None:
     for pd in PDMATS:
         basis = pd.basis(z)
@@ -81,3 +108,23 @@ def test_pytensor_equals_numpy(pd: s.PdMat) -> None:
     got, slope = f(par)
     np.testing.assert_allclose(got, pd.natural_factor(par, 3), rtol=1e-12, atol=1e-12)
     assert np.all(np.isfinite(slope))
+    for j, p in enumerate(names):
+        for u in (-8.0, 8.0):  # near the bounds
+            near = par.copy()
+            near[j] = p.support.constrain(np.array(u))
+            slope = f(near)[1]
+            feasible = np.all(np.isfinite(pd.natural_factor(near, 3)))
+            assert not feasible or np.all(np.isfinite(slope)), (p.name, u)
+
+
+@pytest.mark.pymc
+@pytest.mark.parametrize("pd", PDMATS, ids=lambda p: p.r_name)
+def test_factor_in_pytensor_equals_numpy(pd: s.PdMat, z: np.ndarray) -> None:
+    import pytensor
+    import pytensor.tensor as pt
+
+    basis = pd.basis(z)
+    u = pt.vector("u", shape=(pd.size(3),))
+    f = pytensor.function([u], pd.factor(u, basis, pytensor_ops()), mode="FAST_COMPILE")
+    for value in (np.zeros(pd.size(3)), np.linspace(-1.0, 2.0, pd.size(3))):
+        np.testing.assert_allclose(f(value), pd.factor(value, basis), rtol=1e-12, atol=1e-12)

@@ -43,6 +43,7 @@ VARIANCES = [
     s.VarConstPower(form="~ x"),
     s.VarConstProp(form="~ x | g"),
 ]
+NEAR_BOUND = 6.0  # on the unconstrained scale
 SIZES = np.array([5, 3, 7, 5, 1, 7])
 SHAPE = "{0.r_name}"
 
@@ -64,6 +65,15 @@ def lattice(*, gaps: bool) -> Lattice:
         return build_lattice(starts, SIZES.sum(), None)
     times = [np.sort(rng.choice(12, size, replace=False)) for size in SIZES]
     return build_lattice(starts, SIZES.sum(), np.concatenate(times).astype(float)[:, None])
+
+
+def singular(structure: s.CorStruct, par: np.ndarray, places: Lattice) -> bool:
+    """Whether a correlation matrix is singular in double precision (Gaussian, very long range)."""
+    blocks = range(len(places.blocks(structure.stationary)))
+    return any(
+        np.linalg.eigvalsh(structure.matrix(par, places, k)).min() < np.finfo(float).eps * 10
+        for k in blocks
+    )
 
 
 def coords() -> SimpleNamespace:
@@ -145,6 +155,22 @@ def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.D
     assert np.all(half <= ROUNDING)  # a correlation matrix has determinant at most one
 
 
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+@given(data=st.data())
+@settings(max_examples=10, deadline=None)
+def test_matrices_are_positive_definite_with_gaps(
+    structure: s.CorStruct, data: st.DataObject
+) -> None:
+    places = lattice(gaps=True)
+    bound = structure.bind(places)
+    size = len(bound.start)
+    u = np.array(data.draw(st.lists(st.floats(-2.0, 2.0), min_size=size, max_size=size)))
+    for k, _ in enumerate(places.blocks(structure.stationary)):
+        matrices = structure.matrix(bound.natural(u), places, k)
+        assert np.linalg.eigvalsh(matrices).min() > -1e-12
+        np.testing.assert_allclose(np.diagonal(matrices, axis1=-2, axis2=-1), 1.0)
+
+
 @pytest.mark.pymc
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 def test_pytensor_equals_numpy_and_has_gradients(structure: s.CorStruct) -> None:
@@ -167,6 +193,11 @@ def test_pytensor_equals_numpy_and_has_gradients(structure: s.CorStruct) -> None
         np.testing.assert_allclose(got, want, rtol=ROUNDING, atol=ROUNDING)
         np.testing.assert_allclose(got_half, want_half, rtol=ROUNDING, atol=ROUNDING)
         assert np.all(np.isfinite(slope))
+    for j in range(len(bound.start)):  # 0.995 of the way to a bound, one parameter at a time
+        for shift in (-NEAR_BOUND, NEAR_BOUND):
+            near = bound.start + shift * (np.arange(len(bound.start)) == j)
+            finite = np.all(np.isfinite(f(near)[2]))
+            assert finite or singular(structure, bound.natural(near), places), (j, shift)
 
 
 @pytest.mark.pymc
@@ -186,7 +217,7 @@ def test_variance_pytensor_equals_numpy(structure: s.VarFunc) -> None:
     u = pt.vector("u", shape=(len(bound.start),))
     values = structure.log_sd(bound.natural(u, xp), where, xp)
     f = pytensor.function([u], [values, pt.grad(values.sum(), u)], mode="FAST_COMPILE")
-    for shift in (0.0, -0.7):
+    for shift in (0.0, -0.7, -NEAR_BOUND, NEAR_BOUND):
         got, slope = f(bound.start + shift)
         want = structure.log_sd(bound.natural(bound.start + shift), where)
         np.testing.assert_allclose(got, want, rtol=ROUNDING, atol=ROUNDING)
@@ -202,6 +233,25 @@ def test_varcomb_is_the_product_of_its_parts() -> None:
     par = np.array([1.0, 0.7, 1.4, 0.2])
     want = parts[0].log_sd(par[:3], where) + parts[1].log_sd(par[3:], plain)
     np.testing.assert_allclose(bound.structure.log_sd(par, (where, plain)), want)
+
+
+@pytest.mark.pymc
+def test_varcomb_in_pytensor_equals_numpy() -> None:
+    import pytensor
+    import pytensor.tensor as pt
+
+    xp = pytensor_ops()
+    bound = s.VarComb(*(v for v in VARIANCES if v.r_name != "varFixed")).bind(
+        tuple(coords() for v in VARIANCES if v.r_name != "varFixed")
+    )
+    u = pt.vector("u", shape=(len(bound.start),))
+    values = bound.structure.log_sd(bound.natural(u, xp), bound.coords, xp)
+    f = pytensor.function([u], [values, pt.grad(values.sum(), u)], mode="FAST_COMPILE")
+    for shift in (0.0, -0.7, -NEAR_BOUND, NEAR_BOUND):
+        got, slope = f(bound.start + shift)
+        want = bound.structure.log_sd(bound.natural(bound.start + shift), bound.coords)
+        np.testing.assert_allclose(got, want, rtol=ROUNDING, atol=ROUNDING)
+        assert np.all(np.isfinite(slope))
 
 
 def test_held_parameters_stay_and_are_not_free() -> None:
