@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.data.types import Design
 from bayeslme.engine import Estimate, Information, information
+from bayeslme.errors import FitError
 from bayeslme.fit.later import later
 from bayeslme.spec import bind
 from bayeslme.spec.model import LmeSpec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bayeslme.fit import refit as _refit
     from bayeslme.fit import residuals as _residuals
     from bayeslme.fit import serial as _serial
+    from bayeslme.fit import several_levels as _several
     from bayeslme.fit import simulate as _simulate
     from bayeslme.fit import singular as _singular
     from bayeslme.fit import summary as _summary
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.denominators import DfMethod, KenwardRogerTests, SatterthwaiteTests
     from bayeslme.fit.plots import Plots
     from bayeslme.fit.residuals import LevelName, ResidualType
+    from bayeslme.fit.several_levels import Several
     from bayeslme.report import html as _html
     from bayeslme.report import pages as _pages
 else:
@@ -59,6 +62,7 @@ else:
     _refit = later("bayeslme.fit.refit")
     _residuals = later("bayeslme.fit.residuals")
     _serial = later("bayeslme.fit.serial")
+    _several = later("bayeslme.fit.several_levels")
     _simulate = later("bayeslme.fit.simulate")
     _singular = later("bayeslme.fit.singular")
     _summary = later("bayeslme.fit.summary")
@@ -66,6 +70,7 @@ else:
     _varcorr = later("bayeslme.fit.varcorr")
     _variogram = later("bayeslme.fit.variogram")
 
+SEVERAL = (list, tuple, range)  # of levels
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -196,24 +201,50 @@ class Fit:
         """Variance components; see `bayeslme.fit.varcorr.varcorr`."""
         return _varcorr.varcorr(self)
 
-    def fitted(self, level: LevelName = None) -> pd.Series:
-        """Fitted values; see `bayeslme.fit.residuals.fitted`."""
+    @overload
+    def fitted(self, level: LevelName = None) -> pd.Series: ...
+
+    @overload
+    def fitted(self, level: Several) -> pd.DataFrame: ...
+
+    def fitted(self, level: LevelName | Several = None) -> pd.Series | pd.DataFrame:
+        """Fitted values at one level or several; see `bayeslme.fit.residuals.fitted`."""
+        if isinstance(level, SEVERAL):
+            return _several.fitted(self, level)
         return _residuals.fitted(self, level)
 
-    def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series:
-        """Residuals; see `bayeslme.fit.residuals.residuals`."""
+    @overload
+    def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series: ...
+
+    @overload
+    def residuals(self, level: Several, type: ResidualType = "response") -> pd.DataFrame: ...
+
+    def residuals(
+        self, level: LevelName | Several = None, type: ResidualType = "response"
+    ) -> pd.Series | pd.DataFrame:
+        """Residuals at one level or several; see `bayeslme.fit.residuals.residuals`."""
+        if isinstance(level, SEVERAL):
+            return _several.residuals(self, level, type)
         return _residuals.residuals(self, level, type)
 
     def predict(
         self,
         newdata: pd.DataFrame | None = None,
-        level: LevelName = None,
+        level: LevelName | Several = None,
         se: bool = False,
         use_correlation: bool = False,
         interval: float | None = None,
         df: _predict.IntervalDf = "residual",
     ) -> pd.Series | pd.DataFrame:
-        """Predictions; see `bayeslme.fit.predict.predict`."""
+        """Predictions; see `bayeslme.fit.predict.predict`.
+
+        Several levels, ``level=[0, 1]``, give nlme's table of them without errors; see
+        `bayeslme.fit.several_levels.predict`.
+        """
+        if isinstance(level, SEVERAL):
+            if se or use_correlation or interval is not None or df != "residual":
+                raise FitError("level: errors and intervals are given for one level at a time")
+            return _several.predict(self, newdata, level)
         return _predict.predict(self, newdata, level, se, use_correlation, interval, df)
 
     def anova(

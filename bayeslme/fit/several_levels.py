@@ -1,0 +1,86 @@
+"""Values at several levels side by side, as nlme gives them for ``level = 0:1``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.data.newdata import new_rows
+from bayeslme.engine import depth_of
+from bayeslme.errors import SpecError
+from bayeslme.fit import predict as _predict
+from bayeslme.fit import residuals as _residuals
+
+if TYPE_CHECKING:
+    from bayeslme.fit.residuals import ResidualType
+    from bayeslme.fit.result import Fit
+
+Several = list[Any] | tuple[Any, ...] | range
+
+
+def fitted(fit: Fit, levels: Several) -> pd.DataFrame:
+    """Fitted values, a column for each level: ``fixed``, then the names of the groups."""
+    return pd.DataFrame({name: _residuals.fitted(fit, k) for name, k in _named(fit, levels)})
+
+
+def residuals(fit: Fit, levels: Several, type: ResidualType) -> pd.DataFrame:
+    """Residuals, a column for each level."""
+    found = {name: _residuals.residuals(fit, k, type) for name, k in _named(fit, levels)}
+    return pd.DataFrame(found)
+
+
+def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataFrame:
+    """Predictions of each row at several levels.
+
+    Parameters
+    ----------
+    fit : Fit
+    newdata : DataFrame, optional
+        The rows of the fit by default.
+    levels : list, tuple or range
+        Names or numbers.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the groups, ``Subject``, down to the innermost level asked for, inner ones
+        labelled outer/inner; then ``predict.fixed``, ``predict.Subject``, ...
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> predict(fit, fit.data.iloc[[0, 4]], [0, 1]).round(3)
+      Subject  predict.fixed  predict.Subject
+    0     M01         22.043           25.386
+    4     M02         22.043           21.461
+    """
+    named = _named(fit, levels)
+    table = _groups(fit, newdata, max(k for _, k in named))
+    for name, k in named:
+        table[f"predict.{name}"] = np.asarray(_predict.predict(fit, newdata, k), float)
+    return table
+
+
+def _named(fit: Fit, levels: Several) -> list[tuple[str, int]]:
+    names = ["fixed", *(level.group for level in fit.design.levels)]
+    depths = [depth_of(fit.design, level) for level in levels]
+    if not depths or len(set(depths)) != len(depths):
+        raise SpecError(f"level: different levels are needed, not {list(levels)}")
+    return [(names[k], k) for k in depths]
+
+
+def _groups(fit: Fit, newdata: pd.DataFrame | None, depth: int) -> pd.DataFrame:
+    """Labels of the groups of each row, a column for each level."""
+    own = fit.design.levels[:depth]
+    if newdata is None:
+        labels = {level.group: np.array(level.labels, dtype=object)[level.code] for level in own}
+        return pd.DataFrame(labels, index=fit.design.index)
+    rows = new_rows(fit.design, newdata, depth)
+    found = {
+        level.group: np.array([*factor.levels, None], dtype=object)[factor.code]
+        for level, factor in zip(own, rows.group, strict=True)
+    }
+    return pd.DataFrame(found, index=newdata.index)
