@@ -26,13 +26,13 @@ def rail() -> Any:
 def found(rail: Any) -> Calibration:
     spec = bayeslme.translate(RAIL)
     return bayeslme.calibrate(
-        spec, rail, 150, intervals=["posterior"], seed=1, workers=1, progress=False
+        spec, rail, 100, intervals=["posterior"], seed=1, workers=1, progress=False
     )
 
 
 def test_ranks_of_the_truth_are_uniform(found: Calibration) -> None:
     assert found.uniform
-    assert found.ranks.shape == (150, 5)
+    assert found.ranks.shape == (100, 5)
     assert found.ranks.to_numpy().min() >= 0 and found.ranks.to_numpy().max() <= found.draws
     assert ("ranef", "Rail 2 (Intercept)") in found.ranks.columns
     assert found.draws_by["trusted"].all() and found.uncertified == 0
@@ -52,7 +52,7 @@ def test_ranks_of_the_truth_are_uniform(found: Calibration) -> None:
 def test_ranks_of_structures_are_uniform(call: str, orthodont: Any) -> None:
     spec = bayeslme.translate(call)
     found = bayeslme.calibrate(
-        spec, orthodont, 60, seed=2, intervals=["posterior"], workers=1, progress=False
+        spec, orthodont, 40, seed=2, intervals=["posterior"], workers=1, progress=False
     )
     assert found.uniform, str(found)
 
@@ -68,9 +68,9 @@ def test_a_wrong_posterior_is_found(rail: Any) -> None:
     design = build(bayeslme.translate(RAIL), rail)
     layout = build_layout(design)
     true, wrong = (resolve_priors(layout, p) for p in (None, {"sigma": "HalfNormal(sigma=5)"}))
-    values = draw_priors(layout, true, 60, np.random.default_rng(3))
+    values = draw_priors(layout, true, 40, np.random.default_rng(3))
     task = Task(design, wrong, 199, 0.95, ("posterior",))
-    seeds = np.random.SeedSequence(4).spawn(60)
+    seeds = np.random.SeedSequence(4).spawn(40)
     made = [
         replicate(task, {k: v[i : i + 1] for k, v in values.items()}, s)
         for i, s in enumerate(seeds)
@@ -85,7 +85,7 @@ def test_intervals_of_least_squares_are_exact() -> None:
     data = bayeslme.load_data("orthodont")
     spec = bayeslme.translate("lm(distance ~ Sex + age)")
     found = bayeslme.calibrate(
-        spec, data, 400, truth="estimate", intervals=["wald"], level=0.8, seed=5, workers=1,
+        spec, data, 250, truth="estimate", intervals=["wald"], level=0.8, seed=5, workers=1,
         progress=False,
     )  # fmt: skip
     table = found.coverage
