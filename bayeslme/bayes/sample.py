@@ -219,8 +219,9 @@ def check_proper(layout: Layout, priors: Priors) -> None:
     """Refuse posteriors that a flat prior makes improper.
 
     A standard deviation with a flat prior needs more groups than effects plus one (the likelihood
-    tends to a constant, or falls like sd^-(G - 1), as it grows); a positive parameter of a row
-    structure with one has no such guarantee at all.
+    tends to a constant, or falls like sd^-(G - 1), as it grows). As the range of a correlation
+    grows, or the constant of a variance function with sigma falling, the likelihood tends to a
+    positive number, so that no flat prior is proper.
 
     Raises
     ------
@@ -247,8 +248,9 @@ def check_proper(layout: Layout, priors: Priors) -> None:
             if (
                 p.family in ("Flat", "HalfFlat")
                 and block is not None
-                and block.kind == "corstruct"
-                and np.isinf(high - low)
+                and (block.kind == "corstruct" or "const" in block.coefs[j].split("."))
+                and np.isfinite(low)
+                and np.isinf(high)
             ):
                 msg = (
                     f"priors: a flat prior on '{block.name}' ({block.coefs[j]}) gives an "

@@ -120,6 +120,29 @@ def test_a_flat_range_is_refused(preset: str, orthodont: Any) -> None:
         fit.sample(draws=10, priors=preset)
 
 
+@pytest.mark.parametrize(
+    ("weights", "coef"),
+    [
+        ("varConstPower(form = ~ age)", "const"),
+        ("varComb(varIdent(form = ~ 1 | Sex), varConstPower(form = ~ age | Sex))", "B.const.Male"),
+    ],
+)
+def test_a_flat_constant_of_a_variance_is_refused(weights: str, coef: str, orthodont: Any) -> None:
+    """With sigma falling as it grows the model becomes one of equal variances, at no cost."""
+    fit: Any = bayeslme.translate(f"gls(distance ~ age, weights = {weights})").fit(orthodont)
+    with pytest.raises(FitError, match=rf"'varfunc' \({coef}\) gives an improper posterior"):
+        fit.sample(draws=10, priors="flat")
+
+
+def test_flat_priors_over_a_bounded_joint_region_are_proper(orthodont: Any) -> None:
+    fit: Any = bayeslme.translate(
+        "gls(distance ~ age, correlation = corARMA(form = ~ 1 | Subject, p = 2))"
+    ).fit(orthodont)
+    drawn = fit.sample(draws=250, priors="flat", seed=1)
+    phi = drawn.values["corstruct"]
+    assert np.all((phi.sum(axis=1) < 1) & (phi[:, 1] - phi[:, 0] < 1))
+
+
 @pytest.mark.filterwarnings("ignore:group .* has one level:UserWarning")
 @pytest.mark.parametrize("groups", [1, 2])
 def test_a_flat_variance_of_few_groups_is_refused(groups: int, orthodont: Any) -> None:
