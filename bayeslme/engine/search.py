@@ -24,6 +24,7 @@ ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
 WORTH = 0.1  # a first climb that ends lower than the best by more is given up
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
 NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and what a maximum cannot change by over it
+FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
 NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
@@ -96,7 +97,12 @@ def _look_around(
     sound = _sound(likelihood, best)
     for _ in range(ROUNDS):
         before = best
-        for point in other_hills(likelihood, likelihood.problem, best.theta, starts)[:HILLS]:
+        points = (
+            other_hills(likelihood, likelihood.problem, best.theta, starts)
+            if sound
+            else np.concatenate([_inside(likelihood, best.theta)[None], starts])
+        )
+        for point in points[:HILLS]:
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
             if sound and rough.value < best.value - WORTH:
                 continue
@@ -105,7 +111,7 @@ def _look_around(
                 trusted = _sound(likelihood, end)
                 if trusted or not sound:
                     best, sound = end, trusted
-        if best.value <= before.value + WORTH * 1e-2:
+        if sound and best.value <= before.value + WORTH * 1e-2:
             break
     return best
 
@@ -113,8 +119,16 @@ def _look_around(
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:
     """Whether the value is more than rounding, which is all there is beside a singular matrix."""
     signs = (-1.0) ** np.arange(len(end.theta))
-    near = likelihood(end.theta * (1 + NEARBY * np.stack([signs, -signs])))
-    return bool(np.max(np.abs(near - end.value)) < ROUNDING)  # NaN and infinity are not
+    steps = end.theta * (1 + NEARBY * np.stack([signs, -signs]))
+    near = np.concatenate([steps, _inside(likelihood, end.theta)[None]])
+    return bool(np.max(np.abs(likelihood(near) - end.value)) < ROUNDING)  # NaN is not
+
+
+def _inside(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """The same with correlations drawn back from the ends of their ranges."""
+    out, place = theta.copy(), likelihood.problem.theta_correlation
+    out[place] = np.clip(out[place], -FAR, FAR)
+    return out
 
 
 def _merit(end: Optimum) -> float:

@@ -1,0 +1,57 @@
+"""The highest hill, wherever a search begins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayeslme
+from bayeslme.data.design import build
+from bayeslme.engine import Likelihood, build_problem, estimate
+from bayeslme.engine.search import search
+from bayeslme.engine.starts import candidates
+from bayeslme.errors import FitError
+from reference.corpus import by_id, load_frame
+
+MAX_ITER = 200
+
+
+def likelihood_of(name: str) -> Likelihood:
+    case = by_id()[name]
+    spec = bayeslme.translate(case["call"], contrasts=tuple(case["contrasts"]))
+    return Likelihood(build_problem(build(spec, load_frame(case["data"]))), spec.method)
+
+
+def test_from_the_top_of_the_lower_hill() -> None:
+    likelihood = likelihood_of("c_pdIdent_ML")
+    lower = search(likelihood, max_iter=MAX_ITER, start=np.array([1.25]), around=False)
+    higher = search(likelihood, max_iter=MAX_ITER, start=np.array([1.25]))
+    assert higher.value > lower.value + 0.5
+    assert higher.theta == 0.0
+
+
+def test_rounding_beside_a_singular_matrix_is_no_hill() -> None:
+    """Random slopes and a negative compound symmetry: at -1 / (m - 1) values are noise."""
+    likelihood = likelihood_of("d_BW_cs_lme_REML")
+    edge = np.array([7.6, 0.75, -1.8, -30.6])  # the last on the unconstrained scale
+    grid = np.concatenate([edge[None], candidates(likelihood.problem)])
+    ordinary = search(likelihood, max_iter=MAX_ITER)
+    found = search(likelihood, max_iter=MAX_ITER, grid=grid)
+    np.testing.assert_allclose(found.value, ordinary.value, atol=1e-3)
+
+
+def test_undefined_candidates_are_drawn_towards_zero() -> None:
+    likelihood = likelihood_of("c_varPower_val_ML")
+    far = np.array([[40.0, -60.0]])
+    assert not np.isfinite(likelihood(far)[0])
+    ordinary = search(likelihood, max_iter=MAX_ITER)
+    found = search(likelihood, max_iter=MAX_ITER, grid=far)
+    np.testing.assert_allclose(found.value, ordinary.value, atol=1e-6)
+
+
+def test_an_undefined_start_is_named() -> None:
+    case = by_id()["c_varPower_val_ML"]
+    design = build(bayeslme.translate(case["call"]), load_frame(case["data"]))
+    with pytest.raises(FitError, match="start") as caught:
+        estimate(design, start=np.array([40.0, -60.0]))
+    assert len(str(caught.value)) <= 300
