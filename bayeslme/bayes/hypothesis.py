@@ -179,9 +179,11 @@ def _refuse_points(node: Expr, text: str) -> None:
 def _with_places(node: Expr, named: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> Expr:
     """Replace what names a parameter, however it is written, by a plain name."""
     text = node.name if isinstance(node, Name) else deparse(node)
-    if text in named:
-        place = f"parameter_{list(named).index(text)}"
-        used[place] = named[text]
+    without_spaces = {name.replace(" ", ""): name for name in named}
+    own = without_spaces.get(text.replace(" ", ""))  # nlme's cor((Intercept),age) has none
+    if own is not None:
+        place = f"parameter_{list(named).index(own)}"
+        used[place] = named[own]
         return Name(place)
     match node:
         case Unary():

@@ -67,6 +67,14 @@ def test_a_name_of_two_parts_needs_its_part() -> None:
     )
 
 
+def test_correlations_are_named_with_and_without_spaces(orthodont: Any) -> None:
+    fit: Any = bayeslme.translate("lme(distance ~ age, random = ~ age | Subject)").fit(orthodont)
+    drawn = fit.sample(draws=100, seed=1)
+    expected = np.mean(drawn.values["cor_Subject"][:, 0, 1] < 0)
+    for text in ("cor((Intercept),age) < 0", "`Subject cor((Intercept),age)` < 0"):
+        assert drawn.hypothesis(text)["probability"].iloc[0] == expected
+
+
 def test_certain_statements_have_no_error(collapsed: Any) -> None:
     table = collapsed.hypothesis("sigma > 0", kind="hdi")
     assert table[["probability", "mcse"]].to_numpy().tolist() == [[1.0, 0.0]]
