@@ -97,19 +97,18 @@ def main(seeds: int) -> None:
     np.seterr(all="ignore")
     found: list[Count] = []
     begun = time.process_time()
-    for case in (case for name in FIT_FAMILIES for case in family(name)):
-        if case["nlme_failed"] or nlme_is_wrong(case) or case["function"] == "lm":
-            continue
-        for count in counts(case, load_frame(case["data"]), seeds):
-            found.append(count)
-            if count.elsewhere:
-                print(_line(count), flush=True)
-    with OUT.open("w", newline="", encoding="utf-8") as file:
+    with OUT.open("w", newline="", encoding="utf-8", buffering=1) as file:  # a row when it is known
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("case", "starts", "seeds", "elsewhere", "lowest", "highest"))
-        for c in found:
-            edges = (f"{c.gaps.min():.2g}", f"{c.gaps.max():.2g}")
-            writer.writerow((c.case, c.kind, seeds, c.elsewhere, *edges))
+        for case in (case for name in FIT_FAMILIES for case in family(name)):
+            if case["nlme_failed"] or nlme_is_wrong(case) or case["function"] == "lm":
+                continue
+            for c in counts(case, load_frame(case["data"]), seeds):
+                found.append(c)
+                edges = (f"{c.gaps.min():.2g}", f"{c.gaps.max():.2g}")
+                writer.writerow((c.case, c.kind, seeds, c.elsewhere, *edges))
+                if c.elsewhere:
+                    print(_line(c), flush=True)
     for kind in ("grid", "single", "weights"):
         own = [c for c in found if c.kind == kind]
         good = sum(not c.elsewhere for c in own)
