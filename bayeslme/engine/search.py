@@ -119,15 +119,19 @@ def _look_around(
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:
     """Whether the value is more than rounding, which is all there is beside a singular matrix."""
     signs = (-1.0) ** np.arange(len(end.theta))
-    steps = end.theta * (1 + NEARBY * np.stack([signs, -signs]))
-    near = np.concatenate([steps, _inside(likelihood, end.theta)[None]])
-    return bool(np.max(np.abs(likelihood(near) - end.value)) < ROUNDING)  # NaN is not
+    near = likelihood(end.theta * (1 + NEARBY * np.stack([signs, -signs])))
+    if not np.max(np.abs(near - end.value)) < ROUNDING:  # NaN is not
+        return False
+    inside = _inside(likelihood, end.theta)
+    if np.array_equal(inside, end.theta):
+        return True
+    return climb(likelihood, inside, ROUGH).value > end.value - ROUNDING
 
 
 def _inside(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
-    """The same with correlations drawn back from the ends of their ranges."""
+    """The same with correlations drawn back from the ends of their ranges, where they are there."""
     out, place = theta.copy(), likelihood.problem.theta_correlation
-    out[place] = np.clip(out[place], -FAR, FAR)
+    out[place] *= min(1.0, FAR / np.max(np.abs(out[place]), initial=FAR))
     return out
 
 
