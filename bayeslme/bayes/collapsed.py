@@ -138,7 +138,8 @@ def draw(
     FitError
         Where the posterior has no mode to start from.
     """
-    point = starting_point(layout, engine.estimate(design) if first is None else first, design)
+    estimate = engine.estimate(design) if first is None else first
+    point = starting_point(layout, estimate, design, priors)
     target = _target(layout, priors, point)
     if not target.coordinates.size:
         return _without_parameters(target, n, rng)

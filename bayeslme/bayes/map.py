@@ -8,6 +8,7 @@ deviation of zero is an ordinary point; the mode itself does not depend on them.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
-from bayeslme.errors import SpecError
+from bayeslme.errors import FitError, SpecError
 from bayeslme.ops import NUMPY
 from bayeslme.structures import Parameter
 from bayeslme.threads import one_thread
@@ -145,6 +146,13 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     SpecError
         For a variance that depends on fitted values, or a prior of the coefficients that is neither
         Normal nor Flat.
+    FitError
+        Where no point of positive density is found.
+
+    Warns
+    -----
+    UserWarning
+        Where the search did not converge, as where the mode is at the end of a prior's interval.
     """
     layout = build_layout(design)
     if layout.problem.waiting:
@@ -154,7 +162,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     likelihood = Likelihood(layout.problem, "REML")
     density = PosteriorDensity(layout, resolved, likelihood, gaussian_beta(resolved["fixef"]))
     first = engine.estimate(design)
-    coordinates = Coordinates(layout, starting_point(layout, first, design))
+    coordinates = Coordinates(layout, starting_point(layout, first, design, resolved))
 
     def objective(u: np.ndarray) -> np.ndarray:
         likelihood.evaluations += len(u)
@@ -162,6 +170,14 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
 
     start = coordinates.encode(coordinates.start)
     optimum = maximise(objective, start, coordinates.scale)
+    if not np.isfinite(optimum.value):
+        msg = "priors: the posterior density is zero wherever the search looked; widen the priors"
+        raise FitError(msg)
+    if not optimum.converged:
+        note = (
+            f"the mode did not settle: {optimum.message}; an end of a prior's interval is one too"
+        )
+        warnings.warn(note, stacklevel=2)
     point = coordinates.decode(optimum.theta[None])
     found = _read_off(design, density, _clean(density, point, pd_parameters(layout)))
     return replace(
@@ -181,8 +197,13 @@ def pd_parameters(layout: Layout) -> tuple[tuple[Parameter, ...], ...]:
     )
 
 
-def starting_point(layout: Layout, first: Estimate, design: Design) -> NaturalPoint:
-    """The REML or ML estimate, moved off the bounds where a search could not start."""
+def starting_point(
+    layout: Layout, first: Estimate, design: Design, priors: Priors | None = None
+) -> NaturalPoint:
+    """The REML or ML estimate, moved to where a search can start.
+
+    Off the bounds, and with `priors` into the intervals that these leave.
+    """
     point = engine.natural_point(design, first)
     random = []
     for level, par, stage in zip(
@@ -195,7 +216,45 @@ def starting_point(layout: Layout, first: Estimate, design: Design) -> NaturalPo
             for p, v in zip(names, par, strict=True)
         ]
         random.append(np.array(moved, dtype=float))
-    return replace(point, random=tuple(random))
+    moved_point = replace(point, random=tuple(random))
+    return moved_point if priors is None else _within(layout, moved_point, priors)
+
+
+def _within(layout: Layout, point: NaturalPoint, priors: Priors) -> NaturalPoint:
+    """Move parameters that lie outside the interval of their prior into it."""
+    random = []
+    for level, par in zip(layout.levels, point.random, strict=True):
+        own, at = np.array(par, dtype=float), 0
+        prior = priors[level.sd.name]
+        for piece in level.pieces:
+            for j in range(piece.sds.start, piece.sds.stop):
+                place = at + j - piece.sds.start
+                own[place] = _nearest(own[place], *prior.bounds(j))
+            at += piece.structure.size(piece.q)
+        random.append(own)
+    rows = []
+    for block, bound, values in (
+        (layout.corstruct, layout.problem.correlation, point.corstruct),
+        (layout.varfunc, layout.problem.variance, point.varfunc),
+    ):
+        own = values
+        if block is not None and bound is not None and values is not None:
+            own = np.array(values, dtype=float)
+            for j, place in enumerate(bound.free):
+                own[place] = _nearest(own[place], *priors[block.name].bounds(j))
+        rows.append(own)
+    sigma = point.sigma
+    if layout.sigma is not None:
+        sigma = np.asarray(_nearest(float(point.sigma), *priors[layout.sigma.name].bounds(0)))
+    return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
+
+
+def _nearest(value: float, low: float, high: float) -> float:
+    """The value, or a tenth of the interval inside the end that it is beyond."""
+    if low < value < high:
+        return value
+    width = high - low if np.isfinite(high - low) else max(abs(value), 1.0)
+    return low + 0.1 * width if value <= low else high - 0.1 * width
 
 
 def _clean(

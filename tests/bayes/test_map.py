@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,16 @@ def test_what_has_no_penalised_mode_is_refused(orthodont: object) -> None:
         bayeslme.lme(
             "distance ~ age", orthodont, "~ 1 | Subject", priors={"sd_Sub": "HalfNormal(sigma=1)"}
         )
+
+
+def test_a_prior_away_from_the_estimate_is_searched_inside(orthodont: Any) -> None:
+    """The estimate of sigma, 2.2, has no prior mass."""
+    spec = bayeslme.translate("lme(distance ~ 1, random = ~ 1 | Subject)")
+    priors = {"sigma": "Normal(mu=30, sigma=0.01)", "sd_Subject": "Uniform(lower=9, upper=20)"}
+    with pytest.warns(UserWarning, match="an end of a prior's interval"):
+        mode = spec.update(priors=priors).fit(orthodont)
+    assert np.isfinite(mode.loglik)
+    assert 9 < float(mode.varcorr()["Subject"].sd.iloc[0]) < 20
+    drawn = spec.fit(orthodont).sample(draws=250, seed=1, priors={"sigma": "Uniform(8, 9)"})
+    assert np.all((drawn.values["sigma"] > 8) & (drawn.values["sigma"] < 9))
+    assert np.quantile(drawn.values["sigma"], 0.5) < 8.2  # the likelihood pulls down
