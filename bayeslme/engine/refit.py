@@ -18,6 +18,7 @@ from bayeslme.engine.many import Responses, optima
 from bayeslme.engine.optimise import LENGTHS, Optimum
 from bayeslme.engine.problem import Problem, variance_coords
 from bayeslme.engine.search import search
+from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -75,6 +76,7 @@ class Refitter:
         batch = 2 * problem.size + 1 + len(LENGTHS)
         return max(1, min(MOST, int(BATCH_BYTES / (COPIES * 8 * numbers * batch))))
 
+    @one_thread
     def optima(self, y: np.ndarray) -> list[Optimum]:
         """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order."""
         if self.together == 1:
@@ -83,6 +85,7 @@ class Refitter:
         several = Responses.of(self.found.problem, y, self.found.method, sigma)
         return optima(several, self._bumped(), self._max_iter)
 
+    @one_thread
     def estimate(self, y: np.ndarray, optimum: Optimum | None = None) -> Estimate:
         """Estimates for the response y (n,), in the design's row order.
 
@@ -104,6 +107,7 @@ class Refitter:
         end = self._search(problem) if optimum is None else optimum
         return read_off(self._likelihood(problem), design, end)
 
+    @one_thread
     def logliks(self, y: np.ndarray, method: str | None = None) -> list[float]:
         """Maxima of the log-likelihood for the responses y (s, n).
 
@@ -131,7 +135,14 @@ class Refitter:
         return Likelihood(problem, kind, sigma)  # type: ignore[arg-type]
 
     def _search(self, problem: Problem, method: str | None = None) -> Optimum:
-        return search(self._likelihood(problem, method), max_iter=self._max_iter)
+        """From the fit's own theta with a look around, or from the best candidate alone."""
+        likelihood, own = self._likelihood(problem, method), self._bumped()
+        if not problem.size:
+            return search(likelihood, max_iter=self._max_iter)
+        ends = [search(likelihood, max_iter=self._max_iter, around=False)]
+        if np.isfinite(likelihood(own[None])[0]):
+            ends.append(search(likelihood, max_iter=self._max_iter, start=own))
+        return max(ends, key=lambda end: end.value)
 
     def _bumped(self) -> np.ndarray:
         """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""

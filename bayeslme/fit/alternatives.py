@@ -117,7 +117,7 @@ def _with(fit: Fit, k: int, structure: PdMat) -> Fit:
 
 def _named(level: Level) -> PdMat:
     """The level's structure under its own formula."""
-    if level.structure.form is not None:
+    if level.structure.form is not None or isinstance(level.structure, PdBlocked):
         return level.structure
     changed: Any = level.structure
     return replace(changed, form=_form(level))  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from bayeslme.data.groups import nest
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, FitError, SpecError
 from bayeslme.fit.residuals import LevelName
+from bayeslme.spec.expr import Call, variables, walk
 from bayeslme.spec.formula import parse_formula
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.intp]
 ALL = "all"  # the group of a fit that has none
 LENGTH = 51  # nlme's
+FACTOR_FUNCTIONS = frozenset({"factor", "ordered", "as.factor", "as.ordered", "C", "relevel"})
 Levels = LevelName | Sequence[str | int]
 
 
@@ -105,7 +107,7 @@ def aug_pred(
     used = fit.data.iloc[fit.design.rows]
     response = fit.design.response_label
     frames = [_frame(name, used[name], own.code, own, response, fit.design.y, "original")]
-    new, code = _grid(used, name, own, (minimum, maximum), length)
+    new, code = _grid(used, name, own, (minimum, maximum), length, _as_factors(fit))
     for one in levels:
         values = np.asarray(fit.predict(new) if lone else fit.predict(new, level=one), float)  # type: ignore[call-arg]
         kind = "predicted" if len(levels) == 1 else f"predict.{_level_name(fit, one)}"
@@ -124,7 +126,8 @@ def default_primary(fit: Fit | LmList) -> str | None:
         if len(found) == 1:
             return str(found[0])
     numeric = [v for v in named if pd.api.types.is_numeric_dtype(used[v])]
-    return numeric[0] if len(numeric) == 1 else None
+    among = numeric or named
+    return among[0] if len(among) == 1 else None
 
 
 def primary_of(fit: Fit | LmList, primary: str | None) -> str:
@@ -157,6 +160,18 @@ def _variables(fit: Fit | LmList) -> list[str]:
     parts = [fixed.variables, *random]
     names = dict.fromkeys(str(v) for part in parts for v in part)
     return [v for v in names if v in fit.data.columns]
+
+
+def _as_factors(fit: Fit | LmList) -> frozenset[str]:
+    """Columns that the model turns into factors, ``factor(age)``, and its grouping columns."""
+    calls = [
+        node
+        for formula in (fit.spec.fixed, *(level.formula for level in fit.design.levels))
+        for node in walk(formula.rhs)
+        if isinstance(node, Call) and node.function in FACTOR_FUNCTIONS
+    ]
+    inside = {str(name) for call in calls for name in variables(call)}
+    return frozenset({*inside, *(level.group for level in fit.design.levels)})
 
 
 def _levels(fit: Fit | LmList, level: Levels) -> list[LevelName]:
@@ -197,11 +212,19 @@ def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
 
 
 def _grid(
-    used: pd.DataFrame, name: str, groups: _Groups, ends: tuple[float | None, float | None], m: int
+    used: pd.DataFrame,
+    name: str,
+    groups: _Groups,
+    ends: tuple[float | None, float | None],
+    m: int,
+    levels: frozenset[str],
 ) -> tuple[pd.DataFrame, IntArray]:
-    """New rows, and the group of each; the primary covariate on a grid, the rest typical."""
+    """New rows, and the group of each; the primary covariate on a grid, the rest typical.
+
+    Columns in `levels` are factors in the model's eyes: they keep to the values they have.
+    """
     values = used[name]
-    if pd.api.types.is_numeric_dtype(values):
+    if pd.api.types.is_numeric_dtype(values) and name not in levels:
         low = float(values.min()) if ends[0] is None else ends[0]
         high = float(values.max()) if ends[1] is None else ends[1]
         points: Any = np.linspace(low, high, m)
@@ -210,7 +233,8 @@ def _grid(
     else:
         points = pd.Series(values.astype("category").cat.remove_unused_categories().cat.categories)
     typical = pd.DataFrame(
-        {c: _typical(used[c], groups) for c in used.columns if c != name}, columns=used.columns
+        {c: _typical(used[c], groups, c in levels) for c in used.columns if c != name},
+        columns=used.columns,
     ).drop(columns=name)
     code = np.repeat(np.arange(len(groups.labels)), len(points))
     frame = typical.iloc[code].reset_index(drop=True)
@@ -220,10 +244,11 @@ def _grid(
     return frame, code
 
 
-def _typical(column: pd.Series, groups: _Groups) -> pd.Series:
+def _typical(column: pd.Series, groups: _Groups, factor: bool) -> pd.Series:
     """Mean or commonest value of a column in each group."""
     by = column.reset_index(drop=True).groupby(groups.code, observed=True)
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if number and not factor:
         means = by.mean()
         whole = pd.api.types.is_integer_dtype(column) and bool((means == means.round()).all())
         return means.round().astype(column.dtype) if whole else means

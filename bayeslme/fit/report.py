@@ -109,7 +109,10 @@ def _residuals(fit: Fit) -> Iterator[str]:
     if not structure.spatial and _counts(fit):
         axes = fit.plot.acf(type="normalized")
         yield _picture([axes], "Autocorrelation of the normalized residuals: what the model left")
-    if structure.stationary and n_pairs(positions(fit, None)) <= MOST_PAIRS:
+    pairs = n_pairs(positions(fit, None))
+    if pairs == 0:
+        return
+    if structure.stationary and pairs <= MOST_PAIRS:
         axes = fit.plot.variogram()
         yield _picture([axes], "Semivariogram of the residuals, with the fitted structure's")
     elif structure.stationary:

@@ -74,7 +74,8 @@ def variogram(
     near = np.ones(len(distance), bool) if max_distance is None else distance <= max_distance
     distance, gap = distance[near], gap[near]
     if not len(distance):
-        raise FitError("variogram: no two residuals of one group are within max_distance")
+        far = "" if max_distance is None else f" within max_distance={max_distance:g}"
+        raise FitError(f"variogram: no group has two residuals{far}")
     bin_of = distance_bins(distance, bins)
     rows = [_estimate(distance[bin_of == b], gap[bin_of == b], robust) for b in np.unique(bin_of)]
     table = pd.DataFrame(rows, columns=["variog", "dist", "n_pairs"])

@@ -106,3 +106,22 @@ def test_bad_requests_are_named(growth: bayeslme.LmeFit) -> None:
     other = bayeslme.lme("log(distance) ~ age", growth.data, "~ 1 | Subject")
     with pytest.raises(FitError, match=r"fit 2 has response log\(distance\)"):
         compare_pred(growth, other)
+
+
+def test_numbers_that_are_factors_keep_to_their_values() -> None:
+    data = bayeslme.load_data("Orthodont")
+    fit = bayeslme.lme("distance ~ factor(age) + Sex", data, "~ 1 | Subject")
+    table = aug_pred(fit)
+    predicted = table[(table[".type"] == "predicted") & (table[".groups"] == "F03")]
+    assert predicted["age"].tolist() == [8, 10, 12, 14]
+    own = fit.fitted()[data["Subject"] == "F03"]
+    np.testing.assert_allclose(predicted["distance"], own)
+    table = aug_pred(fit, "Sex", level=0)  # age is held at a value that the model knows
+    assert np.isfinite(table["distance"]).all()
+
+
+def test_the_only_covariate_needs_no_name() -> None:
+    data = bayeslme.load_data("Machines")
+    data.attrs = {}
+    fit = bayeslme.lme("score ~ Machine", data, "~ 1 | Worker")
+    assert aug_pred(fit).columns[0] == "Machine"

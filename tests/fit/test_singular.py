@@ -152,3 +152,19 @@ def test_blocks_and_structures() -> None:
 
 def test_combinations_read_as_sums() -> None:
     assert combination_text(pd.Series({"a": -2.0, "b": 1.0, "c": 0.5})) == "- 2 a + b + 0.5 c"
+
+
+def test_blocks_beside_the_singular_level() -> None:
+    """A level of blocks stays as it is while another one is simplified."""
+    data = bayeslme.load_data("Wafer")
+    data["wave"] = 4.5679 * data["voltage"]
+    outer = "list(pdDiag(~ voltage), pdDiag(~ sin(wave) + cos(wave) - 1))"
+    call = (
+        "lme(current ~ voltage + I(voltage^2) + cos(wave) + sin(wave), data = Wafer, "
+        f"random = list(Wafer = pdBlocked({outer}), Site = pdBlocked({outer})))"
+    )
+    fit = bayeslme.translate(call).fit(data)
+    report = fit.singular(prior=None)
+    assert report.is_singular
+    assert report.alternatives is not None
+    assert any(label.startswith("without ") for label in report.alternatives.index)
