@@ -232,17 +232,18 @@ def _within(layout: Layout, point: NaturalPoint, priors: Priors) -> NaturalPoint
                 own[place] = _nearest(own[place], *prior.bounds(j))
             at += piece.structure.size(piece.q)
         random.append(own)
-    rows = []
+    rows: list[np.ndarray | None] = []
     for block, bound, values in (
         (layout.corstruct, layout.problem.correlation, point.corstruct),
         (layout.varfunc, layout.problem.variance, point.varfunc),
     ):
-        own = values
-        if block is not None and bound is not None and values is not None:
-            own = np.array(values, dtype=float)
-            for j, place in enumerate(bound.free):
-                own[place] = _nearest(own[place], *priors[block.name].bounds(j))
-        rows.append(own)
+        if block is None or bound is None or values is None:
+            rows.append(values)
+            continue
+        inside = np.array(values, dtype=float)
+        for j, place in enumerate(bound.free):
+            inside[place] = _nearest(inside[place], *priors[block.name].bounds(j))
+        rows.append(inside)
     sigma = point.sigma
     if layout.sigma is not None:
         sigma = np.asarray(_nearest(float(point.sigma), *priors[layout.sigma.name].bounds(0)))
