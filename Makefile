@@ -58,7 +58,8 @@ quick: $(STAMP)  ## tests that are neither slow nor need PyMC
 notebooks: $(STAMP)  ## execute the case studies only
 	$(BIN)/python -m pytest tests/test_case_studies.py
 
-bench: $(STAMP)  ## the timings that the documentation quotes
+bench: $(STAMP)  ## timings beside nlme, lme4, statsmodels and bambi, where they are installed (ten minutes)
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and all caches
