@@ -15,6 +15,7 @@ import pandas as pd
 
 from reference.corpus import (
     DIFFERENT,
+    STOPPED_EARLY,
     Case,
     matrix,
     number,
@@ -36,7 +37,7 @@ COLUMNS = {  # of the table of coefficients: relative, absolute
 }
 SIGMA, SD, SD_FLOOR, CORRELATION = 5e-3, 1e-2, 2e-3, 3e-2  # SD_FLOOR in sigma
 COEF, COEF_FLOOR, COEF_FLOOR_SYMM = 2e-2, 2e-3, 5e-3  # of variance and correlation structures
-ROW = 1e-2  # fitted values and residuals, in the residuals' typical standard deviation
+ROW = 1e-2  # fitted values in sigma, residuals in their largest standard deviation
 STANDARDISED, SUM_OF_SQUARES = 3e-2, 0.03
 INTERVAL, INTERVAL_FLOOR = 3e-2, 1e-8  # in widths
 F_VALUE, F_FLOOR, F_P = 1e-2, 1e-4, 2e-3
@@ -174,7 +175,9 @@ def _coefficients(out: Outcome, fit: Any, case: Case) -> None:
 def _rows(out: Outcome, fit: Any, case: Case) -> None:
     stored = case["results"]
     spread = np.abs(numbers(stored.get("residual_std") or [stored["sigma"]]))
-    unit = float(np.nanmedian(spread))  # sigma itself is far from it under a power of fitted values
+    unit = number(stored["sigma"])
+    if case["id"] in STOPPED_EARLY:
+        unit = float(np.nanmedian(spread))
     for level, values in stored["fitted"].items():
         mine = np.asarray(fit.fitted() if level == "fitted" else fit.fitted(level=level))
         out.close(f"fitted {level}", mine[: len(values)], numbers(values), ROW * unit)
@@ -225,8 +228,6 @@ def _intervals(out: Outcome, fit: Any, stored: dict[str, Any]) -> None:
         if got.shape != want.shape:
             out.bad.append(f"intervals {part}: shape {got.shape} for {want.shape}")
             continue
-        # where parameters are mapped jointly (ARMA) nlme's limits may come out in the other order
-        want[:, [0, 2]], got[:, [0, 2]] = np.sort(want[:, [0, 2]]), np.sort(got[:, [0, 2]])
         width = np.abs(want[:, 2] - want[:, 0])[:, None]
         usable = np.isfinite(want).all(axis=1) & (want[:, 2] < 20 * np.abs(want[:, 1]) + 1e-8)
         keep = usable | (part == "fixed")

@@ -39,6 +39,11 @@ DIFFERENT: dict[str, tuple[str, ...]] = {
 }
 
 
+# Weights by fitted values whose alternation nlme ends at 1e-6 of the power, with a sigma far below
+# the residuals' standard deviation: there fitted values are compared in the latter.
+STOPPED_EARLY = frozenset({"d_Chick_vpg_REML", "d_sleep_vp_ML", "d_sleep_vp_REML"})
+
+
 @functools.cache
 def family(name: str) -> tuple[Case, ...]:
     """All cases of one packed file."""
