@@ -134,7 +134,7 @@ def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame]
     info = fit.information
     quantile = float(ndtri(0.5 + level / 2))
     parts = {part.name: _frame(part, info.limits(part.name, quantile)) for part in info.parts}
-    return parts, _notes(fit, info)
+    return parts, (*_notes(fit, info), *_not_enclosing(parts))
 
 
 def _frame(part: Part, limits: np.ndarray) -> pd.DataFrame:
@@ -171,6 +171,22 @@ def _without_undefined(
                 "deviation of zero"
             )
     return out, tuple(notes)
+
+
+def _not_enclosing(parts: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Say which limits do not lie on both sides of their estimate."""
+    found = [
+        f"{name} in {part}"
+        for part, table in parts.items()
+        for name, row in table.dropna().iterrows()
+        if not row["lower"] <= row["est."] <= row["upper"]
+    ]
+    if not found:
+        return ()
+    return (
+        f"limits of {', '.join(found)} do not enclose the estimate: as in nlme, all parameters of "
+        "the structure are moved at once; use method='profile'",
+    )
 
 
 def _notes(fit: Fit, info: Information) -> tuple[str, ...]:

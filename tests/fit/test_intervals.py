@@ -10,6 +10,7 @@ import pytest
 
 import bayeslme
 from bayeslme.structures import PdCompSymm, PdDiag, PdIdent
+from reference.fitting import fitted
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +65,15 @@ def test_one_sided_limits_are_where_the_likelihood_has_dropped(flat_groups: pd.D
 
     best = max(loglik(s) for s in np.linspace(0.9 * fit.sigma, 1.1 * fit.sigma, 401))
     assert 2 * (fit.loglik - best) == pytest.approx(1.959964**2, rel=1e-4)
+
+
+def test_limits_beside_their_estimate_are_noted() -> None:
+    """nlme moves all of an ARMA's parameters at once; profiles enclose their estimates."""
+    fit = fitted("d_Huron_arma21_REML")
+    found = fit.intervals(which="var-cov")
+    phi = found["corstruct"].loc["Phi1"]
+    assert not phi["lower"] <= phi["est."] <= phi["upper"]
+    (note,) = found.notes
+    assert note.startswith("limits of Phi1 in corstruct do not enclose the estimate")
+    table = fit.intervals(which="var-cov", method="profile")["corstruct"]
+    assert ((table["lower"] < table["est."]) & (table["est."] < table["upper"])).all()
