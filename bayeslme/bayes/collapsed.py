@@ -19,9 +19,10 @@ from bayeslme.bayes.density import gaussian_beta
 from bayeslme.bayes.edges import edges
 from bayeslme.bayes.importance import GOOD, LEAST, Adapted, adapt, evaluate, fit, laplace
 from bayeslme.bayes.layout import Layout
-from bayeslme.bayes.map import PosteriorDensity, natural_values, starting_point
+from bayeslme.bayes.map import PosteriorDensity, natural_values
 from bayeslme.bayes.priors import Priors
 from bayeslme.bayes.proposal import Proposal
+from bayeslme.bayes.starting import starting_point
 from bayeslme.bayes.target import Target
 from bayeslme.bayes.weights import Weighted, resample, smooth
 from bayeslme.engine.estimate import Estimate

@@ -1,4 +1,4 @@
-"""The presets of priors, and the starting values of a model, from its data.
+"""The presets of priors, from the data of a model.
 
 ``"default"`` is weakly informative, scales with the data and does not depend on where the
 response or a predictor has its zero. With s the standard deviation of y, and s_x that of a column
@@ -265,38 +265,3 @@ def _uniform(lower: float, upper: float) -> Prior:
 
 def _half_student(sigma: float) -> Prior:
     return Prior("HalfStudentT", (("nu", _DF), ("sigma", float(sigma))))
-
-
-def starting_values(layout: Layout) -> dict[str, FloatArray]:
-    """Natural starting values: least squares, its residual variance shared over the levels.
-
-    Returns
-    -------
-    dict of variable name to array (k,), (k, k) for a matrix
-    """
-    problem = layout.problem
-    rest = float(np.sqrt(np.sum(problem.columns[-1] ** 2) / max(problem.n - problem.p, 1)))
-    share = (rest if rest > 0 else 1.0) / np.sqrt(1.0 + len(layout.levels))
-    values: dict[str, FloatArray] = {
-        "fixef": np.asarray(problem.shift, dtype=float),
-        "sigma": np.array([share]),
-    }
-    for level in layout.levels:
-        z = level.level.Z
-        root = np.sqrt(np.mean(z**2, axis=0))
-        for_sd = []
-        for piece in level.pieces:
-            own = root[piece.rows]
-            count = piece.sds.stop - piece.sds.start
-            sizes = own if count == len(own) else [float(np.sqrt(np.mean(own**2)))]
-            for_sd += [share / (v or 1.0) / np.sqrt(len(own)) for v in sizes]
-            if piece.cor is not None:
-                values[piece.cor.name] = np.eye(piece.q) if piece.cor.matrix else np.array([0.0])
-        values[level.sd.name] = np.array(for_sd)
-    for block, bound in (
-        (layout.corstruct, problem.correlation),
-        (layout.varfunc, problem.variance),
-    ):
-        if block is not None and bound is not None:
-            values[block.name] = np.array([bound.parameters[j].start for j in bound.free])
-    return {b.name: values[b.name] for b in layout.blocks}

@@ -20,6 +20,7 @@ from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.density import GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
 from bayeslme.bayes.priors import Priors, PriorsLike
+from bayeslme.bayes.starting import starting_point
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
@@ -195,67 +196,6 @@ def pd_parameters(layout: Layout) -> tuple[tuple[Parameter, ...], ...]:
         level.level.structure.natural_parameters(level.level.effects, str(level.level.formula))
         for level in layout.levels
     )
-
-
-def starting_point(
-    layout: Layout, first: Estimate, design: Design, priors: Priors | None = None
-) -> NaturalPoint:
-    """The REML or ML estimate, moved to where a search can start.
-
-    Off the bounds, and with `priors` into the intervals that these leave.
-    """
-    point = engine.natural_point(design, first)
-    random = []
-    for level, par, stage in zip(
-        layout.levels, point.random, layout.problem.stages[::-1], strict=True
-    ):
-        names = level.level.structure.natural_parameters(level.level.effects, "")
-        floor = 0.1 * first.sigma / max(float(np.abs(stage.basis).max()), 1e-300)
-        moved = [
-            max(v, floor) if p.support.lower == 0.0 else np.clip(v, 0.9 * p.support.lower, 0.9)
-            for p, v in zip(names, par, strict=True)
-        ]
-        random.append(np.array(moved, dtype=float))
-    moved_point = replace(point, random=tuple(random))
-    return moved_point if priors is None else _within(layout, moved_point, priors)
-
-
-def _within(layout: Layout, point: NaturalPoint, priors: Priors) -> NaturalPoint:
-    """Move parameters that lie outside the interval of their prior into it."""
-    random = []
-    for level, par in zip(layout.levels, point.random, strict=True):
-        own, at = np.array(par, dtype=float), 0
-        prior = priors[level.sd.name]
-        for piece in level.pieces:
-            for j in range(piece.sds.start, piece.sds.stop):
-                place = at + j - piece.sds.start
-                own[place] = _nearest(own[place], *prior.bounds(j))
-            at += piece.structure.size(piece.q)
-        random.append(own)
-    rows: list[np.ndarray | None] = []
-    for block, bound, values in (
-        (layout.corstruct, layout.problem.correlation, point.corstruct),
-        (layout.varfunc, layout.problem.variance, point.varfunc),
-    ):
-        if block is None or bound is None or values is None:
-            rows.append(values)
-            continue
-        inside = np.array(values, dtype=float)
-        for j, place in enumerate(bound.free):
-            inside[place] = _nearest(inside[place], *priors[block.name].bounds(j))
-        rows.append(inside)
-    sigma = point.sigma
-    if layout.sigma is not None:
-        sigma = np.asarray(_nearest(float(point.sigma), *priors[layout.sigma.name].bounds(0)))
-    return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
-
-
-def _nearest(value: float, low: float, high: float) -> float:
-    """The value, or a tenth of the interval inside the end that it is beyond."""
-    if low < value < high:
-        return value
-    width = high - low if np.isfinite(high - low) else max(abs(value), 1.0)
-    return low + 0.1 * width if value <= low else high - 0.1 * width
 
 
 def _clean(

@@ -23,13 +23,14 @@ import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 from pytensor import shared
 
-from bayeslme.bayes.defaults import resolve_priors, starting_values
+from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.density import conditional, gaussian_beta, integrated
 from bayeslme.bayes.generate import new_response
 from bayeslme.bayes.hierarchical import add_hierarchical
 from bayeslme.bayes.layout import Layout, build_layout, is_joint, without_fixed
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.priors import ParameterPrior, Priors, PriorsLike
+from bayeslme.bayes.starting import starting_values
 from bayeslme.bayes.transforms import Preconditioned, StructureSupport
 from bayeslme.bayes.variables import add_variable
 from bayeslme.errors import SpecError

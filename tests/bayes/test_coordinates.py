@@ -9,8 +9,8 @@ import bayeslme
 from bayeslme import engine
 from bayeslme.bayes.coordinates import Coordinates
 from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.map import starting_point
 from bayeslme.bayes.parts import Correlations, Deviations
+from bayeslme.bayes.starting import starting_point
 from bayeslme.bayes.typical import Typical
 
 MODELS = {

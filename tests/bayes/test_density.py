@@ -195,7 +195,7 @@ def test_random_effects_are_drawn_from_their_conditional(name: str) -> None:
             "lme(distance ~ age, random = ~ I(age - 11) | Subject, correlation = corAR1(0.3))"
         )
     )
-    from bayeslme.bayes.defaults import starting_values
+    from bayeslme.bayes.starting import starting_values
 
     layout = build_layout(build(spec, data))
     values = {k: v for k, v in starting_values(layout).items()}

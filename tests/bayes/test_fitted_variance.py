@@ -35,7 +35,7 @@ def layout_of(kind: str, data: pd.DataFrame) -> Layout:
 
 
 def draws_of(layout: Layout, count: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    from bayeslme.bayes.defaults import starting_values
+    from bayeslme.bayes.starting import starting_values
 
     rng = np.random.default_rng(2)
     start = starting_values(layout)
