@@ -107,6 +107,7 @@ def _luminance(colour: str) -> float:
 
 def test_pages_of_every_kind_of_fit(tmp_path: Path) -> None:
     data = bayeslme.load_data("Orthodont")
+    data = data[data["Subject"].str.contains("0[2-5]")].reset_index(drop=True)  # fewer panels
     serial = bayeslme.gls(
         "distance ~ age",
         data,
