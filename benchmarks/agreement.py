@@ -14,7 +14,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from bayes.agreement import MODELS, agreement, fitted
+from bayes.agreement import MODELS, PRIORS, agreement, fitted
 
 SEED = 20
 DRAWS = 4000  # of each NUTS chain: the spread of a range with a long tail takes many
@@ -29,11 +29,10 @@ def main(names: list[str]) -> None:
     for name in names or [m for m in MODELS if m not in known]:
         fit = fitted(MODELS[name])
         start = time.perf_counter()
-        ours = fit.sample(draws=2500, chains=4, method="collapsed", seed=SEED, progress=False)
+        options = {"chains": 4, "priors": PRIORS.get(name), "progress": False}
+        ours = fit.sample(draws=2500, method="collapsed", seed=SEED, **options)
         between = time.perf_counter()
-        nuts = fit.sample(
-            draws=DRAWS, chains=4, tune=1000, method="nuts", seed=SEED + 1, progress=False
-        )
+        nuts = fit.sample(draws=DRAWS, tune=1000, method="nuts", seed=SEED + 1, **options)
         spent = between - start, time.perf_counter() - between
         stats = ours.data["sample_stats"].attrs
         row = {"model": name, **asdict(agreement(ours, nuts)), "k_hat": stats["k_hat"]}

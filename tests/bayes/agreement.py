@@ -47,6 +47,20 @@ MODELS = {
     " varConstProp(form = ~ age)))",
 }
 
+# A constant beside a power or a proportion is hardly known from four ages: with the default priors
+# NUTS gets stuck in its tail.
+PRIORS = {
+    "corCompSymm, varConstPower": {
+        "varfunc": {"const": "LogNormal(mu=0, sigma=0.5)", "power": "Normal(mu=0, sigma=0.5)"}
+    },
+    "varFixed, varConstProp": {
+        "varfunc": {
+            "B.const": "LogNormal(mu=0, sigma=0.5)",
+            "B.prop": "LogNormal(mu=-2, sigma=0.5)",
+        }
+    },
+}
+
 
 @dataclass(frozen=True)
 class Agreement:
