@@ -135,14 +135,10 @@ class Refitter:
         return Likelihood(problem, kind, sigma)  # type: ignore[arg-type]
 
     def _search(self, problem: Problem, method: str | None = None) -> Optimum:
-        """From the fit's own theta with a look around, or from the best candidate alone."""
+        """From the fit's own theta, and a look around from the top of its hill."""
         likelihood, own = self._likelihood(problem, method), self._bumped()
-        if not problem.size:
-            return search(likelihood, max_iter=self._max_iter)
-        ends = [search(likelihood, max_iter=self._max_iter, around=False)]
-        if np.isfinite(likelihood(own[None])[0]):
-            ends.append(search(likelihood, max_iter=self._max_iter, start=own))
-        return max(ends, key=lambda end: end.value)
+        usable = problem.size > 0 and bool(np.isfinite(likelihood(own[None])[0]))
+        return search(likelihood, max_iter=self._max_iter, start=own if usable else None)
 
     def _bumped(self) -> np.ndarray:
         """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""
