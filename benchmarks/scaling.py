@@ -11,7 +11,7 @@ from benchmarks.lines import Line, goal, missing
 from benchmarks.process import R_ENGINES, NotInstalled, PeerFailed, timed
 
 MODEL = "slopes"
-SIZES = {10_000: 7, 100_000: 5, 1_000_000: 3, 10_000_000: 1}  # rows: repeats
+SIZES = {10_000: 7, 100_000: 5, 1_000_000: 3, 10_000_000: 3}  # rows: repeats
 # Rows up to which a peer is waited for.
 PEERS = {"lme4": 1_000_000, "nlme": 1_000_000, "statsmodels": 10_000}
 
