@@ -76,6 +76,10 @@ def families() -> dict[str, tuple[str, Any]]:
         "corCompSymm": _gls("correlation = corCompSymm(form = ~ 1 | Subject)"),
         "corSymm": _gls("correlation = corSymm(form = ~ 1 | Subject)"),
         "corExp, nugget": _gls("correlation = corExp(form = ~ age | Subject, nugget = TRUE)"),
+        "corSpher": (
+            "gls(yield ~ 1, correlation = corSpher(form = ~ latitude + longitude))",
+            _first("Wheat2", "Block", 1),
+        ),
     }
 
 
