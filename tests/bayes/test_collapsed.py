@@ -18,6 +18,8 @@ from bayeslme.bayes.edges import edges
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.proposal import single
 from bayeslme.bayes.weights import resample
+from bayeslme.engine.information import second_differences
+from bayeslme.engine.optimise import maximise
 from bayeslme.errors import BayesLMEError, FitError, SpecError
 
 WITHIN = 4.0  # standard errors of a difference of two Monte Carlo means
@@ -111,6 +113,34 @@ def test_the_component_at_an_edge_knows_where_the_others_are_there() -> None:
     np.testing.assert_allclose(edge.mean, [[0.0, 1.0]], atol=1e-4)
     assert edge.root[0, 1, 1] == pytest.approx(20**-0.5, rel=1e-3)
     assert not edges(lambda u: 20 * target(u), first, np.ones(2))  # zero is out of reach
+
+
+def test_a_long_tail_gets_a_component() -> None:
+    """A normal share near 0.3 on the logit scale: towards 0 the scale stretches without end."""
+
+    def share(u: np.ndarray) -> np.ndarray:
+        return 1.0 / (1.0 + np.exp(-u))
+
+    def target(u: np.ndarray) -> np.ndarray:
+        n = share(u[:, 0])
+        log_prior = np.log(n) + np.log1p(-n) - 0.5 * ((n - 0.3) / 0.1) ** 2
+        return log_prior - 2.0 * (u[:, 1] - n) ** 2
+
+    mode = maximise(target, np.array([-1.0, 1.0]), np.ones(2)).theta
+    curve = second_differences(lambda v: target(mode + v), 2, 1e-3)
+    first = importance.laplace(mode, curve, np.array([False, False]))
+    tails = edges(target, first, np.ones(2))
+    assert tails
+    for tail in tails:
+        assert tail.mean[0, 1] == pytest.approx(share(tail.mean[0, 0]), abs=1e-4)
+    assert min(tail.mean[0, 0] for tail in tails) < -2.5
+    rng = np.random.default_rng(8)
+    plain, helped = (importance.adapt(target, first, e, rng) for e in ((), tails))
+    worst = [
+        np.exp(importance.weigh(target, found.proposal, 40_000, rng).smoothed).max()
+        for found in (plain, helped)
+    ]
+    assert worst[1] < 0.5 * worst[0]
 
 
 def test_annealed_particles_find_a_hill_the_proposal_does_not_see() -> None:
