@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayeslme.engine.conditional import modes
 from bayeslme.engine.fixed_point import agree
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.optimise import Optimum
@@ -119,7 +118,6 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
 def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estimate:
     """Coefficients, modes and structures at the optimum."""
     problem, theta = likelihood.problem, optimum.theta
-    e, _, centre = likelihood.eliminated(theta)
     pr = likelihood.profile(theta)
     if not np.isfinite(pr.loglik):
         msg = (
@@ -128,13 +126,13 @@ def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estima
         )
         raise FitError(msg)
     p, typical = problem.p, float(pr.sigma)
-    relative = float(np.exp(centre))  # residual sd of a typical row over sigma
+    relative = float(np.exp(likelihood.centre(theta)))  # residual sd of a typical row over sigma
     sigma = typical / relative
     inverse = np.linalg.inv(pr.factor[:p, :p]) if p else np.zeros((0, 0))
     standard = inverse.T @ pr.factor[p, :p]
     to_natural = np.linalg.inv(problem.x_basis) if p else np.zeros((0, 0))
     root = to_natural @ inverse.T
-    b = modes(problem, e, likelihood.factors(theta), standard)
+    b = likelihood.modes(theta, standard)
     cor, var = likelihood.row_parameters(theta)
     log_sd = np.zeros(problem.n)
     if problem.variance is not None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.row_grams import RowGrams
+from bayeslme.engine.row_grams import RowGram, RowGrams
 from bayeslme.ops import NUMPY, Array
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
@@ -132,18 +132,31 @@ class Likelihood:
         var = None if pr.variance is None else pr.variance.natural(theta[..., pr.theta_variance])
         return cor, var
 
-    def eliminated(self, theta: np.ndarray) -> tuple[Eliminated, np.ndarray, np.ndarray]:
-        """Eliminate at theta (..., k); also log|R| / 2 and the centre of the variance function."""
+    def reduced(self, theta: np.ndarray) -> tuple[Eliminated, RowGram]:
+        """The [X | y] block and log|H| / 2 at theta (..., k), and the Gram matrices behind them."""
         rows = self.grams.at(*self.row_parameters(theta))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            e = eliminate(self.problem, rows.gram, self.factors(theta))
-        return e, rows.half_logdet, rows.centre
+            return self.grams.reduce(rows, self.factors(theta)), rows
+
+    def modes(self, theta: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Modes (G, q) of the random effects at theta (k,), innermost level first.
+
+        Parameters
+        ----------
+        theta : array, shape (k,)
+        beta : array, shape (p,)
+            Coefficients on the engine's scale.
+        """
+        rows = self.grams.at(*self.row_parameters(theta))
+        return self.grams.modes(rows, self.factors(theta), beta)
+
+    def centre(self, theta: np.ndarray) -> np.ndarray:
+        """Mean log relative standard deviation (...,) of the rows at theta (..., k)."""
+        return self.grams.at(*self.row_parameters(theta)).centre
 
     def profile(self, theta: np.ndarray) -> Profile:
         """Profile at theta (..., k); its sigma is that of a typical row, sigma exp(centre)."""
-        rows = self.grams.at(*self.row_parameters(theta))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            e = self.grams.reduce(rows, self.factors(theta))
+        e, rows = self.reduced(theta)
         sigma = None if self.sigma is None else self.sigma * np.exp(rows.centre)
         return profile(self.problem, e, rows.half_logdet, self.method, sigma)
 

@@ -63,8 +63,8 @@ class Problem:
     source : Columns
         Columns [Z_K ... Z_1 | X | y], innermost level first, rows sorted by group and time; Z and
         X standardised, y less its least-squares fit.
-    order : int array, shape (n,)
-        Row of the design at each sorted place.
+    permutation : int array, shape (n,), or None
+        Row of the design at each sorted place; None where the design is sorted.
     stages : tuple of Stage
         Innermost first.
     row_starts : int array
@@ -80,7 +80,7 @@ class Problem:
     """
 
     source: Columns
-    order: np.ndarray
+    permutation: np.ndarray | None
     stages: tuple[Stage, ...]
     row_starts: np.ndarray
     x_basis: np.ndarray
@@ -95,6 +95,11 @@ class Problem:
     def n(self) -> int:
         """Number of rows."""
         return self.source.shape[1]
+
+    @property
+    def order(self) -> np.ndarray:
+        """Row of the design at each sorted place, shape (n,)."""
+        return np.arange(self.n) if self.permutation is None else self.permutation
 
     @property
     def columns(self) -> np.ndarray:
@@ -155,7 +160,8 @@ def build_problem(
         component, in the design's row order.
     """
     levels = design.levels[::-1]
-    order = _sorted_order(design)
+    permutation = _permutation(design)
+    order: Any = slice(None) if permutation is None else permutation
     stages, parts = [], []
     sizes = [_structure(level).size(level.Z.shape[1]) for level in design.levels]
     places = dict(
@@ -183,7 +189,7 @@ def build_problem(
         raise DataError(msg + "coefficients")
     x_basis, inverse, coef = standardise(design.X, design.y)
     source = Columns(
-        None if np.array_equal(order, np.arange(len(order))) else order,
+        permutation,
         (*parts, (design.X, inverse)),
         design.y,
         coef,
@@ -200,7 +206,7 @@ def build_problem(
     theta_correlation = slice(total, total + (len(correlation.free) if correlation else 0))
     problem = Problem(
         source=source,
-        order=order,
+        permutation=permutation,
         stages=tuple(stages),
         row_starts=row_starts,
         x_basis=x_basis,
@@ -257,7 +263,8 @@ def _structure(level: Level) -> PdMat:
     return structure
 
 
-def _sorted_order(design: Design) -> np.ndarray:
+def _permutation(design: Design) -> np.ndarray | None:
+    """Rows sorted by group and time, or None where they are."""
     keys: list[np.ndarray] = []
     if design.correlation is not None:
         position = design.correlation.position
@@ -266,11 +273,10 @@ def _sorted_order(design: Design) -> np.ndarray:
         keys.append(design.correlation.code)
     if design.levels:
         keys.append(design.levels[-1].code)
-    if not keys:
-        return np.arange(len(design.y))
-    if len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1]):
-        return np.arange(len(design.y))
-    return np.lexsort(keys)
+    if not keys or (len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1])):
+        return None
+    order = np.lexsort(keys)
+    return None if np.array_equal(order, np.arange(len(order))) else order
 
 
 def _starts(code: np.ndarray) -> np.ndarray:
@@ -278,19 +284,18 @@ def _starts(code: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
 
 
-def _bind_correlation(design: Design, order: np.ndarray) -> Bound | None:
+def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None:
     structure, coords = design.spec.correlation, design.correlation
     if structure is None or coords is None:
         return None
     position: Any = None if coords.position is None else coords.position[order]
-    lattice: Lattice = build_lattice(
-        _starts_pair(design, coords.code[order], order), len(order), position
-    )
+    code = coords.code[order]
+    lattice: Lattice = build_lattice(_starts_pair(design, code, order), len(code), position)
     bound: Bound = structure.bind(lattice)
     return bound
 
 
-def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:
     starts = _starts(code)
     if not design.levels:
         return starts

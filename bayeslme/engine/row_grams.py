@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.engine.cells import Cells, build_cells
+from bayeslme.engine.conditional import modes
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.gram import Gram, gram, gram_in_blocks
 from bayeslme.engine.problem import Problem
@@ -130,12 +131,36 @@ class RowGrams:
         if len(self.pieces) == 1:
             return eliminate(self.problem, rows.gram, factors)
         block, half = rows.gram.total, np.zeros(())
-        nothing = np.zeros_like(block)
-        for piece, places in self.pieces:
-            levels = tuple(s[..., place] for s, place in zip(rows.gram.levels, places, strict=True))
-            e = eliminate(piece, Gram(levels, nothing), factors)
+        for _, e in self._eliminated(rows, factors):
             block, half = block + e.block, half + e.half_logdet
         return Eliminated(block, half, (), ())
+
+    def modes(
+        self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Conditional modes (G, q) of the random effects, innermost level first, piece by piece.
+
+        Parameters
+        ----------
+        rows : RowGram
+            At one theta.
+        factors : tuple of arrays (q, q), innermost first
+        beta : array, shape (p,)
+            Coefficients on the engine's scale.
+        """
+        if not self.problem.stages:
+            return ()
+        found = [modes(piece, e, factors, beta) for piece, e in self._eliminated(rows, factors)]
+        return tuple(np.concatenate(level) for level in zip(*found, strict=True))
+
+    def _eliminated(
+        self, rows: RowGram, factors: tuple[np.ndarray, ...]
+    ) -> Iterator[tuple[Problem, Eliminated]]:
+        """Every piece eliminated; its block is what it takes from the total."""
+        nothing = np.zeros_like(rows.gram.total)
+        for piece, places in self.pieces:
+            levels = tuple(s[..., place] for s, place in zip(rows.gram.levels, places, strict=True))
+            yield piece, eliminate(piece, Gram(levels, nothing), factors)
 
 
 def _pieces(problem: Problem) -> Iterator[tuple[Problem, tuple[slice, ...]]]:

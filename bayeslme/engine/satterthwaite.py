@@ -157,7 +157,7 @@ class _Surface:
         self.found = found
         self.likelihood = Likelihood(found.problem, found.method)
         self.held = found.sigma if found.sigma_held else None
-        _, _, centre = self.likelihood.eliminated(found.theta)
+        centre = self.likelihood.centre(found.theta)
         self.here = found.theta
         sizes = np.maximum(scales(found.problem), np.abs(found.theta))
         if self.held is None:  # sigma of a typical row, a parameter of its own
@@ -170,7 +170,7 @@ class _Surface:
         """The variance parameters after a move (m,); coefficients and modes stay."""
         found, problem = self.found, self.likelihood.problem
         theta = found.theta + move[: problem.size]
-        _, _, centre = self.likelihood.eliminated(theta)
+        centre = self.likelihood.centre(theta)
         relative = float(np.exp(centre))
         correlation, variance = self.likelihood.row_parameters(theta)
         log_sd = found.log_sd.copy()
@@ -198,13 +198,13 @@ class _Surface:
 
     def _at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         problem, p = self.likelihood.problem, self.likelihood.problem.p
-        e, half, centre = self.likelihood.eliminated(points[:, : problem.size])
+        e, rows = self.likelihood.reduced(points[:, : problem.size])
         sigma = (
             np.exp(points[:, -1])
             if self.held is None
-            else self.held * np.exp(centre) * np.ones(len(points))
+            else self.held * np.exp(rows.centre) * np.ones(len(points))
         )
-        values = profile(problem, e, half, self.likelihood.method, sigma).loglik
+        values = profile(problem, e, rows.half_logdet, self.likelihood.method, sigma).loglik
         precision = np.broadcast_to(e.block[..., :p, :p], (len(points), p, p))
         inverse = self.to_natural @ np.linalg.inv(precision) @ self.to_natural.T
         return np.asarray(values), np.square(sigma)[:, None, None] * inverse

@@ -149,11 +149,7 @@ class PdSymm(PdMat):
     description: ClassVar[str | None] = "General positive-definite"
 
     def basis(self, z: np.ndarray) -> np.ndarray:
-        t = (
-            upper_factor(z) / np.sqrt(len(z))
-            if len(z) >= z.shape[1]
-            else np.zeros((1, 1))
-        )
+        t = upper_factor(z) / np.sqrt(len(z)) if len(z) >= z.shape[1] else np.zeros((1, 1))
         pivots = np.abs(np.diagonal(t))
         if len(pivots) < z.shape[1] or pivots.min() <= 1e-10 * max(pivots.max(), 1e-300):
             return PdMat.basis(self, z)
