@@ -4,7 +4,7 @@
 #
 # sigma_held: the likelihood written down from its definition (dense covariance matrix) and maximised, beside lme() with
 # control = lmeControl(sigma = ). glucose: nlme's own log-likelihood at its own variance covariate, with another
-# Subject variance; and where its alternation of fit and covariate goes from there.
+# Subject variance; and where its alternation of fit and covariate goes from there. sleep: that alternation carried on.
 
 suppressPackageStartupMessages({library(nlme); library(jsonlite)})
 options(warn = -1)
@@ -91,6 +91,25 @@ glucose <- function(method, steps) {
        subject_sd = sqrt(as.numeric(as.matrix(fit$modelStruct$reStruct$Subject))) * fit$sigma, fixef = fixef(fit))
 }
 
+# ---- weights by fitted values, sleepstudy: alternation that goes on where nlme's stops ---------------------------------
+
+sleepstudy <- here$frame_of("sleepstudy")
+
+sleep <- function(method, steps) {
+  theirs <- lme(Reaction ~ Days, sleepstudy, ~ 1 | Subject, method = method, weights = varPower())
+  frame <- as.data.frame(sleepstudy)
+  fit <- theirs
+  for (k in seq_len(steps)) {
+    frame$v <- as.vector(fitted(fit))
+    fit <- lme(Reaction ~ Days, frame, ~ 1 | Subject, method = method,
+               weights = varPower(coef(fit$modelStruct$varStruct), form = ~ v),
+               control = list(returnObject = TRUE, apVar = FALSE, tolerance = 1e-14, msTol = 1e-14, msMaxIter = 500))
+  }
+  list(nlme = as.numeric(logLik(theirs)), nlme_largest_fitted = max(fitted(theirs)), steps = steps,
+       after_alternating = as.numeric(logLik(fit)), largest_fitted = max(fitted(fit)))
+}
+
 out <- list(sigma_held = sigma_held,
-            glucose = list(d_Glu2_car1_vp_ML = glucose("ML", 60), d_Glu2_car1_vp_REML = glucose("REML", 60)))
+            glucose = list(d_Glu2_car1_vp_ML = glucose("ML", 60), d_Glu2_car1_vp_REML = glucose("REML", 60)),
+            sleep = list(d_sleep_vp_ML = sleep("ML", 20), d_sleep_vp_REML = sleep("REML", 20)))
 writeLines(toJSON(out, auto_unbox = TRUE, digits = 10, pretty = TRUE), file.path(folder, "differences.json"))
