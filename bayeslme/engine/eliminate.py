@@ -126,7 +126,8 @@ def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Arr
 
 def _factor_few(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As ``_factor_level`` for a few effects, row by row; zeros of A are skipped."""
-    rows = [_combine(s, a, i) for i in range(q)]
+    filled = np.any(a.reshape(-1, q, q), axis=0).tolist()
+    rows = [_combine(s, a, i, filled) for i in range(q)]
     batch, (c, groups) = rows[0].shape[:-2], rows[0].shape[-2:]
     upper, rest = np.zeros((*batch, q, q, groups)), np.empty((*batch, q, c - q, groups))
     logs = np.zeros((*batch, groups))
@@ -137,7 +138,7 @@ def _factor_few(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.nd
         for k in range(i, q):
             h = np.full((*batch, groups), float(i == k))
             for j in range(q):
-                if np.any(a[..., j, k]):
+                if filled[j][k]:
                     h += rows[i][..., j, :] * a[..., j, k, None]
             for m in range(i):
                 h -= upper[..., m, i, :] * upper[..., m, k, :]
@@ -147,11 +148,11 @@ def _factor_few(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.nd
     return upper, rest, logs
 
 
-def _combine(s: np.ndarray, a: np.ndarray, i: int) -> np.ndarray:
-    """Row i of A' S, shape (..., c, G)."""
+def _combine(s: np.ndarray, a: np.ndarray, i: int, filled: list[list[bool]]) -> np.ndarray:
+    """Row i of A' S, shape (..., c, G); ``filled`` says which entries of A are not all zero."""
     total = a[..., i, i, None, None] * s[..., i, :, :]
     for j in range(a.shape[-1]):
-        if j != i and np.any(a[..., j, i]):
+        if j != i and filled[j][i]:
             total += a[..., j, i, None, None] * s[..., j, :, :]
     return np.asarray(total)
 

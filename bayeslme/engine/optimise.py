@@ -18,6 +18,7 @@ Objective = Callable[[np.ndarray], np.ndarray]
 # Of a coordinate's scale: truncation of central differences ~ 1e-8, rounding ~ 1e-16 |f| / STEP.
 STEP = 1e-4
 LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
+FULL = 0.9  # share of the best length's gain with which the full one is taken
 LONGEST = 8.0  # scales a step may go
 NOISE = 1e-5  # a predicted gain that may be rounding of the differences
 SETTLED = 1e-11  # a predicted gain at which theta is good to some six digits
@@ -55,15 +56,25 @@ def gradient(
     f: Objective, theta: np.ndarray, scale: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Value, gradient and second differences (k,) at theta from one batch of 2 k + 1."""
+    around, h = _stencil(theta, scale)
+    values = f(np.concatenate([theta[None], around]))
+    return (float(values[0]), *_differences(values[0], values[1:], h))
+
+
+def _stencil(theta: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (2 k, k) to both sides of theta, and the distances (k,)."""
     h = STEP * np.maximum(scale, np.abs(theta))
     moves = np.diag(h)
-    values = f(np.concatenate([theta[None], theta + moves, theta - moves]))
-    k = len(theta)
-    up, down = values[1 : k + 1], values[k + 1 :]
+    return np.concatenate([theta + moves, theta - moves]), h
+
+
+def _differences(here: float, values: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes and second differences (k,) from the values (2 k,) on a stencil."""
+    up, down = values[: len(h)], values[len(h) :]
     with np.errstate(invalid="ignore"):
-        slope, curve = (up - down) / (2 * h), (up - 2 * values[0] + down) / h**2
+        slope, curve = (up - down) / (2 * h), (up - 2 * here + down) / h**2
     slope, curve = (np.where(np.isfinite(x), x, 0.0) for x in (slope, curve))
-    return float(values[0]), slope, curve
+    return slope, curve
 
 
 def best_start(
@@ -113,13 +124,16 @@ def maximise(
     for iteration in range(1, max_iter + 1):
         step = inverse @ g
         gain = float(g @ step)
-        new, new_value = theta, -np.inf
+        found = Step(theta, -np.inf, None)
         if gain >= tol:
             step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
-            new, new_value = _line_search(f, theta, value, step, gain, wide=wide)
-        if new_value > value:
-            confirmed = confirmed and new_value - value <= tol
-            value, new_g, _ = gradient(f, new, scale)
+            search = _many_lengths if wide else _one_length
+            found = search(f, theta, value, step, gain, scale)
+        if found.value > value:
+            confirmed = confirmed and found.value - value <= tol
+            new, value, new_g = found.theta, found.value, found.slope
+            if new_g is None:
+                value, new_g, _ = gradient(f, new, scale)
             inverse = _update(inverse, new - theta, g - new_g)
             theta, g = new, new_g
             continue
@@ -167,20 +181,49 @@ def _fresh(
     return value, g, np.diag(1.0 / np.maximum(-curve, floor))
 
 
-def _line_search(
-    f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float, *, wide: bool
-) -> tuple[np.ndarray, float]:
-    """The best of several lengths, or the first that gains a fair share of the slope."""
-    if wide:
-        values = f(theta + LENGTHS[:, None] * step)
-        values = np.where(np.isfinite(values), values, -np.inf)
-        best = int(np.argmax(values))
-        return theta + LENGTHS[best] * step, float(values[best])
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a line search ends: theta, its value, and its gradient where that came with it."""
+
+    theta: np.ndarray
+    value: float
+    slope: np.ndarray | None
+
+
+def _many_lengths(
+    f: Objective,
+    theta: np.ndarray,
+    value: float,
+    step: np.ndarray,
+    gain: float,
+    scale: np.ndarray,
+) -> Step:
+    """The best of several lengths, in one batch with the gradient at the full one."""
+    lines = theta + LENGTHS[:, None] * step
+    around, h = _stencil(lines[0], scale)
+    values = f(np.concatenate([lines, around]))
+    along = np.where(np.isfinite(values[: len(lines)]), values[: len(lines)], -np.inf)
+    best = int(np.argmax(along))
+    if along[0] - value >= FULL * (along[best] - value) > 0:
+        return Step(lines[0], float(along[0]), _differences(along[0], values[len(lines) :], h)[0])
+    return Step(lines[best], float(along[best]), None)
+
+
+def _one_length(
+    f: Objective,
+    theta: np.ndarray,
+    value: float,
+    step: np.ndarray,
+    gain: float,
+    scale: np.ndarray,
+) -> Step:
+    """The first length that gains a fair share of the slope."""
     for length in (1.0, 0.3, 0.1, 0.01, 0.001):
-        got = float(f((theta + length * step)[None])[0])
+        new = theta + length * step
+        got = float(f(new[None])[0])
         if np.isfinite(got) and got > value + 1e-4 * length * gain:
-            return theta + length * step, got
-    return theta, -np.inf
+            return Step(new, got, None)
+    return Step(theta, -np.inf, None)
 
 
 def _update(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
