@@ -110,8 +110,8 @@ class CorStruct(RowStructure):
         The definition that closed forms must equal.
         """
         blocks = lattice.blocks(self.stationary)
-        if len(lattice.starts) == 1 and not xp.symbolic:
-            return self._whiten_one_group(w, par, lattice)
+        if not xp.symbolic and np.all(lattice.sizes == lattice.sizes[0]):
+            return self._whiten_equal_groups(w, par, lattice)
         padded = xp.concatenate([w, xp.zeros_like(w[..., :1])], axis=-1)
         pieces, halves, places, owners = [], [], [], []
         for k, block in enumerate(blocks):
@@ -127,13 +127,16 @@ class CorStruct(RowStructure):
             ..., home
         ]
 
-    def _whiten_one_group(
+    def _whiten_equal_groups(
         self, w: np.ndarray, par: np.ndarray, lattice: Lattice
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As ``whiten_dense``, without moving rows about."""
+        """As ``whiten_dense`` for groups of one size, without moving rows about."""
+        (block,) = lattice.blocks(self.stationary)
         c = self.matrix(par, lattice, 0)
-        white, log_diagonal = NUMPY.whiten_patterns(c, np.zeros(1, int), w[..., None, :])
-        return white[..., 0, :], log_diagonal.sum(axis=-1)
+        groups = w.reshape(*w.shape[:-1], *block.rows.shape)
+        white, log_diagonal = NUMPY.whiten_patterns(c, block.pattern, groups)
+        half = log_diagonal.sum(axis=-1)[..., block.pattern]
+        return white.reshape(*white.shape[:-2], -1), half
 
     def matrix(self, par: Array, lattice: Lattice, k: int, xp: Namespace = NUMPY) -> Array:
         """Correlation matrices of the patterns of block ``k``.
