@@ -38,7 +38,7 @@ JOINED = 1e-3  # distance from a fixed point that is known, at which another way
 HILLS, HIGHER = 3, 1e-6  # times a higher hill is followed, and by how much it has to be higher
 PATIENCE = 8  # further refreshes without getting nearer
 CHORDS = 2  # steps in each
-SETTLED = 1e-11  # relative change of theta and covariate at which all is done
+SETTLED, STILL = 1e-11, 1e-9  # relative change of covariate and of theta at which all is done
 SLACK = 1e-4  # above it the two are said not to have settled
 STEP = 1e-3  # of a scale, for the Hessian
 FLAT = 1e-9  # curvature relative to the largest, below which a direction has none
@@ -148,7 +148,7 @@ def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> A
     """Refresh the covariates by Newton steps on the gradient, the curvature held."""
     mixer, best, inverse = Mixer(), last, _inverse_curvature(last.likelihood, last.optimum.theta)
     covariates, theta, since = last.covariates, last.optimum.theta, 0
-    while since < PATIENCE and best.moved > SETTLED:
+    while since < PATIENCE and not _settled(best):
         likelihood = _bound(problem, design, covariates)
         new = theta
         for _ in range(CHORDS):
@@ -161,6 +161,11 @@ def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> A
         best = now if now.moved < best.moved else best
         theta, covariates = new, _mixed(mixer, covariates, now.fresh)
     return best
+
+
+def _settled(one: Agreement) -> bool:
+    """Whether the covariates are those of their own fit; theta is noisier, by its curvature."""
+    return one.moved < STILL and _distance(one.covariates, one.fresh) < SETTLED
 
 
 def _bound(problem: Problem, design: Design, covariates: Covariates) -> Likelihood:

@@ -69,7 +69,7 @@ def search(
     best = climb(likelihood, starts[0], max_iter)
     if looks:
         best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
-    return _to_boundary(likelihood, best)
+    return _upright(likelihood, _to_boundary(likelihood, best))
 
 
 def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
@@ -156,3 +156,18 @@ def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
             if got >= value - 1e-8:
                 theta, value = trial, max(got, value)
     return replace(optimum, theta=theta, value=float(likelihood(theta[None])[0]))
+
+
+def _upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Turn parameters that count by their size only, as varConstProp's, to their starts' signs."""
+    problem = likelihood.problem
+    bound, theta = problem.variance, optimum.theta.copy()
+    if bound is None:
+        return optimum
+    place = problem.theta_variance
+    for j in place.start + np.flatnonzero(bound.start * theta[place] < 0):
+        turned = theta.copy()
+        turned[j] *= -1
+        if abs(float(likelihood(turned[None])[0]) - optimum.value) < TIE:
+            theta = turned
+    return replace(optimum, theta=theta)

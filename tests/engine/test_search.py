@@ -55,3 +55,16 @@ def test_an_undefined_start_is_named() -> None:
     with pytest.raises(FitError, match="start") as caught:
         estimate(design, start=np.array([40.0, -60.0]))
     assert len(str(caught.value)) <= 300
+
+
+def test_a_parameter_that_counts_by_its_size_has_its_starts_sign() -> None:
+    """The proportion of varConstProp enters squared; sigma is held, or only products count."""
+    call = (
+        "gls(distance ~ Sex * I(age - 11), data = Orthodont,"
+        " weights = varConstProp(form = ~ age), control = list(sigma = 1))"
+    )
+    design = build(bayeslme.translate(call), bayeslme.load_data("Orthodont"))
+    found = estimate(design)
+    turned = estimate(design, start=found.theta * [1.0, -1.0])
+    assert found.theta[1] > 0
+    np.testing.assert_allclose(turned.theta, found.theta, rtol=1e-5)

@@ -24,7 +24,7 @@ def test_reports_intervals_curves_and_refits(name: str) -> None:
     assert (report.alternatives is None) == (not report.doubtful)
     for one in report.values():
         assert one.sd.is_monotonic_decreasing
-        assert np.sum(one.sd**2) == pytest.approx(np.trace(one.cov), abs=1e-12)
+        assert np.sum(one.sd**2) == pytest.approx(np.trace(one.cov), rel=1e-12, abs=1e-12)
         for combination in one.empty:
             assert combination @ one.cov @ combination <= 1e-6 * max(1.0, np.trace(one.cov))
     found = fit.intervals()
