@@ -138,7 +138,7 @@ def _whiten_one_by_one(
     rows = np.broadcast_to(rows, (*batch, *rows.shape[-3:]))
     white, logs = np.full(rows.shape, np.nan), np.full(c.shape[:-1], np.nan)
     for at in np.ndindex(*batch, c.shape[-3]):
-        factor, failed = dpotrf(c[at], lower=1, clean=1)
+        factor, failed = dpotrf(c[at].T, lower=1, clean=0)  # the transpose needs no copy
         if failed:
             continue
         groups = np.flatnonzero(pattern == at[-1])
