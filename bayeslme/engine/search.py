@@ -155,6 +155,8 @@ def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
             got = float(likelihood(trial[None])[0])
             if got >= value - 1e-8:
                 theta, value = trial, max(got, value)
+    if np.array_equal(theta, optimum.theta):
+        return optimum
     return replace(optimum, theta=theta, value=float(likelihood(theta[None])[0]))
 
 
