@@ -37,6 +37,7 @@ NEAR = 1e-5  # relative change of theta and covariate at which steps take the pl
 JOINED = 1e-3  # distance from a fixed point that is known, at which another way there ends
 HILLS, HIGHER = 3, 1e-6  # times a higher hill is followed, and by how much it has to be higher
 PATIENCE = 8  # further refreshes without getting nearer
+AWAY = 30.0  # times the least movement so far, at which steps only lead along a ridge
 CHORDS = 2  # steps in each
 SETTLED, STILL = 1e-11, 1e-9  # relative change of covariate and of theta at which all is done
 SLACK = 1e-4  # above it the two are said not to have settled
@@ -87,6 +88,7 @@ def agree(
     first = search(plain, max_iter=max_iter, around=False)
     others = [replace(first, theta=generic_start(plain.problem, r)) for r in SIZES]
     seen: list[Agreement] = []
+    others = [one for one in others if not np.array_equal(one.theta, first.theta)]
     for one in [first, *(others if problem.stages else others[:1])]:
         covariates = variance_covariates(design, read(plain, one))
         seen.append(_alternate(problem, design, max_iter, covariates, start, read, seen))
@@ -157,6 +159,8 @@ def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> A
         if not np.isfinite(optimum.value):
             break
         now = _look(design, likelihood, optimum, covariates, theta, read)
+        if now.moved > AWAY * best.moved:
+            break
         since = 0 if now.moved < best.moved else since + 1
         best = now if now.moved < best.moved else best
         theta, covariates = new, _mixed(mixer, covariates, now.fresh)

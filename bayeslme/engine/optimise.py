@@ -23,6 +23,7 @@ LONGEST = 8.0  # scales a step may go
 NOISE = 1e-5  # a predicted gain that may be rounding of the differences
 SETTLED = 1e-11  # a predicted gain at which theta is good to some six digits
 POLISH = 4
+ROUGH = 1e-3  # a tolerance with which an end is not looked at again
 CONVERGED = "converged"
 UNDEFINED = "the likelihood is not defined at the starting values: give others"
 NO_STEP = "no step uphill found: a ridge or the edge of the parameters' range"
@@ -109,7 +110,8 @@ def maximise(
         (b, k) -> (b,), minus infinity where undefined.
     start, scale : arrays, shape (k,)
     tol : float
-        Stop when the gain still predicted by the quadratic model is below it.
+        Stop when the gain still predicted by the quadratic model is below it; from ``ROUGH`` on
+        at once, else after a look with fresh curvature.
     wide : bool
         Ask for all step lengths of a line search in one batch (cheap evaluations) instead of one
         after the other.
@@ -137,6 +139,8 @@ def maximise(
             inverse = _update(inverse, new - theta, g - new_g)
             theta, g = new, new_g
             continue
+        if gain < tol and tol >= ROUGH:
+            return Optimum(theta, value, g, True, CONVERGED, iteration)
         theta, value, g, gain = _polish(f, theta, value, g, inverse, scale)
         if confirmed or gain < SETTLED:
             done = gain < NOISE

@@ -167,7 +167,8 @@ def _upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     if bound is None:
         return optimum
     place = problem.theta_variance
-    for j in place.start + np.flatnonzero(bound.start * theta[place] < 0):
+    signed = np.array([bound.parameters[j].support.lower < 0 for j in bound.free], dtype=bool)
+    for j in place.start + np.flatnonzero(signed & (bound.start * theta[place] < 0)):
         turned = theta.copy()
         turned[j] *= -1
         if abs(float(likelihood(turned[None])[0]) - optimum.value) < TIE:
