@@ -13,6 +13,7 @@ import numpy as np
 from bayeslme.engine.hills import other_hills
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum, maximise
+from bayeslme.engine.ridge import kept, on_ridge, reference_start
 from bayeslme.engine.starts import candidates, scales
 from bayeslme.errors import FitError
 
@@ -69,7 +70,17 @@ def search(
     best = climb(likelihood, starts[0], max_iter)
     if looks:
         best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
-    return _upright(likelihood, _to_boundary(likelihood, best))
+    best = _upright(likelihood, _to_boundary(likelihood, best))
+    if around and best.converged and best.theta.size and on_ridge(likelihood, best):
+        return _by_reference(likelihood, best, max_iter)
+    return best
+
+
+def _by_reference(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:
+    """The point of a ridge to which nlme's start leads; the best as it is, if that is elsewhere."""
+    start = reference_start(likelihood)
+    end = kept(likelihood, climb(likelihood, start, max_iter), start)
+    return end if end.converged and end.value > best.value - TIE else best
 
 
 def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:

@@ -20,7 +20,6 @@ NUMERIC = ("numeric", "integer", "logical")
 type Case = dict[str, Any]
 
 # What is not compared, and why; docs/nlme_differences.md has the evidence.
-CONFOUNDED = ("Std.Error", "t-value", "p-value")
 DIFFERENT: dict[str, tuple[str, ...]] = {
     # with sigma held nlme's curvature (ML) and its criterion itself (REML) are others than the
     # definition's: test_differences.py compares with that
@@ -28,9 +27,6 @@ DIFFERENT: dict[str, tuple[str, ...]] = {
     "d_Orth_sigfix_ar1_ML": ("intervals Subject", "intervals corstruct"),
     "d_Orth_sigfix_REML": ("everything",),
     "d_Orth_sigfix_ar1_REML": ("everything",),
-    # a coefficient is confounded with a random effect, so its standard error is as arbitrary
-    "d_cake_temp_REML": CONFOUNDED,
-    "d_Wheat2_lme_exp_one_REML": CONFOUNDED,
     # a correlation of -1: nlme has it in (-1, 1), we give the part of it that the data allow
     "d_Chick_vpg_REML": ("intervals Chick",),
     # several fixed points of weights and fit; nlme stops where it is at none

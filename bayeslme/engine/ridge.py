@@ -1,0 +1,136 @@
+"""Ridges: what a search does where the likelihood does not say where on a line its maximum is.
+
+Where a random effect is confounded with the residuals or with another term, the likelihood is the
+same along a curve, and a search ends wherever it happened to meet it. The answer is then where the
+start that nlme documents leads: every effect with a relative precision factor of 0.375 root(sum of
+squares of its column per group), followed by 25 iterations of the EM algorithm for independent
+rows (Laird and Ware 1982; Pinheiro and Bates 2000, section 2.2.8). EM moves towards the ridge, not
+along it, so a parameter the data do not know keeps its start, and the answer depends on nothing
+else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayeslme.engine.information import second_differences
+from bayeslme.engine.likelihood import Likelihood, profile
+from bayeslme.engine.optimise import Optimum, gradient
+from bayeslme.engine.problem import Problem
+from bayeslme.engine.starts import scales
+
+PRECISION = 0.375  # relative precision factor of a start over the size of its column per group
+EM_STEPS = 25
+STEP = 1e-3  # of a scale, for second differences
+FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
+SAME = 1e-9  # log-likelihoods closer than this are equal
+SEEN = 1e-6  # change of a covariance or a row parameter over a scale, below which it is none
+
+
+def on_ridge(likelihood: Likelihood, end: Optimum) -> bool:
+    """Whether the likelihood is flat along a direction in which its parameters change.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    end : Optimum
+        Of it.
+    """
+    size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
+    hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
+    if not np.all(np.isfinite(hessian)):
+        return False
+    values, directions = np.linalg.eigh(hessian)
+    least = FLAT + ROUNDING * abs(end.value) / STEP**2
+    moves = STEP * size * directions[:, np.abs(values) < least].T
+    if not len(moves):
+        return False
+    change = _seen(likelihood, end.theta + moves) - _seen(likelihood, end.theta - moves)
+    return bool(np.max(np.abs(change)) > SEEN * STEP)
+
+
+def reference_start(likelihood: Likelihood) -> np.ndarray:
+    """Return nlme's start (k,): effects after EM, structures at the values they begin with."""
+    problem = likelihood.problem
+    plain = Likelihood(_without_rows(problem), likelihood.method, likelihood.sigma)
+    begun = [_begun(problem, k) for k in range(len(problem.stages))]
+    theta = np.concatenate([np.zeros(0), *begun[::-1]])
+    for _ in range(EM_STEPS if problem.stages else 0):
+        theta = _em(plain, theta)
+    rows = (problem.correlation, problem.variance)
+    return np.concatenate([theta, *(bound.start for bound in rows if bound is not None)])
+
+
+def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:
+    """Give parameters that can be anything, the others held, their starts.
+
+    A search moves them by rounding.
+    """
+    theta, value = end.theta.copy(), end.value
+    stages = likelihood.problem.stages
+    blocks = [np.arange(s.theta.start, s.theta.stop) for s in stages]
+    for chosen in [*blocks, *np.arange(len(theta))[:, None]]:
+        trial = theta.copy()
+        trial[chosen] = start[chosen]
+        got = float(likelihood(trial[None])[0])
+        if abs(got - value) < SAME:
+            theta = trial
+    return replace(end, theta=theta, value=float(likelihood(theta[None])[0]))
+
+
+def _seen(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """Relative covariances and row parameters (b, m) of theta (b, k)."""
+    covariances = [a @ np.swapaxes(a, -1, -2) for a in likelihood.factors(theta)]
+    rows = [par for par in likelihood.row_parameters(theta) if par is not None]
+    return np.concatenate([*(c.reshape(len(theta), -1) for c in covariances), *rows], axis=1)
+
+
+def _without_rows(problem: Problem) -> Problem:
+    """The same random effects with independent rows of one variance."""
+    end = slice(problem.theta_correlation.start, problem.theta_correlation.start)
+    return replace(
+        problem, correlation=None, variance=None, theta_correlation=end, theta_variance=end
+    )
+
+
+def _begun(problem: Problem, k: int) -> np.ndarray:
+    """Entries of theta of the level ``k`` (innermost 0) before EM."""
+    stage = problem.stages[k]
+    if getattr(stage.structure, "value", None) is not None:
+        return stage.structure.nearest(np.asarray(stage.structure.value), stage.basis)
+    at = sum(one.q for one in problem.stages[:k])
+    own = stage.basis.T @ problem.columns[at : at + stage.q]
+    squares = np.sum(np.square(own), axis=1) / stage.n_groups
+    precision = np.where(squares > 0.0, PRECISION**2 * squares, 1.0)
+    return stage.structure.nearest(np.diag(1.0 / precision), stage.basis)
+
+
+def _em(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """One iteration: every level's covariance by the mean of its effects' squares given the data.
+
+    By Fisher's identity that is Psi + (2 / G) Psi l'(Psi) Psi with the slope of the log-likelihood,
+    which is A (I + A' l'(A) / G) A' for Psi = A A'.
+    """
+    stages, factors = likelihood.problem.stages, likelihood.factors(theta[None])
+    known = likelihood.grams.at(None, None)
+    sizes = [f.size for f in factors]
+
+    def at(entries: np.ndarray) -> np.ndarray:
+        pieces = np.split(entries, np.cumsum(sizes)[:-1], axis=1)
+        trial = tuple(p.reshape(-1, *f.shape[1:]) for p, f in zip(pieces, factors, strict=True))
+        e = likelihood.grams.reduce(known, trial)
+        rows = known.half_logdet, likelihood.method, likelihood.sigma
+        return np.asarray(profile(likelihood.problem, e, *rows).loglik)
+
+    flat = np.concatenate([f.ravel() for f in factors])
+    slopes = np.split(gradient(at, flat, np.ones_like(flat))[1], np.cumsum(sizes)[:-1])
+    out = np.empty_like(theta)
+    for stage, factor, slope in zip(stages, factors, slopes, strict=True):
+        a = factor[0]
+        step = a.T @ slope.reshape(a.shape) / stage.n_groups
+        psi = a @ (np.eye(stage.q) + (step + step.T) / 2) @ a.T
+        inverse = np.linalg.inv(stage.basis)
+        out[stage.theta] = stage.structure.nearest(inverse @ psi @ inverse.T, stage.basis)
+    return out
