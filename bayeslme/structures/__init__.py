@@ -8,29 +8,16 @@ gives its parameters and one formula, written once against an array namespace an
 from bayeslme.structures.base import Bound, Parameter, RowStructure
 from bayeslme.structures.correlation import CorStruct, Pairs
 from bayeslme.structures.lattice import Lattice, build_lattice
-from bayeslme.structures.pdmat import (
-    PdBlocked,
-    PdCompSymm,
-    PdDiag,
-    PdIdent,
-    PdLogChol,
-    PdMat,
-    PdNatural,
-    PdSymm,
-)
+from bayeslme.structures.pdblocked import PdBlocked
+from bayeslme.structures.pdcompsymm import PdCompSymm
+from bayeslme.structures.pddiag import PdDiag, PdIdent
+from bayeslme.structures.pdmat import PdMat
+from bayeslme.structures.pdsymm import PdLogChol, PdNatural, PdSymm
 from bayeslme.structures.serial import CorAR1, CorARMA, CorCAR1, CorCompSymm
 from bayeslme.structures.spatial import CorExp, CorGaus, CorLin, CorRatio, CorSpher
 from bayeslme.structures.symmetric import CorNatural, CorSymm
-from bayeslme.structures.variance import (
-    VarComb,
-    VarConstPower,
-    VarConstProp,
-    VarExp,
-    VarFixed,
-    VarFunc,
-    VarIdent,
-    VarPower,
-)
+from bayeslme.structures.variance import VarComb, VarFixed, VarFunc, VarIdent
+from bayeslme.structures.variance_covariate import VarConstPower, VarConstProp, VarExp, VarPower
 
 __all__ = [
     "Bound",

@@ -1,6 +1,7 @@
 """Variance functions: the sd of a residual over sigma, from strata and covariates.
 
 sd(eps_i) = sigma g(v_i, delta). Each class gives log g. Pinheiro and Bates (2000), section 5.2.
+Those with parameters of a covariate are in ``variance_covariate``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from bayeslme.errors import DataError, SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
-from bayeslme.structures.supports import POSITIVE, REAL, Namespace
+from bayeslme.structures.supports import POSITIVE, Namespace
 
 
 class VarianceCoordinates(Protocol):
@@ -38,7 +39,6 @@ class VarFunc(RowStructure):
     """Abstract variance function: parameters, and ``log_sd``."""
 
     form: str
-    needs_covariate: ClassVar[bool] = True
 
     @abstractmethod
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
@@ -56,32 +56,12 @@ class VarFunc(RowStructure):
         """
 
 
-def _covariate(coords: VarianceCoordinates, who: str) -> np.ndarray:
+def covariate_of(coords: VarianceCoordinates, who: str) -> np.ndarray:
+    """The covariate of the rows, which the structure `who` needs."""
     if coords.covariate is None:
         msg = f"{who}: form needs a covariate, such as ~ x or ~ fitted(.)"
         raise SpecError(msg)
     return coords.covariate
-
-
-def _nonzero(v: np.ndarray, who: str) -> np.ndarray:
-    zero = int(np.sum(v == 0))
-    if zero:
-        msg = (
-            f"{who}: the variance covariate is zero in {zero} rows, where a power of it is no "
-            "standard deviation; use varConstPower"
-        )
-        raise DataError(msg)
-    return np.abs(v)
-
-
-def _by_stratum(par: Array, stratum: np.ndarray, strata: int, offset: int = 0) -> Array:
-    """Parameter of every row.
-
-    Column ``offset`` for one stratum, one column per stratum otherwise.
-    """
-    if strata == 1:
-        return par[..., offset : offset + 1]
-    return par[..., offset + stratum]
 
 
 @dataclass(frozen=True)
@@ -98,7 +78,7 @@ class VarFixed(VarFunc):
     r_name: ClassVar[str] = "varFixed"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
-        v = _covariate(coords, "varFixed")
+        v = covariate_of(coords, "varFixed")
         if np.any(v <= 0):
             msg = "varFixed: the covariate must be positive, it is a variance"
             raise DataError(msg)
@@ -126,7 +106,6 @@ class VarIdent(VarFunc):
     form: str = "~ 1"
     fixed: Mapping[str, float] | None = None
     r_name: ClassVar[str] = "varIdent"
-    needs_covariate: ClassVar[bool] = False
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         strata = list(coords.strata)
@@ -158,172 +137,6 @@ class VarIdent(VarFunc):
         names = [p.name for p in self.parameters(coords)]
         place = np.array([names.index(s) for s in coords.strata])
         return xp.log(par)[..., place[coords.stratum]]
-
-
-class _PerStratum(VarFunc):
-    """A variance function of a covariate whose parameters may differ by stratum."""
-
-    def _expand(
-        self, kinds: dict[str, tuple[Any, float, Values]], coords: Any, scales: dict[str, float]
-    ) -> tuple[Parameter, ...]:
-        """Parameters of every kind for every stratum, with nlme's names."""
-        strata = list(coords.strata)
-        several = len(kinds) > 1
-        fixed = getattr(self, "fixed", None)
-        out = []
-        for kind, (support, default, value) in kinds.items():
-            names = strata if len(strata) > 1 else [kind]
-            held_all = _fixed_of(fixed, kind, several)
-            held = as_named(held_all, names, f"{self.r_name} fixed")
-            start = as_named(
-                value, [n for n in names if n not in held] or names, f"{self.r_name} value"
-            )
-            for n in names:
-                label = f"{kind}.{n}" if several and len(strata) > 1 else n
-                out.append(
-                    Parameter(
-                        label,
-                        support,
-                        held.get(n, start.get(n, default)),
-                        scales.get(kind, 1.0),
-                        held=n in held,
-                    )
-                )
-        return tuple(out)
-
-
-def _fixed_of(fixed: Any, kind: str, several: bool) -> Values:
-    """The part of a ``fixed`` argument that speaks of one kind of parameter."""
-    if not several or fixed is None:
-        return fixed  # type: ignore[no-any-return]
-    if not isinstance(fixed, Mapping):
-        msg = f"fixed must name its parameters, e.g. {{'{kind}': 1}}"
-        raise SpecError(msg)
-    return fixed.get(kind)
-
-
-def _spread(v: np.ndarray | None) -> float:
-    """Inverse typical size of a covariate, the scale of a coefficient that multiplies it."""
-    size = 0.0 if v is None else float(np.std(v)) or float(np.max(np.abs(v), initial=0.0))
-    return 1.0 / size if size > 0 else 1.0
-
-
-@dataclass(frozen=True)
-class VarPower(_PerStratum):
-    """A power of the absolute covariate: g = |v|^delta.
-
-    Parameters
-    ----------
-    value : number, sequence or mapping, optional
-        Starting powers, 0 by default.
-    form : str
-        ``"~ fitted(.)"`` (default), ``"~ age"``, ``"~ age | Sex"``.
-    fixed : number or mapping, optional
-        Powers held.
-    """
-
-    value: Values = None
-    form: str = "~ fitted(.)"
-    fixed: Values = None
-    r_name: ClassVar[str] = "varPower"
-
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
-        v = _nonzero(_covariate(coords, "varPower"), "varPower")
-        return self._expand(
-            {"power": (REAL, 0.0, self.value)}, coords, {"power": _spread(np.log(v))}
-        )
-
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        log_size = xp.log(xp.abs(coords.covariate))
-        return _by_stratum(par, coords.stratum, len(coords.strata)) * log_size
-
-
-@dataclass(frozen=True)
-class VarExp(_PerStratum):
-    """An exponential of the covariate: g = exp(delta v).
-
-    Parameters
-    ----------
-    value, form, fixed
-        As in ``VarPower``; the coefficient's name is ``expon``.
-    """
-
-    value: Values = None
-    form: str = "~ fitted(.)"
-    fixed: Values = None
-    r_name: ClassVar[str] = "varExp"
-
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
-        v = _covariate(coords, "varExp")
-        return self._expand({"expon": (REAL, 0.0, self.value)}, coords, {"expon": _spread(v)})
-
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        return _by_stratum(par, coords.stratum, len(coords.strata)) * coords.covariate
-
-
-@dataclass(frozen=True)
-class VarConstPower(_PerStratum):
-    """A constant plus a power: g = const + |v|^power.
-
-    Parameters
-    ----------
-    const, power : number, sequence or mapping, optional
-        Starting values (0.1 and 0).
-    form : str
-    fixed : mapping, optional
-        ``{"const": 1}``, or per stratum ``{"power": {"Male": 0.5}}``.
-    """
-
-    const: Values = None
-    power: Values = None
-    form: str = "~ fitted(.)"
-    fixed: Mapping[str, Values] | None = None
-    r_name: ClassVar[str] = "varConstPower"
-
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
-        v = np.abs(_covariate(coords, "varConstPower"))
-        kinds = {"const": (POSITIVE, 0.1, self.const), "power": (REAL, 0.0, self.power)}
-        return self._expand(kinds, coords, {"power": _spread(np.log(v[v > 0]))})
-
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        s = len(coords.strata)
-        const, power = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
-        v = xp.abs(coords.covariate)
-        # 0^power is 0 for a positive power, the only kind that data with zeros allow
-        safe = xp.log(xp.where(v > 0, v, 1.0))
-        return xp.log(const + xp.where(v > 0, xp.exp(power * safe), 0.0))
-
-
-@dataclass(frozen=True)
-class VarConstProp(_PerStratum):
-    """Two error components: g = sqrt(const^2 + prop^2 v^2).
-
-    With a free sigma the three scales are not identified apart; hold ``control={"sigma": 1}`` for
-    a unique answer.
-
-    Parameters
-    ----------
-    const, prop : number, sequence or mapping, optional
-        Starting values (0.1 and 0.1).
-    form : str
-    fixed : mapping, optional
-    """
-
-    const: Values = None
-    prop: Values = None
-    form: str = "~ fitted(.)"
-    fixed: Mapping[str, Values] | None = None
-    r_name: ClassVar[str] = "varConstProp"
-
-    def parameters(self, coords: Any) -> tuple[Parameter, ...]:
-        v = _covariate(coords, "varConstProp")
-        kinds = {"const": (POSITIVE, 0.1, self.const), "prop": (REAL, 0.1, self.prop)}
-        return self._expand(kinds, coords, {"prop": _spread(v)})
-
-    def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        s = len(coords.strata)
-        const, prop = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
-        return 0.5 * xp.log(const**2 + (prop * coords.covariate) ** 2)
 
 
 @dataclass(frozen=True, init=False)

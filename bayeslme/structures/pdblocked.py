@@ -1,0 +1,108 @@
+"""Independent blocks of random effects, which is also how nlme writes crossed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bayeslme.errors import SpecError
+from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.base import Parameter
+from bayeslme.structures.pdmat import PdMat
+from bayeslme.structures.pdsymm import PdLogChol
+from bayeslme.structures.supports import Namespace
+
+
+@dataclass(frozen=True, init=False)
+class PdBlocked(PdMat):
+    """Independent blocks of effects, each with a structure of its own.
+
+    Parameters
+    ----------
+    blocks : sequence of PdMat or of formula texts
+    """
+
+    blocks: tuple[PdMat, ...]
+    sizes: tuple[int, ...] | None
+    r_name: ClassVar[str] = "pdBlocked"
+    description: ClassVar[str | None] = "Blocked"
+
+    def __init__(self, blocks: Sequence[Any], sizes: tuple[int, ...] | None = None) -> None:
+        if isinstance(blocks, (str, PdMat)) or not blocks:
+            msg = "pdBlocked needs a list of blocks, such as list(pdIdent(~ 1), pdIdent(~ a - 1))"
+            raise SpecError(msg)
+        made = tuple(b if isinstance(b, PdMat) else PdLogChol(form=b) for b in blocks)
+        object.__setattr__(self, "blocks", made)
+        object.__setattr__(self, "sizes", sizes)
+
+    form = None
+    value = None
+
+    def with_sizes(self, sizes: Sequence[int]) -> PdBlocked:
+        """Return the same blocks, each with its number of effects, which the data tell."""
+        return PdBlocked(self.blocks, tuple(sizes))
+
+    def _pieces(self) -> list[tuple[PdMat, slice, slice]]:
+        if self.sizes is None:
+            msg = "pdBlocked: the sizes of the blocks are known only once data are there"
+            raise SpecError(msg)
+        out, row, col = [], 0, 0
+        for block, q in zip(self.blocks, self.sizes, strict=True):
+            k = block.size(q)
+            out.append((block, slice(row, row + q), slice(col, col + k)))
+            row, col = row + q, col + k
+        return out
+
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        out = np.zeros((z.shape[1], z.shape[1]))
+        for block, rows, _ in self._pieces():
+            out[rows, rows] = block.basis(z[:, rows])
+        return out
+
+    def size(self, q: int) -> int:
+        return sum(block.size(rows.stop - rows.start) for block, rows, _ in self._pieces())
+
+    def _assemble(self, parts: list[Array], xp: Namespace) -> Array:
+        total = sum(self.sizes or ())
+        rows, at = [], 0
+        for part, q in zip(parts, self.sizes or (), strict=True):
+            filler = part[..., :, :1] * 0.0
+            left, right = [filler] * at, [filler] * (total - at - q)
+            rows.append(xp.concatenate([*left, part, *right], axis=-1))
+            at += q
+        return xp.concatenate(rows, axis=-2)
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        return self._assemble(
+            [b.factor(u[..., cols], basis[rows, rows], xp) for b, rows, cols in self._pieces()], xp
+        )
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [b.nearest(cov[rows, rows], basis[rows, rows]) for b, rows, _ in self._pieces()]
+        )
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
+        labels = label.split("\n") if "\n" in label else [label] * len(self.blocks)
+        return tuple(
+            p
+            for (b, rows, _), own in zip(self._pieces(), labels, strict=True)
+            for p in b.natural_parameters(effects[rows], own)
+        )
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [b.to_natural(cov[..., rows, rows]) for b, rows, _ in self._pieces()], axis=-1
+        )
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
+        return self._assemble(
+            [
+                b.natural_factor(par[..., cols], rows.stop - rows.start, xp)
+                for b, rows, cols in self._pieces()
+            ],
+            xp,
+        )
