@@ -254,7 +254,7 @@ def deparse(node: Expr) -> str:
 
 def _operand(node: Expr, strength: int) -> str:
     text = deparse(node)
-    loose = isinstance(node, Binary) and precedence(node.op) < strength
+    loose = isinstance(node, Binary) and precedence(node.op) <= strength
     return f"({text})" if loose else text
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bayeslme.errors import SpecError
@@ -105,6 +105,7 @@ def unwrapped(node: Expr) -> Expr:
 
 
 @given(expressions)
+@example(Unary("~", Binary("~", Name("a"), Name("a"))))
 def test_deparse_and_parse_are_inverse(node: Expr) -> None:
     again = parse_expression(deparse(node))
     assert unwrapped(again) == unwrapped(node)
