@@ -37,7 +37,9 @@ def other_hills(
         From which a line of sight is drawn.
     """
     home = canonical(problem, end)
-    lines = [*_slices(problem, home), *_sights(home, starts), _mirror(problem, home)]
+    even = by_size(problem, home)
+    folded = np.where(even, np.copysign(starts, home), starts)
+    lines = [*_slices(problem, home, even), *_sights(home, folded), _mirror(problem, home, even)]
     points = np.concatenate(lines)
     values = np.concatenate([f(points[i : i + BATCH]) for i in range(0, len(points), BATCH)])
     values = np.where(np.isfinite(values), values, -np.inf)
@@ -60,10 +62,26 @@ def canonical(problem: Problem, theta: np.ndarray) -> np.ndarray:
     return out
 
 
-def _slices(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
+def by_size(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """Row parameters that count by their size only, as varConstProp's prop, shape (k,)."""
+    out, bound = np.zeros(problem.size, dtype=bool), problem.variance
+    if bound is None:
+        return out
+    here = theta[problem.theta_variance]
+    signed = [bound.parameters[j].support.lower < 0 for j in bound.free]
+    for i in np.flatnonzero(signed):
+        turned = np.stack([here, here])
+        turned[1, i] *= -1
+        log_sd = bound.structure.log_sd(bound.natural(turned), bound.coords)
+        out[problem.theta_variance.start + i] = here[i] != 0 and np.array_equal(*log_sd)
+    return out
+
+
+def _slices(problem: Problem, theta: np.ndarray, even: np.ndarray) -> Iterator[np.ndarray]:
     """Points (s, k) along each coordinate, theta among them, in order."""
     for j, others in enumerate([*_factor_values(problem, theta), *_row_values(problem, theta)]):
-        values = np.unique(np.append(others, theta[j]))
+        there = np.copysign(others, theta[j]) if even[j] else others
+        values = np.unique(np.append(there, theta[j]))
         points = np.tile(theta, (len(values), 1))
         points[:, j] = values
         yield points
@@ -104,11 +122,10 @@ def _sights(theta: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
         yield start + np.array(SIGHTS)[:, None] * (theta - start)
 
 
-def _mirror(problem: Problem, theta: np.ndarray) -> np.ndarray:
+def _mirror(problem: Problem, theta: np.ndarray, even: np.ndarray) -> np.ndarray:
     """Points (s, k) towards the opposite of the row parameters, and beyond it."""
-    opposite = theta.copy()
-    rows = slice(problem.theta_correlation.start, problem.size)
-    opposite[rows] *= -1
+    rows = np.arange(problem.size) >= problem.theta_correlation.start
+    opposite = np.where(rows & ~even, -theta, theta)
     return np.asarray(theta + np.array(BEYOND)[:, None] * (opposite - theta))
 
 

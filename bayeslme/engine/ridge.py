@@ -26,11 +26,11 @@ EM_STEPS = 25
 STEP = 1e-3  # of a scale, for second differences
 FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
 SAME = 1e-9  # log-likelihoods closer than this are equal
-SEEN = 1e-6  # change of a covariance or a row parameter over a scale, below which it is none
+SEEN = 1e-6  # change of a relative covariance over a scale, below which it is none
 
 
-def on_ridge(likelihood: Likelihood, end: Optimum) -> bool:
-    """Whether the likelihood is flat along a direction in which its parameters change.
+def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
+    """Short moves (m, k) from an optimum along which the likelihood does not change.
 
     Parameters
     ----------
@@ -41,26 +41,40 @@ def on_ridge(likelihood: Likelihood, end: Optimum) -> bool:
     size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
     hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
     if not np.all(np.isfinite(hessian)):
-        return False
+        return np.zeros((0, len(size)))
     values, directions = np.linalg.eigh(hessian)
     least = FLAT + ROUNDING * abs(end.value) / STEP**2
-    moves = STEP * size * directions[:, np.abs(values) < least].T
-    if not len(moves):
-        return False
-    change = _seen(likelihood, end.theta + moves) - _seen(likelihood, end.theta - moves)
-    return bool(np.max(np.abs(change)) > SEEN * STEP)
+    return np.asarray(STEP * size * directions[:, np.abs(values) < least].T)
+
+
+def move_effects(likelihood: Likelihood, end: Optimum, moves: np.ndarray) -> bool:
+    """Whether the covariance of a random effect changes along one of the moves (m, k)."""
+    sides = (likelihood.factors(end.theta + sign * moves) for sign in (1.0, -1.0))
+    changes = [
+        np.max(np.abs(_square(up) - _square(down)), initial=0.0)
+        for up, down in zip(*sides, strict=True)
+    ]
+    return max(changes, default=0.0) > SEEN * STEP
 
 
 def reference_start(likelihood: Likelihood) -> np.ndarray:
     """Return nlme's start (k,): effects after EM, structures at the values they begin with."""
     problem = likelihood.problem
     plain = Likelihood(_without_rows(problem), likelihood.method, likelihood.sigma)
-    begun = [_begun(problem, k) for k in range(len(problem.stages))]
-    theta = np.concatenate([np.zeros(0), *begun[::-1]])
+    theta = default_start(problem)
+    effects = theta[: problem.theta_correlation.start]
     for _ in range(EM_STEPS if problem.stages else 0):
-        theta = _em(plain, theta)
+        effects = _em(plain, effects)
+    return np.concatenate([effects, theta[len(effects) :]])
+
+
+def default_start(problem: Problem) -> np.ndarray:
+    """Every parameter (k,) where nlme documents that it begins."""
+    effects = [_begun(problem, k) for k in range(len(problem.stages))]
     rows = (problem.correlation, problem.variance)
-    return np.concatenate([theta, *(bound.start for bound in rows if bound is not None)])
+    return np.concatenate(
+        [np.zeros(0), *effects[::-1], *(bound.start for bound in rows if bound is not None)]
+    )
 
 
 def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:
@@ -80,11 +94,8 @@ def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:
     return replace(end, theta=theta, value=float(likelihood(theta[None])[0]))
 
 
-def _seen(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
-    """Relative covariances and row parameters (b, m) of theta (b, k)."""
-    covariances = [a @ np.swapaxes(a, -1, -2) for a in likelihood.factors(theta)]
-    rows = [par for par in likelihood.row_parameters(theta) if par is not None]
-    return np.concatenate([*(c.reshape(len(theta), -1) for c in covariances), *rows], axis=1)
+def _square(factor: np.ndarray) -> np.ndarray:
+    return np.asarray(factor @ np.swapaxes(factor, -1, -2))
 
 
 def _without_rows(problem: Problem) -> Problem:

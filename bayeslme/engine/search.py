@@ -10,10 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayeslme.engine.hills import other_hills
+from bayeslme.engine.hills import by_size, other_hills
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum, maximise
-from bayeslme.engine.ridge import kept, on_ridge, reference_start
+from bayeslme.engine.ridge import (
+    default_start,
+    flat_moves,
+    kept,
+    move_effects,
+    reference_start,
+)
 from bayeslme.engine.starts import candidates, scales
 from bayeslme.errors import FitError
 
@@ -71,13 +77,17 @@ def search(
     if looks:
         best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
     best = _upright(likelihood, _to_boundary(likelihood, best))
-    if around and best.converged and best.theta.size and on_ridge(likelihood, best):
-        return _by_reference(likelihood, best, max_iter)
-    return best
+    settled = around and best.converged and best.theta.size
+    return _off_ridges(likelihood, best, max_iter) if settled else best
 
 
-def _by_reference(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:
-    """The point of a ridge to which nlme's start leads; the best as it is, if that is elsewhere."""
+def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:
+    """The point to which nlme's start leads, where the likelihood is flat along a line."""
+    moves = flat_moves(likelihood, best)
+    if not len(moves):
+        return best
+    if not move_effects(likelihood, best, moves):
+        return kept(likelihood, best, default_start(likelihood.problem))
     start = reference_start(likelihood)
     end = kept(likelihood, climb(likelihood, start, max_iter), start)
     return end if end.converged and end.value > best.value - TIE else best
@@ -174,14 +184,10 @@ def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
 def _upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     """Turn parameters that count by their size only, as varConstProp's, to their starts' signs."""
     problem = likelihood.problem
-    bound, theta = problem.variance, optimum.theta.copy()
-    if bound is None:
+    even = by_size(problem, optimum.theta)
+    if problem.variance is None or not even.any():
         return optimum
-    place = problem.theta_variance
-    signed = np.array([bound.parameters[j].support.lower < 0 for j in bound.free], dtype=bool)
-    for j in place.start + np.flatnonzero(signed & (bound.start * theta[place] < 0)):
-        turned = theta.copy()
-        turned[j] *= -1
-        if abs(float(likelihood(turned[None])[0]) - optimum.value) < TIE:
-            theta = turned
-    return replace(optimum, theta=theta)
+    start = np.zeros(problem.size)
+    start[problem.theta_variance] = problem.variance.start
+    turned = even & (start * optimum.theta < 0)
+    return replace(optimum, theta=np.where(turned, -optimum.theta, optimum.theta))

@@ -12,7 +12,8 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Estimate, Likelihood, build_problem, estimate
-from bayeslme.engine.ridge import EM_STEPS, PRECISION, on_ridge, reference_start
+from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.ridge import EM_STEPS, PRECISION, flat_moves, move_effects, reference_start
 from bayeslme.engine.search import search
 from bayeslme.engine.starts import candidates
 from reference.corpus import by_id, load_frame
@@ -29,6 +30,10 @@ def likelihood_of(name: str) -> Likelihood:
     case = by_id()[name]
     spec = bayeslme.translate(case["call"], contrasts=tuple(case["contrasts"]))
     return Likelihood(build_problem(build(spec, load_frame(case["data"]))), spec.method)
+
+
+def on_ridge(likelihood: Likelihood, end: Optimum) -> bool:
+    return move_effects(likelihood, end, flat_moves(likelihood, end))
 
 
 def found_of(call: str, frame: pd.DataFrame) -> Estimate:
@@ -104,6 +109,12 @@ def test_a_variance_the_data_do_not_know_keeps_its_start() -> None:
     np.testing.assert_allclose(fixed.factors[0], 1 / (PRECISION * size), rtol=1e-3)
     alone = found_of("lme(distance ~ age + Sex, random = ~ 1 | Subject)", frame)
     np.testing.assert_allclose(fixed.factors[1], alone.factors[0], rtol=1e-5)
+
+
+def test_a_correlation_the_data_do_not_know_keeps_its_start() -> None:
+    frame = load_frame("Orthodont").assign(row=lambda d: np.arange(len(d)))
+    found = found_of("gls(distance ~ age, correlation = corCompSymm(0.3, ~ 1 | row))", frame)
+    np.testing.assert_allclose(found.corstruct, 0.3, rtol=1e-12)
 
 
 def test_a_given_start_of_the_covariance_is_kept() -> None:
