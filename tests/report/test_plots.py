@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +14,8 @@ import bayeslme
 from bayeslme.report.plots.caterpillar import caterpillar_panels
 from bayeslme.report.plots.curves import curve_panels
 from bayeslme.report.plots.interval_panels import interval_panels
+from bayeslme.report.plots.lags import lag_plot
+from bayeslme.report.plots.names import folded, short_names
 from bayeslme.report.plots.pairs import pairs_grid
 from bayeslme.report.plots.scatter import scatter_panels
 from bayeslme.report.plots.style import COLOURS
@@ -136,3 +139,84 @@ def test_variogram_with_and_without_a_curve() -> None:
     assert list(fitted.get_ydata()) == [0.5, 0.75]
     assert list(smoothed.get_ydata()) == [1.5, 1.5]
     assert len(variogram_plot(table).lines) == 0
+
+
+WARDS = [f"the ward of the hospital of district number {k}" for k in range(14)]
+
+
+def overlapping(figure: plt.Figure, texts: list[plt.Text]) -> list[str]:
+    """Texts whose boxes lie over the one before, or outside of the figure."""
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    page = figure.bbox
+    over = [a.overlaps(b) for a, b in pairwise(boxes)]
+    out = [b.x0 < page.x0 or b.x1 > page.x1 for b in boxes]
+    return [f"{k}" for k, bad in enumerate([*over, any(out)]) if bad]
+
+
+def test_names_are_shortened_but_told_apart() -> None:
+    assert short_names(["short", "short"], 8) == ["short", "short"]
+    assert short_names(["ab-1-long-name-yz", "ab-2-long-name-yz"], 6) == [
+        "ab-1\u2026me-yz",
+        "ab-2\u2026me-yz",
+    ]
+    assert all(len(name) <= 24 for name in short_names(WARDS, 24))
+    assert folded("`a name`") == "a name"
+    assert folded("`a b` + `c d`") == "`a b` + `c d`"
+
+
+def test_long_names_over_panels_do_not_overlap() -> None:
+    frame = pd.DataFrame({"x": np.tile([0.0, 1.0], 14), "y": 1.0, "panel": np.repeat(WARDS, 2)})
+    axes = scatter_panels(frame, labels=("x", "y"))
+    assert overlapping(axes[0].figure, [ax.title for ax in axes]) == []
+    table = frame.rename(columns={"panel": ".groups"})[["x", ".groups", "y"]]
+    axes = curve_panels(table.assign(**{".type": pd.Categorical(["original"] * len(table))}))
+    assert overlapping(axes[0].figure, [ax.title for ax in axes]) == []
+
+
+def test_long_names_beside_lists_leave_room_for_the_effects() -> None:
+    groups = pd.Index(WARDS, name="ward")
+    estimate = pd.DataFrame({"a": np.linspace(-0.1, 0.1, 14), "b": np.arange(14.0)}, index=groups)
+    axes = caterpillar_panels(estimate, estimate * 0 + 0.01)
+    figure = axes[0].figure
+    figure.canvas.draw()
+    for ax in axes:
+        assert ax.get_window_extent().width > 150  # pixels at 100 an inch
+        low, high = ax.get_xlim()
+        ticks = [t for t in ax.get_xticklabels() if low <= t.get_position()[0] <= high]
+        assert overlapping(figure, ticks) == []
+
+
+def test_too_many_groups_have_no_names() -> None:
+    many = pd.DataFrame({"x": np.arange(300.0), "y": np.repeat(np.arange(100), 3).astype(str)})
+    many["y"] = many["y"].astype("category")
+    (ax,) = scatter_panels(many.assign(panel=0), labels=("x", "y"))
+    assert {t.get_text() for t in ax.get_yticklabels()} == {""}
+
+
+def test_marks_at_the_right_edge_stand_to_the_left() -> None:
+    frame = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "panel": 0}, index=WARDS[:2])
+    (ax,) = scatter_panels(frame, labels=("x", "y"), marked=[0, 1])
+    assert [t.get_ha() for t in ax.texts] == ["left", "right"]
+    assert all(len(t.get_text()) <= 20 for t in ax.texts)
+
+
+def test_equal_row_labels_mark_only_the_row_meant() -> None:
+    frame = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "panel": 0}, index=["a", "a"])
+    (ax,) = scatter_panels(frame, labels=("x", "y"), marked=[1])
+    assert [t.xy for t in ax.texts] == [(1.0, 1.0)]
+
+
+def test_lags_are_whole_numbers() -> None:
+    ax = lag_plot(pd.DataFrame({"lag": [0, 1, 2], "ACF": [1.0, 0.2, 0.1], "n_used": 9}), 1.96)
+    ax.figure.canvas.draw()
+    assert all(float(at).is_integer() for at in ax.get_xticks())
+
+
+def test_numbers_and_long_levels_under_an_interaction_plot() -> None:
+    frame = pd.DataFrame({"a": [0.0, 1.5], "b": ["u", "u"], "v": [1.0, 2.0]})
+    ax = bayeslme.interaction_plot(frame, "a", "b", "v")
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "1.5"]
+    long = pd.DataFrame({"a": WARDS, "b": "u", "v": np.arange(14.0)})
+    ax = bayeslme.interaction_plot(long, "a", "b", "v")
+    assert {t.get_rotation() for t in ax.get_xticklabels()} == {90.0}

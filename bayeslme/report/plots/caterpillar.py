@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslme.report.plots.names import list_names
 from bayeslme.report.plots.style import COLOURS, quiet, rows_of_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MOST_LABELS = 60
 
 
 def caterpillar_panels(
@@ -37,7 +36,8 @@ def caterpillar_panels(
     -------
     list of Axes, length q
     """
-    axes = rows_of_panels(estimate.shape[1], len(estimate), ax, sharey=not sort)
+    groups = list(estimate.index)
+    axes = rows_of_panels(estimate.shape[1], len(groups), ax, sharey=not sort, names=groups)
     for one, name in zip(axes, estimate.columns, strict=True):
         values = estimate[name].to_numpy(float)
         order = np.argsort(values, kind="stable") if sort else np.arange(len(values))[::-1]
@@ -50,9 +50,7 @@ def caterpillar_panels(
             one.plot(
                 values[order][chosen], place[chosen], "o", ms=4.5, mec=COLOURS[0], mfc=face, lw=0
             )
-        labels = [str(label) for label in estimate.index[order]]
-        one.set_yticks(place, labels if len(labels) <= MOST_LABELS else [""] * len(labels))
-        one.tick_params(axis="y", labelsize=8, length=0)
+        list_names(one, place, [groups[k] for k in order])
         one.set_ylim(-0.8, len(values) - 0.2)
         one.set_title(str(name), fontsize=10)
         quiet(one)

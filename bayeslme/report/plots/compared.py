@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslme.report.plots.names import list_names
 from bayeslme.report.plots.style import COLOURS, MARKERS, quiet, rows_of_panels
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def compared_panels(
     list of Axes, one for each coefficient
     """
     groups = next(iter(tables.values())).index
-    axes = rows_of_panels(len(tables), len(groups), ax, sharey=True)
+    axes = rows_of_panels(len(tables), len(groups), ax, sharey=True, names=list(groups))
     place = np.arange(len(groups))[::-1]
     for one, (name, table) in zip(axes, tables.items(), strict=True):
         if name in marks:
@@ -46,8 +47,7 @@ def compared_panels(
         one.set_title(str(name), fontsize=10)
         one.set_ylim(-0.8, len(groups) - 0.2)
         quiet(one)
-    axes[0].set_yticks(place, [str(group) for group in groups])
-    axes[0].tick_params(axis="y", labelsize=8, length=0)
+    list_names(axes[0], place, list(groups))
     axes[0].set_ylabel(str(groups.name or ""))
     axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return axes

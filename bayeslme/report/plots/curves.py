@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayeslme.report.plots.names import title_panels
 from bayeslme.report.plots.style import (
     COLOURS,
     LINES,
+    MANY_PANELS,
     PANELS_WITH_LEGEND,
     label_axes,
     panels,
@@ -43,7 +45,7 @@ def curve_panels(
     parts = list(table.groupby(".groups", observed=True, sort=True))
     kinds = [k for k in table[".type"].cat.categories if k != ORIGINAL]
     axes = panels(len(parts), ax)
-    for one, (name, part) in zip(axes, parts, strict=True):
+    for one, (_, part) in zip(axes, parts, strict=True):
         seen = part[part[".type"] == ORIGINAL]
         colour = "0.25" if len(kinds) > 1 else COLOURS[0]
         one.plot(seen[x], seen[y], "o", ms=3.8, color=colour, alpha=0.85)
@@ -51,9 +53,9 @@ def curve_panels(
             own = part[part[".type"] == kind]
             style = _style(k, numeric=pd.api.types.is_numeric_dtype(own[x]), alone=len(kinds) == 1)
             one.plot(own[x], own[y], label=kind, **style)
-        if len(parts) > 1:
-            one.set_title(str(name), fontsize=9, pad=3)
         quiet(one)
+    if len(parts) > 1:
+        title_panels(axes, [name for name, _ in parts], MANY_PANELS)
     label_axes(axes, (str(x), str(y)) if labels is None else labels)
     if len(kinds) > 1:
         _legend(axes, len(parts) > PANELS_WITH_LEGEND)

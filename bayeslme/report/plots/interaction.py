@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bayeslme.errors import DataError
+from bayeslme.report.plots.names import folded, level_names
 from bayeslme.report.plots.style import COLOURS, LINES, MARKERS, panels, quiet
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def interaction_plot(
             lw=1 if many else 1.6,
             label=str(level),
         )
-    ax.set_xticks(list(places), [str(level) for level in means.index])
-    ax.set(xlabel=x, ylabel=f"mean of {response}")
+    level_names(ax, places, list(means.index))
+    ax.set(xlabel=folded(x), ylabel=folded(f"mean of {response}"))
     quiet(ax)
     if legend if legend is not None else not many:
         ax.legend(title=trace, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

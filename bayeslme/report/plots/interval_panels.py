@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslme.report.plots.names import list_names
 from bayeslme.report.plots.style import COLOURS, quiet, rows_of_panels
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def interval_panels(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) 
     list of Axes, one for each coefficient
     """
     groups = next(iter(tables.values())).index
-    axes = rows_of_panels(len(tables), len(groups), ax, sharey=True)
+    axes = rows_of_panels(len(tables), len(groups), ax, sharey=True, names=list(groups))
     place = np.arange(len(groups))[::-1]
     for one, (name, table) in zip(axes, tables.items(), strict=True):
         one.hlines(place, table["lower"], table["upper"], color=COLOURS[0], lw=1.3)
@@ -38,7 +39,6 @@ def interval_panels(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) 
         one.set_title(str(name), fontsize=10)
         one.set_ylim(-0.8, len(groups) - 0.2)
         quiet(one)
-    axes[0].set_yticks(place, [str(group) for group in groups])
-    axes[0].tick_params(axis="y", labelsize=8, length=0)
+    list_names(axes[0], place, list(groups))
     axes[0].set_ylabel(str(groups.name or ""))
     return axes

@@ -35,5 +35,6 @@ def lag_plot(table: pd.DataFrame, quantile: float, ax: Axes | None = None) -> Ax
         ax.plot(later["lag"], sign * band, "--", color=COLOURS[1], lw=1.0)
     ax.axhline(0.0, color="0.35", lw=0.9)
     ax.set(xlabel="Lag", ylabel="Autocorrelation")
+    ax.locator_params(axis="x", integer=True)
     quiet(ax)
     return ax

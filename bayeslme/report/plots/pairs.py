@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import DataError
-from bayeslme.report.plots.style import COLOURS, quiet
+from bayeslme.report.plots.names import mark_points
+from bayeslme.report.plots.style import COLOURS, FEW_TICKS, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIDE = 2.3
-LABEL_GAP = (4, 2)
 
 
 def pairs_grid(frame: pd.DataFrame, marked: Sequence[int] = ()) -> npt.NDArray[np.object_]:
@@ -43,8 +43,9 @@ def pairs_grid(frame: pd.DataFrame, marked: Sequence[int] = ()) -> npt.NDArray[n
     k = frame.shape[1]
     if k < 2:  # noqa: PLR2004 - a pair has two sides
         raise DataError("pairs: at least two coefficients that vary between groups are needed")
-    labels = frame.index[list(marked)]
-    complete = frame.dropna()
+    whole = frame.notna().all(axis=1).to_numpy()
+    complete = frame[whole]
+    far = np.isin(np.arange(len(frame)), list(marked))[whole]
     size = SIDE * k + 0.6
     _, grid = plt.subplots(k, k, figsize=(size, size), layout="constrained", squeeze=False)
     for i, row in enumerate(frame.columns):
@@ -53,7 +54,7 @@ def pairs_grid(frame: pd.DataFrame, marked: Sequence[int] = ()) -> npt.NDArray[n
             if i == j:
                 _own(ax, complete[row])
             elif i > j:
-                _pair(ax, complete[column], complete[row], labels)
+                _pair(ax, complete[column], complete[row], far)
             else:
                 _correlation(ax, complete[column], complete[row])
             _ticks(ax, i, j, k)
@@ -71,11 +72,9 @@ def _own(ax: Axes, values: pd.Series) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _pair(ax: Axes, x: pd.Series, y: pd.Series, labels: pd.Index) -> None:
+def _pair(ax: Axes, x: pd.Series, y: pd.Series, far: npt.NDArray[np.bool_]) -> None:
     ax.scatter(x, y, s=18, color=COLOURS[0], alpha=0.8, linewidths=0)
-    for label in x.index.intersection(labels):
-        at = (x[label], y[label])
-        ax.annotate(str(label), at, xytext=LABEL_GAP, textcoords="offset points", fontsize=7)
+    mark_points(ax, list(x.index[far]), list(x[far]), list(y[far]))
     quiet(ax)
 
 
@@ -87,6 +86,8 @@ def _correlation(ax: Axes, x: pd.Series, y: pd.Series) -> None:
 
 
 def _ticks(ax: Axes, i: int, j: int, k: int) -> None:
+    if i >= j:
+        ax.locator_params(axis="x", nbins=FEW_TICKS)
     ax.tick_params(labelsize=8, labelbottom=i == k - 1, labelleft=j == 0 and i > 0)
     if i == j:
         ax.tick_params(left=False)

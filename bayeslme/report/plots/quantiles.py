@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bayeslme.report.plots.style import COLOURS, panels, quiet
+from bayeslme.report.plots.names import mark_points, title_panels
+from bayeslme.report.plots.style import COLOURS, MANY_PANELS, panels, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,10 +52,7 @@ def quantile_panels(
         normal = ndtri((np.arange(len(values)) + 0.5) / len(values))
         one.scatter(values, normal, s=16, color=COLOURS[0], alpha=0.75, linewidths=0)
         far = np.abs(values) > beyond * (1.0 if standard else float(np.std(values, ddof=1)))
-        for k in np.flatnonzero(far):
-            at = (values[k], normal[k])
-            gap: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "fontsize": 7}
-            one.annotate(str(ordered.index[int(k)]), at, **gap)
+        mark_points(one, list(ordered.index[far]), list(values[far]), list(normal[far]))
         low, high = np.quantile(values, [QUARTER, 1 - QUARTER])
         if high > low:
             slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
@@ -62,8 +60,8 @@ def quantile_panels(
         one.set_ylabel("Quantiles of the standard normal")
         one.label_outer(remove_inner_ticks=False)
         one.set_xlabel(label or str(name))
-        if label is not None:
-            one.set_title(str(name), fontsize=10)
         one.tick_params(labelbottom=True)
         quiet(one)
+    if label is not None:
+        title_panels(axes, list(frame.columns), MANY_PANELS)
     return axes

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.plots.style import COLOURS, label_axes, panels, quiet, rows_of_panels
+from bayeslme.report.plots.names import level_names, list_names, mark_points, title_panels
+from bayeslme.report.plots.style import (
+    COLOURS,
+    MANY_PANELS,
+    label_axes,
+    panels,
+    quiet,
+    rows_of_panels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW_POINTS = 400
-MOST_LETTERS = 36  # of level names side by side
 
 
 def scatter_panels(
@@ -50,24 +57,17 @@ def scatter_panels(
     """
     groups = list(frame.groupby("panel", observed=True))
     tall = not pd.api.types.is_numeric_dtype(frame["y"]) and len(groups) == 1
-    lines = frame["y"].nunique() if tall else 0
-    axes = rows_of_panels(1, lines, ax) if tall else panels(len(groups), ax)
-    chosen = frame.index[list(marked)]
+    lines = list(frame["y"].unique()) if tall else []
+    axes = rows_of_panels(1, len(lines), ax, names=lines) if tall else panels(len(groups), ax)
+    chosen = np.isin(np.arange(len(frame)), list(marked))
     for one, (name, part) in zip(axes, groups, strict=True):
         _points(one, part, smooth=smooth)
         _line(one, abline, part)
-        for label in part.index.intersection(chosen):
-            row = part.loc[label]
-            one.annotate(
-                str(label),
-                (row["x"], row["y"]),
-                xytext=(4, 2),
-                textcoords="offset points",
-                fontsize=7,
-            )
-        if len(groups) > 1:
-            one.set_title(str(name), fontsize=10)
+        own = part[chosen[(frame["panel"] == name).to_numpy()]]
+        mark_points(one, list(own.index), list(own["x"]), list(own["y"]))
         quiet(one)
+    if len(groups) > 1:
+        title_panels(axes, [name for name, _ in groups], MANY_PANELS)
     label_axes(axes, labels)
     return axes
 
@@ -106,13 +106,11 @@ def _boxes(
         medianprops={"color": COLOURS[1], "linewidth": 1.6},
         flierprops={"marker": "o", "markersize": 3.5, "markeredgecolor": COLOURS[0]},
     )
-    places, names = range(1, len(levels) + 1), [str(level) for level in levels]
+    places = range(1, len(levels) + 1)
     if along == "horizontal":
-        ax.set_yticks(places, names)
-        ax.tick_params(axis="y", labelsize=8)
+        list_names(ax, places, levels)
         return
-    crowded = sum(map(len, names)) > MOST_LETTERS
-    ax.set_xticks(places, names, rotation=90 if crowded else 0)
+    level_names(ax, places, levels)
 
 
 def _line(ax: Axes, abline: float | tuple[float, float] | None, part: pd.DataFrame) -> None:

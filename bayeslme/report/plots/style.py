@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.report.plots.names import folded, letters
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from matplotlib.axes import Axes
 
@@ -21,8 +22,9 @@ WIDEST = 4
 MANY_PANELS = 9
 WIDEST_OF_MANY = 6
 PANELS_WITH_LEGEND = 1
-LONGEST_LABEL = 34  # characters on a line
 ROW = 0.17  # inches of a group in a list of groups
+LETTER = 0.066  # inches of a character of its name
+FEW_TICKS = 4  # of panels side by side
 
 
 def panels(count: int, ax: Axes | None = None, *, sharex: bool = True) -> list[Axes]:
@@ -65,7 +67,12 @@ def panels(count: int, ax: Axes | None = None, *, sharex: bool = True) -> list[A
 
 
 def rows_of_panels(
-    count: int, groups: int, ax: Axes | None = None, *, sharey: bool = True
+    count: int,
+    groups: int,
+    ax: Axes | None = None,
+    *,
+    sharey: bool = True,
+    names: Sequence[Hashable] = (),
 ) -> list[Axes]:
     """Axes side by side for lists of groups, as high as the list is long, or the one given.
 
@@ -78,6 +85,8 @@ def rows_of_panels(
     ax : Axes, optional
     sharey : bool
         Whether the lists are one and the same.
+    names : sequence, optional
+        Of the groups, which need room.
 
     Returns
     -------
@@ -87,11 +96,15 @@ def rows_of_panels(
         return [ax]
     import matplotlib.pyplot as plt
 
-    size = (max(PANEL[0] * count, 4.6), min(max(PANEL[1], ROW * groups + 0.9), 14.0))
+    beside = LETTER * letters(names) * (1 if sharey else count)
+    size = (max(PANEL[0] * count, 4.6) + beside, min(max(PANEL[1], ROW * groups + 0.9), 14.0))
     _, grid = plt.subplots(
         1, count, figsize=size, sharey=sharey, squeeze=False, layout="constrained"
     )
-    return list(np.ravel(grid))
+    axes: list[Axes] = list(np.ravel(grid))
+    for one in axes if count > 1 else []:
+        one.locator_params(axis="x", nbins=FEW_TICKS)
+    return axes
 
 
 def label_axes(axes: Sequence[Axes], labels: tuple[str, str]) -> None:
@@ -103,7 +116,7 @@ def label_axes(axes: Sequence[Axes], labels: tuple[str, str]) -> None:
     labels : tuple of str
         Of the horizontal and the vertical axis.
     """
-    x, y = (fill(label, LONGEST_LABEL) for label in labels)
+    x, y = map(folded, labels)
     if len(axes) == 1:
         axes[0].set(xlabel=x, ylabel=y)
         return
