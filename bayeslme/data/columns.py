@@ -208,11 +208,6 @@ def missing(column: Column) -> npt.NDArray[np.bool_] | None:
     return mask if mask.any() else None
 
 
-def infinite(column: Column) -> int:
-    """Count the infinite values of a column."""
-    return 0 if isinstance(column, Factor) else int(np.isinf(column).sum())
-
-
 def _unknown(name: str, where: str, available: list[str]) -> str:
     close = difflib.get_close_matches(name, available, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""

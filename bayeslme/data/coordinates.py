@@ -17,6 +17,7 @@ from bayeslme.data.types import (
     VarianceCoords,
     VarianceSource,
 )
+from bayeslme.data.values import rows_not_finite
 from bayeslme.data.wording import rows_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare, deparse
@@ -223,7 +224,7 @@ def ties(code: IntArray, position: FloatArray) -> int | None:
 
 def check_finite(values: FloatArray, expr: Expr, who: str) -> None:
     """Refuse a covariate or a position that is not finite."""
-    bad = 0 if np.isfinite(values).all() else int((~np.isfinite(values)).sum())
+    bad = rows_not_finite(values)
     if bad:
         msg = f"{who}: '{deparse(expr)}' is not a finite number in {rows_of(bad)}"
         raise DataError(msg)

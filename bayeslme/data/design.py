@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayeslme.data.coding import Contrasts
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, correlation_coords, variance_coords
 from bayeslme.data.evaluate import columns_of, evaluate_number
 from bayeslme.data.groups import Grouping, nest
 from bayeslme.data.made import Made
-from bayeslme.data.model_matrix import Contrasts, JoinedMatrix, MatrixSpec, learn
+from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, Level
+from bayeslme.data.values import rows_not_finite
 from bayeslme.data.wording import listed, rows_of
 from bayeslme.errors import DataError, IdentificationWarning, SpecError
 from bayeslme.spec.expr import deparse
@@ -187,7 +189,7 @@ def _left(fixed: Formula) -> Any:
 
 def _response(fixed: Formula, columns: Columns) -> FloatArray:
     y = evaluate_number(_left(fixed), columns)
-    bad = 0 if np.isfinite(y).all() else int((~np.isfinite(y)).sum())
+    bad = rows_not_finite(y)
     if bad:
         msg = f"the response '{deparse(_left(fixed))}' is not a finite number in {rows_of(bad)}"
         raise DataError(msg)

@@ -91,13 +91,9 @@ def interaction(ev: Evaluation, call: Call) -> Value:
 
 
 def _fastest_first(a: Factor, b: Factor) -> Factor:
-    known = np.flatnonzero((a.code >= 0) & (b.code >= 0))
-    crossed, slow, fast = cross(b.take(known), a.take(known), ".")
-    code = np.full(len(a.code), -1, dtype=np.intp)
-    code[known] = crossed.code
-    return Factor(
-        code, tuple(f"{a.levels[i]}.{b.levels[j]}" for i, j in zip(fast, slow, strict=True))
-    )
+    crossed, slow, fast = cross(b, a, ".")
+    labels = (f"{a.levels[i]}.{b.levels[j]}" for i, j in zip(fast, slow, strict=True))
+    return Factor(crossed.code, tuple(labels))
 
 
 def as_character(ev: Evaluation, call: Call) -> Value:

@@ -16,9 +16,7 @@ from bayeslme.spec.number import r_number
 Kind = Literal["factor", "ordered", "logical", "text"]
 LOGICAL_LEVELS = ("FALSE", "TRUE")
 _EXPONENT = 1e5  # from here on R may print whole numbers with an exponent
-_SPREAD = (
-    8  # a table of this many times n entries is still cheaper than hashing or sorting n values
-)
+_SPREAD = 8  # times n entries: such a table is still cheaper than hashing or sorting n values
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +72,28 @@ def compress(code: npt.NDArray[np.integer], size: int) -> tuple[IntArray, IntArr
     return new.astype(np.intp, copy=False), used.astype(np.intp, copy=False)
 
 
+def _compress_known(
+    code: IntArray, known: npt.NDArray[np.bool_], size: int
+) -> tuple[IntArray, IntArray]:
+    """As `compress` for the known codes, -1 elsewhere."""
+    if known.all():
+        return compress(code, size)
+    inner, used = compress(code[known], size)
+    return _spread_out(inner, known), used
+
+
+def _spread_out(inner: IntArray, known: npt.NDArray[np.bool_]) -> IntArray:
+    """Codes of the known values in their places, -1 elsewhere."""
+    code = np.full(len(known), -1, dtype=np.intp)
+    code[known] = inner
+    return code
+
+
 def drop_unused(factor: Factor) -> Factor:
     """Drop the levels that do not occur; a logical variable keeps both of its levels, as in R."""
     if factor.kind == "logical":
         return factor
-    present = factor.code >= 0
-    if present.all():
-        code, used = compress(factor.code, len(factor.levels))
-    else:
-        inner, used = compress(factor.code[present], len(factor.levels))
-        code = np.full(len(factor.code), -1, dtype=np.intp)
-        code[present] = inner
+    code, used = _compress_known(factor.code, factor.code >= 0, len(factor.levels))
     if len(used) == len(factor.levels):
         return replace(factor, code=code)
     return replace(factor, code=code, levels=tuple(factor.levels[k] for k in used))
@@ -105,10 +114,7 @@ def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
     if not len(known):
         return Factor(np.full(len(values), -1, dtype=np.intp), ())
     inner, unique = _sorted_codes(known)
-    code = inner
-    if len(known) != len(values):
-        code = np.full(len(values), -1, dtype=np.intp)
-        code[present] = inner
+    code = inner if present.all() else _spread_out(inner, present)
     return Factor(code, number_labels(unique, integer=integer))
 
 
@@ -158,17 +164,19 @@ def from_logical(
 
 
 def cross(outer: Factor, inner: Factor, separator: str) -> tuple[Factor, IntArray, IntArray]:
-    """Combinations of two complete factors that occur, ordered by the outer, then the inner level.
+    """Combinations of two factors that occur, ordered by the outer, then the inner level.
 
     Returns
     -------
     crossed : Factor
-        With labels ``outer<separator>inner``.
+        With labels ``outer<separator>inner``; missing where one of the two is.
     first, second : (G,) int arrays
         The outer and the inner code of each combination.
     """
     width = max(1, len(inner.levels))
-    code, used = compress(outer.code * width + inner.code, len(outer.levels) * width)
+    known = (outer.code >= 0) & (inner.code >= 0)
+    joint = outer.code * width + inner.code
+    code, used = _compress_known(joint, known, len(outer.levels) * width)
     first, second = np.divmod(used, width)
     left = np.array(outer.levels, dtype=np.str_)[first]
     right = np.array(inner.levels, dtype=np.str_)[second]

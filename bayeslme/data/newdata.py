@@ -81,10 +81,10 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
         For a missing column, or a factor level that the model has not seen.
     """
     columns = Columns(frame)
-    X = design.matrix.apply(columns)[0]
+    X = design.matrix.apply(columns)
     levels = design.levels[:depth]
     columns.require([level.group for level in levels if "(" not in level.group], "random groups")
-    Z = tuple(matrix.apply(columns)[0] for matrix in design.random_matrices[: len(levels)])
+    Z = tuple(matrix.apply(columns) for matrix in design.random_matrices[: len(levels)])
     factors = [group_values(columns, level.group) for level in levels]
     codes = _codes(levels, factors)
     complete = ~np.isnan(X).any(axis=1)
@@ -106,12 +106,11 @@ def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray
 
 def _look_up(factor: Factor, own: list[str], parent: IntArray, outer: IntArray) -> IntArray:
     """Code of the group with this label within this outer group; -1 where there is none."""
-    place = {label: k for k, label in enumerate(dict.fromkeys(own))}
-    width = max(1, len(place))
+    labels = tuple(dict.fromkeys(own))
+    place = {label: k for k, label in enumerate(labels)}
+    width = max(1, len(labels))
     keys = parent * width + np.array([place[label] for label in own], dtype=np.intp)
-    wanted = np.array([*(place.get(label, -1) for label in factor.levels), -1], dtype=np.intp)[
-        factor.code
-    ]
+    wanted = relabel(factor, labels)
     known = (wanted >= 0) & (outer >= 0)
     found = pd.Index(keys).get_indexer(pd.Index(np.where(known, outer * width + wanted, -1)))
     return np.where(known, found, -1).astype(np.intp)
@@ -133,17 +132,8 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
     """
     out: list[Factor] = []
     for factor in factors:
-        out.append(_joined(out[-1], factor, separator) if out else factor)
+        out.append(cross(out[-1], factor, separator)[0] if out else factor)
     return tuple(out)
-
-
-def _joined(outer: Factor, inner: Factor, separator: str) -> Factor:
-    """Joined labels of two levels, with code -1 where one of them is missing."""
-    known = np.flatnonzero((outer.code >= 0) & (inner.code >= 0))
-    crossed = cross(outer.take(known), inner.take(known), separator)[0]
-    code = np.full(len(outer.code), -1, dtype=np.intp)
-    code[known] = crossed.code
-    return Factor(code, crossed.levels)
 
 
 def _code_of_labels(

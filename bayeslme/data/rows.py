@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.data.columns import Columns, infinite, missing
+from bayeslme.data.columns import Columns, missing
 from bayeslme.data.evaluate import evaluate_mask
 from bayeslme.data.types import IntArray
 from bayeslme.data.wording import listed, rows_of
@@ -99,7 +99,7 @@ def _complete(
 
 
 def _refuse_infinite(column: np.ndarray, name: str) -> None:
-    count = infinite(column)
+    count = int(np.isinf(column).sum())
     if count:
         msg = f"column '{name}' is infinite in {rows_of(count)}; correct or drop them (subset)"
         raise DataError(msg)

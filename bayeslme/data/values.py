@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.data.factors import LOGICAL_LEVELS, Factor, collation_key, number_labels
+from bayeslme.data.factors import LOGICAL_LEVELS, Factor, collation_key, number_labels, relabel
 from bayeslme.data.types import FloatArray
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
@@ -41,6 +41,12 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def rows_not_finite(values: FloatArray) -> int:
+    """Number of rows in which numbers (n,) or (n, k) are missing or infinite."""
+    finite = np.isfinite(values)
+    return 0 if finite.all() else int(np.sum(~finite.reshape(len(values), -1).all(axis=1)))
 
 
 def number(value: FloatArray | Factor, label: str) -> FloatArray:
@@ -116,6 +122,5 @@ def _compare_factors(op: str, a: Factor, b: Factor, text: str) -> Factor:
     levels = a.levels
     if a.levels != b.levels:
         levels = tuple(sorted({*a.levels, *b.levels}, key=collation_key))
-    x = np.array([*map(levels.index, a.levels), -1])[a.code]
-    y = np.array([*map(levels.index, b.levels), -1])[b.code]
+    x, y = relabel(a, levels), relabel(b, levels)
     return logical(np.where((x < 0) | (y < 0), -1, COMPARISONS[op](x, y)))

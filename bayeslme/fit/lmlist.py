@@ -90,7 +90,7 @@ class LmList:
             return self.fitted().rename("predict")
         columns, names = Columns(newdata), self.spec.fixed.groups
         columns.require(names, "groups")
-        X = self.design.matrix.apply(columns)[0]
+        X = self.design.matrix.apply(columns)
         own = nested_labels([group_values(columns, name) for name in names])[-1]
         labels = np.array([*own.levels, None], dtype=object)[own.code]
         coef = self.coef.reindex(pd.Index(labels)).to_numpy()

@@ -218,6 +218,6 @@ def _own_variance(fit: Fit, new: NewRows, log_sd: FloatArray, depth: int) -> Flo
     total = np.square(fit.sigma * np.exp(log_sd))
     inner = fit.estimate.factors[depth:]
     for matrix, factor in zip(fit.design.random_matrices[depth:], inner, strict=True):
-        Z = matrix.apply(new.columns)[0]
+        Z = matrix.apply(new.columns)
         total = total + np.square(fit.sigma * Z @ factor).sum(axis=1)
     return np.asarray(total)
