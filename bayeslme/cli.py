@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayeslme.errors import BayesLMEError, DataError
+from bayeslme.errors import BayesLMEError, DataError, SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +22,25 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from bayeslme import __version__
+
+        typer.echo(f"bayeslme {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _main() -> None:
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
     """Linear mixed models as in R's nlme, with their posteriors."""
 
 
@@ -46,6 +60,9 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a model file: nlme's summary, then the posterior beside it."""
+    for name, value in (("--draws", draws), ("--seed", seed)):
+        if value is not None and not sample:
+            raise typer.BadParameter("nothing is drawn with --no-sample", param_hint=f"'{name}'")
     try:
         _fit(file, sample=sample, draws=draws, seed=seed, data=data, out=out)
     except BayesLMEError as error:
@@ -65,9 +82,14 @@ def _fit(
     from bayeslme.spec.modelfile import load_model
 
     model = load_model(file)
+    if model.spec.function == "lmList" and (sample or out is not None):
+        msg = f"{file}: separate fits by group have no posterior and no report; say --no-sample"
+        raise SpecError(msg)
+    if out is not None:
+        _make(out)  # before the work that is to be kept there
     fitted = model.spec.fit(read_data(model, data))
     typer.echo(f"{model.title}\n")
-    typer.echo(str(fitted.summary()))
+    typer.echo(str(fitted if model.spec.function == "lmList" else fitted.summary()))
     posterior = None
     if sample:
         options: dict[str, Any] = {**model.sampling, "priors": model.priors}
@@ -129,18 +151,21 @@ def read_data(model: Model, path: Path | None = None) -> pd.DataFrame:
     try:
         return pd.read_csv(source)
     except (OSError, ValueError) as error:
-        msg = f"data: {source} cannot be read as CSV: {error}"
+        msg = f"data: {source} cannot be read as CSV: {str(error).strip()}"
+        raise DataError(msg) from error
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"out: the folder {folder} cannot be made: {error.strerror}"
         raise DataError(msg) from error
 
 
 def _write(folder: Path, model: Model, fitted: Any, posterior: Any) -> None:
     from bayeslme.bayes.report import write_report
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"out: the folder {folder} cannot be made: {error.strerror}"
-        raise DataError(msg) from error
     written = [folder / "report.html"]
     write_report(written[0], model.title, model.description or "", fitted, posterior)
     if posterior is not None:
@@ -156,19 +181,21 @@ def list_models(
     """List the model files of a folder with their titles."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from bayeslme.spec.modelfile import load_model
 
     files = sorted(folder.glob("*.toml"))
     if not files:
-        typer.secho(f"error: no model files (*.toml) in {folder}", fg=typer.colors.RED, err=True)
+        msg = f"error: no model files (*.toml) in {folder}; name the folder: bayeslme list FOLDER"
+        typer.secho(msg, fg=typer.colors.RED, err=True)
         raise typer.Exit(1)
     table = Table("file", "model", "data")
     for path in files:
         try:
             model = load_model(path)
         except BayesLMEError as error:
-            table.add_row(str(path), f"[red]{str(error).splitlines()[0]}[/red]", "")
+            table.add_row(str(path), Text(str(error).splitlines()[0], style="red"), "")
             continue
-        table.add_row(str(path), model.title, Path(model.data).name)
+        table.add_row(str(path), Text(model.title), Text(Path(model.data).name))
     Console().print(table)

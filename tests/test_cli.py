@@ -53,6 +53,41 @@ def test_errors_are_one_line_and_an_exit_code(arguments: list[str], complaint: s
     assert "Traceback" not in result.output
 
 
+def test_version_and_help() -> None:
+    assert run(app, ["--version"]).stdout == f"bayeslme {bayeslme.__version__}\n"
+    assert "Fit a model file" in run(app, ["-h"]).stdout
+
+
+@pytest.mark.parametrize("option", ["--draws", "--seed"])
+def test_options_of_draws_need_draws(option: str) -> None:
+    result = run(app, ["fit", MODEL, "--no-sample", option, "7"])
+    assert result.exit_code == 2
+    assert "nothing is drawn" in result.stderr
+    assert option in result.stderr
+
+
+def test_separate_fits_by_group_are_printed_and_not_sampled(tmp_path: Path) -> None:
+    file = tmp_path / "list.toml"
+    call = "lmList(distance ~ age | Subject, data = Orthodont)"
+    file.write_text(f'title = "[bold] growth"\ndata = "orthodont"\ncall = "{call}"\n')
+    result = run(app, ["fit", str(file), "--no-sample"])
+    assert result.exit_code == 0, result.output
+    assert "Residual standard error: 1.31004" in result.stdout
+    for more in ([], ["--no-sample", "--out", str(tmp_path / "out")]):
+        refused = run(app, ["fit", str(file), *more])
+        assert refused.exit_code == 1
+        assert "say --no-sample" in refused.stderr
+    assert "[bold] growth" in run(app, ["list", str(tmp_path)]).stdout
+
+
+def test_a_folder_that_cannot_be_made_stops_before_the_fit(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run(app, ["fit", MODEL, "--no-sample", "--out", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 1
+    assert "cannot be made" in result.stderr
+    assert result.stdout == ""
+
+
 def test_a_folder_without_models_is_an_error(tmp_path: Path) -> None:
     result = run(app, ["list", str(tmp_path)])
     assert result.exit_code == 1
