@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, 
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.number import r_number
 from bayeslme.spec.terms import expand
+from bayeslme.structures import CorCompSymm, CorStruct, VarComb, VarFunc
 
 MODEL_COVARIATES: dict[str, VarianceSource] = {
     "fitted": "fitted",
@@ -32,13 +32,15 @@ MODEL_COVARIATES: dict[str, VarianceSource] = {
 }
 
 
-def components(weights: Any) -> tuple[Any, ...]:
+def components(weights: VarFunc | None) -> tuple[VarFunc, ...]:
     """The variance functions of a specification: those of a product, or the one."""
-    return () if weights is None else tuple(getattr(weights, "functions", (weights,)))
+    if weights is None:
+        return ()
+    return weights.functions if isinstance(weights, VarComb) else (weights,)
 
 
 def variance_coords(
-    weights: Any, columns: Columns, sort_by: IntArray | None
+    weights: VarFunc | None, columns: Columns, sort_by: IntArray | None
 ) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
     """Coordinates of a variance function.
 
@@ -55,10 +57,10 @@ def variance_coords(
     VarianceCoords, a tuple of them for a VarComb, or None
     """
     made = tuple(_variance(part, columns, sort_by) for part in components(weights))
-    return made if hasattr(weights, "functions") else next(iter(made), None)
+    return made if isinstance(weights, VarComb) else next(iter(made), None)
 
 
-def _variance(part: Any, columns: Columns, sort_by: IntArray | None) -> VarianceCoords:
+def _variance(part: VarFunc, columns: Columns, sort_by: IntArray | None) -> VarianceCoords:
     form = parse_formula(part.form)
     source, level = covariate_source(form.rhs)
     covariate = None
@@ -101,7 +103,7 @@ def covariate_source(expr: Expr) -> tuple[VarianceSource, str | int | None]:
 
 
 def correlation_coords(
-    correlation: Any, columns: Columns, random: tuple[Grouping, ...]
+    correlation: CorStruct | None, columns: Columns, random: tuple[Grouping, ...]
 ) -> CorrelationCoords | None:
     """Coordinates of a correlation structure.
 
@@ -166,13 +168,13 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
         raise DataError(msg)
 
 
-def position_values(correlation: Any, form: Formula, columns: Columns) -> FloatArray | None:
+def position_values(correlation: CorStruct, form: Formula, columns: Columns) -> FloatArray | None:
     """Times or places of the rows, (n, d).
 
     None stands for the order of the rows, and where places do not matter. Several variables of a
     spatial structure are its coordinates, in their order in the formula.
     """
-    if is_constant(form.rhs) or correlation.r_name == "corCompSymm":
+    if is_constant(form.rhs) or isinstance(correlation, CorCompSymm):
         return None
     if not correlation.spatial:
         return evaluate_number(form.rhs, columns)[:, None]
@@ -185,7 +187,7 @@ def position_values(correlation: Any, form: Formula, columns: Columns) -> FloatA
 
 
 def _check_position(
-    correlation: Any, form: Formula, position: FloatArray, groups: Grouping
+    correlation: CorStruct, form: Formula, position: FloatArray, groups: Grouping
 ) -> None:
     label = deparse(form.rhs)
     who = f"{correlation.r_name}(form = {form})"

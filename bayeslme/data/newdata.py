@@ -24,6 +24,7 @@ from bayeslme.data.types import (
     VarianceCoords,
 )
 from bayeslme.spec.formula import parse_formula
+from bayeslme.structures import VarFunc
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def new_variance(
     return made if isinstance(design.variance, tuple) else next(iter(made), None)
 
 
-def _variance(part: Any, old: VarianceCoords, columns: Columns) -> VarianceCoords:
+def _variance(part: VarFunc, old: VarianceCoords, columns: Columns) -> VarianceCoords:
     form = parse_formula(part.form)
     source, level = covariate_source(form.rhs)
     columns.require(form.variables, "weights")

@@ -1,0 +1,112 @@
+"""What a specification asks of a data frame: terms, random effects, and the columns they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bayeslme.data.columns import Columns
+from bayeslme.data.coordinates import components
+from bayeslme.data.evaluate import columns_of
+from bayeslme.errors import DataError, SpecError
+from bayeslme.spec.expr import Expr
+from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.model import LmeSpec, RandomLevel
+from bayeslme.spec.terms import Terms, expand
+from bayeslme.structures import PdMat
+
+
+@dataclass(frozen=True, slots=True)
+class RandomPart:
+    """The random effects of one level, before data."""
+
+    group: str
+    structure: PdMat
+    formulas: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a specification asks of the data.
+
+    Attributes
+    ----------
+    spec : LmeSpec
+    terms : Terms
+        Of the fixed part, a dot expanded to the data's columns.
+    random : tuple of RandomPart
+        Outermost first.
+    forms : tuple of Formula
+        Of the variance functions and of the correlation structure.
+    """
+
+    spec: LmeSpec
+    terms: Terms
+    random: tuple[RandomPart, ...]
+    forms: tuple[Formula, ...]
+
+    @classmethod
+    def of(cls, spec: LmeSpec, columns: Columns, grouped: Any) -> Plan:
+        """Of a specification; `grouped` is the formula that comes with the data, if any."""
+        random = tuple(part for level in spec.random for part in _parts_of(level, grouped))
+        rows = [part.form for part in components(spec.weights)]
+        rows += [] if spec.correlation is None else [spec.correlation.form]
+        terms = expand(spec.fixed, tuple(map(str, columns.frame.columns)))
+        return cls(spec, terms, random, tuple(map(parse_formula, rows)))
+
+    def needed(self, columns: Columns) -> list[str]:
+        """Names of the columns used, each checked to exist."""
+        wanted: dict[str, str] = {}
+        for names, where in self._uses(columns):
+            for name in names:
+                wanted.setdefault(name, where)
+        for name, where in wanted.items():
+            columns.require([name], where)
+        return [name for name in wanted if name in columns]
+
+    def _uses(self, columns: Columns) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Columns and where they are used, in the order in which a missing one is reported."""
+        yield columns_of(left_side(self.spec.fixed)), "response"
+        for variable in self.terms.variables:
+            yield columns_of(variable), "fixed"
+        for group in self.spec.fixed.groups:
+            yield _group_columns(group, columns), "groups"
+        for part in self.random:
+            yield _group_columns(part.group, columns), "random groups"
+            for formula in part.formulas:
+                yield columns_of(formula.rhs), "random"
+        for form in self.forms:
+            yield form.variables, "correlation or weights"
+
+
+def left_side(fixed: Formula) -> Expr:
+    """The response of the fixed formula."""
+    if fixed.lhs is None:
+        msg = f"the fixed formula '{fixed}' has no response; write it as y ~ x"
+        raise SpecError(msg)
+    return fixed.lhs
+
+
+def _group_columns(group: str, columns: Columns) -> tuple[str, ...]:
+    """A group is a column, or an expression such as factor(x)."""
+    if group in columns or "(" not in group:
+        return (group,)
+    return parse_formula(f"~ {group}").variables
+
+
+def _parts_of(level: RandomLevel, grouped: Any) -> tuple[RandomPart, ...]:
+    groups = (level.group,) if level.group else _default_groups(grouped)
+    return tuple(RandomPart(group, level.structure, level.formulas) for group in groups)
+
+
+def _default_groups(text: Any) -> tuple[str, ...]:
+    """The groups of R's grouped data, whose formula is kept with the frame."""
+    groups = parse_formula(text).groups if isinstance(text, str) else ()
+    if not groups:
+        msg = (
+            'random: no group is named; write it as "~ 1 | g", or give the data frame '
+            'attrs["formula"] = "y ~ x | g"'
+        )
+        raise DataError(msg)
+    return groups
