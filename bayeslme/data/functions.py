@@ -18,6 +18,7 @@ from bayeslme.data.factor_functions import (
 )
 from bayeslme.data.factors import Factor, relabel
 from bayeslme.data.learned import STATISTICS, poly, scale, statistic
+from bayeslme.data.splines import SPLINES
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Scalar, Value, logical
 from bayeslme.errors import DataError, SpecError
@@ -156,5 +157,6 @@ FUNCTIONS: dict[str, Function] = {
     "cut": cut,
     "poly": poly,
     "scale": scale,
+    **SPLINES,
     **dict.fromkeys(STATISTICS, statistic),
 }

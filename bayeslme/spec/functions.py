@@ -28,10 +28,13 @@ FACTORS = frozenset(
         "relevel",
     }
 )
-LEARNED = frozenset({"poly", "scale", "mean", "median", "min", "max", "sd", "var", "sum", "length"})
+LEARNED = frozenset(
+    {"poly", "ns", "bs", "scale", "mean", "median", "min", "max", "sd", "var", "sum", "length"}
+)
 BUILDERS = frozenset({"c", "offset"})
 VARIANCE_COVARIATES = frozenset({"fitted", "resid", "residuals"})
 FUNCTIONS = ELEMENTWISE | FACTORS | LEARNED | BUILDERS | VARIANCE_COVARIATES
+PACKAGES = ("", "base", "stats", "splines")
 REFUSED_OPERATORS = {
     "$": "write the column alone: the data frame comes with the data argument ('$' is not allowed)",
     "@": "'@' is not allowed in a formula",
@@ -49,10 +52,15 @@ def check_functions(node: Expr, text: str) -> None:
     """
     for part in walk(node):
         if isinstance(part, Call):
-            if part.function.removeprefix("stats::").removeprefix("base::") not in FUNCTIONS:
+            if not _known(part.function):
                 raise SpecError(unknown(part.function), text=text, position=part.position)
         elif getattr(part, "op", None) in REFUSED_OPERATORS:
             raise SpecError(REFUSED_OPERATORS[part.op], text=text, position=part.position)  # type: ignore[union-attr]
+
+
+def _known(function: str) -> bool:
+    package, _, name = function.rpartition("::")
+    return package in PACKAGES and name in FUNCTIONS
 
 
 def refuse_fitted(node: Expr, where: str) -> None:

@@ -1,6 +1,7 @@
 # R's own model matrices, contrasts, factor levels, subsets and number labels for the tests of the data floor.
 # Rscript make_r_data.R   writes r_frame.csv, r_new.csv and r_data.json.gz beside it.
 library(jsonlite)
+library(splines)
 set.seed(20260301)
 n <- 36
 d <- data.frame(
@@ -33,7 +34,11 @@ formula_text <- function() {
 fixed <- c("y ~ 0 + a:x + a:b", "y ~ a:b", "y ~ a - 1", "y ~ b + a + a:b", "y ~ a %in% b", "y ~ (a + b + o)^2 - a:b",
            "y ~ a*b*o", "y ~ x + 0", "y ~ 1", "y ~ a:o + b", "y ~ a/b/x", "y ~ x^2", "y ~ .", "y ~ a*l - 1 - a",
            "y ~ . - ch", "y ~ 0 + b:o", "y ~ o*a - o")
-formulas <- unique(c(fixed, replicate(250, formula_text())))
+splines <- c("y ~ ns(z, 3)", "y ~ a * ns(z, df = 2)", "y ~ bs(z, df = 5) + b", "y ~ bs(z)", "y ~ ns(z)", "y ~ bs(z, 4, degree = 2):l",
+             "y ~ ns(z, knots = c(-0.5, 0, 0.7), Boundary.knots = c(-2, 1))", "y ~ 0 + bs(z, knots = 0.1, intercept = TRUE)",
+             "y ~ ns(log(x), 2, intercept = TRUE) - 1", "y ~ splines::ns(z, 4)", "y ~ bs(z, df = 3, degree = 1, Boundary.knots = c(-4, 4))",
+             "y ~ bs(z, df = 5, Boundary.knots = c(-1, 1))", "y ~ ns(z, df = 4, Boundary.knots = c(-1, 1))")
+formulas <- unique(c(fixed, replicate(250, formula_text()), splines))
 pairs <- list(c("contr.treatment", "contr.poly"), c("contr.sum", "contr.poly"), c("contr.helmert", "contr.helmert"),
               c("contr.SAS", "contr.sum"))
 digest <- function(X) list(weighted = I(as.numeric(crossprod(X, sqrt(seq_len(nrow(X)))))), squares = I(as.numeric(colSums(X^2))))

@@ -68,6 +68,19 @@ def test_strata_of_several_factors_are_met_in_sorted_order() -> None:
     assert sorted_gls.variance.strata == ("v", "u")
 
 
+@pytest.mark.parametrize(("ordered", "first"), [(False, "u"), (True, "v")])
+def test_nested_groups_of_gls_come_as_met_unless_the_outermost_is_ordered(
+    ordered: bool, first: str
+) -> None:
+    """R: ``levels(getGroups(d, ~ 1 | g/b, level = 2))`` is 2/x, 1/y; sorted for ``ordered(g)``."""
+    frame = pd.DataFrame(
+        {"y": np.arange(8.0), "a": list("uvvuvuvu"), "b": list("xxyyxxyy"), "v": [2, 2, 1, 1] * 2}
+    )
+    frame["g"] = pd.Categorical(frame.pop("v"), ordered=ordered)
+    spec = make_gls("y ~ 1", "corAR1(form = ~ 1 | g/b)", weights="varIdent(form = ~ 1 | a)")
+    assert build(spec, frame).variance.strata[0] == first
+
+
 def test_correlation_groups() -> None:
     assert orthodont(correlation="corAR1()").correlation.groups == ("Subject",)
     pixel = load_data("Pixel")

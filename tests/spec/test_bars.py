@@ -68,7 +68,7 @@ def test_bambi_has_independent_effects() -> None:
         ("~ x + (1|g)", ("y ~ x + (1 | g)",)),
         ("x", ("y ~ x + (1 | g)",)),
         ("y ~ x + (1|g", ("bracket",)),
-        ("y ~ bs(x, 4) + (1|g)", ("bs",)),
+        ("y ~ te(x, 4) + (1|g)", ("te",)),
         ("y ~ __import__('os') + (1|g)", ("_",)),
         (3, ("string",)),
     ],

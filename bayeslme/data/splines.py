@@ -1,0 +1,118 @@
+"""R's spline bases, ``ns`` and ``bs``: the knots of the data of the fit serve new data too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslme.data.calls import Arguments, Evaluation, Function, function_name
+from bayeslme.data.types import FloatArray
+from bayeslme.data.values import Basis, Value
+from bayeslme.spec.expr import Call, deparse
+
+CUBIC = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Knots:
+    """Knots of a basis.
+
+    Attributes
+    ----------
+    inner : (k,) float array
+    ends : (2,) float array
+        The boundary knots.
+    degree : int
+    intercept : bool
+        Whether the first column is kept.
+    """
+
+    inner: FloatArray
+    ends: FloatArray
+    degree: int
+    intercept: bool
+
+    def splines(self, x: FloatArray, derivative: int = 0) -> FloatArray:
+        """Every B-spline, (n, k + degree + 1); beyond the ends the outer pieces go on."""
+        from scipy.interpolate import BSpline
+
+        left, right = np.repeat(self.ends, self.degree + 1).reshape(2, -1)
+        knots = np.concatenate([left, self.inner, right])
+        each = np.eye(len(knots) - self.degree - 1)
+        basis: FloatArray = BSpline(knots, each, self.degree)(x, nu=derivative)
+        return basis if self.intercept else basis[:, 1:]
+
+
+def spline(ev: Evaluation, call: Call) -> Value:
+    """R's ``splines::bs(x, df, knots, degree)``: polynomial splines."""
+    args = Arguments(call, ["x", "df", "knots", "degree", "intercept", "Boundary.knots"])
+    x, knots = _learned(ev, args, degree=int(args.constant(ev, "degree", CUBIC)))
+    return _basis(knots.splines(x))
+
+
+def natural_spline(ev: Evaluation, call: Call) -> Value:
+    """R's ``splines::ns(x, df, knots)``: cubic splines, linear beyond the boundary knots."""
+    args = Arguments(call, ["x", "df", "knots", "intercept", "Boundary.knots"])
+    x, knots = _learned(ev, args, degree=CUBIC)
+    nearest = np.clip(x, *knots.ends)
+    cubic = knots.splines(nearest) + (x - nearest)[:, None] * knots.splines(nearest, derivative=1)
+    curved = knots.splines(knots.ends, derivative=2)
+    straight = np.linalg.qr(curved.T, mode="complete")[0][:, 2:]
+    return _basis(cubic @ straight)
+
+
+def _basis(values: FloatArray) -> Basis:
+    return Basis(values, tuple(str(k + 1) for k in range(values.shape[1])))
+
+
+def _learned(ev: Evaluation, args: Arguments, *, degree: int) -> tuple[FloatArray, _Knots]:
+    """The covariate, and the knots: given, or learned once from the data of the fit."""
+    x, key = np.asarray(ev.numeric(args["x"]), dtype=float), deparse(args.call)
+    if key not in ev.memory:
+        ev.memory[key] = _knots(ev, args, x[~np.isnan(x)], degree)
+    return x, ev.memory[key]
+
+
+def _knots(ev: Evaluation, args: Arguments, x: FloatArray, degree: int) -> _Knots:
+    """Quantiles of the covariate between the boundary knots, as many as df asks for."""
+    if degree < 1:
+        raise args.error("needs a degree of at least 1")
+    intercept = bool(args.constant(ev, "intercept", False))
+    ends = _numbers(ev, args, "Boundary.knots")
+    ends = np.array([x.min(), x.max()]) if ends is None else np.sort(ends)
+    if ends.shape != (2,) or not ends[0] < ends[1]:
+        raise args.error(f"needs two different boundary knots, not {ends.tolist()}")
+    inner = _numbers(ev, args, "knots")
+    if inner is None:
+        inner = _quantiles(ev, args, x[(x >= ends[0]) & (x <= ends[1])], degree, intercept)
+    inner = np.sort(inner)
+    if len(inner) and not (ends[0] < inner[0] and inner[-1] < ends[1]):
+        where = f"the boundary knots {ends[0]:g} and {ends[1]:g}"
+        raise args.error(f"needs knots between {where}, not {np.round(inner, 6).tolist()}")
+    return _Knots(inner, ends, degree, intercept)
+
+
+def _quantiles(
+    ev: Evaluation, args: Arguments, x: FloatArray, degree: int, intercept: bool
+) -> FloatArray:
+    fewest = (1 if function_name(args.call) == "ns" else degree) + intercept
+    df = args.constant(ev, "df", fewest)
+    if isinstance(df, bool | str | tuple) or df != int(df) or df < fewest:
+        raise args.error(f"needs a whole number of at least {fewest} for 'df'")
+    inside = np.linspace(0, 1, int(df) - fewest + 2)[1:-1]
+    return np.asarray(np.quantile(x, inside), dtype=float)
+
+
+def _numbers(ev: Evaluation, args: Arguments, name: str) -> FloatArray | None:
+    value: Any = args.constant(ev, name, None)
+    if value is None:
+        return None
+    items = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(v, str) for v in items):
+        raise args.error(f"needs numbers for '{name}'")
+    return np.array(items, dtype=float)
+
+
+SPLINES: dict[str, Function] = {"ns": natural_spline, "bs": spline}
