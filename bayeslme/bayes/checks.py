@@ -28,6 +28,7 @@ from bayeslme.data.types import Design
 from bayeslme.engine import whiten
 from bayeslme.engine.problem import Problem, variance_coords
 from bayeslme.errors import DataError, FitError
+from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.serial import positions
 from bayeslme.report.html import frames_html
 
@@ -131,12 +132,9 @@ def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
     DataError
         Where `by` is no column of the data, or has missing values.
     """
-    if structure not in get_args(CheckName):
-        allowed = ", ".join(map(repr, get_args(CheckName)))
-        raise FitError(f"check: {structure!r} is none of {allowed}")
+    check_choice(structure, get_args(CheckName), "check")
     level, draws = options.pop("level", 0.95), options.pop("draws", DRAWS)
-    if not 0.0 < level < 1.0:
-        raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+    check_probability(level)
     makers: dict[str, Callable[..., Discrepancy]] = {
         "acf": _acf,
         "variogram": _variogram,

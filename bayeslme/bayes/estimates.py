@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.bayes.layout import Layout, LevelLayout
-from bayeslme.bayes.limits import IntervalKind, check_level, limits
+from bayeslme.bayes.limits import IntervalKind, limits
+from bayeslme.fit.arguments import check_probability
 from bayeslme.fit.intervals import COLUMNS, Intervals
 from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
 from bayeslme.ops import NUMPY
@@ -85,7 +86,7 @@ def intervals(posterior: Posterior, level: float = 0.95, kind: IntervalKind = "e
     Intervals
         Parts and columns (lower, est., upper) as those of a fit.
     """
-    check_level(level)
+    check_probability(level)
     found = {}
     for name, draws in parts(posterior).items():
         low, high = limits(draws.to_numpy(), level, kind)

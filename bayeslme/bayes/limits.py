@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import arviz as az
 import numpy as np
 import numpy.typing as npt
 
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_probability
 
 FloatArray = npt.NDArray[np.float64]
 IntervalKind = Literal["eti", "hdi"]
@@ -34,21 +35,10 @@ def limits(draws: FloatArray, level: float, kind: IntervalKind = "eti") -> Float
     ------
     FitError
     """
-    check_level(level)
+    check_probability(level)
     if kind not in get_args(IntervalKind):
         raise FitError(f"kind: {kind!r} is neither 'eti' (equal tails) nor 'hdi' (the shortest)")
     if kind == "eti" or not draws.shape[1]:
         return np.asarray(np.quantile(draws, (0.5 - level / 2, 0.5 + level / 2), axis=0))
     each = [az.hdi(np.ascontiguousarray(column), prob=level) for column in draws.T]
     return np.asarray(each, dtype=float).T
-
-
-def check_level(level: Any, name: str = "level") -> None:
-    """Refuse what is no probability between 0 and 1.
-
-    Raises
-    ------
-    FitError
-    """
-    if not 0.0 < level < 1.0:
-        raise FitError(f"{name}: a number between 0 and 1 is needed, not {level!r}")

@@ -12,6 +12,7 @@ import xarray as xr
 from bayeslme.bayes import left_out
 from bayeslme.bayes.tree import row_labels
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
@@ -93,8 +94,7 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     DataArray, dims (chain, draw, row or the group's name)
     """
     layout = posterior.layout
-    if kind not in get_args(LooKind):
-        raise FitError(f"kind: {kind!r} is none of 'conditional', 'marginal', 'group'")
+    check_choice(kind, get_args(LooKind), "kind")
     if kind != "conditional" and layout.problem.waiting:
         raise FitError(
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "

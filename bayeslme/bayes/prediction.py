@@ -11,11 +11,12 @@ import xarray as xr
 
 from bayeslme.bayes import predictive
 from bayeslme.bayes.fitted_variance import problem_of_draws
-from bayeslme.bayes.limits import IntervalKind, check_level, limits
+from bayeslme.bayes.limits import IntervalKind, limits
 from bayeslme.bayes.tree import row_labels
 from bayeslme.data.newdata import NewRows, new_rows, new_variance
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, FitError
+from bayeslme.fit.arguments import check_probability
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
@@ -81,7 +82,7 @@ def predict(
             known = " nor ".join(map(repr, get_args(allowed)))
             raise FitError(f"{name}: {value!r} is neither {known}")
     if interval is not None:
-        check_level(interval, "interval")
+        check_probability(interval, "interval")
         if draws:
             raise FitError("draws: all draws have no interval; leave one of the two out")
     depth, rng = depth_of(posterior.layout.design, level), np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from bayeslme.bayes.tree import row_labels
 from bayeslme.engine import depth_of, whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice
 from bayeslme.fit.residuals import LevelName, ResidualType
 
 if TYPE_CHECKING:
@@ -114,9 +115,7 @@ def residuals(
     design, n = layout.design, layout.problem.n
     depth = depth_of(design, level)
     count = len(posterior.values["fixef"])
-    if type not in ("response", "pearson", "normalized"):
-        msg = f"type: {type!r} is none of 'response', 'pearson', 'normalized'"
-        raise FitError(msg)
+    check_choice(type, get_args(ResidualType), "type")
     total, step = np.zeros(n), int(max(1, MAX_ROWS_OF_DRAWS // n))
     every: list[np.ndarray] = []
     for at in range(0, count, step):

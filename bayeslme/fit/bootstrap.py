@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from bayeslme.errors import BayesLMEError, FitError
+from bayeslme.fit.arguments import check_choice, check_count, check_probability
 from bayeslme.fit.progress import tracked
 from bayeslme.fit.refit import Refits, parameters
 from bayeslme.fit.simulate import simulate
@@ -90,8 +91,8 @@ class Bootstrap:
         ----------
         Davison and Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
         """
-        if not 0.0 < level < 1.0:
-            raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+        check_probability(level)
+        check_choice(kind, get_args(Kind), "kind")
         tails = [0.5 - level / 2, 0.5 + level / 2]
         low, high = (self.replicates.quantile(tail) for tail in tails)
         if kind == "basic":
@@ -101,8 +102,6 @@ class Bootstrap:
             centre = table["original"] - table["bias"]
             width = float(ndtri(tails[1])) * table["std.error"]
             low, high = centre - width, centre + width
-        elif kind != "percentile":
-            raise FitError(f"kind: {kind!r} is none of 'percentile', 'basic', 'normal'")
         columns = {"lower": low, "est.": self.estimate, "upper": high}
         return pd.DataFrame(columns, index=self.estimate.index)
 
@@ -187,8 +186,7 @@ def responses(
     fit: Fit, nsim: int, seed: int | np.random.Generator | None, together: int
 ) -> Iterator[FloatArray]:
     """Simulated responses in portions (s, n) of bounded memory, at most `together` of them."""
-    if nsim < 1:
-        raise FitError(f"nsim: at least one draw is needed, not {nsim}")
+    check_count(nsim, "nsim")
     rng, portion = np.random.default_rng(seed), max(1, AT_ONCE // fit.nobs)
     for first in range(0, nsim, portion):
         drawn = simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()

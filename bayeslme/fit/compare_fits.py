@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import names_of_fits
 from bayeslme.report.frames import Tables
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ def compare_fits(
     """
     if len(fits) < 2:  # noqa: PLR2004 - a comparison has two sides
         raise FitError("compare_fits: give at least two fits")
-    called = [f"fit{k}" for k in range(1, len(fits) + 1)] if names is None else list(names)
-    if len(set(called)) != len(fits) or len(called) != len(fits):
-        raise FitError(f"names: {len(fits)} different names are needed")
+    called = names_of_fits(len(fits), names)
     frames = [_coefficients(one, k) for k, one in enumerate(fits, start=1)]
     first = frames[0]
     for k, frame in enumerate(frames[1:], start=2):

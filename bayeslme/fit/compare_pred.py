@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import names_of_fits
 from bayeslme.fit.curves import aug_pred, primary_of
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ def compare_pred(
         raise FitError("compare_pred: give at least two fits")
     if level is not None and not isinstance(level, str | int | np.integer):
         raise FitError("level: compare_pred takes one level, not several")
-    called = [f"fit{k}" for k in range(1, len(fits) + 1)] if names is None else list(names)
-    if len(called) != len(fits) or len({*called, "original"}) != len(fits) + 1:
-        raise FitError(f"names: {len(fits)} different names are needed, none of them 'original'")
+    called = names_of_fits(len(fits), names, "original")
     for k, fit in enumerate(fits, start=1):
         if not hasattr(fit, "design"):
             raise FitError(f"compare_pred: argument {k} is no fit but {type(fit).__name__}")

@@ -13,7 +13,8 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.groups import nest
 from bayeslme.engine import depth_of
-from bayeslme.errors import DataError, FitError, SpecError
+from bayeslme.errors import DataError, SpecError
+from bayeslme.fit.arguments import check_count
 from bayeslme.fit.residuals import LevelName
 from bayeslme.spec.expr import Call, variables, walk
 from bayeslme.spec.formula import parse_formula
@@ -98,8 +99,7 @@ def aug_pred(
     187  11.0     F11   26.1332  predicted
     188  14.0     F11   28.1138  predicted
     """
-    if length < 1:
-        raise FitError(f"length: at least one point is needed, not {length}")
+    check_count(length, "length")
     name = primary_of(fit, primary)
     levels = _levels(fit, level)
     own = _groups(fit, max(depth_of(fit.design, one) for one in levels), groups)

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import chdtri, ndtri
 
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.compare_pred import compare_pred
 from bayeslme.fit.curves import Levels, aug_pred
 from bayeslme.fit.ranef import coef, ranef
@@ -63,8 +64,7 @@ class GroupPlots:
         """
         from bayeslme.report.plots.caterpillar import caterpillar_panels
 
-        if not 0.0 < level < 1.0:
-            raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+        check_probability(level)
         fit = as_mixed(self.fit, "caterpillar")
         own = fit.design.levels[-1].group if group is None else group
         table = cast("pd.DataFrame", ranef(fit, own, se=True))
@@ -98,15 +98,14 @@ class GroupPlots:
         """
         from bayeslme.report.plots.pairs import pairs_grid
 
+        check_choice(of, ("coef", "ranef"), "of")
         fit = as_mixed(self.fit, "pairs")
         own = fit.design.levels[-1].group if group is None else group
         if of == "coef":
             table = coef(fit, own)
             table = table.loc[:, table.nunique() > 1]
-        elif of == "ranef":
-            table = cast("pd.DataFrame", ranef(fit, own))
         else:
-            raise FitError(f"of: {of!r} is none of 'coef', 'ranef'")
+            table = cast("pd.DataFrame", ranef(fit, own))
         return pairs_grid(table, far_out(table, id))
 
     def aug_pred(
@@ -167,8 +166,7 @@ def far_out(table: pd.DataFrame, level: float | None) -> list[int]:
     """Positions of rows beyond the chi-squared quantile of their Mahalanobis distances."""
     if level is None:
         return []
-    if not 0.0 < level < 1.0:
-        raise FitError(f"id: a number between 0 and 1 is needed, not {level!r}")
+    check_probability(level, "id")
     rows = np.flatnonzero(table.notna().all(axis=1))
     centred = (table - table.mean()).to_numpy(float)[rows]
     inverse = np.linalg.pinv(np.cov(centred, rowvar=False).reshape(table.shape[1], -1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scipy.special import gammaincinv, ndtri, stdtrit
 
 from bayeslme.engine.information import Information, Part
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.profile_intervals import profiled
 from bayeslme.report.html import frames_html
@@ -95,12 +96,9 @@ def intervals(
     Never an error because of a boundary: a standard deviation estimated as zero gets the one-sided
     interval from 0, and parameters whose likelihood is flat get NaN, both said in a note.
     """
-    if not 0.0 < level < 1.0:
-        raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
-    if which not in ("all", "fixed", "var-cov"):
-        raise FitError(f"which: {which!r} is none of 'all', 'fixed', 'var-cov'")
-    if method not in ("wald", "profile"):
-        raise FitError(f"method: {method!r} is neither 'wald' nor 'profile'")
+    check_probability(level)
+    check_choice(which, get_args(Which), "which")
+    check_choice(method, get_args(Method), "method")
     found = small_sample(fit, df)
     if found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")

@@ -16,7 +16,8 @@ from bayeslme.data.design import build
 from bayeslme.data.groups import Grouping, group_values, nest
 from bayeslme.data.newdata import nested_labels
 from bayeslme.data.types import Design
-from bayeslme.errors import DataError, FitError
+from bayeslme.errors import DataError
+from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.hypotheses import t_tail
 from bayeslme.report.frames import Tables
 from bayeslme.report.grid import number_grid
@@ -105,16 +106,14 @@ class LmList:
 
     def residuals(self, type: Literal["response", "pearson"] = "response") -> pd.Series:
         """Residuals, as they are or divided by the pooled standard deviation, length n."""
-        if type not in ("response", "pearson"):
-            raise FitError(f"type: {type!r} is none of 'response', 'pearson'")
+        check_choice(type, ("response", "pearson"), "type")
         scale = self.sigma if type == "pearson" else 1.0
         values = (self.design.y - self.fitted().to_numpy()) / scale
         return pd.Series(values, index=self.design.index, name="residuals")
 
     def intervals(self, level: float = 0.95) -> Tables:
         """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
-        if not 0.0 < level < 1.0:
-            raise FitError(f"level: a number between 0 and 1 is needed, not {level!r}")
+        check_probability(level)
         width = float(stdtrit(self.df, 0.5 + level / 2)) * self.stderr
         columns = ["lower", "est.", "upper"]
         parts = [(self.coef - width), self.coef, (self.coef + width)]

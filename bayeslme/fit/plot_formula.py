@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from bayeslme.spec.grammar import parse_expression
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
-TYPES: tuple[ResidualType, ...] = ("response", "pearson", "normalized")
+TYPES: tuple[ResidualType, ...] = get_args(ResidualType)
 NAMES = {
     "response": "Residuals",
     "pearson": "Standardized residuals",

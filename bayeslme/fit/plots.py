@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_probability
 from bayeslme.fit.group_plots import GroupPlots, as_mixed
 from bayeslme.fit.plot_formula import NAMES, one_sided, plotted
 from bayeslme.fit.ranef import ranef
@@ -116,8 +117,7 @@ class Plots(GroupPlots):
         """
         from bayeslme.report.plots.lags import lag_plot
 
-        if not 0.0 < alpha < 1.0:
-            raise FitError(f"alpha: a number between 0 and 1 is needed, not {alpha!r}")
+        check_probability(alpha, "alpha")
         return lag_plot(self.fit.acf(max_lag, type, form, level), float(-ndtri(alpha / 2)), ax)
 
     def variogram(
@@ -238,6 +238,5 @@ def _quantile(level: float | None) -> float:
     """Two-sided normal quantile of a level; infinite for none."""
     if level is None:
         return np.inf
-    if not 0.0 < level < 1.0:
-        raise FitError(f"id: a number between 0 and 1 is needed, not {level!r}")
+    check_probability(level, "id")
     return float(-ndtri(level / 2))

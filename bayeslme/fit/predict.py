@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from bayeslme.engine.blup import Predicted, Targets, blup, whitened_columns
 from bayeslme.engine.kriging import NewResiduals, krige, lattice_groups, observed_positions
 from bayeslme.engine.satterthwaite import differentiated
 from bayeslme.errors import DataError, FitError
+from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import small_sample
 from bayeslme.fit.newrows import mean_values, new_log_sd
 from bayeslme.fit.residuals import LevelName, fitted
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 IntervalDf = Literal["residual", "satterthwaite"]
-INTERVAL_DF = ("residual", "satterthwaite")
 
 
 @overload
@@ -113,9 +113,11 @@ def predict(
     """
     if newdata is not None and not isinstance(newdata, pd.DataFrame):
         raise DataError(f"newdata: a pandas DataFrame is needed, not {type(newdata).__name__}")
-    if interval is not None and not 0.0 < interval < 1.0:
-        raise FitError(f"interval: a number between 0 and 1 is needed, not {interval!r}")
-    _check_df(df, interval)
+    if interval is not None:
+        check_probability(interval, "interval")
+    check_choice(df, get_args(IntervalDf), "df")
+    if df != "residual" and interval is None:
+        raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
     depth = depth_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
         if newdata is None:
@@ -165,13 +167,6 @@ class _Asked:
             return found.variance
         log_sd = new_log_sd(fit, self.new, self.depth)
         return found.variance + _own_variance(fit, self.new, log_sd, self.depth)
-
-
-def _check_df(df: str, interval: float | None) -> None:
-    if df not in INTERVAL_DF:
-        raise FitError(f"df: {df!r} is none of {', '.join(map(repr, INTERVAL_DF))}")
-    if df != "residual" and interval is None:
-        raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
 
 
 def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:

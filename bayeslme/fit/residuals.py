@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayeslme import engine
-from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -54,6 +54,7 @@ def residuals(fit: Fit, level: LevelName = None, type: ResidualType = "response"
     -------
     Series, length n
     """
+    check_choice(type, get_args(ResidualType), "type")
     response = fit.design.y - fitted(fit, level).to_numpy()
     match type:
         case "response":
@@ -62,8 +63,6 @@ def residuals(fit: Fit, level: LevelName = None, type: ResidualType = "response"
             values = response / (fit.sigma * np.exp(fit.estimate.log_sd))
         case "normalized":
             values = engine.normalise(fit.estimate, response)
-        case _:
-            raise FitError(f"type: {type!r} is none of 'response', 'pearson', 'normalized'")
     return pd.Series(values, index=fit.design.index, name="residuals")
 
 

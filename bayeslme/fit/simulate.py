@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_count
 from bayeslme.fit.correlation import colour
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def simulate(
     DataFrame, shape (n, nsim)
         Indexed as the rows used; columns sim_1, sim_2, ...
     """
-    if nsim < 1:
-        raise FitError(f"nsim: at least one draw is needed, not {nsim}")
+    check_count(nsim, "nsim")
     rng = np.random.default_rng(seed)
     design, estimate = fit.design, fit.estimate
     residual = colour(estimate, rng.standard_normal((nsim, fit.nobs))) * np.exp(estimate.log_sd)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice, check_count
 from bayeslme.fit.residuals import ResidualType, residuals
 from bayeslme.fit.serial import Positions, distance_bins, positions
 from bayeslme.structures.correlation import Pairs
@@ -61,8 +62,7 @@ def variogram(
     -----
     nlme leaves pairs at the very smallest distance out of the first bin; they are counted here.
     """
-    if not isinstance(bins, int | np.integer) or bins < 1:
-        raise FitError(f"bins: a whole number, at least 1, is needed, not {bins!r}")
+    check_count(bins, "bins")
     if max_distance is not None and not isinstance(max_distance, int | float | np.number):
         raise FitError(f"max_distance: a number is needed, not {max_distance!r}")
     where = positions(fit, form)
@@ -164,8 +164,7 @@ def _points(fit: Fit, distance: FloatArray) -> FloatArray:
 
 def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, FloatArray]:
     """Distances and absolute differences of all pairs of residuals within groups."""
-    if metric not in METRICS:
-        raise FitError(f"metric: {metric!r} is none of 'euclidean', 'maximum', 'manhattan'")
+    check_choice(metric, METRICS, "metric")
     pairs = n_pairs(where)
     if pairs > MOST_PAIRS:
         raise FitError(

@@ -143,7 +143,7 @@ def test_failures_are_counted_and_mistakes_passed_on() -> None:
         fit.bootstrap(5, lambda one: 1 // (one is fit), seed=2)
     with pytest.raises(FitError, match=r"all 3 refits failed; the first: no level"):
         fit.bootstrap(3, lambda one: 1.0 if one is fit else _refuse(), seed=2)
-    with pytest.raises(FitError, match="at least one draw"):
+    with pytest.raises(FitError, match="nsim: a whole number, at least 1"):
         fit.bootstrap(0)
 
 

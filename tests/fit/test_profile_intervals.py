@@ -96,7 +96,7 @@ def test_what_is_said() -> None:
     np.testing.assert_array_equal(
         plain.intervals(method="profile")["sigma"], plain.intervals()["sigma"]
     )
-    with pytest.raises(FitError, match="neither"):
+    with pytest.raises(FitError, match="is none of 'wald', 'profile'"):
         plain.intervals(method="exact")  # type: ignore[arg-type]
 
 

@@ -1,0 +1,63 @@
+"""Checks of arguments that many verbs have; errors name the argument and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from bayeslme.errors import FitError
+
+
+def check_probability(value: Any, name: str = "level") -> None:
+    """Refuse what is no number between 0 and 1, the ends left out.
+
+    Raises
+    ------
+    FitError
+    """
+    if not (isinstance(value, Real) and 0 < value < 1):
+        raise FitError(f"{name}: a number between 0 and 1 is needed, not {value!r:.60}")
+
+
+def check_choice(value: Any, allowed: Sequence[str], name: str) -> None:
+    """Refuse what is none of some words.
+
+    Raises
+    ------
+    FitError
+    """
+    if not (isinstance(value, str) and value in allowed):
+        raise FitError(f"{name}: {value!r:.60} is none of {', '.join(map(repr, allowed))}")
+
+
+def check_count(value: Any, name: str) -> None:
+    """Refuse what is no whole number from 1 on.
+
+    Raises
+    ------
+    FitError
+    """
+    if not (isinstance(value, Integral) and value >= 1):
+        raise FitError(f"{name}: a whole number, at least 1, is needed, not {value!r:.60}")
+
+
+def names_of_fits(count: int, names: Sequence[str] | None, *taken: str) -> list[str]:
+    """Labels of several fits: those given, or ``fit1``, ``fit2``, ...; none of them `taken`.
+
+    Raises
+    ------
+    FitError
+        For a wrong number of names, and where two are equal.
+    """
+    if names is None:
+        return [f"fit{k}" for k in range(1, count + 1)]
+    called = list(names)
+    if (
+        isinstance(names, str)
+        or len(called) != count
+        or len({*called, *taken}) < count + len(taken)
+    ):
+        but = f", none of them {' or '.join(map(repr, taken))}" if taken else ""
+        raise FitError(f"names: {count} different names are needed{but}")
+    return called
