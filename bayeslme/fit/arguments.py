@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from bayeslme.errors import FitError
 
@@ -16,7 +17,7 @@ def check_probability(value: Any, name: str = "level") -> None:
     ------
     FitError
     """
-    if not (isinstance(value, Real) and 0 < value < 1):
+    if not (isinstance(value, float | np.floating) and 0 < value < 1):
         raise FitError(f"{name}: a number between 0 and 1 is needed, not {value!r:.60}")
 
 
@@ -38,7 +39,7 @@ def check_count(value: Any, name: str) -> None:
     ------
     FitError
     """
-    if not (isinstance(value, Integral) and value >= 1):
+    if not (isinstance(value, int | np.integer) and value >= 1):
         raise FitError(f"{name}: a whole number, at least 1, is needed, not {value!r:.60}")
 
 
@@ -53,11 +54,8 @@ def names_of_fits(count: int, names: Sequence[str] | None, *taken: str) -> list[
     if names is None:
         return [f"fit{k}" for k in range(1, count + 1)]
     called = list(names)
-    if (
-        isinstance(names, str)
-        or len(called) != count
-        or len({*called, *taken}) < count + len(taken)
-    ):
+    different = len({*called, *taken}) == count + len(taken)
+    if isinstance(names, str) or len(called) != count or not different:
         but = f", none of them {' or '.join(map(repr, taken))}" if taken else ""
         raise FitError(f"names: {count} different names are needed{but}")
     return called
