@@ -14,7 +14,7 @@ from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.groups import Grouping, first_met, group_values, nest
 from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
-from bayeslme.data.plan import Plan, RandomPart, left_side
+from bayeslme.data.plan import Plan, RandomPart, learned_before, left_side
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, IntArray, Level
@@ -62,7 +62,8 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     rows = used_rows(whole, names, spec.subset if spec.mask is None else spec.mask, spec.na_action)
     columns = whole if rows is None else whole.take(rows)
     contrasts = _contrasts(spec)
-    matrix, X = learn(plan.terms, columns, contrasts)
+    memory = learned_before(spec, plan.terms, whole) if rows is not None else None
+    matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
     groupings = nest(columns, [level.group for level in plan.random])
     made = [

@@ -114,6 +114,7 @@ def learn(
     columns: Columns,
     contrasts: Contrasts | None = None,
     made: Made | None = None,
+    memory: Memory | None = None,
 ) -> tuple[MatrixSpec, FloatArray]:
     """Learn a model matrix from data without missing values.
 
@@ -125,6 +126,8 @@ def learn(
         R's defaults where left out.
     made : Made, optional
         The matrix is a view of these columns where they hold it.
+    memory : dict, optional
+        What stateful functions have learned already, from other rows.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def learn(
         is not finite.
     """
     contrasts = Contrasts() if contrasts is None else contrasts
-    memory: Memory = {}
+    memory = {} if memory is None else memory
     evaluated = _evaluate(terms, columns, memory)
     _check_finite(evaluated)
     factors = {label: value for label, value in evaluated.items() if isinstance(value, Factor)}

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bayeslme.data.calls import function_name
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components
-from bayeslme.data.evaluate import columns_of
+from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
+from bayeslme.data.rows import used_rows
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.expr import Expr
+from bayeslme.spec.expr import Call, Expr, walk
 from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.spec.functions import LEARNED
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.terms import Terms, expand
 from bayeslme.structures import PdMat
@@ -110,3 +113,18 @@ def _default_groups(text: Any) -> tuple[str, ...]:
         )
         raise DataError(msg)
     return groups
+
+
+def learned_before(spec: LmeSpec, terms: Terms, whole: Columns) -> Memory:
+    """What functions such as poly learn from rows that the model then leaves out.
+
+    R's lm evaluates its variables on the whole data frame, nlme on the rows used only.
+    """
+    memory: Memory = {}
+    for variable in terms.variables if spec.function == "lm" else ():
+        if any(
+            isinstance(part, Call) and function_name(part) in LEARNED for part in walk(variable)
+        ):
+            own = used_rows(whole, columns_of(variable), None, "omit")
+            evaluate_rows(variable, whole if own is None else whole.take(own), memory)
+    return memory

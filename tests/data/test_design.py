@@ -117,6 +117,24 @@ def test_subset_and_missing_values() -> None:
     assert len(girls.levels[0].labels) == 11  # unused levels are dropped
 
 
+@pytest.mark.parametrize(
+    ("make", "coefficients"),
+    [
+        (make_lm, (24.887224925601, 21.974809947083, -1.145966943672, -2.392179632304)),
+        (make_gls, (25.399318517162, 17.529711109586, -0.881460700105, -2.647386045336)),
+    ],
+)
+def test_polynomials_are_learned_before_the_subset_by_lm_only(
+    make: Any, coefficients: tuple[float, ...]
+) -> None:
+    """R: ``d$age <- d$age + (seq_len(108) - 50) / 100; coef(lm(..., subset = age > 8.1))``."""
+    frame = load_data("Orthodont")
+    frame["age"] += (np.arange(1, 109) - 50) / 100
+    design = build(make("distance ~ poly(age, 2) * Sex", subset="age > 8.1"), frame)
+    found = np.linalg.lstsq(design.X, design.y)[0]
+    np.testing.assert_allclose(found[:4], coefficients, rtol=1e-11)
+
+
 def test_the_group_of_the_data_frame_is_used() -> None:
     assert build(orthodont(random="~ 1"), ORTHODONT).levels[0].group == "Subject"
     nested = build(make_lme("Thickness ~ 1", "~ 1"), load_data("Oxide"))
