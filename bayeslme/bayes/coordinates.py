@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from bayeslme.bayes.layout import Layout, LevelLayout
+from bayeslme.bayes.margins import centred_of, natural_of
 from bayeslme.bayes.parts import Correlations, Deviations, Part, Rows, Supported
 from bayeslme.bayes.typical import Typical
 from bayeslme.engine.likelihood import NaturalPoint
@@ -23,7 +24,8 @@ class Coordinates:
     """All variance parameters of a model as one vector.
 
     Sigma enters as the scale of a typical row, so that neither a power of a large covariate nor a
-    correlation near 1 drags it along.
+    correlation near 1 drags it along. Correlated random effects enter with their predictors at the
+    means, so that a predictor far from zero does not make their correlation near 1.
 
     Parameters
     ----------
@@ -91,12 +93,19 @@ class Coordinates:
         natural = iter(
             part.decode(u[:, at]) for part, at in zip(self._parts, self._places, strict=True)
         )
-        random = tuple(
+        centred = [
             np.concatenate([next(natural) for _ in level], axis=-1) for level in self._random
-        )
+        ]
         rows = [None if r is None else next(natural) for r in self._rows]
         pairs = zip(self._parts, self._places, strict=True)
         log_jacobian = sum((part.log_jacobian(u[:, at]) for part, at in pairs), np.zeros(len(u)))
+        levels = self.layout.levels
+        random = tuple(
+            natural_of(lv.margins, par, lv.q) for lv, par in zip(levels, centred, strict=True)
+        )
+        for level, par, own in zip(levels, centred, random, strict=True):
+            if level.margins is not None:
+                log_jacobian -= level.margins.log_jacobian(own[:, : level.q], par[:, : level.q])
         if self.layout.sigma is None:
             sigma = np.full(len(u), float(self.start.sigma))
         else:
@@ -108,7 +117,7 @@ class Coordinates:
         """Coordinates (k,) of one natural point."""
         natural: list[np.ndarray] = []
         for level, values in zip(self.layout.levels, point.random, strict=True):
-            natural += _cut(level, values)
+            natural += _cut(level, centred_of(level.margins, values, level.q))
         for rows, own in zip(self._rows, (point.corstruct, point.varfunc), strict=True):
             if rows is not None and own is not None:
                 natural.append(own)
@@ -156,6 +165,8 @@ def _floors(layout: Layout, start: NaturalPoint) -> list[np.ndarray]:
     ):
         groups = len(level.level.labels)
         inverse = np.linalg.inv(stage.basis)
+        if level.margins is not None:
+            inverse = level.margins.basis @ inverse
         error = np.sqrt(within * groups * np.square(inverse).sum(axis=1))
         own = [
             error[piece.rows]

@@ -13,7 +13,9 @@ term; root mean square where nothing varies):
                         covariate this is the residual standard deviation of a typical row, with the
                         mean of their logarithms over the rows
     sd, slope of z      HalfStudentT(4, s / s_z)
-    sd, intercept       HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of
+    sd, intercept       HalfStudentT(4, s), and the correlations, with the predictors at their
+                        means; of uncorrelated or blocked effects, which have no such mean,
+                        HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of
                         the same level, whose lines are extrapolated to zero
     sd, shared          HalfStudentT(4, s / root mean square of the columns)
     cor                 LKJ(1), uniform over correlation matrices; a single correlation is
@@ -42,16 +44,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.bayes.layout import Layout, LevelLayout
+from bayeslme.bayes.margins import Margins, sweep
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior
 from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, Typical
 from bayeslme.bayes.resolve import resolve
 from bayeslme.errors import DataError
-from bayeslme.spec.expr import variables
 from bayeslme.structures import VarComb, VarExp, VarPower
 
 if TYPE_CHECKING:
-    from bayeslme.data.types import Design
     from bayeslme.structures import Bound
 
 Preset = dict[str, tuple[Prior, ...]]
@@ -81,7 +82,8 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
         "flat": _flat(layout),
         "boundary-avoiding": _boundary_avoiding(layout),
     }
-    return resolve(priors, layout.blocks, presets, basis, _typical(layout))
+    own = _typical(layout), _at_means(layout)
+    return resolve(priors, layout.blocks, presets, basis, *own)
 
 
 def _default(layout: Layout) -> tuple[Preset, FloatArray]:
@@ -106,7 +108,7 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray]:
 
 def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatArray]:
     design = layout.design
-    swept, basis = sweep_margins(design)
+    swept, basis = sweep(design.X, design.matrix.terms.terms, design.assign)
     spread = swept.std(axis=0)
     size = np.sqrt(np.mean(design.X**2, axis=0))
     varies = spread > _NEGLIGIBLE * size
@@ -120,45 +122,29 @@ def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatAr
     return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), basis
 
 
-def sweep_margins(design: Design) -> tuple[FloatArray, FloatArray]:
-    """Columns of X freed of the columns they contain, and the coefficients that belong to them.
-
-    An interaction contains its main effects, a square its linear term, and every column the
-    intercept: a column contains those before it whose variables are among its own.
-
-    Parameters
-    ----------
-    design : Design
-
-    Returns
-    -------
-    swept : array, shape (n, p)
-    basis : array, shape (p, p)
-        Unit upper triangular: ``X @ beta == swept @ (basis @ beta)``.
-    """
-    p = design.X.shape[1]
-    terms = design.matrix.terms.terms
-    used: list[set[str]] = [set()] + [
-        {name for part in term.variables for name in variables(part)} for term in terms
-    ]
-    change = np.eye(p)
-    for k in range(p):
-        own = design.assign[k]
-        margins = [
-            j for j in range(k) if design.assign[j] != own and used[design.assign[j]] <= used[own]
-        ]
-        if margins:
-            inside = design.X[:, margins]
-            change[margins, k] = -np.linalg.lstsq(inside, design.X[:, k], rcond=None)[0]
-    return design.X @ change, np.linalg.inv(change)
-
-
 def _constant_combination(x: FloatArray) -> FloatArray:
     """Coefficients whose combination of columns is 1 in every row; zeros without any."""
     if x.shape[1] == 0:
         return np.zeros(0)
     found = np.linalg.lstsq(x, np.ones(len(x)), rcond=None)[0]
     return found if np.allclose(x @ found, 1.0, atol=1e-8) else np.zeros(x.shape[1])
+
+
+def _at_means(layout: Layout) -> dict[str, tuple[Margins, tuple[Prior, ...]]]:
+    """Priors of correlated random effects with the predictors at their means."""
+    out = {}
+    for level in layout.levels:
+        margins = level.margins
+        if margins is None:
+            continue
+        swept = level.level.Z @ np.linalg.inv(margins.basis)
+        spread, size = swept.std(axis=0), np.sqrt(np.mean(swept**2, axis=0))
+        unit = np.where(spread > _NEGLIGIBLE * size, spread, size)
+        scales = _response_scale(layout) / np.where(unit > 0, unit, 1.0)
+        out[margins.sd] = margins, tuple(_half_student(v) for v in scales)
+        cor = level.pieces[0].cor
+        out[margins.cor] = margins, () if cor is None else _default_cor(cor)
+    return out
 
 
 def _sd_scales(level: LevelLayout, s: float) -> FloatArray:

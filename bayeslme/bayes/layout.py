@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.bayes.margins import Margins
 from bayeslme.bayes.parameters import Block
 from bayeslme.engine.columns import Columns
 from bayeslme.engine.problem import Problem, bind_variance, build_problem
@@ -76,12 +77,15 @@ class LevelLayout:
     sd : Block
     pieces : tuple of Piece
         One, unless the structure is blocked.
+    margins : Margins or None
+        Of a general covariance whose effects depend on where their predictors have zero.
     """
 
     level: Level
     key: str
     sd: Block
     pieces: tuple[Piece, ...]
+    margins: Margins | None = None
 
     @property
     def q(self) -> int:
@@ -202,7 +206,10 @@ def build_layout(design: Design, covariates: tuple[np.ndarray | None, ...] | Non
     fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")
     held = design.spec.control.sigma is not None
     sigma = None if held else Block("sigma", "sigma", ("sigma",), (0.0,), (np.inf,))
-    levels = tuple(_level_layout(level) for level in design.levels)
+    levels = tuple(
+        _level_layout(level, matrix)
+        for level, matrix in zip(design.levels, design.random_matrices, strict=True)
+    )
     varfunc = _row_block("varfunc", problem.variance)
     corstruct = _row_block("corstruct", problem.correlation)
     return Layout(design, problem, fixef, sigma, levels, varfunc, corstruct)
@@ -227,7 +234,7 @@ def _block(
     return Block(name, kind, coefs, lower, upper, dim)
 
 
-def _level_layout(level: Level) -> LevelLayout:
+def _level_layout(level: Level, matrix: Any) -> LevelLayout:
     key = level.group.replace("/", "_")
     if key in _RESERVED:
         msg = (
@@ -258,9 +265,11 @@ def _level_layout(level: Level) -> LevelLayout:
         parameters += sds
         pieces.append(Piece(own, rows, at, _cor_block(own, key, suffix, effects, cors)))
     dim = f"{key}_effect" if tuple(names) == level.effects else f"{key}_sd"
-    return LevelLayout(
-        level, key, _block(f"sd_{key}", "sd", tuple(names), parameters, dim), tuple(pieces)
-    )
+    sd = _block(f"sd_{key}", "sd", tuple(names), parameters, dim)
+    cor, margins = pieces[0].cor, None
+    if len(pieces) == 1 and cor is not None and cor.matrix:
+        margins = Margins.of(sd.name, cor.name, level.Z, matrix)
+    return LevelLayout(level, key, sd, tuple(pieces), margins)
 
 
 def _cor_block(

@@ -2,8 +2,10 @@
 
 The density is that of (standard deviations, correlations, row parameters, sigma), without Jacobian,
 with beta integrated over its Gaussian or flat prior. Under flat priors it is the restricted
-likelihood, and its mode the REML estimate. The search runs over coordinates in which a standard
-deviation of zero is an ordinary point; the mode itself does not depend on them.
+likelihood, and its mode the REML estimate. Where a prior is about random effects with their
+predictors at the means, so is the density: its mode does not move with the predictors' origin.
+The search runs over coordinates in which a standard deviation of zero is an ordinary point; the
+mode itself does not depend on them.
 """
 
 from __future__ import annotations
@@ -48,12 +50,16 @@ class PosteriorDensity:
     likelihood : Likelihood
     beta : GaussianBeta or None
         None under a flat prior.
+    at_means : bool
+        Whether the density is that of the parameters the priors are about: a level's standard
+        deviations and correlations with the predictors at their means.
     """
 
     layout: Layout
     priors: Priors
     likelihood: Likelihood
     beta: GaussianBeta | None
+    at_means: bool = False
 
     def __call__(self, point: NaturalPoint) -> np.ndarray:
         """Log density (b,) at natural points (b)."""
@@ -89,6 +95,8 @@ class PosteriorDensity:
         """Log prior density (b,) of everything but beta."""
         values = natural_values(self.layout, point)
         terms = [self.priors[name].log_density(value, values) for name, value in values.items()]
+        if self.at_means:
+            terms += [-self.priors[name].log_volume(v, values) for name, v in values.items()]
         return np.asarray(sum(terms, np.zeros(())))
 
 
@@ -161,7 +169,8 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
         raise SpecError(msg)
     resolved = resolve_priors(layout, priors)
     likelihood = Likelihood(layout.problem, "REML")
-    density = PosteriorDensity(layout, resolved, likelihood, gaussian_beta(resolved["fixef"]))
+    beta = gaussian_beta(resolved["fixef"])
+    density = PosteriorDensity(layout, resolved, likelihood, beta, at_means=True)
     first = engine.estimate(design)
     coordinates = Coordinates(layout, starting_point(layout, first, design, resolved))
 

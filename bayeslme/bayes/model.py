@@ -28,6 +28,7 @@ from bayeslme.bayes.density import conditional, gaussian_beta, integrated
 from bayeslme.bayes.generate import new_response
 from bayeslme.bayes.hierarchical import add_hierarchical
 from bayeslme.bayes.layout import Layout, build_layout, is_joint, without_fixed
+from bayeslme.bayes.margin_variables import add_natural
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.priors import ParameterPrior, Priors, PriorsLike
 from bayeslme.bayes.starting import starting_values
@@ -165,7 +166,8 @@ def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, Tensor]:
-    start = starting_values(layout)
+    at_means = {prior.block.name for prior in priors if prior.margins is not None}
+    start = starting_values(layout, at_means)
     out: dict[str, Tensor] = {}
     for prior in priors:
         block = prior.block
@@ -174,6 +176,8 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
         variable = add_variable(prior, start[block.name], _transform(layout, block), out)
         shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
         out[block.name] = pt.specify_shape(variable, shape) if shape else variable
+        if prior.margins is not None and block.matrix:
+            out |= add_natural(prior, out)
     return out
 
 

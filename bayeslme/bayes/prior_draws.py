@@ -48,6 +48,9 @@ def draw_priors(
     for prior in priors:
         if prior.typical is not None:
             out[prior.block.name] *= np.exp(-prior.typical.log_factor(out["varfunc"]))
+        if prior.margins is not None and prior.block.kind == "sd":
+            own = prior.margins
+            out[own.sd], out[own.cor] = own.natural(out[own.sd], out[own.cor])
     return out
 
 

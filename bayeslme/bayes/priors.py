@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from bayeslme.bayes.families import FAMILIES
 from bayeslme.bayes.lkj import lkj_log_density
+from bayeslme.bayes.margins import Margins
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior
 
 FloatArray = npt.NDArray[np.float64]
 PriorsLike = str | Mapping[str, Any] | None
+AT_MEANS = " at the predictors' means"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,12 +54,16 @@ class ParameterPrior:
         ``basis @ coefficients``. None is the identity.
     typical : Typical or None
         Of sigma: the density is that of the residual standard deviation of a typical row.
+    margins : Margins or None
+        Of the standard deviations and correlations of a level: the densities are those of its
+        effects with the predictors at their means.
     """
 
     block: Block
     priors: tuple[Prior, ...]
     basis: FloatArray | None = None
     typical: Typical | None = None
+    margins: Margins | None = None
 
     def bounds(self, j: int) -> tuple[float, float]:
         """Interval where coefficient ``j`` has prior mass."""
@@ -76,7 +82,7 @@ class ParameterPrior:
         x : array, shape (..., k), or (..., k, k) for a correlation matrix
             Natural values; (...) for a single number.
         others : mapping of variable name to array, optional
-            Values of the other variables; needed where ``typical`` is set.
+            Values of the other variables; needed where ``typical`` or ``margins`` is set.
 
         Returns
         -------
@@ -84,9 +90,11 @@ class ParameterPrior:
             Minus infinity outside the support.
         """
         values = np.asarray(x, dtype=float)
+        shift: FloatArray | float = 0.0
+        if self.margins is not None:
+            values, shift = self._at_means(values, others or {}), self.log_volume(x, others or {})
         if self.block.matrix:
             return lkj_log_density(values, self.priors[0].numbers()["eta"])
-        shift: FloatArray | float = 0.0
         if self.typical is not None:
             shift = self.typical.log_factor((others or {})["varfunc"])
             values = values * np.exp(shift)
@@ -96,6 +104,20 @@ class ParameterPrior:
             values = values @ self.basis.T
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
         return np.asarray(np.sum(terms, axis=0) + shift)
+
+    def log_volume(self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
+        """Logarithm (...) of the change of volume to predictors at their means; sds carry it."""
+        if self.margins is None or self.block.matrix:
+            return np.zeros(())
+        sd = np.asarray(x, dtype=float)
+        return self.margins.log_jacobian(sd, self._at_means(sd, others))
+
+    def _at_means(self, x: FloatArray, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
+        margins = self.margins
+        assert margins is not None
+        if self.block.matrix:
+            return margins.centred(others[margins.sd], x)[1]
+        return margins.centred(x, others[margins.cor])[0]
 
     def _one(self, x: FloatArray, j: int) -> FloatArray:
         prior, (low, high) = self.priors[j], self.bounds(j)
@@ -186,20 +208,16 @@ class Priors:
         """Rows (variable, coefficient, prior), coefficients that share a prior in one row."""
         rows = []
         for p in self.parameters:
-            if p.block.matrix or len(set(p.priors)) == 1:
+            if p.block.matrix or (len(set(p.priors)) == 1 and p.margins is None):
                 label = ", ".join(p.block.coefs) if p.block.dim and not p.block.matrix else ""
                 about = " of a typical row" if p.typical is not None else ""
+                about = AT_MEANS if p.margins is not None else about
                 rows.append((p.block.name, label, str(p.priors[0]) + about))
                 continue
+            basis = p.basis if p.margins is None else p.margins.basis
             for j, (name, prior) in enumerate(zip(p.block.coefs, p.priors, strict=True)):
-                centred = p.basis is not None and np.count_nonzero(p.basis[j]) > 1
-                rows.append(
-                    (
-                        p.block.name,
-                        name,
-                        str(prior) + (" at the predictors' means" if centred else ""),
-                    )
-                )
+                centred = basis is not None and np.count_nonzero(basis[j]) > 1
+                rows.append((p.block.name, name, str(prior) + (AT_MEANS if centred else "")))
         return rows
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bayeslme.bayes.families import MATRIX_FAMILIES
+from bayeslme.bayes.margins import Margins
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior, as_prior, checked, spread
 from bayeslme.bayes.priors import FloatArray, ParameterPrior, Priors, PriorsLike, Typical
@@ -28,6 +29,7 @@ def resolve(
     presets: Mapping[str, Mapping[str, tuple[Prior, ...]]],
     basis: FloatArray | None = None,
     typical: Typical | None = None,
+    at_means: Mapping[str, tuple[Margins, tuple[Prior, ...]]] | None = None,
 ) -> Priors:
     """Join the user's priors with a preset.
 
@@ -43,6 +45,10 @@ def resolve(
         The default preset's basis of ``fixef``; coefficients the user names leave it.
     typical : Typical, optional
         What the default preset's prior of sigma is about; not where the user names sigma.
+    at_means : mapping of variable name to Margins and priors, optional
+        What the default preset says of a level's standard deviations and correlations with the
+        predictors at their means; not where the user names the correlations, or a standard
+        deviation that these make another one.
 
     Raises
     ------
@@ -50,7 +56,7 @@ def resolve(
         For an unknown preset, variable or coefficient, or a prior without mass where its parameter
         lives.
     """
-    given = {"preset": priors} if isinstance(priors, str) else dict(priors or {})
+    given = _as_mapping(priors)
     preset = given.pop("preset", "default")
     if preset not in presets:
         msg = f"priors: unknown preset {preset!r}; presets are {', '.join(presets)}"
@@ -60,15 +66,43 @@ def resolve(
         if name not in names:
             msg = f"priors: '{name}' is no parameter of this model; it has {', '.join(names)}"
             raise SpecError(msg)
-    out = []
+    out, by_name = [], {block.name: block for block in blocks}
     for block in blocks:
         own = basis if block.kind == "fixef" and preset == "default" else None
         one = _resolve_one(given.get(block.name), block, presets[preset][block.name], own)
         if block.kind == "sigma" and preset == "default" and block.name not in given:
             one = replace(one, typical=typical)
+        margins, centred = (at_means or {}).get(block.name, (None, ()))
+        if margins is not None and preset == "default" and _keeps(margins, given, by_name):
+            named = given.get(block.name) or {}
+            pairs = zip(block.coefs, one.priors, strict=block.kind == "sd")
+            theirs = {c: p for c, p in pairs if c in named}
+            kept = (theirs.get(c, p) for c, p in zip(block.coefs, centred, strict=False))
+            one = replace(one, priors=tuple(kept), margins=margins)
         out.append(one)
     custom = f"{preset} where not named" if given else preset
     return Priors(custom, tuple(out))
+
+
+def _as_mapping(priors: PriorsLike) -> dict[str, Any]:
+    if isinstance(priors, str):
+        return {"preset": priors}
+    if priors is None or hasattr(priors, "keys"):
+        return dict(priors or {})
+    msg = (
+        "priors: a preset's name or a mapping from parameters to priors is needed, such as "
+        f"{{'sigma': 'HalfNormal(sigma=5)'}}, not a {type(priors).__name__}"
+    )
+    raise SpecError(msg)
+
+
+def _keeps(margins: Margins, given: Mapping[str, Any], blocks: Mapping[str, Block]) -> bool:
+    """Whether the user leaves a level's prior with the predictors at their means."""
+    named = given.get(margins.sd) or {}
+    if given.get(margins.cor) or not isinstance(named, Mapping):
+        return False
+    coefs = blocks[margins.sd].coefs
+    return all(np.count_nonzero(margins.basis[coefs.index(c)]) == 1 for c in named)
 
 
 def _resolve_one(

@@ -109,13 +109,15 @@ def _nuts_posterior(
     seeds: tuple[int, int, int],
     **options: Any,
 ) -> Posterior:
+    from bayeslme.bayes.margin_variables import natural_draws
     from bayeslme.bayes.model import build_model
     from bayeslme.bayes.nuts import draw
     from bayeslme.bayes.posterior import Posterior
     from bayeslme.bayes.tree import build_tree
 
     drawn = draw(build_model(fit.design, form=form, priors=priors), seed=seeds[0], **options)
-    values = {b.name: drawn.values[b.name] for b in layout.blocks if b.coefs}
+    own = natural_draws(priors, drawn.values)
+    values = {b.name: own[b.name] for b in layout.blocks if b.coefs}
     effects = None
     if form == "hierarchical":
         effects = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from bayeslme import engine
 from bayeslme.bayes.layout import Layout
+from bayeslme.bayes.margins import centred_of, natural_of
 from bayeslme.bayes.priors import Priors
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood import NaturalPoint
@@ -20,8 +22,14 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def starting_values(layout: Layout) -> dict[str, FloatArray]:
+def starting_values(layout: Layout, at_means: Collection[str] = ()) -> dict[str, FloatArray]:
     """Natural starting values: least squares, its residual variance shared over the levels.
+
+    Parameters
+    ----------
+    layout : Layout
+    at_means : collection of str
+        Standard deviations wanted with the predictors at their means.
 
     Returns
     -------
@@ -36,6 +44,8 @@ def starting_values(layout: Layout) -> dict[str, FloatArray]:
     }
     for level in layout.levels:
         z = level.level.Z
+        if level.margins is not None and level.sd.name in at_means:
+            z = z @ np.linalg.inv(level.margins.basis)
         root = np.sqrt(np.mean(z**2, axis=0))
         for_sd = []
         for piece in level.pieces:
@@ -71,9 +81,9 @@ def starting_point(
         floor = 0.1 * first.sigma / max(float(np.abs(stage.basis).max()), 1e-300)
         moved = [
             max(v, floor) if p.support.lower == 0.0 else np.clip(v, 0.9 * p.support.lower, 0.9)
-            for p, v in zip(names, par, strict=True)
+            for p, v in zip(names, centred_of(level.margins, par, level.q), strict=True)
         ]
-        random.append(np.array(moved, dtype=float))
+        random.append(natural_of(level.margins, np.array(moved, dtype=float), level.q))
     moved_point = replace(point, random=tuple(random))
     return moved_point if priors is None else _within(layout, moved_point, priors)
 

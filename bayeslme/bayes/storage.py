@@ -17,7 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.prior_language import Prior
 from bayeslme.bayes.priors import ParameterPrior, Priors, Typical
 from bayeslme.errors import DataError
@@ -99,7 +99,7 @@ def load_posterior(path: str | Path) -> Posterior:
     )
     fit = fit_spec(spec, frame)
     layout = build_layout(fit.design)
-    return Posterior(tree, fit, layout, _read_priors(resolve_priors(layout), record["priors"]))
+    return Posterior(tree, fit, layout, _read_priors(layout, record["priors"]))
 
 
 def _read(path: Path) -> xr.DataTree:
@@ -123,6 +123,7 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
             p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors
         },
         "basis": {p.block.name: p.basis.tolist() for p in priors if p.basis is not None},
+        "margins": [p.block.name for p in priors if p.margins is not None],
         "typical": {
             p.block.name: [p.typical.weights.tolist(), p.typical.constant]
             for p in priors
@@ -131,9 +132,16 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
     }
 
 
-def _read_priors(template: Priors, record: dict[str, Any]) -> Priors:
+def _read_priors(layout: Layout, record: dict[str, Any]) -> Priors:
     made = []
-    for p in template:
+    at_means = {
+        name: lv.margins
+        for lv in layout.levels
+        if lv.margins
+        for name in record.get("margins", ())
+        if name in (lv.margins.sd, lv.margins.cor)
+    }
+    for p in resolve_priors(layout):
         stored = tuple(
             Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name]
         )
@@ -141,5 +149,6 @@ def _read_priors(template: Priors, record: dict[str, Any]) -> Priors:
         weights, constant = record.get("typical", {}).get(p.block.name, (None, 0.0))
         typical = None if weights is None else Typical(np.array(weights), constant)
         basis = None if basis is None else np.array(basis)
-        made.append(ParameterPrior(p.block, stored, basis, typical))
+        margins = at_means.get(p.block.name)
+        made.append(ParameterPrior(p.block, stored, basis, typical, margins))
     return Priors(record["preset"], tuple(made))

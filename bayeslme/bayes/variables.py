@@ -6,6 +6,7 @@ This module imports PyMC; it is itself imported only while a model is built.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.bayes.transforms import CorrelationMatrix, correlation_cholesky
 
 Tensor = Any
+CENTRED = "_centred"  # ends the names of variables with the predictors at their means
 
 
 def add_variable(
@@ -45,6 +47,9 @@ def add_variable(
     -------
     tensor, shape (k,), (k, k) for a correlation matrix, or () for a single number
     """
+    if prior.margins is not None:
+        name = f"{prior.block.name}{CENTRED}"
+        prior = replace(prior, block=replace(prior.block, name=name))
     block = prior.block
     if block.matrix:
         return _correlation_matrix(prior, start)

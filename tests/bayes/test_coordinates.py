@@ -15,6 +15,7 @@ from bayeslme.bayes.typical import Typical
 
 MODELS = {
     "nested": "lme(yield ~ nitro, data = Oats, random = ~ 1 | Block/Variety)",
+    "far from zero": "lme(distance ~ age, data = Orthodont, random = ~ age + I(age^2) | Subject)",
     "general": "lme(score ~ Machine, data = Machines, random = ~ Machine - 1 | Worker)",
     "blocked": "lme(score ~ Machine, data = Machines, random = list(Worker ="
     " pdBlocked(list(pdSymm(~ Machine - 1), pdIdent(~ 1)))))",

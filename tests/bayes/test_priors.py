@@ -8,9 +8,10 @@ from scipy.integrate import quad
 
 import bayeslme
 from bayes.support import GROWTH
-from bayeslme.bayes.defaults import resolve_priors, sweep_margins
+from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.lkj import lkj_log_constant, lkj_log_density
+from bayeslme.bayes.margins import sweep
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import as_prior
 from bayeslme.bayes.priors import ParameterPrior
@@ -106,9 +107,14 @@ def test_documented_scales() -> None:
     assert slope["sigma"] == pytest.approx(2.5 * y.std() / x.std())
     assert intercept == pytest.approx({"mu": y.mean(), "sigma": 2.5 * y.std()})
     sds = [p.numbers()["sigma"] for p in priors["sd_Subject"].priors]
-    far = np.sqrt(1 + (x.mean() / x.std()) ** 2)
-    assert sds == pytest.approx([y.std() * far, y.std() / x.std()])
+    assert sds == pytest.approx([y.std(), y.std() / x.std()])
     assert str(priors["cor_Subject"].priors[0]) == "LKJ(eta=1)"
+    named = resolve_priors(layout, {"cor_Subject": "LKJ(2)"})["sd_Subject"]
+    apart = layout_of("lme(distance ~ age, random = list(Subject = pdDiag(~ age)))")
+    far = np.sqrt(1 + (x.mean() / x.std()) ** 2)
+    for prior in (named, resolve_priors(apart)["sd_Subject"]):
+        sds = [p.numbers()["sigma"] for p in prior.priors]
+        assert sds == pytest.approx([y.std() * far, y.std() / x.std()])
     assert priors["sigma"].priors[0].numbers() == pytest.approx({"nu": 4, "sigma": y.std()})
 
 
@@ -133,7 +139,7 @@ def test_naming_the_intercept_s_prior_means_the_intercept_itself() -> None:
 )
 def test_sweeping_keeps_the_fitted_values(rhs: str) -> None:
     design = layout_of(f"lme(distance ~ {rhs}, random = ~ 1 | Subject)").design
-    swept, basis = sweep_margins(design)
+    swept, basis = sweep(design.X, design.matrix.terms.terms, design.assign)
     beta = np.arange(1.0, design.X.shape[1] + 1)
     assert swept @ basis @ beta == pytest.approx(design.X @ beta)
     assert basis == pytest.approx(np.triu(basis))
@@ -149,6 +155,7 @@ def test_sweeping_keeps_the_fitted_values(rhs: str) -> None:
         ({"fixef": {"age": "Normal(0, 1)"}}, "no coefficient 'age'; it has (Intercept)"),
         ({"fixef": "LKJ(1)"}, "which is no correlation matrix"),
         ({"fixef": "Normal(mu=[1, 2], sigma=1)"}, "has 4 coefficients"),
+        (["Normal(0, 1)"], "a mapping from parameters to priors is needed"),
         ("weak", "unknown preset 'weak'; presets are default, flat"),
     ],
 )  # fmt: skip
