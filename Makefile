@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all set-up themselves; the others are for daily work.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types pytest quick notebooks bench clean
+.PHONY: help demo test check lint format types pytest quick lowest notebooks bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -55,6 +55,13 @@ pytest: types lint
 quick: $(STAMP)  ## tests that are neither slow nor need PyMC
 	$(BIN)/python -m pytest -q -m 'not slow and not pymc'
 
+# What is old warns about what is new; such warnings are not ours.
+lowest: $(STAMP)  ## quick tests on the lowest versions that pyproject.toml allows, in an environment of their own
+	$(BIN)/python -m venv --clear $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct --editable '.[dev]'
+	$(VENV)-lowest/bin/python -m pytest -q -m 'not slow and not pymc' -W ignore::DeprecationWarning
+
 notebooks: $(STAMP)  ## execute the case studies only
 	$(BIN)/python -m pytest tests/test_case_studies.py
 
@@ -63,4 +70,4 @@ bench: $(STAMP)  ## timings beside nlme, lme4, statsmodels and bambi, where they
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -8,8 +8,9 @@ import pandas as pd
 
 from bayeslme import engine
 from bayeslme.data.design import build
+from bayeslme.data.frames import as_frame
 from bayeslme.data.types import Design
-from bayeslme.errors import DataError
+from bayeslme.fit.foreign import guided
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
 from bayeslme.spec import bind
 from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
@@ -34,6 +35,7 @@ def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
     ----------
     spec : LmeSpec
     data : DataFrame
+        Of pandas, or what has ``to_pandas()``, as Polars' and Arrow's frames.
 
     Returns
     -------
@@ -44,8 +46,7 @@ def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
     DataError
         If `data` is no data frame or does not suit the specification.
     """
-    if not isinstance(data, pd.DataFrame):
-        raise DataError(f"data: a pandas DataFrame is needed, not {type(data).__name__}")
+    data = as_frame(data)
     if spec.function == "lmList":
         from bayeslme.fit.lmlist import fit_list
 
@@ -61,10 +62,19 @@ def _estimate(spec: LmeSpec, design: Design) -> engine.Estimate:
     return found
 
 
+def grouped(formula: Any, data: Any) -> Any:
+    """A formula with the groups of the data's own (``data.attrs["formula"]``) where it has none."""
+    own = data.attrs.get("formula") if isinstance(data, pd.DataFrame) else None
+    if not isinstance(own, str) or not isinstance(formula, str) or "|" in formula:
+        return formula
+    return f"{formula} | {own.partition('|')[2].strip()}" if "|" in own else formula
+
+
+@guided
 def lme(
     fixed: str,
     data: pd.DataFrame,
-    random: Any,
+    random: Any = None,
     correlation: Any = None,
     weights: Any = None,
     subset: Any = None,
@@ -81,9 +91,12 @@ def lme(
     fixed : str
         Formula of the response and the fixed effects, ``"distance ~ Sex * I(age - 11)"``.
     data : DataFrame
+        Of pandas, or what has ``to_pandas()``, as Polars' and Arrow's frames.
     random : str, dict or PdMat
         ``"~ 1 | Subject"``, ``"~ 1 | litter/pig"``, or ``{"Dog": "~ day", "Side": PdDiag("~ 1")}``,
-        outermost first.
+        outermost first. As for R's grouped data, ``data.attrs["formula"]``, which the data sets of
+        the package have, stands in where groups or the whole argument are left out; the effects are
+        then those of the fixed part.
     correlation : CorStruct, optional
         Correlation of the residuals within groups.
     weights : VarFunc, optional
@@ -129,6 +142,7 @@ def lme(
     return fit
 
 
+@guided
 def gls(
     model: str,
     data: pd.DataFrame,
@@ -153,6 +167,16 @@ def gls(
     Returns
     -------
     GlsFit
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> fit = bayeslme.gls(
+    ...     "distance ~ age", data, correlation=bayeslme.CorAR1(form="~ 1 | Subject")
+    ... )
+    >>> fit.correlation_coef.round(4).to_dict()
+    {'Phi': 0.6...}
     """
     spec = make_gls(
         model,
@@ -170,6 +194,7 @@ def gls(
     return fit
 
 
+@guided
 def lm(
     formula: str,
     data: pd.DataFrame,
@@ -190,6 +215,13 @@ def lm(
     -------
     LmFit
         Its log-likelihood is the maximum one, its sigma counts n - p degrees of freedom.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lm("distance ~ age", bayeslme.load_data("orthodont"))
+    >>> fit.fixef.round(4).to_dict()
+    {'(Intercept)': 16.7611, 'age': 0.6602}
     """
     spec = make_lm(
         formula,
@@ -203,6 +235,7 @@ def lm(
     return fit
 
 
+@guided
 def lmlist(
     formula: str,
     data: pd.DataFrame,
@@ -215,15 +248,30 @@ def lmlist(
     Parameters
     ----------
     formula : str
+        Without ``| g`` the groups are those of ``data.attrs["formula"]``, as for R's grouped data.
     data, subset, na_action, contrasts
         As in `lme`.
 
     Returns
     -------
     LmList
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+    >>> fits.coef.loc[["M13", "F10"]]
+             (Intercept)   age
+    Subject
+    M13             2.80  1.95
+    F10            13.55  0.45
     """
     spec = make_lmlist(
-        formula, subset=subset, na_action=na_action, contrasts=contrasts, data=label_of(data)
+        grouped(formula, data),
+        subset=subset,
+        na_action=na_action,
+        contrasts=contrasts,
+        data=label_of(data),
     )
     fits: LmList = fit_spec(spec, data)
     return fits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.design import build
+from bayeslme.data.frames import as_frame
 from bayeslme.data.groups import Grouping, group_values, nest
 from bayeslme.data.newdata import nested_labels
 from bayeslme.data.types import Design
@@ -89,6 +90,7 @@ class LmList:
         """
         if newdata is None:
             return self.fitted().rename("predict")
+        newdata = as_frame(newdata, "newdata")
         columns, names = Columns(newdata), self.spec.fixed.groups
         columns.require(names, "groups")
         X = self.design.matrix.apply(columns)
@@ -131,6 +133,23 @@ class LmList:
             (name, pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts)))
             for name in self.coef.columns
         )
+
+    def update(self, **changes: Any) -> LmList:
+        """Fit again with some arguments of the call changed; see `bayeslme.fit.update.update`.
+
+        A new formula (``fixed=``, ``formula=``) may use dots, and keeps the groups where it names
+        none.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+        >>> fits.update(fixed="distance ~ I(age - 11)").coef.round(2).loc["M13"].to_dict()
+        {'(Intercept)': 24.25, 'I(age - 11)': 1.95}
+        """
+        from bayeslme.fit.update import update
+
+        return cast("LmList", update(self, **changes))
 
     @property
     def plot(self) -> LmListPlots:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
+from bayeslme.data.frames import as_frame
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows
 from bayeslme.engine import Estimate, depth_of
 from bayeslme.engine.blup import Predicted, Targets, blup, whitened_columns
 from bayeslme.engine.kriging import NewResiduals, krige, lattice_groups, observed_positions
 from bayeslme.engine.satterthwaite import differentiated
-from bayeslme.errors import DataError, FitError
+from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import small_sample
 from bayeslme.fit.newrows import mean_values, new_log_sd
@@ -111,8 +112,7 @@ def predict(
     ----------
     Robinson (1991), Statistical Science 6, 15; Pinheiro and Bates (2000), sections 2.2 and 5.3.
     """
-    if newdata is not None and not isinstance(newdata, pd.DataFrame):
-        raise DataError(f"newdata: a pandas DataFrame is needed, not {type(newdata).__name__}")
+    newdata = None if newdata is None else as_frame(newdata, "newdata")
     if interval is not None:
         check_probability(interval, "interval")
     check_choice(df, get_args(IntervalDf), "df")

@@ -23,7 +23,9 @@ def tracked[Item](items: Iterable[Item], total: int, what: str, *, show: bool) -
     from rich.progress import TimeRemainingColumn as Left
 
     console = Console(stderr=True)
-    seen = show and (console.is_terminal or console.is_jupyter)
+    if not (show and (console.is_terminal or console.is_jupyter)):
+        yield from items  # before version 15, rich ends a bar that is not shown with a blank line
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
-    with Progress(*columns, console=console, transient=True, disable=not seen) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         yield from bar.track(items, total=total, description=what)

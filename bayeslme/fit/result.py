@@ -371,9 +371,11 @@ class LmeFit(Fit):
     kind = "lme"
 
     def ranef(
-        self, level: LevelName = None, se: bool = False
+        self, level: LevelName | Several = None, se: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
-        """Random effects; see `bayeslme.fit.ranef.ranef`."""
+        """Random effects at one level or several; see `bayeslme.fit.ranef.ranef`."""
+        if isinstance(level, SEVERAL):
+            return _several.ranef(self, level, se)
         return _ranef.ranef(self, level, se)
 
     def coef(self, level: LevelName = None) -> pd.DataFrame:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayeslme.data.frames import as_frame
 from bayeslme.data.newdata import new_rows
 from bayeslme.engine import depth_of
 from bayeslme.errors import SpecError
 from bayeslme.fit import predict as _predict
+from bayeslme.fit import ranef as _ranef
 from bayeslme.fit import residuals as _residuals
+from bayeslme.report.frames import Tables
 
 if TYPE_CHECKING:
     from bayeslme.fit.residuals import ResidualType
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.result import Fit, LmeFit
 
 Several = list[Any] | tuple[Any, ...] | range
 
@@ -58,10 +61,16 @@ def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataF
     4     M02         22.043           21.461
     """
     named = _named(fit, levels)
+    newdata = None if newdata is None else as_frame(newdata, "newdata")
     table = _groups(fit, newdata, max(k for _, k in named))
     for name, k in named:
         table[f"predict.{name}"] = np.asarray(_predict.predict(fit, newdata, k), float)
     return table
+
+
+def ranef(fit: LmeFit, levels: Several, se: bool) -> Tables:
+    """Random effects of several levels, a table for each."""
+    return Tables((name, _ranef.ranef(fit, k, se)) for name, k in _named(fit, levels))  # type: ignore[misc]
 
 
 def _named(fit: Fit, levels: Several) -> list[tuple[str, int]]:

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 if TYPE_CHECKING:
+    from bayeslme.fit.lmlist import LmList
     from bayeslme.fit.result import Fit
 
 
-def update(fit: Fit, **changes: Any) -> Fit:
+def update(fit: Fit | LmList, **changes: Any) -> Fit:
     """Fit again with some arguments of the call changed.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or LmList
     **changes
         Arguments of `lme`, `gls` or `lm`. ``fixed`` (``model``, ``formula``) may use dots, ``". ~ .
         - x"``; None takes a correlation, weights or a subset away; ``data`` is another data frame.
 
     Returns
     -------
-    Fit
+    Fit or LmList
         Contrasts and everything else not named stay.
     """
     from bayeslme.fit.api import fit_spec, label_of

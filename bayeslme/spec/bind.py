@@ -41,8 +41,9 @@ def to_pymc(spec: LmeSpec, data: Any, **options: Any) -> Any:
     pymc.Model
     """
     from bayeslme.bayes.model import to_pymc as build
+    from bayeslme.data.frames import as_frame
 
-    return build(spec, data, **options)
+    return build(spec, as_frame(data), **options)
 
 
 def prior_predictive(spec: LmeSpec, data: Any, **options: Any) -> Any:
@@ -60,8 +61,9 @@ def prior_predictive(spec: LmeSpec, data: Any, **options: Any) -> Any:
     xarray.DataTree
     """
     from bayeslme.bayes.prior_predictive import prior_predictive as draw
+    from bayeslme.data.frames import as_frame
 
-    return draw(spec, data, **options)
+    return draw(spec, as_frame(data), **options)
 
 
 def map_estimate(design: Any, priors: Any) -> Any:
@@ -114,5 +116,6 @@ def to_bambi(spec: LmeSpec, data: Any, priors: Any = None) -> Any:
     bambi.Model
     """
     from bayeslme.bayes.bambi import to_bambi as build
+    from bayeslme.data.frames import as_frame
 
-    return build(spec, data, priors=priors)
+    return build(spec, as_frame(data), priors=priors)

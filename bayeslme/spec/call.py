@@ -17,7 +17,7 @@ from bayeslme.spec.formula import as_formula
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
 from bayeslme.spec.model import LmeSpec, RandomLevel
-from bayeslme.spec.random import random_of
+from bayeslme.spec.random import random_of, same_effects
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
@@ -25,7 +25,7 @@ from bayeslme.spec.structure_reader import (
     structure_of,
 )
 from bayeslme.spec.write import NA_DEFAULT
-from bayeslme.structures import CorStruct, PdLogChol, VarFixed, VarFunc
+from bayeslme.structures import CorStruct, VarFixed, VarFunc
 
 _SHARED = ("subset", "method", "na.action", "control")
 ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -135,8 +135,7 @@ class _Reader:
         )
         random: tuple[RandomLevel, ...] = ()
         if self.function == "lme":
-            # R's default random effects are the fixed ones, their groups those of a groupedData
-            default = (RandomLevel(None, PdLogChol(form=f"~{deparse(fixed.rhs)}")),)
+            default = same_effects(fixed)
             random = self._located("random", lambda node: random_of(node, self.text), default)
         return LmeSpec(
             function=self.function,  # type: ignore[arg-type]

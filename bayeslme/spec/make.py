@@ -14,7 +14,7 @@ from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.functions import check_functions, refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import Function, LmeSpec, NaAction
-from bayeslme.spec.random import read_random
+from bayeslme.spec.random import read_random, same_effects
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
@@ -32,7 +32,7 @@ _NA_ACTIONS: tuple[str, ...] = get_args(NaAction.__value__)
 
 def make_lme(
     fixed: str | Formula,
-    random: Any,
+    random: Any = None,
     correlation: CorStruct | str | None = None,
     weights: VarFunc | str | None = None,
     subset: Any = None,
@@ -50,7 +50,8 @@ def make_lme(
     fixed : str
         ``"y ~ x"``.
     random : str, dict or PdMat
-        ``"~ 1 | g"``, ``"~ x | g1/g2"``, ``{"g1": "~ 1", "g2": PdDiag("~ x")}``.
+        ``"~ 1 | g"``, ``"~ x | g1/g2"``, ``{"g1": "~ 1", "g2": PdDiag("~ x")}``. By default the
+        effects of the fixed part, by the groups that the data's own formula names.
     correlation : CorStruct or R text, optional
     weights : VarFunc or R text, optional
         A one-sided formula stands for VarFixed, as in nlme.
@@ -80,7 +81,7 @@ def make_lme(
     )
     return replace(
         spec,
-        random=read_random(random),
+        random=same_effects(spec.fixed) if random is None else read_random(random),
         correlation=read_correlation(correlation),
         weights=read_weights(weights),
     )

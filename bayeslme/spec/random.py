@@ -56,6 +56,11 @@ def read_random(random: Any) -> tuple[RandomLevel, ...]:
     raise SpecError(f"{_ALLOWED}; not {type(random).__name__}")
 
 
+def same_effects(fixed: Formula) -> tuple[RandomLevel, ...]:
+    """R's default: the effects of the fixed part, their groups those of the data's own formula."""
+    return (RandomLevel(None, PdLogChol(form=f"~{deparse(fixed.rhs)}")),)
+
+
 def random_of(node: Expr, text: str) -> tuple[RandomLevel, ...]:
     """Read the random argument of an R call.
 

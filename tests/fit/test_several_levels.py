@@ -54,3 +54,13 @@ def test_what_several_levels_cannot_have(fit: bayeslme.LmeFit) -> None:
         fit.predict(level=["Cat"])
     with pytest.raises(DataError, match="'Side'"):
         fit.predict(fit.data[["day", "Dog"]], level=[0, 2])
+
+
+def test_random_effects_of_several_levels() -> None:
+    oxide = bayeslme.load_data("Oxide")
+    fit = bayeslme.lme("Thickness ~ 1", oxide, "~ 1 | Lot/Wafer")
+    both = fit.ranef(level=[1, 2])
+    assert list(both) == ["Lot", "Wafer"]
+    pd.testing.assert_frame_equal(both["Wafer"], fit.ranef("Wafer"))
+    errors = fit.ranef(level=["Lot"], se=True)
+    pd.testing.assert_frame_equal(errors["Lot"], fit.ranef("Lot", se=True))
