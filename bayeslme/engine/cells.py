@@ -20,7 +20,7 @@ import numpy as np
 
 from bayeslme.engine.cell_classes import Class, find_classes
 from bayeslme.engine.gram import Gram
-from bayeslme.engine.problem import Problem, Stage
+from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.ops import NUMPY
 from bayeslme.structures import Lattice, build_lattice
 
@@ -149,7 +149,7 @@ def _constants(
                 terms = right[e, a] * right[:, b]
                 if i != j:
                     terms += right[e, b] * right[:, a]
-                starts = _runs(code[a])
+                starts = runs(code[a])
                 level[at, e][:, code[a][starts]] = NUMPY.segment_sum(terms, starts)
     return tuple(levels), total
 
@@ -170,10 +170,6 @@ def _codes(problem: Problem) -> list[np.ndarray]:
         codes.append(at)
         at = stage.parent[at]
     return codes
-
-
-def _runs(code: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
 
 
 def build_cells(problem: Problem) -> Cells | None:

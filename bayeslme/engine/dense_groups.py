@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.problem import Problem, Stage
+from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.engine.residual_covariance import Residual
 from bayeslme.errors import FitError
 
@@ -101,8 +101,7 @@ class Covariance:
 def group_starts(problem: Problem) -> np.ndarray:
     """First sorted row of each independent group; independent rows go together in chunks."""
     if problem.stages:
-        root = problem.root_of_group()
-        return np.asarray(problem.row_starts[np.append(True, root[1:] != root[:-1])])
+        return np.asarray(problem.row_starts[runs(problem.root_of_group())])
     if problem.correlation is not None:
         return np.asarray(problem.correlation.coords.starts)
     return np.arange(0, problem.n, CHUNK)
@@ -112,8 +111,8 @@ class _Level:
     """Covariance of a level's standard effects, and the basis of the space it varies in."""
 
     def __init__(self, stage: Stage, found: Estimate) -> None:
-        place = [s.group for s in found.problem.stages[::-1]].index(stage.group)
-        factor = found.sigma * stage.basis @ found.factors[place]
+        own = found.factors[found.problem.groups.index(stage.group)]
+        factor = found.sigma * stage.basis @ own
         self.cov = factor @ factor.T
         self.basis = linear_basis(stage)
 

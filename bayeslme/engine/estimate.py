@@ -103,49 +103,53 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     sigma, max_iter = spec.control.sigma, spec.control.max_iter or 200
     problem = build_problem(design)
     if problem.waiting:
-        found = agree(
-            problem, design, max_iter, start, lambda like, end: read_off(like, design, end)
-        )
+        found = agree(problem, design, max_iter, start, read_off)
         _report(found)
         return found
     likelihood = Likelihood(problem, spec.method if spec.function != "lm" else "OLS", sigma)
     optimum = search(likelihood, max_iter=max_iter, start=start)
-    found = read_off(likelihood, design, optimum)
+    found = read_off(likelihood, optimum)
     _report(found)
     return found
 
 
-def read_off(likelihood: Likelihood, design: Design, optimum: Optimum) -> Estimate:
+def read_off(likelihood: Likelihood, optimum: Optimum) -> Estimate:
     """Coefficients, modes and structures at the optimum."""
-    problem, theta = likelihood.problem, optimum.theta
-    pr = likelihood.profile(theta)
+    problem, theta, p = likelihood.problem, optimum.theta, likelihood.problem.p
+    e, rows = likelihood.reduced(theta)
+    pr = likelihood.profiled(e, rows)
     if not np.isfinite(pr.loglik):
         msg = (
             f"the likelihood is not defined at the end of the search ({optimum.message}); "
             "the model fits the data perfectly, or the data carry no information on it"
         )
         raise FitError(msg)
-    p, typical = problem.p, float(pr.sigma)
-    relative = float(np.exp(likelihood.centre(theta)))  # residual sd of a typical row over sigma
-    sigma = typical / relative
+    typical = float(pr.sigma)
+    relative = float(np.exp(rows.centre))  # residual sd of a typical row over sigma
     inverse = np.linalg.inv(pr.factor[:p, :p]) if p else np.zeros((0, 0))
     standard = inverse.T @ pr.factor[p, :p]
     to_natural = np.linalg.inv(problem.x_basis) if p else np.zeros((0, 0))
     root = to_natural @ inverse.T
-    b = likelihood.modes(theta, standard)
+    factors = likelihood.factors(theta)
     cor, var = likelihood.row_parameters(theta)
-    log_sd = np.zeros(problem.n)
-    if problem.variance is not None:
-        log_sd[problem.order] = problem.variance.structure.log_sd(var, problem.variance.coords)
-    lambdas = tuple(
-        relative * np.linalg.solve(s.basis, a)
-        for s, a in zip(problem.stages, likelihood.factors(theta), strict=True)
-    )
     return Estimate(
-        problem, likelihood.method, theta, to_natural @ standard + problem.shift, sigma,
-        likelihood.sigma is not None, float(pr.loglik), typical**2 * root @ root.T, lambdas[::-1],
-        b[::-1], cor, var, log_sd, optimum.converged, optimum.message, likelihood.evaluations,
-    )  # fmt: skip
+        problem=problem,
+        method=likelihood.method,
+        theta=theta,
+        beta=to_natural @ standard + problem.shift,
+        sigma=typical / relative,
+        sigma_held=likelihood.sigma is not None,
+        loglik=float(pr.loglik),
+        vcov=typical**2 * root @ root.T,
+        factors=problem.natural_factors(factors, relative),
+        modes=likelihood.grams.modes(rows, factors, standard)[::-1],
+        corstruct=cor,
+        varfunc=var,
+        log_sd=problem.log_sd(var),
+        converged=optimum.converged,
+        message=optimum.message,
+        evaluations=likelihood.evaluations,
+    )
 
 
 def _report(found: Estimate) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import Objective
-from bayeslme.structures import Bound, Parameter
+from bayeslme.structures import Parameter
 from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
@@ -115,25 +115,16 @@ class _Scales:
 
     def natural_of(self, info: Information, part: str, u: np.ndarray) -> np.ndarray:
         """Natural parameters of a part at the interval-scale vector u (m,)."""
-        point = self.point_at(info.parts, u[None])
+        problem, point = self.likelihood.problem, self.point_at(info.parts, u[None])
         if part == "sigma":
             return np.atleast_1d(point.sigma[0])
         if part in ("corstruct", "varfunc"):
-            bound = self._bound(part)
-            return np.asarray(getattr(point, part)[0][bound.free])
-        place = [s.group for s in self.likelihood.problem.stages[::-1]].index(part)
-        return np.asarray(point.random[place][0])
-
-    def _bound(self, part: str) -> Bound:
-        pr = self.likelihood.problem
-        bound = pr.correlation if part == "corstruct" else pr.variance
-        if bound is None:
-            raise KeyError(part)
-        return bound
+            return np.asarray(getattr(point, part)[0][problem.row_structure(part).free])
+        return np.asarray(point.random[problem.groups.index(part)][0])
 
     def point_at(self, parts: tuple[Part, ...], u: np.ndarray) -> NaturalPoint:
         """Natural point (b) of interval-scale vectors (b, m)."""
-        groups = [s.group for s in self.likelihood.problem.stages[::-1]]
+        groups = self.likelihood.problem.groups
         random = [np.broadcast_to(r, (len(u), len(r))).copy() for r in self.point.random]
         point = replace(self.point, sigma=np.full(len(u), float(self.point.sigma)))
         for part in parts:
@@ -152,7 +143,7 @@ class _Scales:
         return replace(point, random=tuple(random))
 
     def _row_values(self, part: Part, free: np.ndarray, values: np.ndarray) -> np.ndarray:
-        bound = self._bound(part.name)
+        bound = self.likelihood.problem.row_structure(part.name)
         chosen = tuple(bound.parameters[j] for j in bound.free)
         scale = np.broadcast_to(
             bound.structure.to_interval_scale(part.estimate, chosen), (len(values), len(chosen))
@@ -167,7 +158,7 @@ class _Scales:
 
     def one_sided(self, part: Part, j: int, quantile: float) -> tuple[float, float]:
         """Interval of a parameter on its bound."""
-        groups = [s.group for s in self.likelihood.problem.stages[::-1]]
+        groups = self.likelihood.problem.groups
         if part.name not in groups:
             return self._whole_range(part, j)
         k = groups.index(part.name)
@@ -185,7 +176,7 @@ class _Scales:
 
     def _whole_range(self, part: Part, j: int) -> tuple[float, float]:
         """The range of a row parameter: at its end nothing is known of its curvature."""
-        bound = self._bound(part.name)
+        bound = self.likelihood.problem.row_structure(part.name)
         support = bound.parameters[int(bound.free[j])].support
         return support.lower, support.upper
 

@@ -138,25 +138,16 @@ class Likelihood:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self.grams.reduce(rows, self.factors(theta)), rows
 
-    def modes(self, theta: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Modes (G, q) of the random effects at theta (k,), innermost level first.
-
-        Parameters
-        ----------
-        theta : array, shape (k,)
-        beta : array, shape (p,)
-            Coefficients on the engine's scale.
-        """
-        rows = self.grams.at(*self.row_parameters(theta))
-        return self.grams.modes(rows, self.factors(theta), beta)
-
     def centre(self, theta: np.ndarray) -> np.ndarray:
         """Mean log relative standard deviation (...,) of the rows at theta (..., k)."""
         return self.grams.at(*self.row_parameters(theta)).centre
 
     def profile(self, theta: np.ndarray) -> Profile:
         """Profile at theta (..., k); its sigma is that of a typical row, sigma exp(centre)."""
-        e, rows = self.reduced(theta)
+        return self.profiled(*self.reduced(theta))
+
+    def profiled(self, e: Eliminated, rows: RowGram) -> Profile:
+        """Profile what `reduced` has left."""
         sigma = None if self.sigma is None else self.sigma * np.exp(rows.centre)
         return profile(self.problem, e, rows.half_logdet, self.method, sigma)
 

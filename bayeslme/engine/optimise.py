@@ -78,21 +78,6 @@ def _differences(here: float, values: np.ndarray, h: np.ndarray) -> tuple[np.nda
     return slope, curve
 
 
-def best_start(
-    f: Objective, candidates: np.ndarray, keep: int, family: np.ndarray | None = None
-) -> np.ndarray:
-    """The ``keep`` best of the candidates (s, k), best first.
-
-    With a ``family`` (s,) of each candidate, the best of every family instead, at most ``keep``.
-    """
-    values = f(candidates)
-    values = np.where(np.isfinite(values), values, -np.inf)
-    order = np.argsort(-values, kind="stable")
-    if family is not None:
-        order = order[np.sort(np.unique(family[order], return_index=True)[1])]
-    return np.asarray(candidates[order[:keep]])
-
-
 def maximise(
     f: Objective,
     start: np.ndarray,
@@ -129,8 +114,11 @@ def maximise(
         found = Step(theta, -np.inf, None)
         if gain >= tol:
             step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
-            search = _many_lengths if wide else _one_length
-            found = search(f, theta, value, step, gain, scale)
+            found = (
+                _many_lengths(f, theta, value, step, scale)
+                if wide
+                else _one_length(f, theta, value, step, gain)
+            )
         if found.value > value:
             confirmed = confirmed and found.value - value <= tol
             new, value, new_g = found.theta, found.value, found.slope
@@ -195,12 +183,7 @@ class Step:
 
 
 def _many_lengths(
-    f: Objective,
-    theta: np.ndarray,
-    value: float,
-    step: np.ndarray,
-    gain: float,
-    scale: np.ndarray,
+    f: Objective, theta: np.ndarray, value: float, step: np.ndarray, scale: np.ndarray
 ) -> Step:
     """The best of several lengths, in one batch with the gradient at the full one."""
     lines = theta + LENGTHS[:, None] * step
@@ -214,12 +197,7 @@ def _many_lengths(
 
 
 def _one_length(
-    f: Objective,
-    theta: np.ndarray,
-    value: float,
-    step: np.ndarray,
-    gain: float,
-    scale: np.ndarray,
+    f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> Step:
     """The first length that gains a fair share of the slope."""
     for length in (1.0, 0.3, 0.1, 0.01, 0.001):

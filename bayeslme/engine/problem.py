@@ -15,7 +15,7 @@ from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, PdMat, build_lattice
 
 if TYPE_CHECKING:
-    from bayeslme.data.types import Design, Level, VarianceCoords
+    from bayeslme.data.types import Design, VarianceCoords
 
 
 EXACT = 1e-12  # residual norm over the response's, below which it is rounding
@@ -124,6 +124,46 @@ class Problem:
         """
         return bool(self.theta_correlation.start == self.size)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the levels, outermost first, as a design has them."""
+        return tuple(stage.group for stage in self.stages[::-1])
+
+    def row_structure(self, part: str) -> Bound:
+        """The correlation structure ("corstruct") or the variance function ("varfunc")."""
+        bound = {"corstruct": self.correlation, "varfunc": self.variance}[part]
+        if bound is None:
+            raise KeyError(part)
+        return bound
+
+    def natural_factors(
+        self, factors: tuple[np.ndarray, ...], relative: float
+    ) -> tuple[np.ndarray, ...]:
+        """Relative factors Lambda of the levels, outermost first.
+
+        Parameters
+        ----------
+        factors : tuple of arrays (q, q), innermost first
+            Standard relative factors A = T Lambda, of a typical row.
+        relative : float
+            Residual standard deviation of a typical row over sigma.
+        """
+        pairs = zip(self.stages, factors, strict=True)
+        return tuple(relative * np.linalg.solve(stage.basis, a) for stage, a in pairs)[::-1]
+
+    def log_sd(self, varfunc: np.ndarray | None) -> np.ndarray:
+        """Log relative standard deviation (n,) of the rows, in the design's order.
+
+        Parameters
+        ----------
+        varfunc : array, shape (k,), or None
+            All natural parameters of the variance function, where there is one.
+        """
+        out = np.zeros(self.n)
+        if self.variance is not None:
+            out[self.order] = self.variance.structure.log_sd(varfunc, self.variance.coords)
+        return out
+
     def nested_starts(self, j: int, k: int) -> np.ndarray:
         """First group of level ``j`` in each group of level ``k`` outside it (innermost 0)."""
         starts = np.arange(self.stages[k].n_groups)
@@ -163,12 +203,12 @@ def build_problem(
     permutation = _permutation(design)
     order: Any = slice(None) if permutation is None else permutation
     stages, parts = [], []
-    sizes = [_structure(level).size(level.Z.shape[1]) for level in design.levels]
+    sizes = [level.structure.size(level.Z.shape[1]) for level in design.levels]
     places = dict(
         zip((level.group for level in design.levels), np.cumsum([0, *sizes]), strict=False)
     )
     for k, level in enumerate(levels):
-        structure = _structure(level)
+        structure = level.structure
         basis = structure.basis(level.Z)
         parts.append((level.Z, np.linalg.inv(basis)))
         at = int(places[level.group])
@@ -179,28 +219,23 @@ def build_problem(
                 structure,
                 basis,
                 len(level.labels),
-                _starts(parent),
+                runs(parent),
                 parent,
                 slice(at, at + structure.size(len(basis))),
             )
         )
     if design.X.shape[0] < design.X.shape[1]:
-        msg = f"{design.X.shape[0]} rows cannot identify {design.X.shape[1]} fixed-effects "
-        raise DataError(msg + "coefficients")
+        rows, columns = design.X.shape
+        raise DataError(f"{rows} rows cannot identify {columns} fixed-effects coefficients")
     x_basis, inverse, coef = standardise(design.X, design.y)
-    source = Columns(
-        permutation,
-        (*parts, (design.X, inverse)),
-        design.y,
-        coef,
-    )
+    source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
     if source.rest() <= EXACT * np.linalg.norm(design.y):
         msg = (
             f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
             "which variances could be estimated"
         )
         raise FitError(msg)
-    row_starts = _starts(levels[0].code[order]) if levels else np.zeros(1, dtype=int)
+    row_starts = runs(levels[0].code[order]) if levels else np.zeros(1, dtype=int)
     correlation = _bind_correlation(design, order)
     total = sum(sizes)
     theta_correlation = slice(total, total + (len(correlation.free) if correlation else 0))
@@ -258,11 +293,6 @@ def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
     return None if values is None else np.asarray(values, float)[order]
 
 
-def _structure(level: Level) -> PdMat:
-    structure: PdMat = level.structure
-    return structure
-
-
 def _permutation(design: Design) -> np.ndarray | None:
     """Rows sorted by group and time, or None where they are."""
     keys: list[np.ndarray] = []
@@ -279,7 +309,7 @@ def _permutation(design: Design) -> np.ndarray | None:
     return None if np.array_equal(order, np.arange(len(order))) else order
 
 
-def _starts(code: np.ndarray) -> np.ndarray:
+def runs(code: np.ndarray) -> np.ndarray:
     """First place of each run of a sorted code."""
     return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
 
@@ -296,7 +326,7 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
 
 
 def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:
-    starts = _starts(code)
+    starts = runs(code)
     if not design.levels:
         return starts
-    return np.union1d(starts, _starts(design.levels[-1].code[order]))
+    return np.union1d(starts, runs(design.levels[-1].code[order]))

@@ -95,31 +95,23 @@ def axes_of(problem: Problem, info: Information) -> tuple[Axis, ...]:
     Correlations with a standard deviation of zero have none: nothing depends on them.
     """
     out: list[Axis] = []
-    stages = {stage.group: k for k, stage in enumerate(problem.stages[::-1])}
+    levels = problem.stages[::-1]
     sigma = float(info.scales.point.sigma)
     for part in info.parts:
-        if part.name in stages:
-            stage = problem.stages[::-1][stages[part.name]]
-            size = sigma / np.maximum(np.abs(np.diagonal(stage.basis)), 1e-300)
-            out += _level_axes(part, info.scales.random[stages[part.name]], size)
+        if part.name in problem.groups:
+            k = problem.groups.index(part.name)
+            size = sigma / np.maximum(np.abs(np.diagonal(levels[k].basis)), 1e-300)
+            out += _level_axes(part, info.scales.random[k], size)
         elif part.name == "sigma":
             out.append(Axis("sigma", 0, 0, None, "sigma", 1.0))
         else:
-            bound = row_structure(problem, part.name)
+            bound = problem.row_structure(part.name)
             chosen = [(int(j), bound.parameters[int(j)]) for j in bound.free]
             out += [
                 Axis(part.name, i, j, parameter, "support", parameter.scale)
                 for i, (j, parameter) in enumerate(chosen)
             ]
     return tuple(out)
-
-
-def row_structure(problem: Problem, part: str) -> Bound:
-    """The bound correlation structure or variance function of a part."""
-    bound = problem.correlation if part == "corstruct" else problem.variance
-    if bound is None:
-        raise KeyError(part)
-    return bound
 
 
 def _level_axes(part: Part, parameters: tuple[Parameter, ...], size: np.ndarray) -> list[Axis]:
@@ -140,7 +132,6 @@ def point_at(
 ) -> NaturalPoint:
     """Natural points (b) of coordinates (b, m); what has no axis stays as in ``point``."""
     b = len(v)
-    groups = [stage.group for stage in problem.stages[::-1]]
     random = [np.broadcast_to(r, (b, len(r))).copy() for r in point.random]
     sigma = np.full(b, float(point.sigma))
     rows = {
@@ -155,7 +146,7 @@ def point_at(
         elif own is not None:
             own[:, axis.place] = natural
         else:
-            random[groups.index(axis.part)][:, axis.place] = natural
+            random[problem.groups.index(axis.part)][:, axis.place] = natural
     return replace(
         point,
         sigma=sigma,

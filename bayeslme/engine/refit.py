@@ -105,7 +105,7 @@ class Refitter:
             return estimate(design)
         problem = with_response(self.found.problem, design.y)
         end = self._search(problem) if optimum is None else optimum
-        return read_off(self._likelihood(problem), design, end)
+        return read_off(self._likelihood(problem), end)
 
     @one_thread
     def logliks(self, y: np.ndarray, method: str | None = None) -> list[float]:

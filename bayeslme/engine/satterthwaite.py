@@ -170,25 +170,16 @@ class _Surface:
         """The variance parameters after a move (m,); coefficients and modes stay."""
         found, problem = self.found, self.likelihood.problem
         theta = found.theta + move[: problem.size]
-        centre = self.likelihood.centre(theta)
-        relative = float(np.exp(centre))
+        relative = float(np.exp(self.likelihood.centre(theta)))
         correlation, variance = self.likelihood.row_parameters(theta)
-        log_sd = found.log_sd.copy()
-        if problem.variance is not None:
-            own = problem.variance.structure.log_sd(variance, problem.variance.coords)
-            log_sd[problem.order] = own
-        factors = [
-            relative * np.linalg.solve(stage.basis, factor)
-            for stage, factor in zip(problem.stages, self.likelihood.factors(theta), strict=True)
-        ]
         return replace(
             found,
             theta=theta,
             sigma=found.sigma if self.held else float(np.exp(self.here[-1] + move[-1])) / relative,
-            factors=tuple(factors[::-1]),
+            factors=problem.natural_factors(self.likelihood.factors(theta), relative),
             corstruct=correlation,
             varfunc=variance,
-            log_sd=log_sd,
+            log_sd=problem.log_sd(variance),
         )
 
     def at(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,6 @@ from scipy.special import ndtri
 
 from bayeslme.engine.information import Part
 from bayeslme.engine.problem import variance_coords
-from bayeslme.engine.profile_axes import row_structure
 from bayeslme.engine.profiling import profile_coefficients, profile_variances
 from bayeslme.errors import FitError
 
@@ -100,7 +99,7 @@ def _at_end(fit: Fit, part: Part, name: str, row: pd.Series) -> bool:
         parameters = fit.information.scales.random[groups.index(part.name)]
         support = next(p.support for p in parameters if p.name == name)
     else:
-        bound = row_structure(fit.estimate.problem, part.name)
+        bound = fit.estimate.problem.row_structure(part.name)
         support = next(p.support for p in bound.parameters if p.name == name)
     return low <= support.lower or high >= support.upper
 
