@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.bayes.colouring import colour_groups
 from bayeslme.bayes.fitted_variance import at_fitted
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine.problem import Problem
-from bayeslme.structures import CorStruct, Lattice
 
 
 def new_effects(layout: Layout, values: Values, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -86,26 +86,4 @@ def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.nd
     """
     if problem.correlation is None or cor is None:
         return white
-    structure: CorStruct = problem.correlation.structure
-    lattice: Lattice = problem.correlation.coords
-    out = np.empty_like(white)
-    padded = np.concatenate([white, np.zeros_like(white[..., :1])], axis=-1)
-    for k, block in enumerate(lattice.blocks(structure.stationary)):
-        factors = _root(np.asarray(structure.matrix(cor, lattice, k)))
-        rows = padded[..., block.rows]
-        for j in range(factors.shape[-3]):
-            own = block.pattern == j
-            turned = np.swapaxes(factors[..., j, :, :], -1, -2)
-            rows[..., own, :] = np.matmul(rows[..., own, :], turned)
-        inside = block.rows < lattice.n
-        out[..., block.rows[inside]] = rows[..., inside]
-    return out
-
-
-def _root(matrices: np.ndarray) -> np.ndarray:
-    """Factors F with F F' equal to each matrix; symmetric ones where rounding made one singular."""
-    try:
-        return np.asarray(np.linalg.cholesky(matrices))
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(matrices)
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+    return colour_groups(problem.correlation.structure, cor, problem.correlation.coords, white)

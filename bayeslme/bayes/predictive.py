@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayeslme.bayes.colouring import cells
 from bayeslme.bayes.fitted_variance import at_fitted, fitted_by_depth
 from bayeslme.bayes.generate import new_residuals, new_response
 from bayeslme.bayes.layout import Layout, Values
@@ -67,10 +68,10 @@ def replicated(
 
 
 def _cells(layout: Layout) -> int:
-    """Numbers a draw needs: its rows, and the correlation matrices of all patterns."""
+    """Numbers a draw needs: its rows, and what correlates them."""
     bound = layout.problem.correlation
-    dense = 0 if bound is None else bound.coords.cells(bound.structure.stationary)
-    return 4 * layout.problem.n + 2 * int(dense)
+    more = 0 if bound is None else cells(bound.structure, bound.coords)
+    return 4 * layout.problem.n + int(more)
 
 
 def replicated_new(

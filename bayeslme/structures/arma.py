@@ -150,7 +150,7 @@ def whiten_regular(
     for i in range(phi.shape[1]):
         filtered[..., late] -= phi[:, i, None, None] * w[..., late - i - 1]
     longest = int(lattice.sizes.max())
-    bands = _filtered_bands(phi, theta, longest)  # (m + 1, longest, b)
+    bands = filtered_bands(phi, theta, longest)  # (m + 1, longest, b)
     grid = np.zeros((longest, count, w.shape[1], len(lattice.starts)))
     grid[seen, :, :, group] = np.moveaxis(filtered, -1, 0)
     solve = _through_time if RECURSION * count > longest else _one_by_one
@@ -217,7 +217,7 @@ def _places(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(lattice.n) - lattice.starts[group], group
 
 
-def _filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:
+def filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:
     """Lower bands of the filtered rows' covariance over the process variance.
 
     Shape (m + 1, length), or (m + 1, length, b) for parameters with a batch axis in front.
