@@ -26,7 +26,7 @@ from bayeslme.bayes.predictive import fitted, log_sd
 from bayeslme.bayes.tree import PREDICTIVE_CELLS
 from bayeslme.data.types import Design
 from bayeslme.engine import whiten
-from bayeslme.engine.problem import Problem, variance_coords
+from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.serial import positions
@@ -268,7 +268,7 @@ def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
 
 
 def _own_strata(design: Design) -> Discrepancy:
-    several = [c for c in variance_coords(design) if len(c.strata) > 1]
+    several = [c for c in design.variance_parts if len(c.strata) > 1]
     if not several:
         raise FitError("by: the model's variance has no strata of its own; name a column")
     return spread(several[0].stratum, pd.Index(several[0].strata, name="stratum"))

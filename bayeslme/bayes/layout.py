@@ -13,8 +13,9 @@ import numpy as np
 
 from bayeslme.bayes.margins import Margins
 from bayeslme.bayes.parameters import Block
+from bayeslme.engine.build import bind_variance, build_problem
 from bayeslme.engine.columns import Columns
-from bayeslme.engine.problem import Problem, bind_variance, build_problem
+from bayeslme.engine.problem import Problem
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures import Bound, Parameter, PdBlocked, PdMat, PdSymm, RowStructure

@@ -165,6 +165,13 @@ class Design:
     response_label: str
 
     @property
+    def variance_parts(self) -> tuple[VarianceCoords, ...]:
+        """Coordinates of each component of the variance function; none without one."""
+        if self.variance is None:
+            return ()
+        return self.variance if isinstance(self.variance, tuple) else (self.variance,)
+
+    @property
     def rows(self) -> IntArray:
         """Positions of the used rows in the data frame, ascending, (n,)."""
         return np.arange(self.n_frame) if self.picked is None else self.picked

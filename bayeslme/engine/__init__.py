@@ -8,11 +8,12 @@ of a level, G groups of a level, c columns of [Z_K ... Z_1 | X | y], k entries o
 holds the free parameters: relative factors of the levels (outermost first), then the correlation
 structure's, then the variance function's, each on its unconstrained scale.
 
-A fit flows one way: ``problem`` (sorted, standardised, bound) -> ``likelihood`` (``whiten``,
-``eliminate``, ``profile``) -> ``optimise`` -> ``estimate``; ``conditional`` and ``information``
-read off the rest.
+A fit flows one way: ``build`` (sorted, standardised, bound: a ``problem``) -> ``likelihood``
+(``whiten``, ``eliminate``, ``profile``) -> ``optimise`` -> ``estimate``; ``conditional`` and
+``information`` read off the rest.
 """
 
+from bayeslme.engine.build import build_problem
 from bayeslme.engine.conditional import modes
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate, estimate
@@ -21,7 +22,7 @@ from bayeslme.engine.gram import Gram, gram
 from bayeslme.engine.information import Information, information, natural_point
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile
 from bayeslme.engine.normalise import normalise
-from bayeslme.engine.problem import Problem, build_problem
+from bayeslme.engine.problem import Problem
 from bayeslme.engine.whitening import whiten
 
 __all__ = [

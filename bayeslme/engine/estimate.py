@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.engine.build import build_problem
 from bayeslme.engine.fixed_point import agree
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.optimise import Optimum
-from bayeslme.engine.problem import Problem, build_problem
+from bayeslme.engine.problem import Problem
 from bayeslme.engine.search import search
 from bayeslme.errors import FitError
 from bayeslme.threads import one_thread
@@ -126,6 +127,12 @@ def read_off(likelihood: Likelihood, optimum: Optimum) -> Estimate:
         raise FitError(msg)
     typical = float(pr.sigma)
     relative = float(np.exp(rows.centre))  # residual sd of a typical row over sigma
+    if not 0.0 < relative < np.inf:
+        msg = (
+            "weights: the variance function runs away, its sigma is beyond every number; simplify "
+            "the weights, or rescale their covariate"
+        )
+        raise FitError(msg)
     inverse = np.linalg.inv(pr.factor[:p, :p]) if p else np.zeros((0, 0))
     standard = inverse.T @ pr.factor[p, :p]
     to_natural = np.linalg.inv(problem.x_basis) if p else np.zeros((0, 0))

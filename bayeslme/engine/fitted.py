@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayeslme.engine.problem import variance_coords
 from bayeslme.errors import SpecError
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def depth_of(design: Design, level: str | int | None) -> int:
 def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | None, ...]:
     """Covariates of the variance components that depend on the fit; None for the others."""
     out: list[np.ndarray | None] = []
-    for c in variance_coords(design):
+    for c in design.variance_parts:
         if c.source == "data":
             out.append(None)
             continue

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.engine.build import bind_variance
 from bayeslme.engine.fitted import variance_covariates
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.mixing import Mixer
 from bayeslme.engine.optimise import Optimum, gradient
-from bayeslme.engine.problem import Problem, bind_variance
+from bayeslme.engine.problem import Problem
 from bayeslme.engine.search import search
 from bayeslme.engine.starts import generic_start, scales
 

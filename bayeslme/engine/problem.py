@@ -1,24 +1,13 @@
-"""The model as the engine sees it.
-
-Sorted rows, standardised columns, bound structures. Built once per design.
-"""
+"""The model as the engine sees it: sorted rows, standardised columns, bound structures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.engine.columns import Columns, standardise
-from bayeslme.errors import DataError, FitError
-from bayeslme.structures import Bound, Lattice, PdMat, build_lattice
-
-if TYPE_CHECKING:
-    from bayeslme.data.types import Design, VarianceCoords
-
-
-EXACT = 1e-12  # residual norm over the response's, below which it is rounding
+from bayeslme.engine.columns import Columns
+from bayeslme.structures import Bound, PdMat
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +107,7 @@ class Problem:
 
     @property
     def constant_rows(self) -> bool:
-        """Whether the whitened rows do not depend on theta.
-
-        So that their Gram matrix is formed once.
-        """
+        """Whether the whitened rows do not depend on theta: one Gram matrix serves all."""
         return bool(self.theta_correlation.start == self.size)
 
     @property
@@ -187,146 +173,6 @@ class Problem:
         return at
 
 
-def build_problem(
-    design: Design, covariates: tuple[np.ndarray | None, ...] | None = None
-) -> Problem:
-    """Sort, standardise and bind a design.
-
-    Parameters
-    ----------
-    design : Design
-    covariates : tuple of arrays (n,), optional
-        Variance covariates that are functions of the fit (``fitted(.)``), one per variance
-        component, in the design's row order.
-    """
-    levels = design.levels[::-1]
-    permutation = _permutation(design)
-    order: Any = slice(None) if permutation is None else permutation
-    stages, parts = [], []
-    sizes = [level.structure.size(level.Z.shape[1]) for level in design.levels]
-    places = dict(
-        zip((level.group for level in design.levels), np.cumsum([0, *sizes]), strict=False)
-    )
-    for k, level in enumerate(levels):
-        structure = level.structure
-        basis = structure.basis(level.Z)
-        parts.append((level.Z, np.linalg.inv(basis)))
-        at = int(places[level.group])
-        parent = level.parent if k + 1 < len(levels) else np.zeros(len(level.labels), dtype=int)
-        stages.append(
-            Stage(
-                level.group,
-                structure,
-                basis,
-                len(level.labels),
-                runs(parent),
-                parent,
-                slice(at, at + structure.size(len(basis))),
-            )
-        )
-    if design.X.shape[0] < design.X.shape[1]:
-        rows, columns = design.X.shape
-        raise DataError(f"{rows} rows cannot identify {columns} fixed-effects coefficients")
-    x_basis, inverse, coef = standardise(design.X, design.y)
-    source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
-    if source.rest() <= EXACT * np.linalg.norm(design.y):
-        msg = (
-            f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
-            "which variances could be estimated"
-        )
-        raise FitError(msg)
-    row_starts = runs(levels[0].code[order]) if levels else np.zeros(1, dtype=int)
-    correlation = _bind_correlation(design, order)
-    total = sum(sizes)
-    theta_correlation = slice(total, total + (len(correlation.free) if correlation else 0))
-    problem = Problem(
-        source=source,
-        permutation=permutation,
-        stages=tuple(stages),
-        row_starts=row_starts,
-        x_basis=x_basis,
-        shift=inverse @ coef,
-        variance=None,
-        correlation=correlation,
-        theta_variance=slice(theta_correlation.stop, theta_correlation.stop),
-        theta_correlation=theta_correlation,
-        waiting=False,
-    )
-    return bind_variance(problem, design, covariates)
-
-
-def bind_variance(
-    problem: Problem, design: Design, covariates: tuple[np.ndarray | None, ...] | None
-) -> Problem:
-    """Return the problem with its variance function bound to these covariates of the fit."""
-    structure = design.spec.weights
-    if structure is None:
-        return problem
-    coords = variance_coords(design)
-    if covariates is None and any(c.source != "data" for c in coords):
-        return replace(problem, waiting=True)
-    given = covariates or (None,) * len(coords)
-    bound_coords = tuple(
-        replace(
-            c,
-            covariate=_take(c.covariate if c.source == "data" else v, problem.order),
-            stratum=c.stratum[problem.order],
-        )
-        for c, v in zip(coords, given, strict=True)
-    )
-    single = not isinstance(design.variance, tuple)
-    bound = structure.bind(bound_coords[0] if single else bound_coords)
-    start = problem.theta_correlation.stop
-    return replace(
-        problem, variance=bound, theta_variance=slice(start, start + len(bound.free)), waiting=False
-    )
-
-
-def variance_coords(design: Design) -> tuple[VarianceCoords, ...]:
-    """Coordinates of the components of the variance function; empty without one."""
-    if design.variance is None:
-        return ()
-    return design.variance if isinstance(design.variance, tuple) else (design.variance,)
-
-
-def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
-    return None if values is None else np.asarray(values, float)[order]
-
-
-def _permutation(design: Design) -> np.ndarray | None:
-    """Rows sorted by group and time, or None where they are."""
-    keys: list[np.ndarray] = []
-    if design.correlation is not None:
-        position = design.correlation.position
-        if position is not None and position.shape[1] == 1:
-            keys.append(position[:, 0])
-        keys.append(design.correlation.code)
-    if design.levels:
-        keys.append(design.levels[-1].code)
-    if not keys or (len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1])):
-        return None
-    order = np.lexsort(keys)
-    return None if np.array_equal(order, np.arange(len(order))) else order
-
-
 def runs(code: np.ndarray) -> np.ndarray:
     """First place of each run of a sorted code."""
     return np.flatnonzero(np.append(True, code[1:] != code[:-1]))
-
-
-def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None:
-    structure, coords = design.spec.correlation, design.correlation
-    if structure is None or coords is None:
-        return None
-    position: Any = None if coords.position is None else coords.position[order]
-    code = coords.code[order]
-    lattice: Lattice = build_lattice(_starts_pair(design, code, order), len(code), position)
-    bound: Bound = structure.bind(lattice)
-    return bound
-
-
-def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:
-    starts = runs(code)
-    if not design.levels:
-        return starts
-    return np.union1d(starts, runs(design.levels[-1].code[order]))

@@ -16,7 +16,7 @@ from bayeslme.engine.estimate import Estimate, estimate, read_off
 from bayeslme.engine.likelihood import BATCH_BYTES, Likelihood
 from bayeslme.engine.many import Responses, optima
 from bayeslme.engine.optimise import LENGTHS, Optimum
-from bayeslme.engine.problem import Problem, variance_coords
+from bayeslme.engine.problem import Problem
 from bayeslme.engine.search import search
 from bayeslme.threads import one_thread
 
@@ -63,7 +63,7 @@ class Refitter:
     @property
     def moving_covariate(self) -> bool:
         """Whether the variance depends on fitted values, so that nothing can be kept."""
-        return any(c.source != "data" for c in variance_coords(self.design))
+        return any(c.source != "data" for c in self.design.variance_parts)
 
     @property
     def together(self) -> int:

@@ -9,7 +9,6 @@ import pandas as pd
 from scipy.special import ndtri
 
 from bayeslme.engine.information import Part
-from bayeslme.engine.problem import variance_coords
 from bayeslme.engine.profiling import profile_coefficients, profile_variances
 from bayeslme.errors import FitError
 
@@ -111,6 +110,6 @@ def _notes(fit: Fit, gain: float) -> list[str]:
             f"a log-likelihood higher by {gain:.3g} was found on the way: the fit is no maximum; "
             "fit again with other starting values"
         )
-    if any(c.source != "data" for c in variance_coords(fit.design)):
+    if any(c.source != "data" for c in fit.design.variance_parts):
         notes.append("variance covariates that are functions of the fit are held at its values")
     return notes

@@ -11,8 +11,8 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Estimate, Likelihood, estimate, fitted_values, fixed_point
+from bayeslme.engine.build import bind_variance
 from bayeslme.engine.optimise import gradient
-from bayeslme.engine.problem import bind_variance
 from bayeslme.engine.search import search
 from bayeslme.engine.starts import scales
 from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, weights_follow_the_fit

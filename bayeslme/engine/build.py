@@ -1,0 +1,167 @@
+"""From a design to the engine's problem: sort, standardise, bind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayeslme.engine.columns import Columns, standardise
+from bayeslme.engine.problem import Problem, Stage, runs
+from bayeslme.errors import DataError, FitError
+from bayeslme.structures import Bound, Lattice, build_lattice
+
+if TYPE_CHECKING:
+    from bayeslme.data.types import Design
+
+
+EXACT = 1e-12  # residual norm over the response's, below which it is rounding
+
+
+def build_problem(
+    design: Design, covariates: tuple[np.ndarray | None, ...] | None = None
+) -> Problem:
+    """Sort, standardise and bind a design.
+
+    Parameters
+    ----------
+    design : Design
+    covariates : tuple of arrays (n,), optional
+        Variance covariates that are functions of the fit (``fitted(.)``), one per variance
+        component, in the design's row order.
+
+    Raises
+    ------
+    DataError
+        For fewer rows than coefficients.
+    FitError
+        Where the fixed effects fit the response exactly.
+    """
+    n, p = design.X.shape
+    if n < p:
+        raise DataError(f"{n} rows cannot identify {p} fixed-effects coefficients")
+    permutation = _permutation(design)
+    order: Any = slice(None) if permutation is None else permutation
+    stages = _stages(design)
+    x_basis, inverse, coef = standardise(design.X, design.y)
+    parts = [
+        (level.Z, np.linalg.inv(stage.basis))
+        for level, stage in zip(design.levels[::-1], stages, strict=True)
+    ]
+    source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
+    if source.rest() <= EXACT * np.linalg.norm(design.y):
+        msg = (
+            f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
+            "which variances could be estimated"
+        )
+        raise FitError(msg)
+    correlation = _bind_correlation(design, order)
+    first = stages[0].theta.stop if stages else 0  # innermost last
+    last = first + (len(correlation.free) if correlation else 0)
+    problem = Problem(
+        source=source,
+        permutation=permutation,
+        stages=stages,
+        row_starts=runs(design.levels[-1].code[order]) if stages else np.zeros(1, dtype=int),
+        x_basis=x_basis,
+        shift=inverse @ coef,
+        variance=None,
+        correlation=correlation,
+        theta_variance=slice(last, last),
+        theta_correlation=slice(first, last),
+        waiting=False,
+    )
+    return bind_variance(problem, design, covariates)
+
+
+def _stages(design: Design) -> tuple[Stage, ...]:
+    """Levels of random effects, innermost first; theta has the outermost first."""
+    stages: list[Stage] = []
+    at = 0
+    for k, level in enumerate(design.levels):
+        basis = level.structure.basis(level.Z)
+        size = level.structure.size(len(basis))
+        parent = level.parent if k else np.zeros(len(level.labels), dtype=int)
+        stages.append(
+            Stage(
+                group=level.group,
+                structure=level.structure,
+                basis=basis,
+                n_groups=len(level.labels),
+                parent_starts=runs(parent),
+                parent=parent,
+                theta=slice(at, at + size),
+            )
+        )
+        at += size
+    return tuple(stages[::-1])
+
+
+def bind_variance(
+    problem: Problem, design: Design, covariates: tuple[np.ndarray | None, ...] | None
+) -> Problem:
+    """Return the problem with its variance function bound to these covariates of the fit.
+
+    Without covariates, where some are needed, the problem waits for them.
+    """
+    structure = design.spec.weights
+    if structure is None:
+        return problem
+    coords = design.variance_parts
+    if covariates is None and any(c.source != "data" for c in coords):
+        return replace(problem, waiting=True)
+    given = covariates or (None,) * len(coords)
+    bound_coords = tuple(
+        replace(
+            c,
+            covariate=_take(c.covariate if c.source == "data" else v, problem.order),
+            stratum=c.stratum[problem.order],
+        )
+        for c, v in zip(coords, given, strict=True)
+    )
+    single = not isinstance(design.variance, tuple)
+    bound = structure.bind(bound_coords[0] if single else bound_coords)
+    start = problem.theta_correlation.stop
+    return replace(
+        problem, variance=bound, theta_variance=slice(start, start + len(bound.free)), waiting=False
+    )
+
+
+def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
+    return None if values is None else np.asarray(values, float)[order]
+
+
+def _permutation(design: Design) -> np.ndarray | None:
+    """Rows sorted by group and time, or None where they are."""
+    keys: list[np.ndarray] = []
+    if design.correlation is not None:
+        position = design.correlation.position
+        if position is not None and position.shape[1] == 1:
+            keys.append(position[:, 0])
+        keys.append(design.correlation.code)
+    if design.levels:
+        keys.append(design.levels[-1].code)
+    if not keys or (len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1])):
+        return None
+    order = np.lexsort(keys)
+    return None if np.array_equal(order, np.arange(len(order))) else order
+
+
+def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None:
+    structure, coords = design.spec.correlation, design.correlation
+    if structure is None or coords is None:
+        return None
+    position: Any = None if coords.position is None else coords.position[order]
+    code = coords.code[order]
+    lattice: Lattice = build_lattice(_starts_pair(design, code, order), len(code), position)
+    bound: Bound = structure.bind(lattice)
+    return bound
+
+
+def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:
+    """First sorted row of each correlation group, none of which spans two random groups."""
+    starts = runs(code)
+    if not design.levels:
+        return starts
+    return np.union1d(starts, runs(design.levels[-1].code[order]))
