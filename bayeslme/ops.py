@@ -15,6 +15,7 @@ import numpy as np
 from bayeslme.threads import one_thread
 
 ROWS = 1 << 13  # of a tall matrix factored together: they stay in the cache
+SINGULAR = 1e-10  # of a unit diagonal, left over by the rows before: below it, rounding is seen
 LAPACK_FROM = 24  # size from which one LAPACK call per matrix beats a batched inverse
 
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
@@ -91,7 +92,7 @@ class NumpyOps:
             white = np.moveaxis(
                 np.matmul(inverse[..., pattern, :, :], np.moveaxis(rows, -3, -1)), -1, -3
             )
-        return white, np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+        return white, _log_pivots(np.diagonal(factor, axis1=-2, axis2=-1))
 
     @staticmethod
     def cholesky(c: Array) -> Array:
@@ -145,8 +146,14 @@ def _whiten_one_by_one(
         own = rows[at[:-1]][:, groups, :]
         solved, _ = dtrtrs(factor, own.reshape(-1, own.shape[-1]).T, lower=1)
         white[at[:-1]][:, groups, :] = solved.T.reshape(own.shape)
-        logs[at] = np.log(np.diagonal(factor))
+        logs[at] = _log_pivots(np.diagonal(factor))
     return white, logs
+
+
+def _log_pivots(diagonal: np.ndarray) -> np.ndarray:
+    """Logarithms of a factor's diagonals (..., m); NaN where what is left of a row is rounding."""
+    smallest = np.min(diagonal, axis=-1, keepdims=True)
+    return np.where(smallest**2 > SINGULAR, np.log(diagonal), np.nan)
 
 
 def _cholesky_or_nan(matrix: np.ndarray) -> np.ndarray:

@@ -40,6 +40,19 @@ def test_rounding_beside_a_singular_matrix_is_no_hill() -> None:
     np.testing.assert_allclose(found.value, ordinary.value, atol=1e-3)
 
 
+@pytest.mark.parametrize("rows", [8, 224])
+def test_a_correlation_of_which_only_rounding_is_left_has_no_likelihood(rows: int) -> None:
+    """Range to infinity and nugget to zero: values go up and down by rounding there."""
+    call = "gls(yield ~ 1, correlation = corSpher(form = ~ latitude + longitude, nugget = TRUE))"
+    frame = load_frame("Wheat2").head(rows)
+    likelihood = Likelihood(build_problem(build(bayeslme.translate(call), frame)), "REML")
+    limit = np.array([[12.0, -10.5], [14.0, -12.5]])
+    known = likelihood(limit)
+    assert np.isfinite(known).all()
+    np.testing.assert_allclose(known[0], known[1], atol=1e-3)
+    assert likelihood(np.array([[34.0, -32.5]])) == -np.inf
+
+
 def test_undefined_candidates_are_drawn_towards_zero() -> None:
     likelihood = likelihood_of("c_varPower_val_ML")
     far = np.array([[40.0, -60.0]])
