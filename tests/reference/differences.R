@@ -5,6 +5,7 @@
 # sigma_held: the likelihood written down from its definition (dense covariance matrix) and maximised, beside lme() with
 # control = lmeControl(sigma = ). glucose: nlme's own log-likelihood at its own variance covariate, with another
 # Subject variance; and where its alternation of fit and covariate goes from there. sleep: that alternation carried on.
+# pixel: carried on by a search over parameters that do not move together. chick: what nlme's answer makes of itself.
 
 suppressPackageStartupMessages({library(nlme); library(jsonlite)})
 options(warn = -1)
@@ -109,7 +110,56 @@ sleep <- function(method, steps) {
        after_alternating = as.numeric(logLik(fit)), largest_fitted = max(fitted(fit)))
 }
 
+# ---- weights by fitted values, Pixel: sigma is 1e-22, so that power, sigma and relative variances move together ------
+
+# nlme's log-likelihood at a covariate v is maximised over the power and the standard deviations relative to a typical
+# row (not to sigma); then v is what that fit fits
+pixel <- function(method, steps) {
+  theirs <- lme(pixel ~ day + I(day^2), here$frame_of("Pixel"), ~ 1 | Dog/Side, method = method, weights = varPower())
+  frame <- as.data.frame(here$frame_of("Pixel"))
+  fit <- theirs
+  sds <- function(fit) vapply(fit$modelStruct$reStruct[c("Dog", "Side")], function(re) sqrt(as.matrix(re)[1]), 0)
+  for (k in seq_len(steps)) {
+    frame$v <- as.vector(fitted(fit))
+    typical <- mean(log(frame$v))
+    power <- as.numeric(coef(fit$modelStruct$varStruct))
+    at <- function(t) {
+      relative <- exp(t[2:3] + t[1] * typical)
+      lme(pixel ~ day + I(day^2), frame, method = method, weights = varPower(t[1], form = ~ v),
+          random = list(Dog = pdSymm(matrix(relative[1]^2), ~ 1), Side = pdSymm(matrix(relative[2]^2), ~ 1)),
+          control = list(niterEM = 0, returnObject = TRUE, apVar = FALSE, maxIter = 0, msMaxIter = 0, opt = "optim"))
+    }
+    if (k == 1) at_its_own <- as.numeric(logLik(at(c(power, log(sds(fit)) - power * typical))))
+    top <- optim(c(power, log(sds(fit)) - power * typical), function(t) as.numeric(logLik(at(t))), method = "BFGS",
+                 control = list(fnscale = -1, reltol = 1e-15, ndeps = rep(1e-4, 3), maxit = 200))
+    if (k == 1) first <- c(loglik = top$value, power = top$par[1])
+    fit <- at(top$par)
+  }
+  list(nlme = as.numeric(logLik(theirs)), nlme_power = as.numeric(coef(theirs$modelStruct$varStruct)),
+       nlme_largest_fitted = max(fitted(theirs)), at_its_own_covariate = at_its_own,
+       best_at_its_own_covariate = first[["loglik"]], power_there = first[["power"]], steps = steps,
+       after_alternating = as.numeric(logLik(fit)), power = as.numeric(coef(fit$modelStruct$varStruct)),
+       largest_fitted = max(fitted(fit)))
+}
+
+# ---- weights by fitted values, ChickWeight ------------------------------------------------------------------------------
+
+# nlme's answer put into nlme's likelihood with its own fitted values as covariate: how far the fitted values move
+chick <- function() {
+  theirs <- lme(weight ~ Time * Diet, here$frame_of("ChickWeight"), ~ Time | Chick, weights = varPower(form = ~ fitted(.) | Diet))
+  frame <- as.data.frame(here$frame_of("ChickWeight"))
+  frame$v <- as.vector(fitted(theirs))
+  powers <- coef(theirs$modelStruct$varStruct)
+  same <- lme(weight ~ Time * Diet, frame, list(Chick = pdLogChol(as.matrix(theirs$modelStruct$reStruct$Chick), ~ Time)),
+              weights = varPower(setNames(as.list(powers), sub(".*\\.", "", names(powers))), form = ~ v | Diet),
+              control = list(niterEM = 0, returnObject = TRUE, apVar = FALSE, maxIter = 0, msMaxIter = 0, opt = "optim"))
+  list(nlme = as.numeric(logLik(theirs)), at_its_own_covariate = as.numeric(logLik(same)),
+       fitted_moves = max(abs(fitted(same) - frame$v)))
+}
+
 out <- list(sigma_held = sigma_held,
             glucose = list(d_Glu2_car1_vp_ML = glucose("ML", 60), d_Glu2_car1_vp_REML = glucose("REML", 60)),
-            sleep = list(d_sleep_vp_ML = sleep("ML", 20), d_sleep_vp_REML = sleep("REML", 20)))
+            sleep = list(d_sleep_vp_ML = sleep("ML", 20), d_sleep_vp_REML = sleep("REML", 20)),
+            pixel = list(d_Pixel_varpow_ML = pixel("ML", 12), d_Pixel_varpow_REML = pixel("REML", 12)),
+            chick = list(d_Chick_vpg_REML = chick()))
 writeLines(toJSON(out, auto_unbox = TRUE, digits = 10, pretty = TRUE), file.path(folder, "differences.json"))

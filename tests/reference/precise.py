@@ -51,12 +51,31 @@ def furthest(name: str, step: str) -> float:
     return out
 
 
+@functools.cache
+def itself() -> dict[str, tuple[float, ...]]:
+    """nlme's default limits of equivalent inputs from those of the case, in widths; NaN: none."""
+    cases = json.loads((HERE / "nlme_itself.json").read_text(encoding="utf-8"))
+    return {
+        name: tuple(
+            math.nan if gap == "none" else gap
+            for kind, gap in gaps.items()
+            if kind != "again" and not str(gap).startswith("other")
+        )
+        for name, gaps in cases.items()
+    }
+
+
+def _percent(gap: float) -> str:
+    return "none" if math.isnan(gap) else f"{100 * gap:.1f} %"
+
+
 def main() -> None:
     """Print the table."""
     for name in stored():
-        cells = (furthest(name, step) for step in STEPS)
-        text = ("none" if math.isnan(x) else f"{100 * x:.1f} %" for x in cells)
-        print(f"| {name} | {' | '.join(text)} |")
+        cells = [_percent(furthest(name, step)) for step in STEPS]
+        known = [gap for gap in itself()[name] if not math.isnan(gap)]
+        own = _percent(max(known)) + (", none" if len(known) < len(itself()[name]) else "")
+        print(f"| {name} | {' | '.join([cells[0], own, *cells[1:]])} |")
 
 
 if __name__ == "__main__":
