@@ -25,8 +25,8 @@ from bayeslme.bayes.proposal import Proposal
 from bayeslme.bayes.starting import starting_point
 from bayeslme.bayes.target import Target
 from bayeslme.bayes.weights import Weighted, resample, smooth
+from bayeslme.engine.differences import second_differences
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.information import second_differences
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
 from bayeslme.errors import FitError, SpecError

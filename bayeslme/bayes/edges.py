@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bayeslme.bayes.proposal import Proposal, joined, single
-from bayeslme.engine.information import second_differences
+from bayeslme.engine.differences import second_differences
 from bayeslme.engine.optimise import maximise
 
 LogDensity = Callable[[np.ndarray], np.ndarray]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayeslme.engine.information import Information, Part
+from bayeslme.engine.information import Information
 from bayeslme.engine.likelihood import NaturalPoint
+from bayeslme.engine.parts import Part
 from bayeslme.engine.problem import Problem
 from bayeslme.structures import Bound, Parameter
 

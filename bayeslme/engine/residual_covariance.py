@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.information import EDGE
+from bayeslme.engine.parts import EDGE
 from bayeslme.engine.problem import Problem
 from bayeslme.structures import Bound
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayeslme.engine.information import second_differences
+from bayeslme.engine.differences import second_differences
 from bayeslme.engine.likelihood import Likelihood, profile
 from bayeslme.engine.optimise import Optimum, gradient
 from bayeslme.engine.problem import Problem

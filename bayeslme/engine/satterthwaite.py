@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayeslme.engine.differences import curvature, extrapolated, stencil
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.information import ROUNDING
 from bayeslme.engine.likelihood import Likelihood, profile
@@ -111,10 +112,10 @@ def sensitivity(found: Estimate) -> Sensitivity:
     lengths = 1.0 / np.sqrt(np.where(curved, strength, 1.0))
     directions = (vectors * lengths).T * surface.sizes
     near, far = (_differences(surface, directions, step * FINE) for step in (1, 2))
-    curvature = -_extrapolated(near.curvature, far.curvature)
+    a = -extrapolated(near.curvature, far.curvature)
     cov = LONGEST**2 * np.eye(m)
-    cov[np.ix_(curved, curved)] = _inverse(curvature[np.ix_(curved, curved)])
-    slopes = _extrapolated(near.slopes, far.slopes)
+    cov[np.ix_(curved, curved)] = _inverse(a[np.ix_(curved, curved)])
+    slopes = extrapolated(near.slopes, far.slopes)
     return Sensitivity(found.vcov, slopes, cov, directions, m - int(curved.sum()))
 
 
@@ -136,11 +137,6 @@ def differentiated(
         up, down = (values(surface.estimate(sign * FINE * one)) for sign in (1, -1))
         slopes[:, k] = (up - down) / (2 * FINE)
     return slopes
-
-
-def _extrapolated(near: np.ndarray, far: np.ndarray) -> np.ndarray:
-    """Richardson's extrapolation where the longer step has a value too."""
-    return np.where(np.isfinite(far), (4.0 * near - far) / 3.0, near)
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:
@@ -212,14 +208,6 @@ class _Derivatives:
 def _differences(surface: _Surface, directions: np.ndarray, step: float) -> _Derivatives:
     """Central differences along directions (m, k), from one batch."""
     m = len(directions)
-    i, j = np.triu_indices(m, 1)
-    single, double = step * directions, step * (directions[i] + directions[j])
-    moves = np.concatenate([np.zeros((1, directions.shape[1])), single, -single, double, -double])
-    values, covs = surface.at(moves)
-    values = np.where(np.isfinite(values), values, np.nan)
-    base, one = values[0], values[1 : m + 1] + values[m + 1 : 2 * m + 1]
-    both = values[2 * m + 1 :].reshape(2, -1).sum(axis=0)
-    curvature = np.diag(one - 2 * base)
-    curvature[i, j] = curvature[j, i] = (both - one[i] - one[j] + 2 * base) / 2
+    values, covs = surface.at(stencil(step * directions))
     slopes = (covs[1 : m + 1] - covs[m + 1 : 2 * m + 1]) / (2 * step)
-    return _Derivatives(curvature / step**2, slopes)
+    return _Derivatives(curvature(values, m) / step**2, slopes)

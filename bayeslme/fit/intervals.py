@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaincinv, ndtri, stdtrit
 
-from bayeslme.engine.information import Information, Part
+from bayeslme.engine.information import Information
+from bayeslme.engine.parts import Part
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import DfMethod, SmallSample, of_coefficients, small_sample
@@ -194,16 +195,9 @@ def _notes(fit: Fit, info: Information) -> tuple[str, ...]:
         for name, edge in zip(part.names, part.on_bound, strict=True)
         if edge and name not in undefined_correlations(fit, part.name)
     ]
-    flat = np.isnan(np.diagonal(info.cov))
-    names = [
-        f"{name} in {part.name}" if part.name != name else name
-        for part in info.parts
-        for name, place in zip(part.names, part.place, strict=True)
-        if place >= 0 and flat[place]
-    ]
-    if names:
+    if info.flat:
         found.append(
-            f"no limits for {', '.join(names)}: the likelihood is flat in a direction of them; "
+            f"no limits for {', '.join(info.flat)}: the likelihood is flat in a direction of them; "
             "leave a random effect or a parameter out, or use a prior"
         )
     return tuple(found)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bayeslme.engine.information import Part
+from bayeslme.engine.parts import Part
 from bayeslme.engine.profiling import profile_coefficients, profile_variances
 from bayeslme.errors import FitError
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from bayeslme.fit.alternatives import alternatives
@@ -137,7 +136,7 @@ def singular(fit: Fit, prior: str | None = PRIOR) -> Singular:
     """
     levels = {one.group: one for one in level_axes(fit)}
     chosen = None if fit.method == "MAP" else prior
-    return Singular(fit, levels, flat_parameters(fit), chosen)
+    return Singular(fit, levels, fit.information.flat, chosen)
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -146,14 +145,3 @@ def _listed(names: tuple[str, ...]) -> str:
         return ", ".join(names)
     places = dict.fromkeys(name.rpartition(" in ")[2] for name in names)
     return f"{len(names)} variance parameters ({', '.join(places)})"
-
-
-def flat_parameters(fit: Fit) -> tuple[str, ...]:
-    """Variance parameters off their bounds along which the likelihood is flat."""
-    diagonal = np.diagonal(fit.information.cov)
-    found = []
-    for part in fit.information.parts:
-        for name, place in zip(part.names, part.place, strict=True):
-            if place >= 0 and np.isnan(diagonal[place]):
-                found.append(name if name == part.name else f"{name} in {part.name}")
-    return tuple(found)

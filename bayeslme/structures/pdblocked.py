@@ -86,11 +86,10 @@ class PdBlocked(PdMat):
         )
 
     def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
-        labels = label.split("\n") if "\n" in label else [label] * len(self.blocks)
         return tuple(
             p
-            for (b, rows, _), own in zip(self._pieces(), labels, strict=True)
-            for p in b.natural_parameters(effects[rows], own)
+            for b, rows, _ in self._pieces()
+            for p in b.natural_parameters(effects[rows], _label(b) or label)
         )
 
     def to_natural(self, cov: np.ndarray) -> np.ndarray:
@@ -106,3 +105,8 @@ class PdBlocked(PdMat):
             ],
             xp,
         )
+
+
+def _label(block: PdMat) -> str:
+    """Right-hand side of a block's own formula."""
+    return "" if block.form is None else str(block.form).replace("~", "", 1).strip()

@@ -18,7 +18,7 @@ from bayeslme.bayes.edges import edges
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.proposal import single
 from bayeslme.bayes.weights import resample
-from bayeslme.engine.information import second_differences
+from bayeslme.engine.differences import second_differences
 from bayeslme.engine.optimise import maximise
 from bayeslme.errors import BayesLMEError, FitError, SpecError
 

@@ -1,0 +1,146 @@
+"""The variance parameters of an estimate, part by part: a level, a structure, sigma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayeslme.engine.likelihood import NaturalPoint
+from bayeslme.structures import Bound, Parameter
+
+if TYPE_CHECKING:
+    from bayeslme.engine.estimate import Estimate
+
+EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One group of parameters: a level, a structure, or sigma.
+
+    Attributes
+    ----------
+    name : str
+        The level's group, ``"corstruct"``, ``"varfunc"`` or ``"sigma"``.
+    names : tuple of str
+    estimate : array, shape (k,)
+        Natural scale.
+    on_bound : bool array, shape (k,)
+        True where the estimate is on the edge of its range.
+    place : int array, shape (k,)
+        Place among the parameters that are not on a bound; -1 for those that are.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    estimate: np.ndarray
+    on_bound: np.ndarray
+    place: np.ndarray
+
+
+@dataclass(slots=True)
+class Layout:
+    """Parts one after the other, and what is free in them.
+
+    Attributes
+    ----------
+    parts : list of Part
+    values : list of float
+        Interval-scale estimates of the parameters that are not on a bound.
+    sizes : list of float
+        Size of a small step of each.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
+
+    def add(
+        self,
+        name: str,
+        names: tuple[str, ...],
+        estimate: np.ndarray,
+        scale: np.ndarray,
+        on_bound: np.ndarray,
+        size: np.ndarray,
+    ) -> None:
+        """Append a part; all arrays (k,), `scale` the estimates on the interval scale."""
+        place = np.full(len(names), -1)
+        place[~on_bound] = len(self.values) + np.arange(np.sum(~on_bound))
+        self.values += scale[~on_bound].tolist()
+        self.sizes += size[~on_bound].tolist()
+        self.parts.append(Part(name, names, estimate, on_bound, place))
+
+
+def lay_out(
+    found: Estimate, point: NaturalPoint, random: tuple[tuple[Parameter, ...], ...]
+) -> Layout:
+    """Parts of an estimate: levels outermost first, then corstruct, varfunc and sigma.
+
+    Parameters
+    ----------
+    found : Estimate
+    point : NaturalPoint
+        Its natural parameters.
+    random : tuple of tuples of Parameter
+        Natural parameters of every level's covariance, outermost first.
+    """
+    layout, problem = Layout(), found.problem
+    for group, natural, parameters in zip(problem.groups, point.random, random, strict=True):
+        scale, on_bound = _level_scale(natural, parameters, found.sigma)
+        names = tuple(p.name for p in parameters)
+        layout.add(group, names, natural, scale, on_bound, np.ones(len(names)))
+    rows = (
+        ("corstruct", problem.correlation, found.corstruct),
+        ("varfunc", problem.variance, found.varfunc),
+    )
+    for name, bound, values in rows:
+        if bound is not None and values is not None and len(bound.free):
+            _add_structure(layout, name, bound, values[bound.free])
+    if not found.sigma_held:
+        sigma, free = np.array([found.sigma]), np.array([False])
+        layout.add("sigma", ("sigma",), sigma, np.log(sigma), free, np.ones(1))
+    return layout
+
+
+def _add_structure(layout: Layout, name: str, bound: Bound, own: np.ndarray) -> None:
+    """Append the free parameters of a row structure."""
+    chosen = tuple(bound.parameters[j] for j in bound.free)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.asarray(bound.structure.to_interval_scale(own, chosen))
+    on_bound = ~np.isfinite(scale) | _at_edge(own, chosen)
+    names, size = tuple(p.name for p in chosen), np.array([p.scale for p in chosen])
+    layout.add(name, names, own, scale, on_bound, size)
+
+
+def _level_scale(
+    natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A level's parameters on the interval scale, and whether each is on a bound."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = [p.support.unconstrain(v) for p, v in zip(parameters, natural, strict=True)]
+    scale, is_sd = np.array(each, float), np.array([p.support.lower == 0.0 for p in parameters])
+    on_bound = _on_bound(natural, parameters, sigma) | ~np.isfinite(scale)
+    if np.any(on_bound & is_sd):  # correlations with a zero variance mean nothing
+        on_bound |= ~is_sd
+    return scale, on_bound
+
+
+def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: float) -> np.ndarray:
+    """Standard deviations that are zero, correlations that are at an end."""
+    out = []
+    for p, v in zip(parameters, natural, strict=True):
+        if p.support.lower == 0.0:
+            out.append(v <= EDGE * EDGE * sigma)
+        else:
+            out.append(min(v - p.support.lower, p.support.upper - v) < EDGE)
+    return np.array(out)
+
+
+def _at_edge(natural: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+    """Parameters of a row structure that are at an end of their range, such as a nugget of 0."""
+    low = np.array([p.support.lower for p in parameters])
+    high = np.array([p.support.upper for p in parameters])
+    return np.asarray((natural - low < EDGE) | (high - natural < EDGE))
