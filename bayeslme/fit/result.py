@@ -18,6 +18,7 @@ from bayeslme.spec import bind
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bayeslme.fit import anova as _anova
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bayeslme.fit import denominators as _denominators
     from bayeslme.fit import intervals as _intervals
     from bayeslme.fit import marginal_cov as _marginal_cov
+    from bayeslme.fit import means as _means
     from bayeslme.fit import page as _page
     from bayeslme.fit import predict as _predict
     from bayeslme.fit import ranef as _ranef
@@ -56,6 +58,7 @@ else:
     _denominators = later("bayeslme.fit.denominators")
     _intervals = later("bayeslme.fit.intervals")
     _marginal_cov = later("bayeslme.fit.marginal_cov")
+    _means = later("bayeslme.fit.means")
     _page = later("bayeslme.fit.page")
     _predict = later("bayeslme.fit.predict")
     _ranef = later("bayeslme.fit.ranef")
@@ -256,6 +259,15 @@ class Fit:
     ) -> _anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
         return _anova.anova_of(self, type, terms, L, df)
+
+    def means(
+        self,
+        factors: str | Sequence[str],
+        at: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> _means.Means:
+        """Marginal means or slopes, to be compared; see `bayeslme.fit.means.means`."""
+        return _means.means(self, factors, at, **options)
 
     def intervals(
         self,

@@ -1,0 +1,252 @@
+"""Marginal means: what the fixed part expects for levels of some predictors, others averaged over.
+
+With L the averages of the model matrix over a grid of the predictors the means are ``L beta`` with
+covariance ``L cov(beta) L'`` (Searle, Speed and Milliken 1980). Their differences, and slopes in
+the place of means, are linear combinations too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import ndtri, stdtrit
+
+from bayeslme.errors import FitError
+from bayeslme.fit.adjustments import Adjust, adjusted, critical
+from bayeslme.fit.arguments import check_choice, check_probability
+from bayeslme.fit.combinations import Estimates, Labels, index_of, joined, text_of
+from bayeslme.fit.contrast_weights import Kind, families, names_of, weights_of
+from bayeslme.fit.degrees import column_levels
+from bayeslme.fit.denominators import DfMethod, small_sample
+from bayeslme.fit.hypotheses import t_tail
+from bayeslme.fit.reference_grid import (
+    Axis,
+    Weights,
+    averages,
+    axes_of,
+    check_shown,
+    check_slope,
+)
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+
+FloatArray = npt.NDArray[np.float64]
+NEGLIGIBLE = 1e-10  # share of a coefficient that counts as none
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Means(Estimates):
+    """Marginal means, or slopes; see `means`.
+
+    Attributes
+    ----------
+    fit : Fit
+    df : str
+    level : float
+    """
+
+    fit: Fit
+    df: DfMethod
+    level: float
+
+    def contrasts(
+        self,
+        kind: Kind | Mapping[str, Sequence[float]] = "pairwise",
+        by: str | Sequence[str] | None = None,
+        adjust: Adjust | None = None,
+    ) -> Estimates:
+        """Differences of the means, or other combinations of them.
+
+        Parameters
+        ----------
+        kind : {"pairwise", "reference"} or mapping of str to sequence of float
+            Each less each after it; each less the first; or weights of the means by name.
+        by : str or sequence of str, optional
+            Predictors within whose levels means are compared.
+        adjust : {"tukey", "holm", "bonferroni", "none"}, optional
+            For several contrasts within each level of `by`: p-values, and limits (by Bonferroni
+            for "holm", which has none of its own). By default "tukey" for pairs, else "holm".
+
+        Returns
+        -------
+        Estimates
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> stool = bayeslme.load_data("ergoStool")
+        >>> fit = bayeslme.lme("effort ~ Type", stool, "~ 1 | Subject")
+        >>> fit.means("Type").contrasts("reference", adjust="none").table.round(3)["Value"].tolist()
+        [3.889, 2.222, 0.667]
+        """
+        if adjust is not None:
+            check_choice(adjust, get_args(Adjust), "adjust")
+        chosen: Adjust = adjust or ("tukey" if kind == "pairwise" else "holm")
+        if chosen == "tukey" and kind != "pairwise":
+            raise FitError("adjust: 'tukey' is for pairs of means; use 'holm'")
+        inside, groups = families(self.table.index, by)
+        labels: Labels = []
+        rows: list[FloatArray] = []
+        parts: list[pd.DataFrame] = []
+        size = 0
+        for family, members in groups:
+            names = [joined(inside[k]) for k in members]
+            weights, called = weights_of(kind, names)
+            own = weights @ self.rows[members]
+            size = max(size, len(own))
+            labels += [(name, *family) for name in called]
+            rows.append(own)
+            parts.append(_tested(self, own, len(members), chosen))
+        table = pd.concat(parts, ignore_index=True)
+        table.index = index_of(labels, ["contrast", *names_of(by)])
+        notes = list(self.notes)
+        if size > 1:
+            notes.append(_said(chosen, size, len(groups) > 1))
+        return Estimates(table, np.concatenate(rows), tuple(notes))
+
+
+def means(
+    fit: Fit,
+    factors: str | Sequence[str],
+    at: Mapping[str, Any] | None = None,
+    *,
+    slope: str | None = None,
+    weights: Weights = "equal",
+    level: float = 0.95,
+    df: DfMethod = "inner-outer",
+) -> Means:
+    """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
+
+    Parameters
+    ----------
+    fit : Fit
+    factors : str or sequence of str
+        Predictors of the fixed part that are kept. All other factors are averaged over, all other
+        covariates stand at their mean over the rows used.
+    at : mapping, optional
+        Values of covariates in the place of their mean, ``{"age": [8, 14]}``, or some levels of
+        factors. A covariate among `factors` needs them.
+    slope : str, optional
+        Give the slopes along this covariate in the place of the means; R's ``emtrends``.
+    weights : {"equal", "proportional"}
+        Combinations that are averaged over count the same, or as often as they are in the data.
+    level : float
+        Of the limits.
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+        Degrees of freedom. By the first rule a mean has the fewest of the coefficients that have a
+        part in it, where the intercept counts at the outermost level of grouping.
+
+    Returns
+    -------
+    Means
+        ``.table`` has Value, Std.Error, DF, lower, upper; `Means.contrasts` compares them.
+
+    Raises
+    ------
+    SpecError
+        For what is no predictor of the fixed part, and a covariate without values.
+
+    References
+    ----------
+    Searle, S. R., Speed, F. M. and Milliken, G. A. (1980), The American Statistician 34, 216-221;
+    Lenth, R. V. (2016), Least-squares means, J. Stat. Softw. 69(1).
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> fit = bayeslme.lme("distance ~ Sex * age", data, "~ 1 | Subject")
+    >>> fit.means("Sex", at={"age": 14})
+    Sex
+             Value Std.Error DF  lower  upper
+    Male   27.32... 0.538... 25 26.21... 28.43...
+    Female 24.08... 0.649... 25 22.74... 25.42...
+    Note: at age = 14
+    >>> fit.means("Sex", slope="age").contrasts().table["Value"].round(4).tolist()
+    [0.3048]
+    """
+    check_probability(level)
+    check_choice(weights, get_args(Weights), "weights")
+    shown = [factors] if isinstance(factors, str) else list(factors)
+    given = dict(at or {})
+    axes = axes_of(fit, given)
+    check_shown(shown, axes, given)
+    if slope is not None:
+        check_slope(slope, axes)
+    labels, rows = averages(fit, axes, shown, weights, slope)
+    table = _limits(fit, rows, level, df)
+    table.index = index_of(labels, shown)
+    notes = _grid_notes(axes, shown, weights, slope, len(labels))
+    return Means(table, rows, (*notes, *_df_notes(fit, df)), fit, df, level)
+
+
+def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
+    """Fewest degrees of freedom of the coefficients with a part in each row."""
+    columns = np.array(fit.degrees.columns, float)
+    if fit.design.levels:
+        constant = column_levels(fit.design) == 0
+        columns[constant] = min(columns.min(), len(fit.design.levels[0].labels) - 1)
+    size = np.abs(rows).max(axis=1, keepdims=True)
+    part = np.abs(rows) > NEGLIGIBLE * size
+    return np.asarray(np.where(part, columns, np.inf).min(axis=1))
+
+
+def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFrame:
+    """Values of combinations of the coefficients with their errors and limits."""
+    method = small_sample(fit, df)
+    vcov = fit.test_vcov if method is None else method.vcov
+    error = np.sqrt(np.einsum("gp,pq,gq->g", rows, vcov, rows))
+    if method is None:
+        den = _degrees(fit, rows)
+    else:
+        den = np.array([method.test(row[None])[1] for row in rows])
+    value = rows @ fit.estimate.beta
+    tail = 0.5 + level / 2
+    width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * error
+    columns = {"Value": value, "Std.Error": error, "DF": den}
+    return pd.DataFrame({**columns, "lower": value - width, "upper": value + width})
+
+
+def _tested(means: Means, rows: FloatArray, size: int, adjust: Adjust) -> pd.DataFrame:
+    """Contrasts of one family with their tests."""
+    table = _limits(means.fit, rows, means.level, means.df)
+    t, den = table["Value"] / table["Std.Error"], table["DF"].to_numpy()
+    p = adjusted(t_tail(t, den), t.to_numpy(), den, size, adjust)
+    width = critical(means.level, den, len(rows), size, adjust) * table["Std.Error"]
+    left, right = table["Value"] - width, table["Value"] + width
+    head = table[["Value", "Std.Error", "DF"]]
+    return head.assign(**{"t-value": t, "p-value": p, "lower": left, "upper": right})
+
+
+def _grid_notes(
+    axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None, count: int
+) -> list[str]:
+    rest = [axis for axis in axes if axis.name not in shown and axis.name != slope]
+    over = [axis.name for axis in rest if len(axis.labels) > 1]
+    fixed = [f"{a.name} = {text_of(a.labels[0])}" for a in axes if a in rest and len(a.labels) == 1]
+    notes = [f"slopes along {slope}"] if slope is not None else []
+    if over:
+        how = "" if weights == "equal" else ", in proportion to the data"
+        notes.append(f"averaged over {', '.join(over)}{how}")
+    return [*notes, f"at {', '.join(fixed)}"] if fixed else notes
+
+
+def _df_notes(fit: Fit, df: DfMethod) -> tuple[str, ...]:
+    method = small_sample(fit, df)
+    return () if method is None else method.notes
+
+
+def _said(adjust: Adjust, size: int, several: bool) -> str:
+    how = {
+        "tukey": "p-values and limits by Tukey's method",
+        "holm": "p-values by Holm's method, limits by Bonferroni's",
+        "bonferroni": "p-values and limits by Bonferroni's method",
+        "none": "p-values and limits not adjusted",
+    }[adjust]
+    return f"{how} for {size} contrasts{' each' if several else ''}"
