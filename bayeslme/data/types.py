@@ -165,6 +165,11 @@ class Design:
     response_label: str
 
     @property
+    def term_columns(self) -> tuple[IntArray, ...]:
+        """Columns of `X` of each term, the intercept first where there is one."""
+        return tuple(np.flatnonzero(self.assign == k) for k in np.unique(self.assign))
+
+    @property
     def variance_parts(self) -> tuple[VarianceCoords, ...]:
         """Coordinates of each component of the variance function; none without one."""
         if self.variance is None:

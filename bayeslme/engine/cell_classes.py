@@ -60,8 +60,7 @@ def find_classes(problem: Problem) -> list[Class]:
 
 def _recent(lattice: Lattice, kinds: np.ndarray, memory: int) -> list[Class]:
     """The first ``memory`` rows of the groups, and every later row with those it remembers."""
-    place = np.arange(lattice.n) - np.repeat(lattice.starts, lattice.sizes)
-    cells = [(np.flatnonzero(place >= memory)[:, None] + np.arange(-memory, 1), memory)]
+    cells = [(np.flatnonzero(lattice.place >= memory)[:, None] + np.arange(-memory, 1), memory)]
     for size in range(1, memory + 1):  # a group that ends before has a shorter beginning
         fit = lattice.sizes == size if size < memory else lattice.sizes >= memory
         cells.append((lattice.starts[fit][:, None] + np.arange(size), 0))

@@ -90,11 +90,11 @@ def anova_of(
         return _contrasts(fit, L, method)
     if terms is not None:
         return _terms(fit, terms, method)
-    members, names = _members(fit), term_names(fit)
+    members, names = fit.design.term_columns, term_names(fit)
     if method is not None:
         vcov = fit.estimate.vcov
         rows = sequential_contrasts(vcov) if type == "sequential" else np.eye(len(vcov))
-        return _tested(fit, method, names, [rows[m] for m in members])
+        return _tested(method, names, [rows[m] for m in members])
     if type == "sequential":
         scores = sequential_scores(fit.estimate.beta, fit.test_vcov)
         statistics = [float(np.sum(scores[m] ** 2)) for m in members]
@@ -107,11 +107,6 @@ def term_names(fit: Fit) -> list[str]:
     """Labels of the terms, the intercept first where there is one."""
     labels = ["(Intercept)", *fit.design.term_labels]
     return [labels[int(k)] for k in np.unique(fit.design.assign)]
-
-
-def _members(fit: Fit) -> list[npt.NDArray[np.intp]]:
-    assign = fit.design.assign
-    return [np.flatnonzero(assign == k) for k in np.unique(assign)]
 
 
 def _wald(fit: Fit, rows: FloatArray) -> float:
@@ -139,7 +134,6 @@ def _table(
 
 
 def _tested(
-    fit: Fit,
     method: SmallSample,
     index: Sequence[str],
     contrasts: Sequence[FloatArray],
@@ -161,11 +155,11 @@ def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
     chosen = [_term_number(one, names) for one in wanted]
     if not chosen or len(set(chosen)) < len(chosen):
         raise FitError(f"terms: each term once, and at least one of {', '.join(names)}")
-    members = _members(fit)
-    rows = np.eye(len(fit.fixef))[np.concatenate([members[k] for k in chosen])]
+    columns = np.concatenate([fit.design.term_columns[k] for k in chosen])
+    rows = np.eye(len(fit.fixef))[columns]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
     if method is not None:
-        return _tested(fit, method, ["1"], [rows], heading)
+        return _tested(method, ["1"], [rows], heading)
     den = sorted({int(fit.degrees.terms[k]) for k in chosen})
     if len(den) != 1:
         which = ", ".join(names[k] for k in chosen)
@@ -193,7 +187,7 @@ def _contrasts(fit: Fit, L: Any, method: SmallSample | None) -> Anova:
     found = contrasts(L, list(fit.fixef.index))
     heading = f"F-test for linear combination(s)\n{found}"
     if method is not None:
-        return _tested(fit, method, ["1"], [found.rows], heading)
+        return _tested(method, ["1"], [found.rows], heading)
     den = sorted({int(d) for d in fit.degrees.columns[found.used]})
     if len(den) != 1:
         names = ", ".join(str(n) for n in fit.fixef.index[found.used])

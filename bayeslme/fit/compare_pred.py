@@ -11,7 +11,8 @@ import pandas as pd
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import names_of_fits
-from bayeslme.fit.curves import aug_pred, primary_of
+from bayeslme.fit.curves import aug_pred
+from bayeslme.fit.primary import primary_of
 
 if TYPE_CHECKING:
     from bayeslme.fit.lmlist import LmList

@@ -15,6 +15,7 @@ from bayeslme.data.groups import nest
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.fit.arguments import check_count
+from bayeslme.fit.primary import primary_of
 from bayeslme.fit.residuals import LevelName
 from bayeslme.spec.expr import Call, variables, walk
 from bayeslme.spec.formula import parse_formula
@@ -113,53 +114,6 @@ def aug_pred(
         kind = "predicted" if len(levels) == 1 else f"predict.{_level_name(fit, one)}"
         frames.append(_frame(name, new[name], code, own, response, values, kind))
     return _stacked(frames, own, fit)
-
-
-def default_primary(fit: Fit | LmList) -> str | None:
-    """The covariate a curve runs along where none is named; None where several may be meant."""
-    used = fit.data.iloc[fit.design.rows]
-    named = _variables(fit)
-    formula = fit.data.attrs.get("formula")
-    if isinstance(formula, str):
-        own = parse_formula(formula).without_groups().variables
-        found = [v for v in own if v in named and v != fit.design.response_label]
-        if len(found) == 1:
-            return str(found[0])
-    numeric = [v for v in named if pd.api.types.is_numeric_dtype(used[v])]
-    among = numeric or named
-    return among[0] if len(among) == 1 else None
-
-
-def primary_of(fit: Fit | LmList, primary: str | None) -> str:
-    """The column named, or the default one.
-
-    Raises
-    ------
-    SpecError
-        If it is no column, or none is named and several may be meant.
-    """
-    if primary is not None:
-        node = parse_formula(primary if "~" in primary else f"~ {primary}")
-        names = node.variables
-        if len(names) != 1 or names[0] not in fit.data.columns:
-            raise SpecError(f"primary: {primary!r} is not one column of the data")
-        return str(names[0])
-    found = default_primary(fit)
-    if found is not None:
-        return found
-    named, used = _variables(fit), fit.data
-    numeric = [v for v in named if pd.api.types.is_numeric_dtype(used[v])]
-    among = f"one of {', '.join(numeric or named)}" if named else "a column of the data"
-    raise SpecError(f"primary: say which covariate runs along the axis, {among}")
-
-
-def _variables(fit: Fit | LmList) -> list[str]:
-    """Columns on the right-hand side of the fixed part and in the random effects."""
-    fixed = parse_formula(f"~ {str(fit.spec.fixed).split('~', 1)[1]}").without_groups()
-    random = (level.formula.without_groups().variables for level in fit.design.levels)
-    parts = [fixed.variables, *random]
-    names = dict.fromkeys(str(v) for part in parts for v in part)
-    return [v for v in names if v in fit.data.columns]
 
 
 def _as_factors(fit: Fit | LmList) -> frozenset[str]:

@@ -13,6 +13,7 @@ from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.compare_pred import compare_pred
 from bayeslme.fit.curves import Levels, aug_pred
+from bayeslme.fit.plot_formula import axis_label
 from bayeslme.fit.ranef import coef, ranef
 from bayeslme.fit.residuals import LevelName
 
@@ -179,9 +180,4 @@ def draw_curves(table: pd.DataFrame, ax: Axes | None) -> list[Axes]:
     from bayeslme.report.plots.curves import curve_panels
 
     x, _, y, _ = map(str, table.columns)
-    return curve_panels(table, labels=(_label(table, x), _label(table, y)), ax=ax)
-
-
-def _label(table: pd.DataFrame, name: str) -> str:
-    label, unit = (table.attrs.get(key, {}).get(name) for key in ("labels", "units"))
-    return f"{label or name} ({unit})" if unit else str(label or name)
+    return curve_panels(table, labels=(axis_label(table, x), axis_label(table, y)), ax=ax)

@@ -94,18 +94,18 @@ def _axis(fit: Fit, node: Expr, columns: Columns) -> tuple[Any, str]:
     if isinstance(value, Factor):
         codes = pd.Categorical.from_codes(value.code.tolist(), pd.Index(value.levels))
         return codes, deparse(node)
-    return value, _with_unit(fit, deparse(node))
+    return value, axis_label(fit.data, deparse(node))
 
 
-def _with_unit(fit: Fit, name: str) -> str:
-    """A column under the label and unit that come with the data."""
-    label, unit = (_about(fit, key).get(name) for key in ("labels", "units"))
+def axis_label(data: pd.DataFrame, name: str) -> str:
+    """A column under the label and the unit that come with the data, in its ``attrs``."""
+    label, unit = (_about(data, key).get(name) for key in ("labels", "units"))
     shown = label or name
     return f"{shown} ({unit})" if unit else str(shown)
 
 
-def _about(fit: Fit, key: str) -> dict[str, str]:
-    given = fit.data.attrs.get(key)
+def _about(data: pd.DataFrame, key: str) -> dict[str, str]:
+    given = data.attrs.get(key)
     return given if isinstance(given, dict) else {}
 
 
@@ -113,7 +113,7 @@ def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
     options = _options(call, ("type", "level"))
     level = _level(options.get("level"))
     if call.function == "fitted":
-        unit = _about(fit, "units").get(fit.design.response_label)
+        unit = _about(fit.data, "units").get(fit.design.response_label)
         return fitted(fit, level).to_numpy(), f"Fitted values ({unit})" if unit else "Fitted values"
     kind = _type(options.get("type"))
     return residuals(fit, level, kind).to_numpy(), NAMES[kind]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayeslme.errors import DataError
-from bayeslme.fit.curves import default_primary
+from bayeslme.fit.primary import default_primary
 from bayeslme.fit.serial import positions
 from bayeslme.fit.variogram import MOST_PAIRS, n_pairs
 from bayeslme.report.document import Section, code, document, heading, picture, prose

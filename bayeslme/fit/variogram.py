@@ -13,14 +13,13 @@ from bayeslme.fit.arguments import check_choice, check_count
 from bayeslme.fit.residuals import ResidualType, residuals
 from bayeslme.fit.serial import Positions, distance_bins, positions
 from bayeslme.structures.correlation import Pairs
-from bayeslme.structures.lattice import distances
+from bayeslme.structures.lattice import METRICS, distances
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
     from bayeslme.structures import Bound
 
 FloatArray = npt.NDArray[np.float64]
-METRICS = ("euclidean", "maximum", "manhattan")
 MOST_PAIRS = 20_000_000  # about a gigabyte at work
 POINTS = 50  # of the curve, nlme's
 

@@ -15,8 +15,8 @@ from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, depars
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
+from bayeslme.structures.lattice import METRICS
 
-METRICS = ("euclidean", "maximum", "manhattan")
 FAMILIES = (structures.VarFunc, structures.CorStruct, structures.PdMat)
 _ALSO = {"nam", "data"}  # of nlme's pdMat classes: names and data come with the model here
 

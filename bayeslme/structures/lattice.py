@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+METRICS = ("euclidean", "maximum", "manhattan")
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -44,8 +46,6 @@ class Lattice:
     starts, sizes : int arrays, shape (h,)
     position : float array, shape (n, d)
         Times or coordinates; the order within the group where none were given.
-    given : bool
-        Whether positions came from the user.
     step : float array, shape (n,)
         Distance to the previous row of the group along the first coordinate, 1 at the first row of
         a group.
@@ -56,7 +56,6 @@ class Lattice:
     starts: np.ndarray
     sizes: np.ndarray
     position: np.ndarray
-    given: bool
     step: np.ndarray
     first: np.ndarray
     cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
@@ -67,13 +66,14 @@ class Lattice:
         return len(self.position)
 
     @property
+    def place(self) -> np.ndarray:
+        """Number of rows of its group before each row, shape (n,)."""
+        return np.asarray(np.arange(self.n) - np.repeat(self.starts, self.sizes))
+
+    @property
     def regular(self) -> bool:
         """Whether all rows of every group are one step apart."""
         return bool(np.all(self.step == 1.0))
-
-    def index(self) -> np.ndarray:
-        """Rank of every row's position among all distinct positions, shape (n,)."""
-        return np.unique(self.position[:, 0], return_inverse=True)[1]
 
     def blocks(self, relative: bool) -> tuple[Block, ...]:
         """Groups collected by size and pattern.
@@ -136,13 +136,12 @@ def build_lattice(starts: np.ndarray, n: int, position: np.ndarray | None) -> La
     sizes = np.diff(np.append(starts, n))
     first = np.zeros(n, dtype=bool)
     first[starts] = True
-    given = position is not None
     if position is None:
         position = (np.arange(n) - np.repeat(starts, sizes)).astype(float)[:, None]
     step = np.ones(n)
     step[1:] = np.diff(position[:, 0])
     step[first] = 1.0
-    return Lattice(starts, sizes, position, given, step, first)
+    return Lattice(starts, sizes, position, step, first)
 
 
 def distances(patterns: np.ndarray, metric: str) -> np.ndarray:

@@ -17,10 +17,8 @@ from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs, whiten_markov
-from bayeslme.structures.lattice import Lattice
+from bayeslme.structures.lattice import METRICS, Lattice
 from bayeslme.structures.supports import UNIT, Above, Namespace, Positive
-
-METRICS = ("euclidean", "maximum", "manhattan")
 
 
 @dataclass(frozen=True)
