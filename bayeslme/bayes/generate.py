@@ -10,10 +10,22 @@ from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine.problem import Problem
 
 
-def new_effects(layout: Layout, values: Values, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw random effects of new groups, group key to array (G, q), outermost first."""
+def new_effects(
+    layout: Layout, values: Values, rng: np.random.Generator, shape: tuple[int, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Draw random effects of new groups.
+
+    Parameters
+    ----------
+    values : mapping of variable name to array (*shape, ...)
+
+    Returns
+    -------
+    dict of group key to array (*shape, G, q), outermost first
+    """
     return {
-        level.key: rng.standard_normal((len(level.level.labels), level.q)) @ level.factor(values).T
+        level.key: rng.standard_normal((*shape, len(level.level.labels), level.q))
+        @ np.swapaxes(np.asarray(level.factor(values)), -1, -2)
         for level in layout.levels
     }
 

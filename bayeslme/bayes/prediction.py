@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -11,12 +12,14 @@ import xarray as xr
 
 from bayeslme.bayes import predictive
 from bayeslme.bayes.fitted_variance import problem_of_draws
+from bayeslme.bayes.generate import new_residuals
+from bayeslme.bayes.kriging import residuals_at
 from bayeslme.bayes.limits import IntervalKind, limits
+from bayeslme.bayes.rows import Rows, own_rows, rows_of
 from bayeslme.bayes.tree import row_labels
-from bayeslme.data.newdata import NewRows, new_rows, new_variance
 from bayeslme.engine import depth_of
-from bayeslme.errors import DataError, FitError
-from bayeslme.fit.arguments import check_probability
+from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_choice, check_probability
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 Of = Literal["mean", "response"]
 NewGroups = Literal["missing", "draw"]
+CELLS = 2e7  # draws of rows that are worked off together
+MOST_BYTES = 4e9  # of all draws of all rows
 
 
 def predict(
@@ -34,6 +39,7 @@ def predict(
     interval: float | None = None,
     *,
     of: Of = "mean",
+    use_correlation: bool = False,
     new_groups: NewGroups = "missing",
     kind: IntervalKind = "eti",
     draws: bool = False,
@@ -51,8 +57,13 @@ def predict(
     interval : float, optional
         Also give limits of this probability.
     of : {"mean", "response"}
-        ``"response"`` adds residuals, with the variance function at the row; each row's is drawn
-        for itself, so that limits are those of single rows.
+        ``"response"`` adds residuals, with the variance function at the row. Draws of rows of one
+        correlation group are correlated, at the innermost level and where the data have the
+        columns of the structure.
+    use_correlation : bool
+        Condition on the observed residuals of a row's correlation group, draw by draw: forecasts,
+        interpolation. The mean then is that of the new response, as ``fit.predict`` has it, and a
+        row at an observed position has that observation's residual. At the innermost level only.
     new_groups : {"missing", "draw"}
         Rows of groups the fit has not seen: NaN as in ``fit.predict``, or random effects drawn
         from their distribution, the same for all rows of a group.
@@ -67,38 +78,76 @@ def predict(
     -------
     Series ``predict``, or DataFrame with the columns predict, lower, upper; DataArray (chain, draw,
     row) under `draws`
+        ``predict`` is the mean of the expected responses, which of a new response is the same.
         NaN in rows with a missing value, an unknown group (under ``"missing"``), or a variance
         stratum that is not known (for a response).
 
     Raises
     ------
     FitError
-        For an argument out of range.
+        For an argument out of range; for `use_correlation` without a correlation structure or at an
+        outer level; for more draws than memory holds.
     DataError
         For a missing column or a factor level the fit has not seen.
     """
-    for name, value, allowed in (("of", of, Of), ("new_groups", new_groups, NewGroups)):
-        if value not in get_args(allowed):
-            known = " nor ".join(map(repr, get_args(allowed)))
-            raise FitError(f"{name}: {value!r} is neither {known}")
+    check_choice(of, get_args(Of), "of")
+    check_choice(new_groups, get_args(NewGroups), "new_groups")
     if interval is not None:
         check_probability(interval, "interval")
         if draws:
             raise FitError("draws: all draws have no interval; leave one of the two out")
-    depth, rng = depth_of(posterior.layout.design, level), np.random.default_rng(seed)
+    depth = depth_of(posterior.layout.design, level)
+    if use_correlation:
+        _check_correlated(posterior, depth)
     if newdata is None:
-        drawn, index = _own_rows(posterior, depth, of, rng), posterior.layout.design.index
+        rows, index = own_rows(posterior.layout, depth), posterior.layout.design.index
         labels: Any = row_labels(posterior.layout)
     else:
-        drawn, index = _new_rows(posterior, newdata, depth, of, new_groups, rng), newdata.index
-        labels = np.arange(len(newdata))
+        rows = rows_of(posterior, newdata, depth, located=use_correlation)
+        index, labels = newdata.index, np.arange(len(newdata))
+    asked = _Asked(
+        posterior=posterior,
+        rng=np.random.default_rng(seed),
+        response=of == "response",
+        use_correlation=use_correlation,
+        draw_groups=new_groups == "draw",
+        own=newdata is None,
+    )
     if draws:
-        return by_chain(posterior, drawn, labels)
-    mean = pd.Series(drawn.mean(axis=0), index=index, name="predict")
+        _check_size(posterior, len(labels))
+        return by_chain(posterior, asked.drawn(rows, jointly=True)[1], labels)
+    mean, bounds = np.empty(len(labels)), np.full((2, len(labels)), np.nan)
+    for at in _pieces(posterior, len(labels)):
+        expected, drawn = asked.drawn(rows.take(at), jointly=False)
+        mean[at] = expected.mean(axis=0)
+        if interval is not None:
+            bounds[:, at] = _limits(drawn, interval, kind)
     if interval is None:
-        return mean
-    low, high = _limits(drawn, interval, kind)
-    return pd.DataFrame({"predict": mean, "lower": low, "upper": high})
+        return pd.Series(mean, index=index, name="predict")
+    return pd.DataFrame({"predict": mean, "lower": bounds[0], "upper": bounds[1]}, index=index)
+
+
+def _check_correlated(posterior: Posterior, depth: int) -> None:
+    if posterior.layout.problem.correlation is None:
+        raise FitError("use_correlation: this fit has no correlation structure to condition on")
+    if depth < len(posterior.layout.design.levels):
+        raise FitError(
+            "use_correlation: residuals are those of the innermost level; leave level out"
+        )
+
+
+def _check_size(posterior: Posterior, rows: int) -> None:
+    count = len(posterior.values["fixef"])
+    if 8.0 * count * rows > MOST_BYTES:
+        raise FitError(
+            f"draws: {count} draws of {rows} rows take {8e-9 * count * rows:.1f} GB; predict at "
+            f"most {int(MOST_BYTES // (8 * count))} rows at a time, or ask for an interval"
+        )
+
+
+def _pieces(posterior: Posterior, rows: int) -> Iterator[slice]:
+    step = max(1, int(CELLS // len(posterior.values["fixef"])))
+    return (slice(first, first + step) for first in range(0, rows, step))
 
 
 def by_chain(posterior: Posterior, drawn: np.ndarray, rows: Any) -> xr.DataArray:
@@ -116,74 +165,101 @@ def _limits(drawn: np.ndarray, level: float, kind: IntervalKind) -> np.ndarray:
     return out
 
 
-def _own_rows(posterior: Posterior, depth: int, of: Of, rng: np.random.Generator) -> np.ndarray:
-    layout, values, effects = posterior.layout, posterior.values, posterior.effects
-    mean = predictive.fitted(layout, values, effects, depth)
-    if of == "mean":
-        return mean
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is predicted; see ``predict``."""
+
+    posterior: Posterior
+    rng: np.random.Generator
+    response: bool
+    use_correlation: bool
+    draw_groups: bool
+    own: bool
+
+    def drawn(self, rows: Rows, *, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Expected responses (s, m), and what is asked for.
+
+        Parameters
+        ----------
+        rows : Rows
+        jointly : bool
+            Whether rows of one group are wanted together, or each for itself.
+        """
+        means = [np.asarray(self.posterior.values["fixef"] @ rows.X.T)]
+        for k, z in enumerate(rows.Z):
+            means.append(means[-1] + np.einsum("nq,snq->sn", z, self._effects(rows, k)))
+        if self.use_correlation and rows.place is not None:
+            sd = self._sd(rows, means)
+            expected, drawn = self._residuals(rows, observed=True)
+            return means[-1] + sd * expected, means[-1] + sd * drawn
+        if not self.response:
+            return means[-1], means[-1]
+        return means[-1], means[-1] + self._noise(rows, means, jointly=jointly)
+
+    def _noise(self, rows: Rows, means: list[np.ndarray], *, jointly: bool) -> np.ndarray:
+        """New residuals (s, m)."""
+        layout, values = self.posterior.layout, self.posterior.values
+        if jointly and rows.place is not None and self.own:
+            problem = problem_of_draws(layout, values, self.posterior.effects)
+            return np.asarray(new_residuals(layout, values, self.rng, problem, (len(means[0]),)))
+        sd = self._sd(rows, means)
+        if jointly and rows.place is not None:
+            return np.asarray(sd * self._residuals(rows, observed=False)[1])
+        return np.asarray(sd * self.rng.standard_normal(sd.shape))
+
+    def _residuals(self, rows: Rows, *, observed: bool) -> tuple[np.ndarray, np.ndarray]:
+        posterior, place = self.posterior, rows.place
+        assert place is not None
+        seen = (lambda at: _observed(posterior, at)) if observed else None
+        layout, values = posterior.layout, posterior.values
+        return residuals_at(layout, values, place, self.rng, observed=seen, noise=self.response)
+
+    def _effects(self, rows: Rows, k: int) -> np.ndarray:
+        """Random effects of a level at the rows, (s, m, q)."""
+        level, code, own = self.posterior.layout.levels[k], rows.code[k], rows.own[k]
+        out = self.posterior.effects[level.key][:, code]
+        unknown = code < 0
+        out[:, unknown] = np.nan
+        unseen = unknown & (own >= 0)
+        if self.draw_groups and unseen.any():
+            groups, place = np.unique(own[unseen], return_inverse=True)
+            spherical = self.rng.standard_normal((len(out), len(groups), level.q))
+            factor = level.factor(self.posterior.values)
+            root = np.broadcast_to(factor, (len(out), level.q, level.q))
+            out[:, unseen] = (spherical @ np.swapaxes(root, -1, -2))[:, place]
+        return np.asarray(out)
+
+    def _sd(self, rows: Rows, means: list[np.ndarray]) -> np.ndarray:
+        """Residual standard deviations (s, m) at the rows; NaN in unknown strata."""
+        layout, values = self.posterior.layout, self.posterior.values
+        sigma = np.broadcast_to(layout.sigma_of(values), (len(means[0]),))[:, None]
+        bound, coords = layout.problem.variance, rows.variance
+        if bound is None or coords is None:
+            return np.broadcast_to(sigma, means[0].shape)
+        each = coords if isinstance(coords, tuple) else (coords,)
+        known = np.all([part.stratum >= 0 for part in each], axis=0)
+        filled = tuple(self._filled(part, means) for part in each)
+        _, par = layout.row_parameters(values)
+        given: Any = filled if isinstance(coords, tuple) else filled[0]
+        sd = np.where(known, sigma * np.exp(bound.structure.log_sd(par, given)), np.nan)
+        return np.asarray(sd)
+
+    def _filled(self, part: VarianceCoords, means: list[np.ndarray]) -> VarianceCoords:
+        """Coordinates with fitted values put in, unknown strata replaced by any."""
+        stratum = np.maximum(part.stratum, 0)
+        if part.source == "data":
+            return replace(part, stratum=stratum)
+        reach = min(len(means) - 1, depth_of(self.posterior.layout.design, part.level))
+        return replace(part, stratum=stratum, covariate=means[reach])
+
+
+def _observed(posterior: Posterior, at: slice) -> np.ndarray:
+    """Observed residuals over their standard deviations at some draws, (s, n), sorted."""
+    layout = posterior.layout
+    values = {name: v[at] for name, v in posterior.values.items()}
+    effects = {key: b[at] for key, b in posterior.effects.items()}
+    residual = layout.design.y - predictive.fitted(layout, values, effects, len(layout.levels))
     problem = problem_of_draws(layout, values, effects)
-    sigma = np.broadcast_to(layout.sigma_of(values), (len(mean),))[:, None]
-    sd = sigma * np.exp(predictive.log_sd(layout, values, problem))
-    return np.asarray(mean + sd * rng.standard_normal(mean.shape))
-
-
-def _new_rows(
-    posterior: Posterior,
-    newdata: Any,
-    depth: int,
-    of: Of,
-    new_groups: NewGroups,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    if not isinstance(newdata, pd.DataFrame):
-        msg = f"newdata: a pandas DataFrame is needed, not {newdata.__class__.__name__}"
-        raise DataError(msg)
-    new = new_rows(posterior.layout.design, newdata, depth)
-    means = [np.asarray(posterior.values["fixef"] @ new.X.T)]
-    for k, z in enumerate(new.Z):
-        own = _effects(posterior, new, k, new_groups, rng)
-        means.append(means[-1] + np.einsum("nq,snq->sn", z, own))
-    if of == "mean":
-        return means[-1]
-    return means[-1] + _new_sd(posterior, new, means) * rng.standard_normal(means[-1].shape)
-
-
-def _effects(
-    posterior: Posterior, new: NewRows, k: int, new_groups: NewGroups, rng: np.random.Generator
-) -> np.ndarray:
-    """Random effects of a level at the new rows, (s, m, q)."""
-    level, code, factor = posterior.layout.levels[k], new.code[k], new.group[k]
-    out = posterior.effects[level.key][:, code]
-    unknown = code < 0
-    out[:, unknown] = np.nan
-    unseen = unknown & (factor.code >= 0)
-    if new_groups == "draw" and unseen.any():
-        groups, place = np.unique(factor.code[unseen], return_inverse=True)
-        spherical = rng.standard_normal((len(out), len(groups), level.q))
-        root = np.broadcast_to(level.factor(posterior.values), (len(out), level.q, level.q))
-        out[:, unseen] = (spherical @ np.swapaxes(root, -1, -2))[:, place]
-    return np.asarray(out)
-
-
-def _new_sd(posterior: Posterior, new: NewRows, means: list[np.ndarray]) -> np.ndarray:
-    """Residual standard deviations (s, m) at new rows; NaN in unknown strata."""
-    layout, values = posterior.layout, posterior.values
-    sigma = np.broadcast_to(layout.sigma_of(values), (len(means[0]),))[:, None]
-    bound, coords = layout.problem.variance, new_variance(layout.design, new)
-    if bound is None or coords is None:
-        return np.asarray(sigma)
-    each = coords if isinstance(coords, tuple) else (coords,)
-    known = np.all([part.stratum >= 0 for part in each], axis=0)
-    filled = tuple(_filled(posterior, part, means) for part in each)
-    _, par = layout.row_parameters(values)
-    given: Any = filled if isinstance(coords, tuple) else filled[0]
-    return np.where(known, sigma * np.exp(bound.structure.log_sd(par, given)), np.nan)
-
-
-def _filled(posterior: Posterior, part: VarianceCoords, means: list[np.ndarray]) -> VarianceCoords:
-    """Coordinates with fitted values put in, unknown strata replaced by any."""
-    stratum = np.maximum(part.stratum, 0)
-    if part.source == "data":
-        return replace(part, stratum=stratum)
-    reach = min(len(means) - 1, depth_of(posterior.layout.design, part.level))
-    return replace(part, stratum=stratum, covariate=means[reach])
+    sigma = np.broadcast_to(layout.sigma_of(values), (len(residual),))[:, None]
+    scaled = residual / (sigma * np.exp(predictive.log_sd(layout, values, problem)))
+    return np.asarray(scaled[:, problem.order])

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayeslme.bayes.colouring import cells
 from bayeslme.bayes.fitted_variance import at_fitted, fitted_by_depth
-from bayeslme.bayes.generate import new_residuals, new_response
+from bayeslme.bayes.generate import new_effects, new_residuals
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine.problem import Problem
 
@@ -78,12 +78,16 @@ def replicated_new(
     layout: Layout, values: Values, chosen: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw responses of new groups with the design of the old ones, shape (r, n)."""
-    z = tuple(level.level.Z for level in layout.levels)
-    draws = [
-        new_response(layout, {n: v[s] for n, v in values.items()}, layout.design.X, z, rng)
-        for s in chosen
-    ]
-    return np.array(draws)
+    own = {name: v[chosen] for name, v in values.items()}
+    out = np.empty((len(chosen), layout.problem.n))
+    groups = sum(len(level.level.labels) * level.q for level in layout.levels)
+    step = max(1, int(MOST_CELLS // (_cells(layout) + groups)))
+    for first in range(0, len(chosen), step):
+        at = slice(first, first + step)
+        some = {name: v[at] for name, v in own.items()}
+        effects = new_effects(layout, some, rng, (len(out[at]),))
+        out[at] = replicated(layout, some, effects, np.arange(len(out[at])), rng)
+    return out
 
 
 def log_sd(layout: Layout, values: Values, problem: Problem) -> np.ndarray:

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.generate import new_effects, new_response
+from bayeslme.bayes.generate import new_effects
 from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.bayes.predictive import replicated
 from bayeslme.bayes.prior_draws import draw_priors
 from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.bayes.tree import coordinates, dims_of, variable, with_coords
@@ -75,17 +76,10 @@ def prior_tree(layout: Layout, priors: Priors, draws: int, seed: int | None) -> 
     drawn: dict[str, Any] = {
         b.name: variable(values[b.name][None], dims_of(b)) for b in layout.blocks if b.coefs
     }
-    z = tuple(level.level.Z for level in layout.levels)
-    y = np.empty((1, draws, layout.problem.n))
-    effects = {lv.key: np.empty((1, draws, len(lv.level.labels), lv.q)) for lv in layout.levels}
-    for s in range(draws):
-        one = {name: v[s] for name, v in values.items()}
-        own = new_effects(layout, one, rng)
-        y[0, s] = new_response(layout, one, layout.design.X, z, rng, own)
-        for key, b in own.items():
-            effects[key][0, s] = b
+    effects = new_effects(layout, values, rng, (int(draws),))
+    y = replicated(layout, values, effects, np.arange(draws), rng)[None]
     for key, b in effects.items():
-        drawn[f"ranef_{key}"] = variable(b, (key, f"{key}_effect"))
+        drawn[f"ranef_{key}"] = variable(b[None], (key, f"{key}_effect"))
     groups = {
         "prior": xr.Dataset(drawn),
         "prior_predictive": xr.Dataset({"y": variable(y, ("row",))}),

@@ -130,7 +130,7 @@ def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndar
         )
         raise FitError(msg)
     structure: CorStruct = bound.structure
-    joint = np.asarray(structure.correlation(par, _pairs(bound, np.concatenate([old, new]))))[0]
+    joint = np.asarray(structure.correlation(par, pairs_of(bound, np.concatenate([old, new]))))[0]
     np.fill_diagonal(joint, 1.0)
     across = joint[:size, size:]
     if not getattr(structure, "nugget", False):
@@ -141,8 +141,8 @@ def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndar
     return np.where(np.isnan(new).any(axis=1), np.nan, weights)
 
 
-def _pairs(bound: Bound, position: np.ndarray) -> Pairs:
-    """All pairs of positions (m, d) of one group, as one pattern."""
+def pairs_of(bound: Bound, position: np.ndarray) -> Pairs:
+    """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown."""
     structure: CorStruct = bound.structure
     d = distances(np.nan_to_num(position[None]), structure.metric)
     apart = ~np.eye(len(position), dtype=bool)[None]

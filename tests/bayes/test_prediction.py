@@ -57,7 +57,7 @@ def test_a_new_response_has_the_spread_of_its_stratum(collapsed: Any, later: pd.
     sigma, ratio = collapsed.values["sigma"], collapsed.values["varfunc"][:, 0]
     assert noise[:, 0].std() == pytest.approx(np.sqrt(np.mean(sigma**2)), rel=0.05)
     assert noise[:, 1].std() == pytest.approx(np.sqrt(np.mean((sigma * ratio) ** 2)), rel=0.05)
-    assert abs(np.corrcoef(noise.T)[0, 1]) < 0.05
+    assert abs(np.corrcoef(noise.T)[0, 1]) < 0.05  # two children
 
 
 def test_limits_of_a_response_hold_new_responses(collapsed: Any, orthodont: Any) -> None:
@@ -73,8 +73,27 @@ def test_limits_of_a_response_hold_new_responses(collapsed: Any, orthodont: Any)
 
 
 def test_own_rows_and_the_same_rows_as_new_data_agree(collapsed: Any, orthodont: Any) -> None:
-    own, new = (collapsed.predict(d, of="response", draws=True, seed=4) for d in (None, orthodont))
-    assert own.to_numpy() == pytest.approx(new.to_numpy())
+    own, new = (
+        collapsed.predict(d, interval=0.9, of="response", seed=4) for d in (None, orthodont)
+    )
+    pd.testing.assert_frame_equal(own, new)
+    both = [collapsed.predict(d, of="response", draws=True, seed=4) for d in (None, orthodont)]
+    mean = collapsed.predict(draws=True)
+    noise = [(x - mean).to_numpy().reshape(-1, 27, 4) for x in both]
+    for lag in (1, 2):
+        of_each = [np.mean(e[:, :, lag:] * e[:, :, :-lag]) / np.mean(e**2) for e in noise]
+        phi = collapsed.values["corstruct"][:, 0]
+        scale = collapsed.values["sigma"] ** 2
+        assert of_each == pytest.approx(
+            np.full(2, np.mean(phi**lag * scale) / scale.mean()), abs=0.01
+        )
+
+
+def test_the_mean_of_a_response_has_no_noise(collapsed: Any, later: pd.DataFrame) -> None:
+    plain = collapsed.predict(later)
+    assert collapsed.predict(later, of="response", seed=1).to_numpy() == pytest.approx(
+        plain.to_numpy(), nan_ok=True
+    )
 
 
 def test_residuals_of_every_draw_average_to_the_residuals(collapsed: Any) -> None:
@@ -119,8 +138,12 @@ def test_variances_of_fitted_values_follow_the_draw(orthodont: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"of": "median"}, "of: 'median' is neither 'mean' nor 'response'"),
-        ({"new_groups": "zero"}, "new_groups: 'zero' is neither"),
+        ({"of": "median"}, "of: 'median' is none of 'mean', 'response'"),
+        ({"new_groups": "zero"}, "new_groups: 'zero' is none of"),
+        (
+            {"use_correlation": True, "level": 0},
+            "residuals are those of the innermost level",
+        ),
         ({"interval": 95}, "interval: a number between 0 and 1"),
         ({"interval": 0.9, "draws": True}, "leave one of the two out"),
         ({"interval": 0.9, "kind": "central"}, "kind: 'central'"),
