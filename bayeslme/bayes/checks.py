@@ -29,7 +29,7 @@ from bayeslme.engine import whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.serial import positions
+from bayeslme.fit.positions import positions
 from bayeslme.report.html import frames_html
 
 if TYPE_CHECKING:

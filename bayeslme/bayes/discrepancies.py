@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayeslme.fit.serial import Positions, distance_bins
+from bayeslme.fit.positions import Positions
+from bayeslme.fit.variogram import distance_bins
 from bayeslme.structures.lattice import distances
 
 

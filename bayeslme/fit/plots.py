@@ -106,7 +106,7 @@ class Plots(GroupPlots):
         Parameters
         ----------
         max_lag, type, form, level
-            As for `bayeslme.fit.serial.acf`.
+            As for `bayeslme.fit.acf.acf`.
         alpha : float
             Between 0 and 1: the bands are z(1 - alpha / 2) / sqrt(pairs), lag by lag.
         ax : Axes, optional

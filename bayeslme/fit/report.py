@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayeslme.errors import DataError
+from bayeslme.fit.positions import positions
 from bayeslme.fit.primary import default_primary
-from bayeslme.fit.serial import positions
 from bayeslme.fit.variogram import MOST_PAIRS, n_pairs
 from bayeslme.report.document import Section, code, document, heading, picture, prose
 

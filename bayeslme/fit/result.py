@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bayeslme.fit import acf as _acf
     from bayeslme.fit import anova as _anova
     from bayeslme.fit import bootstrap as _bootstrap
     from bayeslme.fit import curves as _curves
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from bayeslme.fit import ranef as _ranef
     from bayeslme.fit import refit as _refit
     from bayeslme.fit import residuals as _residuals
-    from bayeslme.fit import serial as _serial
     from bayeslme.fit import several_levels as _several
     from bayeslme.fit import simulate as _simulate
     from bayeslme.fit import singular as _singular
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bayeslme.report import pages as _pages
 else:
     _html, _pages = later("bayeslme.report.html"), later("bayeslme.report.pages")
+    _acf = later("bayeslme.fit.acf")
     _anova = later("bayeslme.fit.anova")
     _bootstrap = later("bayeslme.fit.bootstrap")
     _curves = later("bayeslme.fit.curves")
@@ -64,7 +65,6 @@ else:
     _ranef = later("bayeslme.fit.ranef")
     _refit = later("bayeslme.fit.refit")
     _residuals = later("bayeslme.fit.residuals")
-    _serial = later("bayeslme.fit.serial")
     _several = later("bayeslme.fit.several_levels")
     _simulate = later("bayeslme.fit.simulate")
     _singular = later("bayeslme.fit.singular")
@@ -286,8 +286,8 @@ class Fit:
         form: str | None = None,
         level: LevelName = None,
     ) -> pd.DataFrame:
-        """Autocorrelation of residuals; see `bayeslme.fit.serial.acf`."""
-        return _serial.acf(self, max_lag, type, form, level)
+        """Autocorrelation of residuals; see `bayeslme.fit.acf.acf`."""
+        return _acf.acf(self, max_lag, type, form, level)
 
     def variogram(
         self, form: str | None = None, type: ResidualType = "pearson", **options: Any

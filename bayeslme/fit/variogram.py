@@ -10,8 +10,8 @@ import pandas as pd
 
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_count
+from bayeslme.fit.positions import Positions, positions
 from bayeslme.fit.residuals import ResidualType, residuals
-from bayeslme.fit.serial import Positions, distance_bins, positions
 from bayeslme.structures.correlation import Pairs
 from bayeslme.structures.lattice import METRICS, distances
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayeslme.structures import Bound
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 MOST_PAIRS = 20_000_000  # about a gigabyte at work
 POINTS = 50  # of the curve, nlme's
 
@@ -130,6 +131,15 @@ def n_pairs(where: Positions) -> int:
     """Number of pairs of residuals within groups."""
     sizes = np.bincount(where.code)
     return int(np.sum(sizes * (sizes - 1) // 2))
+
+
+def distance_bins(distance: FloatArray, bins: int) -> IntArray:
+    """Bin of each pair: each distance its own, or quantiles where these are too many."""
+    values, own = np.unique(distance, return_inverse=True)
+    if len(values) <= bins:
+        return np.asarray(own.ravel(), dtype=np.intp)
+    edges = np.unique(np.quantile(distance, np.linspace(0, 1, bins + 1)))
+    return np.clip(np.searchsorted(edges, distance, side="left"), 1, None).astype(np.intp)
 
 
 def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import bayeslme
 from bayeslme.bayes.checks import envelope, replicates
 from bayeslme.bayes.discrepancies import autocorrelation, semivariance, spread
 from bayeslme.bayes.predictive import fitted
-from bayeslme.fit.serial import positions
+from bayeslme.fit.positions import positions
 
 OVARY = (
     "lme(follicles ~ sin(2 * pi * Time) + cos(2 * pi * Time), data = Ovary, "
