@@ -99,7 +99,15 @@ def contrast(
         Value, SD, lower, upper, and P(> 0), the probability that the combination is positive.
     """
     found = contrasts(L, posterior.layout.fixef.coefs)
-    draws = posterior.values["fixef"] @ found.rows.T
+    index = list(found.labels) or range(1, len(found.rows) + 1)
+    return combined(posterior, found.rows, level, kind).set_axis(index, axis=0)
+
+
+def combined(
+    posterior: Posterior, rows: np.ndarray, level: float, kind: IntervalKind
+) -> pd.DataFrame:
+    """Table (r, 5) of the combinations ``rows @ beta``, rows of shape (r, p); see `contrast`."""
+    draws = posterior.values["fixef"] @ rows.T
     low, high = limits(draws, level, kind)
     return pd.DataFrame(
         {
@@ -108,8 +116,7 @@ def contrast(
             "lower": low,
             "upper": high,
             "P(> 0)": (draws > 0).mean(axis=0),
-        },
-        index=list(found.labels) or range(1, len(found.rows) + 1),
+        }
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from bayeslme.fit.varcorr import VarCorr
 if TYPE_CHECKING:
     from bayeslme.bayes.checks import Check, CheckName
     from bayeslme.bayes.loo import LooKind
+    from bayeslme.bayes.means import PosteriorMeans
     from bayeslme.bayes.pit import Pit, PitKind
     from bayeslme.bayes.plots import PosteriorPlots
     from bayeslme.fit.result import Fit
@@ -102,6 +103,17 @@ class Posterior:
         from bayeslme.bayes.hypothesis import contrast
 
         return contrast(self, L, level, kind)
+
+    def means(
+        self,
+        factors: str | Sequence[str],
+        at: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> PosteriorMeans:
+        """Marginal means or slopes, to be compared; see `bayeslme.bayes.means.posterior_means`."""
+        from bayeslme.bayes.means import posterior_means
+
+        return posterior_means(self, factors, at, **options)
 
     def ranef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Posterior means of the random effects; see `bayeslme.bayes.verbs.ranef`."""

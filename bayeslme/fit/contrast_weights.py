@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,10 +12,51 @@ import pandas as pd
 
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.arguments import check_choice
-from bayeslme.fit.combinations import Labels, tuples_of
+from bayeslme.fit.combinations import Labels, index_of, joined, tuples_of
 
 FloatArray = npt.NDArray[np.float64]
 Kind = Literal["pairwise", "reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastRows:
+    """Contrasts of means, family after family.
+
+    Attributes
+    ----------
+    rows : array, shape (m, p)
+        As combinations of the coefficients.
+    index : Index, length m
+    families : list of slice
+        The contrasts of each family.
+    sizes : list of int
+        Its means.
+    """
+
+    rows: FloatArray
+    index: pd.Index[Any]
+    families: list[slice]
+    sizes: list[int]
+
+
+def contrast_rows(
+    rows: FloatArray,
+    index: pd.Index[Any],
+    kind: Kind | Mapping[str, Sequence[float]],
+    by: str | Sequence[str] | None,
+) -> ContrastRows:
+    """Contrasts of the means ``rows @ beta`` within each combination of some predictors' levels."""
+    inside, groups = families(index, by)
+    labels: Labels = []
+    parts: list[FloatArray] = []
+    slices: list[slice] = []
+    for family, members in groups:
+        weights, called = weights_of(kind, [joined(inside[k]) for k in members])
+        slices.append(slice(len(labels), len(labels) + len(called)))
+        labels += [(name, *family) for name in called]
+        parts.append(weights @ rows[members])
+    whole = index_of(labels, ["contrast", *names_of(by)])
+    return ContrastRows(np.concatenate(parts), whole, slices, [len(m) for _, m in groups])
 
 
 def weights_of(

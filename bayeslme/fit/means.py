@@ -19,8 +19,8 @@ from scipy.special import ndtri, stdtrit
 from bayeslme.errors import FitError
 from bayeslme.fit.adjustments import Adjust, adjusted, critical
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.combinations import Estimates, Labels, index_of, joined, text_of
-from bayeslme.fit.contrast_weights import Kind, families, names_of, weights_of
+from bayeslme.fit.combinations import Estimates, Labels, index_of, text_of
+from bayeslme.fit.contrast_weights import Kind, contrast_rows
 from bayeslme.fit.degrees import column_levels
 from bayeslme.fit.denominators import DfMethod, small_sample
 from bayeslme.fit.hypotheses import t_tail
@@ -90,25 +90,16 @@ class Means(Estimates):
         chosen: Adjust = adjust or ("tukey" if kind == "pairwise" else "holm")
         if chosen == "tukey" and kind != "pairwise":
             raise FitError("adjust: 'tukey' is for pairs of means; use 'holm'")
-        inside, groups = families(self.table.index, by)
-        labels: Labels = []
-        rows: list[FloatArray] = []
-        parts: list[pd.DataFrame] = []
-        size = 0
-        for family, members in groups:
-            names = [joined(inside[k]) for k in members]
-            weights, called = weights_of(kind, names)
-            own = weights @ self.rows[members]
-            size = max(size, len(own))
-            labels += [(name, *family) for name in called]
-            rows.append(own)
-            parts.append(_tested(self, own, len(members), chosen))
+        found = contrast_rows(self.rows, self.table.index, kind, by)
+        parts = [
+            _tested(self, found.rows[own], means, chosen)
+            for own, means in zip(found.families, found.sizes, strict=True)
+        ]
         table = pd.concat(parts, ignore_index=True)
-        table.index = index_of(labels, ["contrast", *names_of(by)])
-        notes = list(self.notes)
-        if size > 1:
-            notes.append(_said(chosen, size, len(groups) > 1))
-        return Estimates(table, np.concatenate(rows), tuple(notes))
+        table.index = found.index
+        most = max(own.stop - own.start for own in found.families)
+        said = (_said(chosen, most, len(parts) > 1),) if most > 1 else ()
+        return Estimates(table, found.rows, (*self.notes, *said))
 
 
 def means(
@@ -172,6 +163,20 @@ def means(
     [0.3048]
     """
     check_probability(level)
+    labels, rows, notes = marginal(fit, factors, at, slope, weights)
+    table = _limits(fit, rows, level, df)
+    table.index = index_of(labels, [factors] if isinstance(factors, str) else list(factors))
+    return Means(table, rows, (*notes, *_df_notes(fit, df)), fit, df, level)
+
+
+def marginal(
+    fit: Fit,
+    factors: str | Sequence[str],
+    at: Mapping[str, Any] | None,
+    slope: str | None,
+    weights: Weights,
+) -> tuple[Labels, FloatArray, list[str]]:
+    """Labels of the means, the coefficients' shares (g, p) in them, and what was averaged over."""
     check_choice(weights, get_args(Weights), "weights")
     shown = [factors] if isinstance(factors, str) else list(factors)
     given = dict(at or {})
@@ -180,10 +185,7 @@ def means(
     if slope is not None:
         check_slope(slope, axes)
     labels, rows = averages(fit, axes, shown, weights, slope)
-    table = _limits(fit, rows, level, df)
-    table.index = index_of(labels, shown)
-    notes = _grid_notes(axes, shown, weights, slope, len(labels))
-    return Means(table, rows, (*notes, *_df_notes(fit, df)), fit, df, level)
+    return labels, rows, _grid_notes(axes, shown, weights, slope)
 
 
 def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
@@ -225,7 +227,7 @@ def _tested(means: Means, rows: FloatArray, size: int, adjust: Adjust) -> pd.Dat
 
 
 def _grid_notes(
-    axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None, count: int
+    axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None
 ) -> list[str]:
     rest = [axis for axis in axes if axis.name not in shown and axis.name != slope]
     over = [axis.name for axis in rest if len(axis.labels) > 1]
