@@ -21,6 +21,7 @@ from bayeslme.engine.ridge import (
     reference_start,
 )
 from bayeslme.engine.starts import candidates, scales
+from bayeslme.engine.unbounded import require_bound
 from bayeslme.errors import FitError
 
 # Below this many numbers an evaluation reads, a batch of six costs little more than one.
@@ -36,6 +37,7 @@ NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
 
+@np.errstate(over="ignore", invalid="ignore")  # out there the likelihood is not defined
 def search(
     likelihood: Likelihood,
     *,
@@ -61,7 +63,7 @@ def search(
     Raises
     ------
     FitError
-        Where the likelihood is not defined at ``start``.
+        Where the likelihood is not defined at ``start``, or has no maximum.
     """
     looks = around and likelihood.problem.size > 0 and likelihood.cells < WIDE_CELLS
     starts = np.zeros((0, likelihood.problem.size))
@@ -77,8 +79,10 @@ def search(
     if looks:
         best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
     best = _upright(likelihood, _to_boundary(likelihood, best))
-    settled = around and best.converged and best.theta.size
-    return _off_ridges(likelihood, best, max_iter) if settled else best
+    if not around or not best.theta.size:
+        return best
+    require_bound(likelihood, best)
+    return _off_ridges(likelihood, best, max_iter) if best.converged else best
 
 
 def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:

@@ -1,0 +1,76 @@
+"""Likelihoods without a maximum, where a search finds nothing to settle at.
+
+Random effects that can reproduce the response take up the residual variance, and the density of a
+fit without residuals has no bound; so has that of rows with a variance of their own that are fitted
+exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.optimise import Optimum
+from bayeslme.errors import FitError
+
+FURTHER = 3.0  # times the relative factors of a level
+GAIN = 1.0  # in log-likelihood over such a way: more than any end that is near can hide
+EXACT = 1e-6  # standard deviation over that of other rows and of the residuals of least squares
+
+
+def require_bound(likelihood: Likelihood, end: Optimum) -> None:
+    """Raise where the likelihood has no maximum.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    end : Optimum
+        Of a search.
+
+    Raises
+    ------
+    FitError
+        Names the random effects or the variance function.
+    """
+    _require_scatter(likelihood, end)
+    if not end.converged:
+        _require_residuals(likelihood, end)
+
+
+def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
+    """Some rows' standard deviation has gone to zero, others' has not."""
+    problem = likelihood.problem
+    bound = problem.variance
+    if bound is None or not len(bound.free):
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        _, par = likelihood.row_parameters(end.theta)
+        log_sd = bound.structure.log_sd(par, bound.coords)
+    low = log_sd - np.median(log_sd) < np.log(EXACT)
+    if not low.any():
+        return
+    sigma = float(likelihood.profile(end.theta).sigma)
+    sd = sigma * np.exp(log_sd[low] - log_sd.mean())
+    if not np.min(sd) * np.sqrt(problem.n) > EXACT * problem.source.rest():  # NaN too
+        msg = (
+            f"{bound.structure.r_name}: the likelihood has no maximum: it grows without bound as "
+            f"the standard deviation of {low.sum()} of the rows, which the model fits exactly, "
+            "goes to zero; give them no variance or no coefficients of their own"
+        )
+        raise FitError(msg)
+
+
+def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
+    """Random effects have taken up the residuals."""
+    problem = likelihood.problem
+    for k, stage in enumerate(problem.stages):
+        further = end.theta.copy()
+        further[stage.theta] *= FURTHER
+        if likelihood(further[None])[0] > end.value + GAIN:
+            rows = np.diff(np.append(problem.level_starts(k), problem.n))
+            msg = (
+                "random: the likelihood has no maximum: it grows without bound as the effects of "
+                f"'{stage.group}' take up all of the residual variance ({stage.q} effects, groups "
+                f"of at most {rows.max()} rows); leave effects out that reproduce the response"
+            )
+            raise FitError(msg)

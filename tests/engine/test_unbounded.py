@@ -1,0 +1,63 @@
+"""Likelihoods without a maximum are refused by name, near-perfect fits are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslme
+from bayeslme.errors import FitError
+from reference.corpus import load_frame
+
+
+def marked(rows: int) -> pd.DataFrame:
+    """Orthodont with a stratum of its first rows."""
+    frame = load_frame("Orthodont")
+    return frame.assign(s=np.where(np.arange(len(frame)) < rows, "few", "rest"))
+
+
+@pytest.mark.parametrize("random", ["~ distance | Subject", "~ Sex * distance | Subject"])
+def test_effects_made_of_the_response_are_named(random: str) -> None:
+    call = f"lme(distance ~ age, random = {random})"
+    with pytest.raises(FitError, match="'Subject' take up all of the residual") as caught:
+        bayeslme.translate(call).fit(load_frame("Orthodont"))
+    assert len(str(caught.value)) <= 300
+
+
+@pytest.mark.parametrize(
+    ("rows", "call"),
+    [
+        (1, "gls(distance ~ age + s, weights = varIdent(form = ~ 1 | s), method = 'ML')"),
+        (2, "gls(distance ~ age * s, weights = varIdent(form = ~ 1 | s), method = 'ML')"),
+        (
+            2,
+            "lme(distance ~ age * s, random = ~ 1 | Subject, weights = varIdent(form = ~ 1 | s), "
+            "method = 'ML')",
+        ),
+    ],
+)
+def test_a_stratum_that_is_fitted_exactly_is_named(rows: int, call: str) -> None:
+    with pytest.raises(FitError, match=f"varIdent.*standard deviation of {rows} of the") as caught:
+        bayeslme.translate(call).fit(marked(rows))
+    assert len(str(caught.value)) <= 300
+
+
+def test_under_reml_such_a_stratum_changes_nothing() -> None:
+    """Its rows' density integrates out with their coefficients; the variance keeps its start."""
+    call = "gls(distance ~ age + s, weights = varIdent(form = ~ 1 | s))"
+    fit = bayeslme.translate(call).fit(marked(1))
+    alone = bayeslme.translate("gls(distance ~ age)").fit(load_frame("Orthodont").iloc[1:])
+    np.testing.assert_allclose(fit.loglik, alone.loglik, atol=1e-8)
+    np.testing.assert_allclose(fit.weights_coef["rest"], 1.0)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-5])
+def test_strata_of_very_different_precision_are_fitted(noise: float) -> None:
+    rng = np.random.default_rng(1)
+    x = np.linspace(0, 1, 60)
+    s = np.where(np.arange(60) % 2, "sharp", "rough")
+    y = 1 + x + rng.standard_normal(60) * np.where(s == "sharp", noise, 1.0)
+    frame = pd.DataFrame({"y": y, "x": x, "s": s})
+    fit = bayeslme.translate("gls(y ~ x, weights = varIdent(form = ~ 1 | s))").fit(frame)
+    np.testing.assert_allclose(np.log(fit.weights_coef["sharp"] / noise), 0.0, atol=0.5)
