@@ -1,4 +1,7 @@
-"""Tables of ready cells on a page of eighty columns, wrapped as R wraps them."""
+"""Tables of ready cells, wrapped to the page as R wraps them.
+
+The page is as wide as pandas' own (``pandas.set_option("display.width", 120)``), by default 80.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,17 @@ def _lay(cells: Sequence[str], width: int, left: bool) -> list[str]:
     return [c.ljust(width) if left else c.rjust(width) for c in cells]
 
 
+def page_width() -> int:
+    """Columns of the page."""
+    return pd.get_option("display.width") or PAGE
+
+
 def _panels(label: int, widths: Sequence[int]) -> list[range]:
     """Split columns into runs that fit beside the row labels."""
+    page = page_width()
     runs, start, used = [], 0, label
     for j, width in enumerate(widths):
-        if j > start and used + 1 + width > PAGE:
+        if j > start and used + 1 + width > page:
             runs.append(range(start, j))
             start, used = j, label
         used += 1 + width
@@ -80,7 +89,7 @@ def named(values: pd.Series) -> str:
     names = [str(i) for i in values.index]
     texts = format_numbers(values)
     width = max(map(len, [*names, *texts]), default=0)
-    step = max(PAGE // (width + 1), 1)
+    step = max(page_width() // (width + 1), 1)
     lines = []
     for i in range(0, len(names), step):
         lines += ["".join(f"{c:>{width}} " for c in part[i : i + step]) for part in (names, texts)]

@@ -42,3 +42,16 @@ def test_missing_cells_are_blank() -> None:
     table = pd.DataFrame({"L.Ratio": [float("nan"), 18.53677], "p-value": [float("nan"), 1e-9]})
     assert anova_text(table).splitlines()[1].strip() == "0"
     assert anova_text(table, "heading").splitlines()[0] == "heading"
+
+
+def test_the_page_is_as_wide_as_pandas_page() -> None:
+    columns = [f"column_{k:02d}" for k in range(12)]
+    cells = [["1", "2"]] * 12
+    named_values = pd.Series(range(12), index=columns)
+    for width in (60, 80, 120):
+        with pd.option_context("display.width", width):
+            lines = grid(["a", "b"], columns, cells).splitlines()
+            assert width - 10 < max(map(len, lines)) <= width
+            assert max(map(len, named(named_values).splitlines())) <= width
+    with pd.option_context("display.width", None):
+        assert max(map(len, grid(["a", "b"], columns, cells).splitlines())) <= 80
