@@ -39,6 +39,8 @@ TITLE = {
 
 def correlation_label(part: CorrelationPart) -> str:
     """Name of a correlation structure, ``"ARMA(1,1)"`` with its orders."""
+    if part.orders == (1, 0):
+        return CORRELATION["corAR1"]
     if part.orders is not None:
         return f"ARMA({part.orders[0]},{part.orders[1]})"
     return CORRELATION.get(part.r_name, part.r_name)

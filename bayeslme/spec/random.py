@@ -16,6 +16,7 @@ from bayeslme.spec.structure_reader import (
     is_formula,
     one_sided,
     structure_class,
+    structure_classes,
     structure_of,
 )
 from bayeslme.spec.terms import expand
@@ -61,13 +62,15 @@ def same_effects(fixed: Formula) -> tuple[RandomLevel, ...]:
     return (RandomLevel(None, PdLogChol(form=f"~{deparse(fixed.rhs)}")),)
 
 
-def random_of(node: Expr, text: str) -> tuple[RandomLevel, ...]:
+def random_of(node: Expr, text: str, plain: Any = PdLogChol) -> tuple[RandomLevel, ...]:
     """Read the random argument of an R call.
 
     Parameters
     ----------
     node : Expr
     text : str
+    plain : type of PdMat
+        Structure of formulas that name none.
 
     Returns
     -------
@@ -75,19 +78,21 @@ def random_of(node: Expr, text: str) -> tuple[RandomLevel, ...]:
     """
     node = bare(node)
     if is_formula(node):
-        return _from_formula(_effects(node, text))
+        return _from_formula(_effects(node, text), plain)
+    if isinstance(node, Call) and node.function.removeprefix("nlme::") == "reStruct":
+        return _from_re_struct(node, text)
     if isinstance(node, Call) and node.function == "list" and node.args:
         levels = []
         for arg in node.args:
             if arg.name is None:
                 if len(node.args) == 1:
-                    return random_of(arg.value, text)
+                    return random_of(arg.value, text, plain)
                 raise SpecError(
                     "name the group of each element, as in random = list(g1 = ~ 1, g2 = ~ x)",
                     text=text,
                     position=start(arg.value),
                 )
-            levels.append(RandomLevel(arg.name, _structure(arg.value, text)))
+            levels.append(RandomLevel(arg.name, _structure(arg.value, text, plain)))
         return _distinct(tuple(levels))
     if structure_class(node, PdMat) is not None:
         return _from_structure(structure_of(node, text, PdMat))
@@ -99,22 +104,45 @@ def _effects(node: Expr, text: str) -> Formula:
     return one_sided(as_formula(node, text), "random", text, start(node))
 
 
-def _structure(node: Expr, text: str) -> Any:
+def _from_re_struct(call: Call, text: str) -> tuple[RandomLevel, ...]:
+    """R's ``reStruct(object, pdClass)``: formulas without a structure have that of ``pdClass``."""
+    given = {arg.name or ("object", "pdClass")[min(k, 1)]: arg for k, arg in enumerate(call.args)}
+    wrong = [name for name in given if name not in ("object", "pdClass")]
+    if wrong or len(given) != len(call.args) or "object" not in given:
+        raise SpecError(
+            f"reStruct takes a formula or a list, and pdClass; not {deparse(call)}",
+            text=text,
+            position=start(call),
+        )
+    name = bare(given["pdClass"].value) if "pdClass" in given else String(PdLogChol.r_name)
+    classes = structure_classes(PdMat)
+    del classes[PdBlocked.r_name]
+    named = name.value if isinstance(name, String) else ""
+    if named not in classes:
+        raise SpecError(
+            f"reStruct: pdClass is one of {', '.join(map(repr, classes))}; not {deparse(name)}",
+            text=text,
+            position=start(name),
+        )
+    return random_of(given["object"].value, text, classes[named])
+
+
+def _structure(node: Expr, text: str, plain: Any = PdLogChol) -> Any:
     if not is_formula(node):
         return structure_of(node, text, PdMat)
     formula = _effects(node, text)
     _refuse_groups(formula)
-    return PdLogChol(form=str(formula))
+    return plain(form=str(formula))
 
 
-def _from_formula(formula: Formula) -> tuple[RandomLevel, ...]:
+def _from_formula(formula: Formula, plain: Any = PdLogChol) -> tuple[RandomLevel, ...]:
     one_sided(formula, "random")
     if formula.crossed:
         raise SpecError(
             f"random: {formula} has crossed groups, which nlme writes as one group with "
             "pdBlocked(list(pdIdent(~ a - 1), pdIdent(~ b - 1)))"
         )
-    structure = PdLogChol(form=str(formula.without_groups()))
+    structure = plain(form=str(formula.without_groups()))
     return _expandable(tuple(RandomLevel(group, structure) for group in formula.groups or (None,)))
 
 

@@ -119,7 +119,7 @@ class CorARMA(CorStruct):
     Technometrics 22; Monahan 1984, Biometrika 71): phi by its own, theta by those of the
     autoregression with coefficients -theta, whose polynomial 1 + theta_1 B + ... is the invertible
     one. nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true
-    ones.
+    ones. Of orders (1, 0) it is ``CorAR1``, and its coefficient is named as there, ``Phi``.
     """
 
     value: Values = None
@@ -143,6 +143,8 @@ class CorARMA(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
+        if (self.p, self.q) == (1, 0):  # R's corARMA(p = 1) is a corAR1
+            names = ["Phi"]
         start = as_named(self.value, names, "corARMA value", repeat=False)
         given = np.array([start.get(n, 0.0) for n in names])
         for part, sign, what in (

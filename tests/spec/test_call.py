@@ -149,6 +149,12 @@ def test_parts_of_a_call() -> None:
             "list(b = pdBlocked(list(~ 1, ~ s - 1), pdClass = c('pdIdent', 'pdDiag')))",
             [("b", PdBlocked([PdIdent("~1"), PdDiag("~s - 1")]))],
         ),
+        ("reStruct(~ x | g1/g2)", [("g1", PdLogChol("~x")), ("g2", PdLogChol("~x"))]),
+        ("reStruct(~ x | g, pdClass = 'pdDiag')", [("g", PdDiag("~x"))]),
+        (
+            "reStruct(list(a = ~ x, b = pdIdent(~ 1)), 'pdSymm')",
+            [("a", PdSymm("~x")), ("b", PdIdent("~1"))],
+        ),
     ],
 )
 def test_random_effects(random: str, levels: list[tuple[str | None, Any]]) -> None:
@@ -185,6 +191,13 @@ def test_both_kinds_of_contrasts_survive_the_python_call() -> None:
         ('lme("y ~ x", random = ~1 | g)', '"y', "drop the quotes"),
         ("lme(y ~ x, random = '~ 1 | g')", "'~", "drop the quotes"),
         ("lme(random = ~1 | g)", "lme", "'fixed' is missing"),
+        ("lme(y ~ x, random = reStruct(~x | g, 'diag'))", "'diag", "pdClass is one of 'pdSymm'"),
+        (
+            "lme(y ~ x, random = reStruct(~x | g, REML = TRUE))",
+            "reStruct",
+            "pdClass; not reStruct",
+        ),
+        ("lme(y ~ x, random = reStruct())", "reStruct", "takes a formula or a list"),
         ("lme(y ~ x, randon = ~1 | g)", "randon", "did you mean random"),
         ("lme(y ~ x, random = ~1 | g, random = ~x | g)", "~x", "given twice"),
         ("gls(y ~ x, m = 'ML')", "m =", "may be model or method"),
