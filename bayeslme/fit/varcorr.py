@@ -96,6 +96,7 @@ def component(level: Level, factor: FloatArray, sigma: float) -> Component:
     sd = np.sqrt(np.diagonal(cov))
     with np.errstate(invalid="ignore", divide="ignore"):
         corr = np.clip(cov / np.outer(sd, sd), -1.0, 1.0)
+    corr[level.structure.independent(len(sd))] = 0.0  # beside a zero variance too
     np.fill_diagonal(corr, 1.0)
     names = list(level.effects)
     return Component(

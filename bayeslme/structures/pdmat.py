@@ -75,6 +75,11 @@ class PdMat(ABC):
         Shape (..., q, q), from unconstrained u (..., size).
         """
 
+    def independent(self, q: int) -> np.ndarray:
+        """Tell the pairs (q, q) of effects that have no covariance whatever the parameters are."""
+        root = self.factor(np.random.default_rng(0).standard_normal(self.size(q)), np.eye(q))
+        return np.asarray(root @ root.T == 0.0)
+
     @abstractmethod
     def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
         """Unconstrained u (size,) whose relative covariance is ``cov``, or near it."""

@@ -128,3 +128,14 @@ def test_factor_in_pytensor_equals_numpy(pd: s.PdMat, z: np.ndarray) -> None:
     f = pytensor.function([u], pd.factor(u, basis, pytensor_ops()), mode="FAST_COMPILE")
     for value in (np.zeros(pd.size(3)), np.linspace(-1.0, 2.0, pd.size(3))):
         np.testing.assert_allclose(f(value), pd.factor(value, basis), rtol=1e-12, atol=1e-12)
+
+
+def test_pairs_without_covariance() -> None:
+    assert not s.PdLogChol("~ x").independent(3).any()
+    assert not s.PdCompSymm("~ x").independent(3).any()
+    for pd in (s.PdDiag("~ x"), s.PdIdent("~ x")):
+        np.testing.assert_array_equal(pd.independent(3), ~np.eye(3, dtype=bool))
+    blocks = s.PdBlocked([s.PdSymm("~ x"), s.PdIdent("~ g - 1")], (2, 2))
+    apart = ~np.eye(4, dtype=bool)
+    apart[:2, :2] = False
+    np.testing.assert_array_equal(blocks.independent(4), apart)
