@@ -19,7 +19,7 @@ from bayeslme.fit.hypotheses import (
     sequential_scores,
 )
 from bayeslme.report.html import frames_html
-from bayeslme.report.tables import anova_text
+from bayeslme.report.tables import table_text
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -39,8 +39,8 @@ class Anova(pd.DataFrame):
         return pd.DataFrame
 
     def __repr__(self) -> str:
-        text = anova_text(pd.DataFrame(self), str(self.attrs.get("heading", "")))
-        return "\n".join([text, *(f"Note: {note}" for note in self.attrs.get("notes", ()))])
+        heading, notes = str(self.attrs.get("heading", "")), self.attrs.get("notes", ())
+        return table_text(pd.DataFrame(self), heading, notes)
 
     __str__ = __repr__
 

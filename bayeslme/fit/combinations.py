@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.report.html import frames_html
-from bayeslme.report.tables import anova_text
+from bayeslme.report.tables import table_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +47,7 @@ class Estimates:
         return ", ".join(str(name) for name in self.table.index.names if name)
 
     def __repr__(self) -> str:
-        text = anova_text(self._shown(), self._names)
-        return "\n".join([text, *(f"Note: {note}" for note in self.notes)])
+        return table_text(self._shown(), self._names, self.notes)
 
     __str__ = __repr__
 

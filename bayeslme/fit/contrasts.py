@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.report.tables import anova_text
+from bayeslme.report.tables import table_text
 
 FloatArray = npt.NDArray[np.float64]
 NAMED = (Mapping, pd.Series)
@@ -44,7 +44,7 @@ class Contrasts:
         shown = pd.DataFrame(self.rows[:, self.used], columns=np.array(self.names)[self.used])
         alone = len(self.rows) == 1
         shown.index = pd.Index(self.labels or ([""] if alone else range(1, len(self.rows) + 1)))
-        return anova_text(shown)
+        return table_text(shown)
 
 
 def contrasts(L: Any, names: Sequence[str]) -> Contrasts:

@@ -18,7 +18,8 @@ from bayeslme.fit.comparison import check_comparable, comparable_loglik, fixed_t
 from bayeslme.fit.mixture import mixture_of, mixture_tail
 from bayeslme.fit.progress import tracked
 from bayeslme.fit.refit import Refits
-from bayeslme.report.bootstrap import simulated_html, simulated_text
+from bayeslme.report.html import frames_html
+from bayeslme.report.tables import table_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,12 +118,12 @@ class SimulatedTest:
         return nominal_plot(curves, ax)
 
     def __str__(self) -> str:
-        return simulated_text(self.table(), HEADING, self.notes)
+        return table_text(self.table(), HEADING, self.notes)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return simulated_html(self.table(), HEADING, self.notes)
+        return frames_html({HEADING: self.table()}, self.notes)
 
 
 def simulated_lrt(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bayeslme.report.html import frames_html
-from bayeslme.report.tables import anova_text
+from bayeslme.report.tables import table_text
 
 
 class Tables(dict[str, pd.DataFrame]):
@@ -22,7 +22,7 @@ class Tables(dict[str, pd.DataFrame]):
 
     def __str__(self) -> str:
         parts = self._plain().items()
-        return "\n\n".join(f"{name}\n{anova_text(table)}" for name, table in parts)
+        return "\n\n".join(f"{name}\n{table_text(table)}" for name, table in parts)
 
     __repr__ = __str__
 

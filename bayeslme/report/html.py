@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 
 from bayeslme.report.labels import METHOD, TITLE, correlation_label, variance_label
-from bayeslme.report.numbers import format_numbers, format_p_values, format_zapped
+from bayeslme.report.numbers import column_texts, format_numbers
 from bayeslme.report.records import Page, RandomPart
 
 STYLE = (
@@ -16,6 +16,7 @@ STYLE = (
     ".blme th,.blme td{padding:.15em .7em;text-align:right;border:0;"
     "font-variant-numeric:tabular-nums;background:transparent;color:inherit}"
     ".blme thead th{border-bottom:1px solid currentColor;font-weight:600}"
+    ".blme thead th[colspan]{text-align:center}"
     ".blme tbody th{text-align:left;font-weight:400}"
     ".blme caption{caption-side:top;text-align:left;font-weight:600;color:inherit;padding:.2em 0;"
     "white-space:nowrap}"
@@ -42,7 +43,10 @@ def html_table(frame: pd.DataFrame, caption: str = "", *, small_p: bool = True) 
     -------
     str
     """
-    columns = [_column(frame.iloc[:, j], small_p) for j in range(frame.shape[1])]
+    columns = [
+        [text.strip() for text in column_texts(frame.iloc[:, j], smallest=small_p)]
+        for j in range(frame.shape[1])
+    ]
     head = "".join(f"<th>{escape(str(c))}</th>" for c in frame.columns)
     rows = "".join(
         f"<tr><th>{escape(str(label))}</th>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>"
@@ -50,16 +54,6 @@ def html_table(frame: pd.DataFrame, caption: str = "", *, small_p: bool = True) 
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _column(column: pd.Series, small_p: bool) -> list[str]:
-    if not pd.api.types.is_numeric_dtype(column):
-        return [str(v) for v in column]
-    known = column.notna().to_numpy()
-    numbers = column[known].to_numpy(float)
-    p = column.name == "p-value"
-    texts = iter(format_p_values(numbers, smallest=small_p) if p else format_zapped(numbers))
-    return [next(texts).strip() if k else "" for k in known]
 
 
 def components_frame(part: RandomPart, sigma: float | None) -> pd.DataFrame:
@@ -82,13 +76,17 @@ def note_html(note: str) -> str:
 
 def varcorr_html(parts: Sequence[RandomPart], sigma: float) -> str:
     """Make the tables of the variance components."""
+    return wrap(*_components(parts, sigma))
+
+
+def _components(parts: Sequence[RandomPart], sigma: float) -> list[str]:
+    """Tables of every level; the residual stands in the innermost."""
     last = len(parts) - 1
-    tables = [
+    return [
         html_table(components_frame(part, sigma if k == last else None), part.blocks[0].formula)
         + _correlation_tables(part)
         for k, part in enumerate(parts)
     ]
-    return wrap(*tables)
 
 
 def _rows_html(page: Page) -> list[str]:
@@ -107,20 +105,12 @@ def _rows_html(page: Page) -> list[str]:
 def page_html(page: Page) -> str:
     """Make the summary of a fit."""
     title = f"{TITLE[page.kind]} fit by {METHOD.get(page.method, page.method)}"
-    sizes = ", ".join(f"{count} {escape(str(name))}" for name, count in page.groups.items())
-    last = len(page.random) - 1
-    components = [
-        html_table(
-            components_frame(part, page.sigma if k == last else None), part.blocks[0].formula
-        )
-        + _correlation_tables(part)
-        for k, part in enumerate(page.random)
-    ]
+    sizes = ", ".join(f"{escape(str(name))} {count}" for name, count in page.groups.items())
     return wrap(
         f"<p><b>{escape(title)}</b></p><p>{escape(page.formula)}</p>",
-        f"<p>{page.nobs} observations{'; ' + sizes if sizes else ''}</p>",
+        f"<p>{page.nobs} observations{'; groups: ' + sizes if sizes else ''}</p>",
         html_table(pd.DataFrame([page.criteria], index=[""])),
-        *components,
+        *_components(page.random, page.sigma),
         *_rows_html(page),
         html_table(page.fixed, "Fixed effects" if page.kind == "lme" else "Coefficients"),
         f"<p>Residual standard deviation {escape(format_numbers([page.sigma])[0])}</p>",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 DIGITS = 7
 MAX_DECIMALS = 15
@@ -108,6 +109,20 @@ def zapsmall(values: npt.ArrayLike, digits: int = DIGITS) -> npt.NDArray[np.floa
 def format_zapped(values: npt.ArrayLike, digits: int = DIGITS) -> list[str]:
     """Format a column of a coefficient table: `zapsmall`, then common decimals."""
     return format_numbers(zapsmall(values, digits).ravel().tolist(), digits)
+
+
+def column_texts(column: pd.Series, *, smallest: bool = True) -> list[str]:
+    """Texts of a column of any type: numbers with common decimals, p-values as such.
+
+    Missing numbers are blank; `smallest` as for `format_p_values`.
+    """
+    if not pd.api.types.is_numeric_dtype(column):
+        return [str(value) for value in column]
+    known = column.notna().to_numpy()
+    numbers = column[known].to_numpy(float)
+    p = column.name == "p-value"
+    texts = iter(format_p_values(numbers, smallest=smallest) if p else format_zapped(numbers))
+    return [next(texts) if k else "" for k in known]
 
 
 def format_p_values(values: npt.ArrayLike, *, smallest: bool = True) -> list[str]:

@@ -9,11 +9,12 @@ import pandas as pd
 
 from bayeslme.report.grid import number_grid
 from bayeslme.report.html import html_table, note_html, wrap
-from bayeslme.report.tables import anova_text
+from bayeslme.report.tables import table_text
 
 TITLE = "Principal components of the random effects, relative to the residual deviation"
 NOTHING = "No direction of the random effects is empty."
 SIMPLER = "Simpler random effects"
+NONE = "No random effects."
 
 
 class Axes(Protocol):
@@ -36,6 +37,10 @@ def component_table(level: Axes) -> pd.DataFrame:
     """Deviations, shares and loadings of the components of a level, columns PC1, PC2, ..."""
     top = pd.DataFrame({"Standard deviation": level.sd, "Proportion of variance": level.proportion})
     return pd.concat([top.T, level.rotation]).round(4)
+
+
+def _modes_heading(prior: str | None) -> str:
+    return f"Estimates and posterior mode under {prior} priors"
 
 
 def singular_text(
@@ -61,14 +66,14 @@ def singular_text(
     str
     """
     if not levels:
-        return "No random effects."
+        return NONE
     parts = [TITLE]
     parts += [f"{group}\n{number_grid(component_table(one))}" for group, one in levels.items()]
     parts.append("\n".join(notes) if notes else NOTHING)
     if alternatives is not None:
-        parts.append(anova_text(alternatives, SIMPLER))
+        parts.append(table_text(alternatives, SIMPLER))
     if modes is not None:
-        parts.append(f"Estimates and posterior mode under {prior} priors\n{number_grid(modes)}")
+        parts.append(f"{_modes_heading(prior)}\n{number_grid(modes)}")
     return "\n\n".join(parts)
 
 
@@ -81,12 +86,12 @@ def singular_html(
 ) -> str:
     """Lay out the report as HTML; see `singular_text`."""
     if not levels:
-        return wrap("<p>No random effects.</p>")
+        return wrap(f"<p>{NONE}</p>")
     parts = [f"<p>{TITLE}</p>"]
     parts += [html_table(component_table(one), group) for group, one in levels.items()]
     parts += [note_html(note) for note in notes] or [f"<p>{NOTHING}</p>"]
     if alternatives is not None:
         parts.append(html_table(alternatives, SIMPLER))
     if modes is not None:
-        parts.append(html_table(modes, f"Estimates and posterior mode under {prior} priors"))
+        parts.append(html_table(modes, _modes_heading(prior)))
     return wrap(*parts)

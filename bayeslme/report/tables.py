@@ -8,36 +8,30 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.report.grid import grid, named, number_grid
-from bayeslme.report.numbers import format_numbers, format_p_values, format_zapped
+from bayeslme.report.numbers import column_texts, format_numbers
 from bayeslme.report.parts import corr_columns
 from bayeslme.report.records import RandomPart
 
 
-def _cells(column: pd.Series) -> list[str]:
-    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
-        return [str(v) for v in column]
-    known = column.notna().to_numpy()
-    kind = format_p_values if column.name == "p-value" else format_zapped
-    texts = iter(kind(column[known]))
-    return [next(texts) if k else "" for k in known]
-
-
-def anova_text(table: pd.DataFrame, heading: str = "") -> str:
-    """Print an analysis of variance or a comparison of fits; missing cells are blank.
+def table_text(table: pd.DataFrame, heading: str = "", notes: Sequence[str] = ()) -> str:
+    """Print a table, each column with its own decimals, p-values as such; missing cells are blank.
 
     Parameters
     ----------
     table : DataFrame
     heading : str
         Lines above the table.
+    notes : sequence of str
+        Lines below it.
 
     Returns
     -------
     str
     """
-    cells = [_cells(table[c]) for c in table.columns]
+    cells = [column_texts(table[c]) for c in table.columns]
     body = grid([str(i) for i in table.index], [str(c) for c in table.columns], cells)
-    return f"{heading}\n{body}" if heading else body
+    head = [heading] if heading else []
+    return "\n".join([*head, body, *(f"Note: {note}" for note in notes)])
 
 
 def _structure(part: RandomPart) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bayeslme.report.grid import grid, named, number_grid
-from bayeslme.report.tables import anova_text
+from bayeslme.report.tables import table_text
 
 
 def test_wide_tables_continue_below() -> None:
@@ -40,8 +40,8 @@ def test_columns_have_their_own_decimals() -> None:
 
 def test_missing_cells_are_blank() -> None:
     table = pd.DataFrame({"L.Ratio": [float("nan"), 18.53677], "p-value": [float("nan"), 1e-9]})
-    assert anova_text(table).splitlines()[1].strip() == "0"
-    assert anova_text(table, "heading").splitlines()[0] == "heading"
+    assert table_text(table).splitlines()[1].strip() == "0"
+    assert table_text(table, "heading").splitlines()[0] == "heading"
 
 
 def test_the_page_is_as_wide_as_pandas_page() -> None:

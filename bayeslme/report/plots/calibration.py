@@ -11,6 +11,7 @@ from bayeslme.report.plots.style import (
     COLOURS,
     MARKERS,
     WIDEST,
+    legend_above,
     panels,
     quiet,
     rows_of_panels,
@@ -90,6 +91,6 @@ def coverage_plot(table: pd.DataFrame, level: float) -> Axes:
     ax.set_yticks(range(len(rows)), [n if p in ("fixed", n) else f"{p} {n}" for p, n in rows])
     ax.invert_yaxis()
     ax.set_xlabel(f"coverage of {100 * level:g} % intervals")
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, fontsize=8)
+    legend_above(ax)
     quiet(ax)
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.plots.style import COLOURS, panels, quiet
+from bayeslme.report.plots.style import COLOURS, legend_above, panels, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def envelope_plot(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Ax
     -------
     Axes
     """
-    (ax,) = panels(1) if ax is None else (ax,)
+    (ax,) = panels(1, ax)
     numeric = pd.api.types.is_numeric_dtype(table.index)
     x = table.index.to_numpy(float) if numeric else np.arange(len(table))
     if numeric and len(table) > 1:
@@ -45,6 +45,6 @@ def envelope_plot(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Ax
         if chosen.any():
             ax.plot(x[chosen], table["observed"][chosen], marker, color=colour, label=name)
     ax.set(xlabel=str(table.index.name), ylabel=label[:1].upper() + label[1:])
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, fontsize=8)
+    legend_above(ax)
     quiet(ax)
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.plots.style import COLOURS, MARKERS, quiet, rows_of_panels
+from bayeslme.report.plots.style import COLOURS, MARKERS, legend_above, quiet, rows_of_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def forest_rows(frame: pd.DataFrame, group: str) -> list[Axes]:
     ax.set_yticks(range(len(frame)), [str(v) for v in frame.index], fontsize=8)
     ax.set_ylim(len(frame) - 0.4, -0.6)
     ax.set(xlabel="random effect", ylabel=group)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, fontsize=8)
+    legend_above(ax, 4)
     quiet(ax)
     return [ax]
 

@@ -61,7 +61,7 @@ def interaction_plot(
         raise DataError(f"interaction_plot: {response!r} is not numeric, it has no means")
     means = frame.groupby([x, trace], observed=True)[response].mean().unstack()
     many = means.shape[1] > FEW_LINES
-    (ax,) = panels(1) if ax is None else (ax,)
+    (ax,) = panels(1, ax)
     places = range(len(means))
     for k, (level, column) in enumerate(means.items()):
         colour = "0.45" if many else COLOURS[k % len(COLOURS)]

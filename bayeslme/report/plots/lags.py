@@ -27,7 +27,7 @@ def lag_plot(table: pd.DataFrame, quantile: float, ax: Axes | None = None) -> Ax
     -------
     Axes
     """
-    (ax,) = panels(1) if ax is None else (ax,)
+    (ax,) = panels(1, ax)
     ax.vlines(table["lag"], 0.0, table["ACF"], color=COLOURS[0], lw=2.0)
     later = table[table["lag"] > 0]
     band = quantile / np.sqrt(later["n_used"])

@@ -27,7 +27,7 @@ def nominal_plot(curves: Mapping[str, npt.NDArray[np.float64]], ax: Axes | None 
     -------
     Axes
     """
-    (ax,) = panels(1) if ax is None else (ax,)
+    (ax,) = panels(1, ax)
     ax.axline((0.0, 0.0), slope=1.0, color="0.35", lw=0.9, zorder=1)
     for k, (name, nominal) in enumerate(curves.items()):
         empirical = (np.arange(len(nominal)) + 1.0) / (len(nominal) + 1.0)

@@ -28,7 +28,7 @@ def pit_plot(values: pd.Series, p: float, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    (ax,) = panels(1) if ax is None else (ax,)
+    (ax,) = panels(1, ax)
     x = np.sort(values.to_numpy())
     n = len(x)
     at = np.concatenate([[0.0], np.repeat(x, 2), [1.0]])

@@ -126,6 +126,13 @@ def label_axes(axes: Sequence[Axes], labels: tuple[str, str]) -> None:
         figure.supylabel(y, fontsize=10)
 
 
+def legend_above(ax: Axes, columns: int = 3) -> None:
+    """Put the legend in a row above the data."""
+    ax.legend(
+        frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, fontsize=8
+    )
+
+
 def quiet(ax: Axes) -> None:
     """Take away the upper and right frame and draw light grid lines below the data."""
     ax.spines[["top", "right"]].set_visible(False)

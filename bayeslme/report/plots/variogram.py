@@ -38,7 +38,7 @@ def variogram_plot(
     -------
     Axes
     """
-    (ax,) = panels(1) if ax is None else (ax,)
+    (ax,) = panels(1, ax)
     size = 12.0 + 60.0 * table["n_pairs"] / table["n_pairs"].max()
     ax.scatter(table["dist"], table["variog"], s=size, color=COLOURS[0], alpha=0.8, linewidths=0)
     if curve is not None:
