@@ -112,7 +112,7 @@ def calibrate(
     resolved = resolve_priors(layout, spec.priors if priors is None else priors)
     if layout.problem.waiting:
         raise SpecError("calibrate: a variance that depends on fitted values needs NUTS each time")
-    reason = collapsible(layout, resolved) if "posterior" in intervals else None
+    reason = collapsible(layout) if "posterior" in intervals else None
     if reason:
         raise SpecError(f"calibrate: {reason}, so the collapsed sampler cannot draw")
     root = np.random.SeedSequence(seed)

@@ -15,7 +15,7 @@ import numpy as np
 from bayeslme import engine
 from bayeslme.bayes.annealing import POPULATIONS, anneal
 from bayeslme.bayes.coordinates import Coordinates
-from bayeslme.bayes.density import gaussian_beta
+from bayeslme.bayes.density import GAUSSIAN, gaussian_part
 from bayeslme.bayes.edges import edges
 from bayeslme.bayes.importance import GOOD, LEAST, Adapted, adapt, evaluate, fit, laplace
 from bayeslme.bayes.layout import Layout
@@ -29,7 +29,7 @@ from bayeslme.engine.differences import second_differences
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
-from bayeslme.errors import FitError, SpecError
+from bayeslme.errors import FitError
 from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ REFINEMENTS = 3
 POOLED = 8000  # candidates that a refined mixture is fitted to at the most
 BUDGET = 1e10  # numbers read by all densities, beyond which nothing more is tried
 ANNEALING = 200.0  # densities for each particle
+ENOUGH = 400.0  # effective draws below which weights are not to be used, or half of those asked for
 AGREE = 1.05  # R-hat between populations of particles up to which they are one posterior
 STEP = 1e-3  # of second differences, in scales
 _TOO_HIGH = "Pareto k-hat {:.2f} is above " + str(TRUST)
@@ -83,6 +84,10 @@ class CollapsedDraws:
     def mistrust(self) -> str | None:
         """Why the draws are not to be used, or None."""
         if self.route != "annealed":
+            if self.effective < min(ENOUGH, 0.5 * len(self.log_weight)):
+                return f"the weights of {self.candidates} draws are worth {self.effective:.0f}"
+            if np.isnan(self.k_hat):
+                return "a single draw has all the weight"
             return None if self.k_hat <= TRUST else _TOO_HIGH.format(self.k_hat)
         if self.r_hat <= AGREE:
             return None
@@ -101,15 +106,9 @@ class CollapsedDraws:
         return f"annealed, R-hat of {POPULATIONS} populations {self.r_hat:.3f}; before: {weights}"
 
 
-def collapsible(layout: Layout, priors: Priors) -> str | None:
+def collapsible(layout: Layout) -> str | None:
     """Why a model cannot be collapsed, or None."""
-    if layout.problem.waiting:
-        return "the variance depends on fitted values"
-    try:
-        gaussian_beta(priors["fixef"])
-    except SpecError:
-        return "the prior of fixef is not Gaussian"
-    return None
+    return "the variance depends on fitted values" if layout.problem.waiting else None
 
 
 @one_thread
@@ -128,7 +127,7 @@ def draw(
     design : Design
     layout : Layout
     priors : Priors
-        Gaussian or flat for the coefficients.
+        Those of coefficients that are neither Gaussian nor flat enter by the weights.
     n : int
     rng : Generator
     first : Estimate, optional
@@ -146,8 +145,8 @@ def draw(
         return _without_parameters(target, n, rng)
     found = adapt(target, *_laplace(target, target.coordinates.encode(point)), rng)
     count = max(FEWEST, int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))))
-    weighted, beta, route = _weighed(target, found, count, rng)
-    if weighted.k_hat > TRUST and ANNEALING * n * target.cost <= BUDGET:
+    weighted, beta, route = _weighed(target, found, count, max(FEWEST, MOST * n), rng)
+    if weighted.k_hat > TRUST and not target.rest and ANNEALING * n * target.cost <= BUDGET:
         return _annealed(target, found, weighted, n, rng)
     return _complete(target, weighted, beta, route, n, rng)
 
@@ -173,8 +172,10 @@ def _annealed(
 
 def _target(layout: Layout, priors: Priors, start: NaturalPoint) -> Target:
     likelihood = Likelihood(layout.problem, "REML")
-    density = PosteriorDensity(layout, priors, likelihood, gaussian_beta(priors["fixef"]))
-    return Target(density, Coordinates(layout, start))
+    prior = priors["fixef"]
+    density = PosteriorDensity(layout, priors, likelihood, gaussian_part(prior))
+    rest = tuple(j for j, p in enumerate(prior.priors) if p.family not in GAUSSIAN)
+    return Target(density, Coordinates(layout, start), rest)
 
 
 def _laplace(target: Target, start: np.ndarray) -> tuple[Proposal, list[Proposal]]:
@@ -192,7 +193,7 @@ def _laplace(target: Target, start: np.ndarray) -> tuple[Proposal, list[Proposal
 
 
 def _weighed(
-    target: Target, found: Adapted, count: int, rng: np.random.Generator
+    target: Target, found: Adapted, count: int, most: int, rng: np.random.Generator
 ) -> tuple[Weighted, np.ndarray, str]:
     """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
     tried: list[tuple[Weighted, np.ndarray, str]] = []
@@ -204,9 +205,16 @@ def _weighed(
         spent += count * target.cost
         if (draws.k_hat <= GOOD and draws.efficiency >= LEAST) or spent > BUDGET:
             break
+        if target.rest:  # no proposal of the others makes the coefficients' weights more even
+            if count >= most:
+                break
+            count = int(min(most, np.ceil(count * SPARE * LEAST / max(draws.efficiency, 1e-3))))
+            continue
         found.pool.add(proposal, u[:POOLED], value[:POOLED])
         proposal, _ = fit(found.pool, proposal, found.edges)
         count, route = max(count, REFINE), "refined mixture"
+    if target.rest:
+        return max(tried, key=lambda one: one[0].efficiency * len(one[0].u))
     return min(tried, key=lambda one: _lacks(one[0]))
 
 
@@ -230,7 +238,11 @@ def _lacks(draws: Weighted) -> float:
 
 
 def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> CollapsedDraws:
-    """Nothing but beta is unknown: its conditional is the posterior."""
+    """Nothing but beta is unknown: its conditional is the posterior, up to the prior's rest."""
+    if target.rest:
+        u = np.zeros((max(FEWEST, MOST * n), 0))
+        value, beta = target.with_coefficients(u, rng)
+        return _complete(target, smooth(u, value), beta, "importance", n, rng)
     u = np.zeros((n, 0))
     _, beta = target.with_coefficients(u, rng)
     equal = Weighted(u, np.zeros(n), np.full(n, -np.log(n)), -np.inf)

@@ -21,42 +21,59 @@ from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
 LOG_2PI = float(np.log(2 * np.pi))
+GAUSSIAN = ("Normal", "Flat")  # priors of coefficients that are integrated out
 
 
 @dataclass(frozen=True, slots=True)
 class GaussianBeta:
-    """A Gaussian prior of the coefficients on the natural scale; both None where it is flat.
+    """A Gaussian prior of the coefficients on the natural scale, flat in some directions.
 
     Attributes
     ----------
     mean : array, shape (p,)
     precision : array, shape (p, p)
+        Of the rank ``proper``.
+    proper : int
+        Number of combinations of coefficients with a Gaussian prior; the others' is 1.
+    half_logdet : float
+        Half the log determinant of their precision.
     """
 
     mean: np.ndarray
     precision: np.ndarray
+    proper: int
+    half_logdet: float
 
 
 def gaussian_beta(prior: ParameterPrior) -> GaussianBeta | None:
-    """Mean and precision of a Gaussian prior of the coefficients; None where it is flat.
+    """Mean and precision of a Gaussian prior of the coefficients; None where all are flat.
 
     Raises
     ------
     SpecError
-        If it is neither.
+        If a coefficient's is neither.
     """
-    families = {p.family for p in prior.priors}
-    if families <= {"Flat"}:
-        return None
-    if families != {"Normal"}:
-        found = ", ".join(sorted(families))
+    strange = sorted({p.family for p in prior.priors} - set(GAUSSIAN))
+    if strange:
+        found = ", ".join(strange)
         msg = f"integrating beta out needs Normal or Flat priors of all of fixef, not {found}"
         raise SpecError(msg)
-    args = [p.numbers() for p in prior.priors]
+    return gaussian_part(prior)
+
+
+def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
+    """As ``gaussian_beta``, with every prior that is not Gaussian taken for a flat one."""
+    normal = np.array([p.family == "Normal" for p in prior.priors], dtype=bool)
+    if not normal.any():
+        return None
+    args = [p.numbers() if p.family == "Normal" else {} for p in prior.priors]
     basis = np.eye(len(args)) if prior.basis is None else prior.basis
-    weights = np.array([a["sigma"] ** -2 for a in args])
+    weights = np.array([a["sigma"] ** -2 if a else 0.0 for a in args])
     return GaussianBeta(
-        np.linalg.solve(basis, [a["mu"] for a in args]), basis.T @ (weights[:, None] * basis)
+        np.linalg.solve(basis, [a.get("mu", 0.0) for a in args]),
+        basis.T @ (weights[:, None] * basis),
+        int(normal.sum()),
+        0.5 * float(np.log(weights[normal]).sum()),
     )
 
 
@@ -109,8 +126,8 @@ def integrated(
     if prior is not None:
         mean, precision = engine_scale(problem, prior)
         block = block + bordered(mean, precision)
-        logdet_x = logdet_x - 0.5 * float(np.linalg.slogdet(prior.precision)[1])
-        df = problem.n
+        logdet_x = logdet_x - prior.half_logdet
+        df = problem.n - p + prior.proper
     pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
     half = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
     scale = problem.n * xp.log(sigma) + white.half_logdet.sum() + e.half_logdet

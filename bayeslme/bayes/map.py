@@ -73,8 +73,8 @@ class PosteriorDensity:
         logdet = np.log(np.abs(np.diagonal(problem.x_basis))).sum()
         df = problem.n - p
         if self.beta is not None:
-            logdet = logdet - 0.5 * np.linalg.slogdet(self.beta.precision)[1]
-            df = problem.n
+            logdet = logdet - self.beta.half_logdet
+            df = problem.n - p + self.beta.proper
         with np.errstate(divide="ignore", invalid="ignore"):
             value = -0.5 * df * LOG_2PI - problem.n * np.log(typical) - half - logdet
             value = value - np.log(diagonal[..., :p]).sum(axis=-1) - 0.5 * diagonal[..., p] ** 2

@@ -249,7 +249,7 @@ def _add_integrated(
         )
 
     def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
-        if gaussian is None:
+        if gaussian is None or gaussian.proper < problem.p:
             msg = "beta is integrated over a flat prior, which cannot be drawn from"
             raise SpecError(msg)
         own, given = split(args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,11 @@ class ParameterPrior:
         if self.block.matrix:
             return margins.centred(others[margins.sd], x)[1]
         return margins.centred(x, others[margins.cor])[0]
+
+    def log_density_of(self, x: FloatArray, chosen: Sequence[int]) -> FloatArray:
+        """Log density (...) of some of the coefficients, or of their combinations, at (..., k)."""
+        values = x if self.basis is None else x @ self.basis.T
+        return np.asarray(sum((self._one(values[..., j], j) for j in chosen), np.zeros(())))
 
     def _one(self, x: FloatArray, j: int) -> FloatArray:
         prior, (low, high) = self.priors[j], self.bounds(j)

@@ -144,7 +144,7 @@ def _try_collapsed(
 
     if method == "nuts":
         return None, ""
-    reason = collapsed.collapsible(layout, priors)
+    reason = collapsed.collapsible(layout)
     if reason is None:
         rng = np.random.default_rng(seeds[0])
         drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng, fit.estimate)

@@ -19,10 +19,14 @@ class Target:
     ----------
     density : PosteriorDensity
     coordinates : Coordinates
+    rest : tuple of int
+        Coefficients whose priors are not Gaussian: `density` takes them for flat, which bounds the
+        weights that a draw of the coefficients adds.
     """
 
     density: PosteriorDensity
     coordinates: Coordinates
+    rest: tuple[int, ...] = ()
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
         """Log density (b,) at coordinates (b, k); large batches in pieces."""
@@ -31,12 +35,16 @@ class Target:
     def with_coefficients(
         self, u: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Log density (b,), and a draw of beta (b, p) from its Gaussian conditional."""
-        values, drawn = [], []
+        """Log density (b,), and a draw of beta (b, p) from its Gaussian conditional.
+
+        The prior of the ``rest`` at the draw is part of the density then: what its weight needs.
+        """
+        values, drawn, fixef = [], [], self.density.priors["fixef"]
         for piece in self._pieces(u):
             value, factor = self._piece(piece)
-            values.append(value)
-            drawn.append(coefficients(self.density.layout, factor, len(piece), rng))
+            beta = coefficients(self.density.layout, factor, len(piece), rng)
+            values.append(value + fixef.log_density_of(beta, self.rest) if self.rest else value)
+            drawn.append(beta)
         return self._finite(values), np.concatenate(drawn)
 
     @property

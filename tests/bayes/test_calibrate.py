@@ -141,7 +141,6 @@ def test_plots_are_drawn(found: Calibration, rail: Any) -> None:
         ({"intervals": []}, "intervals: a list"),
         ({"level": 95}, "level: a number between 0 and 1"),
         ({"priors": "flat"}, "improper and cannot be drawn from"),
-        ({"priors": {"fixef": "StudentT(3, 0, 1)"}}, "not Gaussian"),
     ],
 )
 def test_bad_arguments_are_named(options: dict[str, Any], message: str, rail: Any) -> None:
