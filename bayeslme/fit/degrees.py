@@ -2,7 +2,8 @@
 
 A coefficient is estimated at the innermost level at which its column varies; a level with G groups
 inside G' outer ones, at which p coefficients are estimated, leaves G - G' - p degrees of freedom
-(Pinheiro and Bates 2000, section 2.4.2). The intercept takes the largest of them. Where the model
+(Pinheiro and Bates 2000, section 2.4.2). A term is estimated where its innermost column is, and a
+test of terms counts all its columns there. The intercept takes the largest of them. Where the model
 has no intercept, nlme counts one degree of freedom more at every level; so does this.
 """
 
@@ -76,13 +77,17 @@ def inner_outer(design: Design) -> Degrees:
     Degrees
     """
     levels = column_levels(design)
+    terms, size = np.unique(design.assign, return_counts=True)
+    innermost = np.array([levels[design.assign == k].max() for k in terms])
+    return Degrees(_left(design, levels, np.ones(len(levels))), _left(design, innermost, size))
+
+
+def _left(design: Design, levels: IntArray, size: npt.NDArray[np.float64 | np.intp]) -> IntArray:
+    """Degrees of freedom (m,) for parts of so many columns, estimated at these levels (m,)."""
     counts = np.array([1, *(len(level.labels) for level in design.levels), len(design.y)])
-    spent = np.bincount(levels, minlength=len(counts))
+    spent = np.bincount(levels, size, minlength=len(counts)).astype(int)
     left = np.diff(counts) - spent[1:] + (1 if spent[0] == 0 else 0)
-    columns = np.where(levels > 0, left[levels - 1], left.max())
-    members = [np.flatnonzero(design.assign == k) for k in np.unique(design.assign)]
-    innermost = [member[levels[member].argmax()] for member in members]
-    return Degrees(columns, columns[innermost])
+    return np.asarray(np.where(levels > 0, left[levels - 1], left.max()))
 
 
 def residual(design: Design) -> Degrees:

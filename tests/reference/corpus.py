@@ -14,7 +14,7 @@ import pandas as pd
 from bayeslme.data.datasets import load_data
 
 HERE = Path(__file__).resolve().parent
-FIT_FAMILIES = ("lecture", "books", "help", "own")
+FIT_FAMILIES = ("lecture", "books", "help", "own", "products")
 NUMERIC = ("numeric", "integer", "logical")
 
 type Case = dict[str, Any]

@@ -1,13 +1,13 @@
 # Re-make the stored results in cases/*.jsonl.gz from their calls with R's nlme.
 #
-#   Rscript remake_cases.R [--write] [--match=REGEX] [FAMILY ...]     (families: lecture books help own tables)
+#   Rscript remake_cases.R [--write] [--match=REGEX] [FAMILY ...]     (families: lecture books help own products tables)
 #
 # Without --write nothing is stored: each case is fitted again and compared with what is stored (largest relative
 # distance per quantity; the log-likelihood to 1e-6). With --write the results are replaced, the description of a case
 # (call, source, best_refit_gain, ...) stays. Stored with nlme 3.1-162 on R 4.2.2; needs nlme and jsonlite.
 # The tables (anova of several fits, ACF, variogram, predict, ...) are compared only: their calls are in tables.jsonl.gz.
 
-suppressPackageStartupMessages({library(nlme); library(jsonlite); library(stats)})
+suppressPackageStartupMessages({library(nlme); library(jsonlite); library(stats); library(splines)})
 options(warn = -1)
 
 script <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
@@ -287,7 +287,7 @@ main <- function(args) {
   write <- "--write" %in% args
   match <- sub("^--match=", "", c(grep("^--match=", args, value = TRUE), "--match=")[1])
   families <- args[!startsWith(args, "--")]
-  if (!length(families)) families <- c("lecture", "books", "help", "own", "tables")
+  if (!length(families)) families <- c("lecture", "books", "help", "own", "products", "tables")
   far <- 0
   for (family in setdiff(families, "tables")) {
     cases <- read_family(family)
@@ -306,7 +306,7 @@ main <- function(args) {
     if (write) write_family(family, cases)
   }
   if ("tables" %in% families) {
-    everything <- unlist(lapply(c("lecture", "books", "help", "own"), read_family), recursive = FALSE)
+    everything <- unlist(lapply(c("lecture", "books", "help", "own", "products"), read_family), recursive = FALSE)
     tables(match, setNames(everything, vapply(everything, `[[`, "", "id")))
   }
   cat(far, "cases differ\n")
