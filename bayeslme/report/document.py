@@ -64,7 +64,7 @@ def document(title: str, description: str, sections: Sequence[Section]) -> str:
         With styles and pictures inside, readable in light and dark as the reader has set it.
     """
     marks = [f"s{k}" for k in range(1, len(sections) + 1)]
-    links = "".join(
+    links = " ".join(  # a line breaks at blanks only
         f'<a href="#{mark}">{escape(one.title)}</a>'
         for mark, one in zip(marks, sections, strict=True)
     )

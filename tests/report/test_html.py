@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 import bayeslme
+from bayeslme.report.document import Section, document
 from bayeslme.report.html import frames_html, html_table, wrap
 
 
@@ -52,3 +53,12 @@ def test_results_are_well_formed_and_inherit_colours() -> None:
 
 def test_style_is_scoped() -> None:
     assert wrap("x").startswith("<style>.blme ")
+
+
+def test_links_to_sections_may_stand_on_several_lines() -> None:
+    page = document("Title", "", [Section("One"), Section("Two")])
+    assert '<a href="#s1">One</a> <a href="#s2">Two</a>' in page
+
+
+def test_heads_over_several_columns_stand_in_the_middle() -> None:
+    assert "th[colspan]{text-align:center}" in wrap()
