@@ -14,7 +14,7 @@ from bayeslme.bayes.layout import Layout, Values
 from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.engine.eliminate import eliminate
 from bayeslme.engine.gram import gram
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.problem import Problem, runs
 from bayeslme.engine.whitening import whiten
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
@@ -225,7 +225,7 @@ def terms_of_groups(
     sigma : array, shape (s,)
     """
     root = problem.root_of_group()
-    starts = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+    starts = runs(root)
     sizes = np.diff(np.append(problem.row_starts[starts], problem.n))
     half = NUMPY.segment_sum(
         np.broadcast_to(half_rows, (len(sigma), np.shape(half_rows)[-1])), starts

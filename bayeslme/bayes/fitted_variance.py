@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine import depth_of, whiten
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.problem import Problem, runs
 from bayeslme.ops import NUMPY, Array
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -101,7 +101,7 @@ def _some_by_group(layout: Layout, values: Values, effects: Mapping[str, np.ndar
     residual = (layout.design.y - means[-1])[:, problem.order]
     white = whiten(problem, *layout.row_parameters(values), columns=residual[:, None, :])
     root = problem.root_of_group() if problem.stages else np.arange(len(problem.row_starts))
-    inner = np.flatnonzero(np.append(True, root[1:] != root[:-1]))
+    inner = runs(root)
     rows = problem.row_starts[inner]
     sizes = np.diff(np.append(rows, problem.n))
     sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), float), (len(residual),))[:, None]

@@ -156,7 +156,7 @@ def _colours(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     if problem.correlation is None:
         return np.arange(problem.n), np.zeros(problem.n, dtype=int)
     lattice, structure = problem.correlation.coords, problem.correlation.structure
-    place = np.arange(problem.n) - np.repeat(lattice.starts, lattice.sizes)
+    place = lattice.place
     reach = int(lattice.sizes.max()) - 1
     memory = structure.memory(lattice)
     reach = reach if memory is None else min(reach, memory)

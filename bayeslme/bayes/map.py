@@ -189,7 +189,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
         )
         warnings.warn(note, stacklevel=2)
     point = coordinates.decode(optimum.theta[None])
-    found = _read_off(design, density, _clean(density, point, pd_parameters(layout)))
+    found = _read_off(density, _clean(density, point, pd_parameters(layout)))
     return replace(
         found,
         loglik=optimum.value,
@@ -225,7 +225,7 @@ def _clean(
     return NaturalPoint(point.sigma[0], tuple(par[0] for par in random), cor, var)
 
 
-def _read_off(design: Design, density: PosteriorDensity, point: NaturalPoint) -> Estimate:
+def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
     problem, p = density.layout.problem, density.layout.problem.p
     e, factor, typical, _ = density.block(point, whole=True)
     inverse = np.linalg.inv(factor[:p, :p])
@@ -241,11 +241,6 @@ def _read_off(design: Design, density: PosteriorDensity, point: NaturalPoint) ->
         for stage, lam in zip(problem.stages, lambdas, strict=True)
     )
     modes = engine.modes(problem, e, factors, standard)
-    log_sd = np.zeros(problem.n)
-    if problem.variance is not None:
-        log_sd[problem.order] = problem.variance.structure.log_sd(
-            point.varfunc, problem.variance.coords
-        )
     return Estimate(
         problem=problem,
         method="MAP",
@@ -259,7 +254,7 @@ def _read_off(design: Design, density: PosteriorDensity, point: NaturalPoint) ->
         modes=modes[::-1],
         corstruct=point.corstruct,
         varfunc=point.varfunc,
-        log_sd=log_sd,
+        log_sd=problem.log_sd(point.varfunc),
         converged=False,
         message="",
         evaluations=0,

@@ -2,8 +2,7 @@
 
 With nutpie the model's density and gradient, compiled once by PyMC, are handed over as a function:
 compiling nutpie's own wrapper around the same graph takes four times as long as everything else
-together, and saves ten microseconds a call. Other
-samplers run through ``pm.sample``.
+together, and saves ten microseconds a call. Other samplers run through ``pm.sample``.
 
 This module imports PyMC; it is itself imported only while a model is sampled.
 """
@@ -99,7 +98,7 @@ def _nutpie(
                 value, gradient = density(x)
             except (
                 np.linalg.LinAlgError
-            ):  # a singular matrix far out: no density there, the sampler turns back
+            ):  # singular, far out: the sampler turns back
                 return -np.inf, np.zeros_like(x)
             return float(value), np.array(gradient)
 

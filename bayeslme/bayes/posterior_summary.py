@@ -81,14 +81,16 @@ def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
     low, high = np.quantile(draws.to_numpy(), (0.5 - LEVEL / 2, 0.5 + LEVEL / 2), axis=0)
     weights_ess = posterior.data["sample_stats"].attrs.get("weights_ess")
     most = np.inf if weights_ess is None else float(weights_ess)
-    chains = split_r_hat if weights_ess is None else _no_chains
     columns = {
         "Value": draws.mean().to_numpy(),
         "SD": draws.std().to_numpy(),
         "lower": low,
         "upper": high,
         "ess_bulk": [min(effective_size(shaped[..., j]), most) for j in range(shaped.shape[-1])],
-        "r_hat": [chains(shaped[..., j]) for j in range(shaped.shape[-1])],
+        "r_hat": [
+            split_r_hat(shaped[..., j]) if weights_ess is None else np.nan  # chains are compared
+            for j in range(shaped.shape[-1])
+        ],
     }
     return pd.DataFrame(columns, index=list(draws.columns))
 
@@ -111,11 +113,6 @@ def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
 def split_r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
     return float(az.rhat(draws)) if draws.shape[1] >= LEAST_DRAWS else float("nan")
-
-
-def _no_chains(draws: np.ndarray) -> float:
-    """R-hat compares chains; independent draws have none."""
-    return float("nan")
 
 
 def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:

@@ -83,9 +83,7 @@ def fitted(
         return by_chain(posterior, every, row_labels(posterior.layout))
     mean = {"fixef": posterior.values["fixef"].mean(axis=0, keepdims=True)}
     effects = {k: b.mean(axis=0, keepdims=True) for k, b in posterior.effects.items()}
-    values = predictive.fitted(posterior.layout, mean, effects, depth)[
-        0
-    ]  # linear in the parameters
+    (values,) = predictive.fitted(posterior.layout, mean, effects, depth)  # linear in all of them
     return pd.Series(values, index=design.index, name="fitted")
 
 
