@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +44,13 @@ class Comparison:
         it.
     level : float
         Probability of the limits.
+    groups : mapping of str to tuple of str
+        Labels of the groups of each part of random effects.
     """
 
     frame: pd.DataFrame
     level: float
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return _text(self.frame)
@@ -60,8 +63,9 @@ class Comparison:
         Parameters
         ----------
         part : str, optional
-            ``"ranef <group>"`` for the random effects of a group, or another part alone; by
-            default every part but these, a panel with its own scale for each parameter.
+            ``"ranef <group>"`` for the random effects of a group, a panel for each effect, or
+            another part alone; by default every part but these, a panel with its own scale for each
+            parameter.
 
         Returns
         -------
@@ -80,7 +84,8 @@ class Comparison:
         chosen = [p for p in parts if not p.startswith(RANEF)] if part is None else [part]
         rows = self.frame[self.frame.index.get_level_values("part").isin(chosen)]
         if part is not None and part.startswith(RANEF):
-            return forest_rows(rows.droplevel("part"), part.removeprefix(RANEF))
+            effects = _by_effect(rows.droplevel("part"), self.groups[part])
+            return forest_rows(effects, part.removeprefix(RANEF))
         return forest_panels(rows)
 
     def _repr_html_(self) -> str:
@@ -135,7 +140,7 @@ def compare(*results: Any, level: float = 0.95, ranef: bool = False, **named: An
     index.sort(key=lambda i: order.index(i[0]))
     rows = pd.MultiIndex.from_tuples(index, names=["part", "parameter"])
     frame = pd.concat({name: t.reindex(rows) for name, t in aligned.items()}, axis=1)
-    return Comparison(frame, level)
+    return Comparison(frame, level, _groups([result for _, result in given]) if ranef else {})
 
 
 def _is_placed(table: pd.DataFrame) -> bool:
@@ -186,6 +191,27 @@ def _ranef_of(result: Any, level: float) -> pd.DataFrame:
                 name = label if len(names) == 1 else f"{label} {effect}"
                 rows[f"{RANEF}{one.group}", name] = tuple(row)
     return _frame(rows)
+
+
+def _groups(results: Sequence[Any]) -> dict[str, tuple[str, ...]]:
+    """Labels of the groups of each part of random effects, of all results."""
+    out: dict[str, dict[str, None]] = {}
+    for result in results:
+        if isinstance(result, pd.DataFrame):
+            continue
+        for one in (result if isinstance(result, Fit) else result.fit).design.levels:
+            out.setdefault(f"{RANEF}{one.group}", {}).update(dict.fromkeys(one.labels))
+    return {part: tuple(labels) for part, labels in out.items()}
+
+
+def _by_effect(rows: pd.DataFrame, labels: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """Rows named by group, effect by effect; a single effect has no name."""
+    out: dict[str, dict[str, int]] = {}
+    longest = sorted(labels, key=len, reverse=True)
+    for k, name in enumerate(rows.index):
+        own = next(label for label in longest if name == label or name.startswith(f"{label} "))
+        out.setdefault(name[len(own) + 1 :], {})[own] = k
+    return {effect: rows.iloc[list(at.values())].set_axis(list(at)) for effect, at in out.items()}
 
 
 def _effects_of(result: Any, k: int, j: int, level: float) -> np.ndarray:

@@ -111,3 +111,16 @@ def test_forests_show_every_result_of_a_parameter(four: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="part: 'ranef' is none of 'fixed'"):
         table.plot("ranef")
     plt.close("all")
+
+
+def test_each_random_effect_has_a_panel_of_its_own(orthodont: Any) -> None:
+    """Slopes were drawn on the axis of the intercepts, where they were points at zero."""
+    import matplotlib.pyplot as plt
+
+    fit = bayeslme.lme("distance ~ age", orthodont, "~ I(age - 11) | Subject")
+    axes = bayeslme.compare(fit, ML=fit.update(method="ML"), ranef=True).plot("ranef Subject")
+    assert [ax.get_xlabel() for ax in axes] == ["(Intercept)", "I(age - 11)"]
+    slopes = [float(x) for x in axes[1].lines[0].get_xdata()]
+    assert slopes == pytest.approx(fit.ranef()["I(age - 11)"])
+    assert axes[1].get_xlim()[1] < 1.0 < axes[0].get_xlim()[1]
+    plt.close("all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,33 +53,37 @@ def forest_panels(frame: pd.DataFrame) -> list[Axes]:
     return axes[: len(frame)]
 
 
-def forest_rows(frame: pd.DataFrame, group: str) -> list[Axes]:
-    """A row for each group, the results side by side in it.
+def forest_rows(effects: Mapping[str, pd.DataFrame], group: str) -> list[Axes]:
+    """A panel for each effect, a row for each group, the results side by side in it.
 
     Parameters
     ----------
-    frame : DataFrame
-        Rows by name; columns (result, Value | lower | upper).
+    effects : mapping of str to DataFrame
+        Rows by group; columns (result, Value | lower | upper).
     group : str
         Labels the axis.
 
     Returns
     -------
-    list of one Axes
+    list of Axes, one for each effect
     """
-    results = list(dict.fromkeys(frame.columns.get_level_values(0)))
-    (ax,) = rows_of_panels(1, len(frame) * (1 + len(results)) // 2)
+    first = next(iter(effects.values()))
+    results = list(dict.fromkeys(first.columns.get_level_values(0)))
+    lines = max(map(len, effects.values())) * (1 + len(results)) // 2
+    axes = rows_of_panels(len(effects), lines)
     step = DODGE / max(len(results), 1)
-    for k, result in enumerate(results):
-        at = np.arange(len(frame)) + step * (k - (len(results) - 1) / 2)
-        _mark(ax, frame[result], at, k, label=result)
-    ax.axvline(0.0, color="0.6", lw=0.8)
-    ax.set_yticks(range(len(frame)), [str(v) for v in frame.index], fontsize=8)
-    ax.set_ylim(len(frame) - 0.4, -0.6)
-    ax.set(xlabel="random effect", ylabel=group)
-    legend_above(ax, 4)
-    quiet(ax)
-    return [ax]
+    for ax, (effect, frame) in zip(axes, effects.items(), strict=True):
+        for k, result in enumerate(results):
+            at = np.arange(len(frame)) + step * (k - (len(results) - 1) / 2)
+            _mark(ax, frame[result], at, k, label=result)
+        ax.axvline(0.0, color="0.6", lw=0.8)
+        ax.set_xlabel(effect or "random effect")
+        quiet(ax)
+    axes[0].set_yticks(range(len(first)), [str(v) for v in first.index], fontsize=8)
+    axes[0].set_ylim(len(first) - 0.4, -0.6)
+    axes[0].set_ylabel(group)
+    legend_above(axes[0], 4)
+    return axes
 
 
 def _mark(ax: Axes, table: pd.DataFrame, at: np.ndarray, k: int, label: str | None = None) -> None:
