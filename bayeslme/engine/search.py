@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayeslme.engine.hills import by_size, other_hills
+from bayeslme.engine.kinks import settle
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum, maximise
 from bayeslme.engine.ridge import (
@@ -31,7 +32,7 @@ ROUNDS, HILLS = 3, 3  # looks around, and hills climbed after each
 ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
 WORTH = 0.1  # a first climb that ends lower than the best by more is given up
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
-NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and what a maximum cannot change by over it
+NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and how far values cannot be from a line over it
 FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
 NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
@@ -81,6 +82,8 @@ def search(
     best = _upright(likelihood, _to_boundary(likelihood, best))
     if not around or not best.theta.size:
         return best
+    if not best.converged:
+        best = settle(likelihood, best, max_iter)
     require_bound(likelihood, best)
     return _off_ridges(likelihood, best, max_iter) if best.converged else best
 
@@ -144,8 +147,9 @@ def _look_around(
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:
     """Whether the value is more than rounding, which is all there is beside a singular matrix."""
     signs = (-1.0) ** np.arange(len(end.theta))
-    near = likelihood(end.theta * (1 + NEARBY * np.stack([signs, -signs])))
-    if not np.max(np.abs(near - end.value)) < ROUNDING:  # NaN is not
+    near = likelihood(end.theta * (1 + NEARBY * np.stack([signs, -signs, 2 * signs, -2 * signs])))
+    bent = near[2:] - 2 * near[:2] + end.value  # to each side by itself: there may be a kink
+    if not np.max(np.abs(bent)) < ROUNDING:  # NaN is not
         return False
     inside = _inside(likelihood, end.theta)
     if np.array_equal(inside, end.theta):

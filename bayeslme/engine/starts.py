@@ -19,6 +19,7 @@ RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range: it starts at 
 FINE_RANGES = tuple(np.linspace(0.0, 9.5, 381).tolist())
 NEAR = np.array([0.0, 0.1, -0.1, 0.3, -0.3, 1.0, -1.0, 3.0, -3.0])
 MOST = 400  # candidates
+EQUAL = 9  # digits to which distances that are equal are
 
 
 def scales(problem: Problem) -> np.ndarray:
@@ -49,8 +50,31 @@ def landmarks(bound: Bound, i: int) -> np.ndarray:
     """Values of free parameter i near which a hill may be: around its start and around zero."""
     start, near = bound.start[i], NEAR * min(1.0, bound.scale[i])
     if i == 0 and isinstance(bound.structure, CorStruct) and bound.structure.spatial:
-        return np.asarray(start + np.array(FINE_RANGES if bound.structure.compact else RANGES))
+        bends = kinks(bound)
+        if 0 < len(bends) <= MOST:
+            return bends
+        grid = np.asarray(start + np.array(FINE_RANGES if bound.structure.compact else RANGES))
+        return grid if not len(bends) else bends[_nearest(bends, grid)]
     return np.concatenate([start + near, near])
+
+
+def kinks(bound: Bound) -> np.ndarray:
+    """Unconstrained ranges at which a correlation of that range reaches one more pair of rows."""
+    if not bound.structure.kinked or 0 not in bound.free:
+        return np.zeros(0)
+    coords, support = bound.coords, bound.parameters[0].support
+    blocks = range(len(coords.blocks(bound.structure.stationary)))
+    pairs = [bound.structure.pairs(coords, k) for k in blocks]
+    distances = np.concatenate([p.distance[p.apart] for p in pairs])
+    _, first = np.unique(np.round(np.log(distances), EQUAL), return_index=True)
+    own = distances[first]
+    return np.asarray(support.unconstrain(own[own > support.lower * (1 + 0.1**EQUAL)]))
+
+
+def _nearest(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Places of the sorted values (s,) that are nearest to the wanted ones, each once."""
+    middle = (values[1:] + values[:-1]) / 2
+    return np.unique(np.searchsorted(middle, wanted))
 
 
 def generic_start(problem: Problem, relative: float) -> np.ndarray:

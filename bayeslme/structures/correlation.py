@@ -56,6 +56,7 @@ class CorStruct(RowStructure):
     stationary: bool = True  # correlation depends on differences of positions only
     needs_integers: bool = False  # positions are counted in whole steps
     compact: bool = False  # exactly zero beyond a distance
+    kinked: bool = False  # and reaching zero with a slope
     spatial: bool = False  # positions may have several coordinates, ties in one of them are allowed
 
     @abstractmethod

@@ -146,6 +146,7 @@ class _Compact(_Spatial):
 class CorLin(_Compact):
     """Linear: h(r) = 1 - r for r < 1, else 0."""
 
+    kinked = True
     r_name: ClassVar[str] = "corLin"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:

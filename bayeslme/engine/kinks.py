@@ -1,0 +1,71 @@
+"""Maxima at a kink: where a range reaches one more pair of rows.
+
+A correlation that falls to zero with a slope, as corLin's, bends at every range that is a distance
+between two rows. A maximum is often on such a bend, where no slope is zero and no quasi-Newton step
+helps. There the other parameters are maximised with the range held at the distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.optimise import CONVERGED, Optimum, maximise
+from bayeslme.engine.starts import kinks, scales
+
+NEAREST = 3  # distances to both sides of where the search gave up
+BESIDE = 1e-5  # of a scale, to both sides of a distance
+SLACK = 1e-7  # a log-likelihood higher by less is not beside a maximum
+
+
+def settle(likelihood: Likelihood, end: Optimum, max_iter: int) -> Optimum:
+    """The maximum at a kink near ``end``, where there is one; else ``end``.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    end : Optimum
+        That is not converged.
+    """
+    best = end
+    for value in _near(likelihood, end.theta):
+        found = _held(likelihood, end, value, max_iter)
+        if found.converged and found.value > best.value - SLACK:
+            best = found
+    return best
+
+
+def _near(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """Values of the unconstrained range at the distances nearest to it."""
+    bound, place = likelihood.problem.correlation, likelihood.problem.theta_correlation
+    if bound is None:
+        return np.zeros(0)
+    bends = kinks(bound)
+    at = int(np.searchsorted(bends, theta[place.start])) if len(bends) else 0
+    return bends[max(0, at - NEAREST) : at + NEAREST]
+
+
+def _held(likelihood: Likelihood, end: Optimum, value: float, max_iter: int) -> Optimum:
+    """Maximise the others with the range held; converged if the range is best there."""
+    at = likelihood.problem.theta_correlation.start
+    others, scale = np.arange(len(end.theta)) != at, scales(likelihood.problem)
+
+    def whole(free: np.ndarray, range_: float = value) -> np.ndarray:
+        out = np.empty((len(free), len(others)))
+        out[:, others], out[:, at] = free, range_
+        return out
+
+    top = maximise(
+        lambda free: likelihood(whole(free)), end.theta[others], scale[others], max_iter=max_iter
+    )
+    step = BESIDE * scale[at]
+    sides = np.concatenate([whole(top.theta[None], value + s) for s in (step, -step)])
+    best = top.converged and np.max(likelihood(sides)) <= top.value + SLACK
+    slope = np.zeros(len(others))
+    slope[others] = top.gradient
+    message = CONVERGED if best else end.message
+    return replace(
+        top, theta=whole(top.theta[None])[0], gradient=slope, converged=bool(best), message=message
+    )
