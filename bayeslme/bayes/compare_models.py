@@ -45,6 +45,15 @@ def compare_models(
     References
     ----------
     Yao, Vehtari, Simpson and Gelman (2018), Bayesian Analysis 13, 917.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> one = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> two = one.update(fixed=". ~ . * Sex")
+    >>> found = {name: fit.sample(seed=1) for name, fit in (("one", one), ("two", two))}
+    >>> compare_models(found, "group").index[0]
+    'two'
     """
     if not isinstance(posteriors, Mapping) or len(posteriors) < LEAST:
         raise SpecError("compare_models: a mapping of at least two names to posteriors is needed")

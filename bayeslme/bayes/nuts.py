@@ -96,9 +96,7 @@ def _nutpie(
         with lock:  # the compiled function owns its buffers
             try:
                 value, gradient = density(x)
-            except (
-                np.linalg.LinAlgError
-            ):  # singular, far out: the sampler turns back
+            except np.linalg.LinAlgError:  # singular, far out: the sampler turns back
                 return -np.inf, np.zeros_like(x)
             return float(value), np.array(gradient)
 

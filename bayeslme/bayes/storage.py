@@ -42,6 +42,11 @@ def save(posterior: Posterior, path: str | Path) -> None:
     path : str or Path
         A path that ends in ``.zarr`` becomes a folder in zarr's format 3, every other one a netCDF
         file. What is there is replaced.
+
+    Raises
+    ------
+    DataError
+        Where nothing can be written.
     """
     design = posterior.layout.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
@@ -58,10 +63,14 @@ def save(posterior: Posterior, path: str | Path) -> None:
     }
     tree = posterior.data.copy()
     tree.attrs[ATTRIBUTE] = json.dumps(record)
-    if Path(path).suffix == ZARR:
-        tree.to_zarr(path, mode="w", consolidated=False, zarr_format=3)
-    else:
-        tree.to_netcdf(path, engine="h5netcdf")
+    try:
+        if Path(path).suffix == ZARR:
+            tree.to_zarr(path, mode="w", consolidated=False, zarr_format=3)
+        else:
+            tree.to_netcdf(path, engine="h5netcdf")
+    except OSError as error:
+        msg = f"{path}: cannot be written ({str(error)[:MOST_CHARACTERS]})"
+        raise DataError(msg) from error
 
 
 def load_posterior(path: str | Path) -> Posterior:
@@ -80,6 +89,18 @@ def load_posterior(path: str | Path) -> Posterior:
     ------
     DataError
         For what is missing or was not written by ``Posterior.save``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> from tempfile import TemporaryDirectory
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(seed=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     posterior.save(f"{folder}/growth.nc")
+    ...     again = load_posterior(f"{folder}/growth.nc")
+    >>> bool(again.summary().fixed.equals(posterior.summary().fixed))
+    True
     """
     from bayeslme.bayes.posterior import Posterior
 

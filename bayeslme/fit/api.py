@@ -117,6 +117,22 @@ def lme(
     -------
     LmeFit
 
+    Raises
+    ------
+    SpecError
+        For an argument that cannot be read.
+    DataError
+        For data that do not suit it: columns, missing values, aliased columns, groups.
+    FitError
+        Where no likelihood exists.
+
+    Warns
+    -----
+    IdentificationWarning
+        Where the data cannot tell two variances apart.
+    UserWarning
+        Where the search did not converge.
+
     Examples
     --------
     >>> import bayeslme

@@ -73,6 +73,17 @@ def anova(
     UserWarning
         Where fixed effects differ under REML: restricted likelihoods of different fixed effects do
         not compare.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> one = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
+    >>> two = one.update(random="~ age | Subject")
+    >>> anova(one, two, names=["intercepts", "slopes"])[["df", "logLik", "L.Ratio"]].round(3)
+                df   logLik  L.Ratio
+    intercepts   4 -223.501      NaN
+    slopes       6 -221.318    4.366
     """
     check_comparable(fits)
     if len(fits) == 1:

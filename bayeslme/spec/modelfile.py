@@ -123,6 +123,21 @@ def load_model(path: str | Path) -> Model:
     ------
     SpecError
         For a file that cannot be read, an unknown key, or a value that is not allowed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> text = '''
+    ... title = "Growth"
+    ... data = "orthodont"
+    ... call = "lme(distance ~ age, random = ~ 1 | Subject)"
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "growth.toml"
+    ...     _ = path.write_text(text)
+    ...     model = load_model(path)
+    >>> print(model.spec)
+    lme("distance ~ age", data=orthodont, random="~1 | Subject")
     """
     path = Path(path)
     try:

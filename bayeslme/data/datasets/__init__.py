@@ -62,7 +62,17 @@ def load_data(name: str) -> pd.DataFrame:
 
 
 def data_names() -> tuple[str, ...]:
-    """Names of the data sets, in alphabetical order."""
+    """Names of the data sets, in alphabetical order.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> [name for name in data_names() if name.startswith("Or")]
+    ['Orange', 'Orthodont']
+    """
     return tuple(sorted(_catalogue(), key=str.casefold))
 
 
