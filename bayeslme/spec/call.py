@@ -9,13 +9,13 @@ from typing import Any
 
 from bayeslme.errors import SpecError
 from bayeslme.spec.arguments import locate_name, match_arguments
+from bayeslme.spec.checks import check_fixed, check_method, check_na_action, check_subset
 from bayeslme.spec.constants import constant
 from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
 from bayeslme.spec.control import Control, check_option, make_control
 from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, deparse, start
 from bayeslme.spec.formula import as_formula
 from bayeslme.spec.grammar import parse_expression
-from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.random import random_of, same_effects
 from bayeslme.spec.structure_reader import (

@@ -7,11 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.contrasts import read_contrasts
-from bayeslme.spec.control import make_control
-from bayeslme.spec.expr import Arg, Binary, Call, Dot, Expr, Name, Number, Paren, Unary, walk
-from bayeslme.spec.formula import Formula, parse_formula
-from bayeslme.spec.make import (
+from bayeslme.spec.checks import (
     check_fixed,
     check_method,
     check_na_action,
@@ -20,6 +16,10 @@ from bayeslme.spec.make import (
     read_subset,
     read_weights,
 )
+from bayeslme.spec.contrasts import read_contrasts
+from bayeslme.spec.control import make_control
+from bayeslme.spec.expr import Arg, Binary, Call, Dot, Expr, Name, Number, Paren, Unary, walk
+from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.model import LmeSpec
 from bayeslme.spec.random import read_random
 from bayeslme.spec.terms import Term, expand
