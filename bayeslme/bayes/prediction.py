@@ -17,9 +17,10 @@ from bayeslme.bayes.kriging import residuals_at
 from bayeslme.bayes.limits import IntervalKind, limits
 from bayeslme.bayes.rows import Rows, own_rows, rows_of
 from bayeslme.bayes.tree import row_labels
+from bayeslme.data.frames import as_frame
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
-from bayeslme.fit.arguments import check_choice, check_probability
+from bayeslme.fit.arguments import check_choice, check_probability, check_seed
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
@@ -96,6 +97,7 @@ def predict(
         check_probability(interval, "interval")
         if draws:
             raise FitError("draws: all draws have no interval; leave one of the two out")
+    check_seed(seed)
     depth = depth_of(posterior.layout.design, level)
     if use_correlation:
         _check_correlated(posterior, depth)
@@ -103,6 +105,7 @@ def predict(
         rows, index = own_rows(posterior.layout, depth), posterior.layout.design.index
         labels: Any = row_labels(posterior.layout)
     else:
+        newdata = as_frame(newdata, "newdata")
         rows = rows_of(posterior, newdata, depth, located=use_correlation)
         index, labels = newdata.index, np.arange(len(newdata))
     asked = _Asked(

@@ -98,7 +98,7 @@ def own_rows(layout: Layout, depth: int) -> Rows:
     return Rows(design.X, z, code, code, design.variance, place)
 
 
-def rows_of(posterior: Posterior, newdata: Any, depth: int, *, located: bool) -> Rows:
+def rows_of(posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located: bool) -> Rows:
     """New rows.
 
     Parameters
@@ -113,11 +113,8 @@ def rows_of(posterior: Posterior, newdata: Any, depth: int, *, located: bool) ->
     Raises
     ------
     DataError
-        For what is no data frame, a missing column or an unknown factor level.
+        For a missing column or an unknown factor level.
     """
-    if not isinstance(newdata, pd.DataFrame):
-        msg = f"newdata: a pandas DataFrame is needed, not {newdata.__class__.__name__}"
-        raise DataError(msg)
     design = posterior.layout.design
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)

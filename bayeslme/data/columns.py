@@ -61,7 +61,7 @@ class Columns:
                 continue
             found = self.frame.columns.get_loc(name) if name in self.frame.columns else None
             if found is None:
-                raise DataError(_unknown(name, where, [str(c) for c in self.frame.columns]))
+                raise DataError(_unknown(name, where, list(self.frame.columns)))
             if not isinstance(found, int):
                 msg = (
                     f"column '{name}' ({where}) occurs more than once in the data; rename one of "
@@ -208,7 +208,14 @@ def missing(column: Column) -> npt.NDArray[np.bool_] | None:
     return mask if mask.any() else None
 
 
-def _unknown(name: str, where: str, available: list[str]) -> str:
+def _unknown(name: str, where: str, columns: list[Any]) -> str:
+    available = [str(column) for column in columns]
+    if name in available:
+        kind = type(columns[available.index(name)]).__name__
+        return (
+            f"column '{name}' ({where}) is named by a value of type {kind}, and a formula names "
+            "columns by text; data.rename(columns=str) makes them so"
+        )
     close = difflib.get_close_matches(name, available, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"column '{name}' ({where}) is not in the data{hint}; it has {listed(available, 12)}"

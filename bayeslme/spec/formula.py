@@ -102,7 +102,7 @@ def parse_formula(text: str | Formula) -> Formula:
         return text
     if not isinstance(text, str):
         raise SpecError(
-            f"a formula such as 'y ~ x' must be a string, not {type(text).__name__} {text!r:.40}"
+            f"a formula such as 'y ~ x' must be a string, not {_shown(text)}"
         )
     return _parse(text)
 
@@ -168,6 +168,13 @@ def _refuse_bars(node: Expr | None, text: str) -> None:
             stack += [part.left, part.right]
         elif isinstance(part, Unary) and part.op == "~":
             raise SpecError(_bar_message("~"), text=text, position=part.position)
+
+
+def _shown(value: object) -> str:
+    """What was given, on one line."""
+    text = repr(value)
+    kind = type(value).__name__
+    return kind if "\n" in text else f"{kind} {text:.40}"
 
 
 def _bar_message(op: str) -> str:

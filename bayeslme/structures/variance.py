@@ -154,8 +154,10 @@ class VarComb(VarFunc):
 
     def __init__(self, *functions: VarFunc) -> None:
         if not functions or not all(isinstance(f, VarFunc) for f in functions):
-            msg = "varComb needs variance functions: varIdent(form = ~ 1 | g), varExp(form = ~ x)"
-            raise SpecError(msg)
+            raise SpecError(
+                "varComb takes variance functions one after the other, in no list: "
+                "VarComb(VarIdent(form='~ 1 | g'), VarExp(form='~ x'))"
+            )
         object.__setattr__(self, "functions", tuple(functions))
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:

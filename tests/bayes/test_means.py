@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from bayeslme.errors import FitError, SpecError
+from bayeslme.errors import DataError, FitError, SpecError
 
 
 def test_means_are_combinations_of_the_draws(collapsed: Any) -> None:
@@ -45,3 +46,17 @@ def test_what_cannot_be_asked_is_refused(collapsed: Any) -> None:
         collapsed.means("Sex", weights="cells")
     with pytest.raises(FitError, match="2 weights are needed"):
         collapsed.means("Sex").contrasts({"x": [1, 2, 3]})
+
+
+def test_new_rows_come_in_frames_of_other_libraries_too(collapsed: Any) -> None:
+    new = pd.DataFrame({"Sex": ["Male"], "age": [14.0], "Subject": ["M01"]})
+
+    class Foreign:
+        def to_pandas(self) -> pd.DataFrame:
+            return new
+
+    pd.testing.assert_series_equal(
+        collapsed.predict(Foreign(), seed=1), collapsed.predict(new, seed=1)
+    )
+    with pytest.raises(DataError, match=r"^newdata: a data frame is needed, not dict"):
+        collapsed.predict({"age": [1]})

@@ -8,7 +8,7 @@ import pytest
 
 import bayeslme
 from bayeslme.data.frames import as_frame
-from bayeslme.errors import DataError
+from bayeslme.errors import DataError, SpecError
 
 
 @dataclass
@@ -68,3 +68,20 @@ def test_new_data_are_named_so() -> None:
     fit = bayeslme.lm("distance ~ age", bayeslme.load_data("Orthodont"))
     with pytest.raises(DataError, match=r"^newdata: a data frame is needed, not dict$"):
         fit.predict({"age": [8]})  # type: ignore[arg-type]
+
+
+def test_columns_that_are_named_by_numbers_are_told() -> None:
+    data = bayeslme.load_data("Orthodont").rename(columns={"distance": 1})
+    with pytest.raises(DataError, match=r"named by a value of type int.*rename\(columns=str\)"):
+        bayeslme.lm("`1` ~ age", data)
+
+
+def test_a_frame_in_the_place_of_a_formula_is_told_in_one_line() -> None:
+    data = bayeslme.load_data("Orthodont")
+    with pytest.raises(SpecError, match=r"must be a string, not DataFrame$"):
+        bayeslme.lme(data, "distance ~ age", "~ 1 | Subject")  # type: ignore[arg-type]
+
+
+def test_variance_functions_in_a_list_are_told() -> None:
+    with pytest.raises(SpecError, match="one after the other, in no list"):
+        bayeslme.VarComb([bayeslme.VarIdent(form="~ 1 | Sex")])  # type: ignore[arg-type]
