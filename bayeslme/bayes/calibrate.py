@@ -33,6 +33,7 @@ from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.bayes.replication import Draws, Replication, Task, replicate
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
+from bayeslme.fit.arguments import check_seed
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def calibrate(
     reason = collapsible(layout) if "posterior" in intervals else None
     if reason:
         raise SpecError(f"calibrate: {reason}, so the collapsed sampler cannot draw")
+    check_seed(seed)
     root = np.random.SeedSequence(seed)
     first, *rest = root.spawn(replications + 1)
     values = _truths(truth, design, layout, resolved, replications, np.random.default_rng(first))

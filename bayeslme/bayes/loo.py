@@ -17,6 +17,8 @@ from bayeslme.fit.arguments import check_choice
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
 
+LEAST = 100  # draws
+LISTED = 5  # rows or groups named in a note
 LooKind = Literal["conditional", "marginal", "group"]
 _ADVICE = {
     "conditional": "kind='marginal' integrates the random effects out and is more often reliable",
@@ -48,8 +50,8 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     Raises
     ------
     FitError
-        For another kind, and for the last two where the variance depends on fitted values: the
-        random effects cannot be integrated out then.
+        For fewer than 100 draws, a single group, another kind, and for the last two where the
+        variance depends on fitted values: the random effects cannot be integrated out then.
 
     Warns
     -----
@@ -61,7 +63,13 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413; Merkle, Furr and
     Rabe-Hesketh (2019), Psychometrika 84, 802.
     """
+    check_draws(posterior, "loo")
     terms = pointwise(posterior, kind)
+    if terms.shape[-1] == 1:
+        raise FitError(
+            f"loo: kind={kind!r} leaves out one {terms.dims[-1]} at a time, and there is one only; "
+            "use kind='marginal'"
+        )
     drawn = posterior.data["posterior"].to_dataset()
     parameters = [b.name for b in posterior.layout.blocks if b.coefs]
     tree = xr.DataTree.from_dict(
@@ -73,9 +81,11 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     bad = int((found.pareto_k > found.good_k).sum())
     if bad:
         what = "rows" if terms.dims[-1] == "row" else "groups"
+        worst = found.pareto_k.to_series().nlargest(min(bad, LISTED)).index
+        named = ", ".join(map(str, worst)) + (", ..." if bad > LISTED else "")
         note = (
             f"loo, {kind}: Pareto k is above {found.good_k:.2f} for {bad} of "
-            f"{found.n_data_points} {what}; {_ADVICE[kind]}"
+            f"{found.n_data_points} {what} ({named}); {_ADVICE[kind]}"
         )
         warnings.warn(note, UserWarning, stacklevel=3)
     return found
@@ -110,6 +120,18 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(layout)}
     shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
+
+
+def check_draws(posterior: Posterior, verb: str) -> None:
+    """Refuse what smooths the tail of importance weights where there are too few of them.
+
+    Raises
+    ------
+    FitError
+    """
+    count = len(posterior.values["fixef"])
+    if count < LEAST:
+        raise FitError(f"{verb}: importance weights need {LEAST} draws or more, not {count}")
 
 
 def relative_efficiency(posterior: Posterior) -> float | None:

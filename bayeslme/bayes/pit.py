@@ -22,7 +22,7 @@ import xarray as xr
 from scipy.special import ndtr
 
 from bayeslme.bayes import left_out
-from bayeslme.bayes.loo import relative_efficiency
+from bayeslme.bayes.loo import check_draws, relative_efficiency
 from bayeslme.errors import FitError
 from bayeslme.report.html import frames_html
 
@@ -119,6 +119,7 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     The test is ArviZ's ``pot_c`` (Tesso and others 2026, arXiv:2603.02928), which does not need
     independent values.
     """
+    check_draws(posterior, "pit")
     layout = posterior.layout
     if kind not in get_args(PitKind):
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")

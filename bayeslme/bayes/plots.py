@@ -30,7 +30,8 @@ class PosteriorPlots:
         return {"var_names": self._parameters(), **_spaced(options)}
 
     def trace(self, **options: Any) -> Any:
-        """Traces and densities of all parameters but correlation matrices."""
+        """Traces and densities of all parameters but correlation matrices, a row for each."""
+        options.setdefault("compact", False)
         return az.plot_trace_dist(self.posterior.data, **self._named(options))
 
     def forest(self, **options: Any) -> Any:

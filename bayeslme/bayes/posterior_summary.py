@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 R_HAT_LIMIT = 1.01
+DIGITS = 3  # of a standard deviation that are printed, and as many places of the mean
 LEAST_DRAWS = 4  # of a chain, below which ArviZ gives no diagnostics
 _TITLE = {
     "lme": "Linear mixed-effects model",
@@ -55,7 +56,8 @@ class PosteriorSummary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return frames_html({"fixed": self.fixed, **self.variance}, self.notes)
+        shown = {"fixed": self.fixed, **self.variance}
+        return frames_html({name: _rounded(table) for name, table in shown.items()}, self.notes)
 
 
 def summary(posterior: Posterior) -> PosteriorSummary:
@@ -162,8 +164,15 @@ def _text(
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Diagnostics with no more digits than they have."""
-    return table.assign(ess_bulk=table["ess_bulk"].round(), r_hat=table["r_hat"].round(3))
+    """Numbers with no more digits than draws give them: three of the standard deviation."""
+    spread = table["SD"].to_numpy(dtype=float)
+    known = np.where(np.isfinite(spread) & (spread > 0), spread, 1e-7)
+    places = (DIGITS - 1 - np.floor(np.log10(known))).astype(int)
+    out = table.assign(ess_bulk=table["ess_bulk"].round(), r_hat=table["r_hat"].round(3))
+    for name in ("Value", "SD", "lower", "upper"):
+        pairs = zip(table[name], places.tolist(), strict=True)
+        out[name] = [round(float(value), place) for value, place in pairs]
+    return out
 
 
 def _label(part: str, name: str) -> str:

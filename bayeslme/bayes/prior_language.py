@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,10 @@ def _build(name: str, positional: list[Value], named: dict[str, Value], where: s
     family = _ALIASES.get(name, name)
     known = {**{k: f.arguments for k, f in FAMILIES.items()}, **MATRIX_FAMILIES}
     if family not in known:
-        msg = f"{where}: unknown distribution '{name}'; known are {', '.join(sorted(known))}"
+        plain = {k.casefold(): k for k in known}  # brms writes student_t
+        near = get_close_matches(name.replace("_", "").casefold(), plain, n=1, cutoff=0.75)
+        hint = f" (did you mean {plain[near[0]]}?)" if near else ""
+        msg = f"{where}: unknown distribution '{name}'{hint}; known are {', '.join(sorted(known))}"
         raise SpecError(msg)
     arguments = known[family]
     if len(positional) > len(arguments):

@@ -16,6 +16,7 @@ from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.bayes.tree import coordinates, dims_of, variable, with_coords
 from bayeslme.data.design import build
 from bayeslme.errors import SpecError
+from bayeslme.fit.arguments import check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,7 @@ def prior_tree(layout: Layout, priors: Priors, draws: int, seed: int | None) -> 
     """As ``prior_predictive``, from resolved priors."""
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise SpecError(f"draws: a whole number of at least 1 is needed, not {draws!r}")
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     values = draw_priors(layout, priors, int(draws), rng)
     drawn: dict[str, Any] = {

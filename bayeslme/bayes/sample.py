@@ -13,6 +13,7 @@ from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.errors import FitError, SpecError
+from bayeslme.fit.arguments import check_seed
 
 if TYPE_CHECKING:
     from bayeslme.bayes.collapsed import CollapsedDraws
@@ -23,6 +24,7 @@ Form = Literal["marginal", "hierarchical"]
 Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
 MOST_BYTES = 4e9  # of a posterior's random effects and log likelihoods
+TUNE = 500  # draws of each chain spent on adaptation
 _METHODS = ("auto", "collapsed", "nuts")
 _SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
 
@@ -73,8 +75,10 @@ def sample(
     FitError
         For a posterior that is improper.
     """
-    tune = 500 if tune is None else tune
-    _check(draws, chains, tune, method, nuts_sampler)
+    _check(draws, chains, TUNE if tune is None else tune, method, nuts_sampler)
+    check_seed(seed)
+    if method == "collapsed":
+        _refuse_nuts_options(tune=tune, nuts_sampler=nuts_sampler)
     layout = build_layout(fit.design)
     resolved = resolve_priors(layout, fit.spec.priors if priors is None else priors)
     check_proper(layout, resolved)
@@ -94,7 +98,12 @@ def sample(
     form: Form = "hierarchical" if layout.problem.waiting else "marginal"
     sampler = nuts_sampler or "nutpie"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
-    options = {"draws": draws, "tune": tune, "chains": chains, "progress": progress}
+    options = {
+        "draws": draws,
+        "tune": TUNE if tune is None else tune,
+        "chains": chains,
+        "progress": progress,
+    }
     return _nuts_posterior(
         fit, layout, resolved, form, route, (chain_seed, *seeds), sampler=sampler, **options
     )
@@ -192,6 +201,13 @@ def _check(draws: Any, chains: Any, tune: Any, method: str, nuts_sampler: str | 
         raise SpecError(msg)
     if nuts_sampler is not None and nuts_sampler not in _SAMPLERS:
         msg = f"nuts_sampler: {nuts_sampler!r} is none of {', '.join(_SAMPLERS)}"
+        raise SpecError(msg)
+
+
+def _refuse_nuts_options(**given: Any) -> None:
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        msg = f"{named[0]}: is for NUTS, which method='collapsed' does not use; leave it out"
         raise SpecError(msg)
 
 

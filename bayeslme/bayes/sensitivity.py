@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslme.bayes.estimates import parts
+from bayeslme.bayes.loo import check_draws
 from bayeslme.errors import SpecError
 
 DIGITS = 10  # ArviZ rounds what it returns
@@ -45,6 +46,7 @@ def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None)
     ----------
     Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and Computing 34, 57.
     """
+    check_draws(posterior, "sensitivity")
     chosen = [priors] if isinstance(priors, str) else None if priors is None else list(priors)
     known = [str(name) for name in posterior.data["log_prior"].data_vars]
     for name in chosen or []:

@@ -16,7 +16,7 @@ from bayeslme.bayes.tree import row_labels
 from bayeslme.engine import depth_of, whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import FitError
-from bayeslme.fit.arguments import check_choice
+from bayeslme.fit.arguments import check_choice, check_seed
 from bayeslme.fit.residuals import LevelName, ResidualType
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None)
     DataTree
         ``posterior_predictive`` and ``observed_data``.
     """
+    check_seed(seed)
     stored = posterior.data["posterior_predictive"].to_dataset()
     observed = posterior.data["observed_data"].to_dataset()
     if not conditional:

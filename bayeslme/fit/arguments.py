@@ -43,6 +43,17 @@ def check_count(value: Any, name: str) -> None:
         raise FitError(f"{name}: a whole number, at least 1, is needed, not {value!r:.60}")
 
 
+def check_seed(value: Any) -> None:
+    """Refuse what is no seed: None or a whole number from 0 on.
+
+    Raises
+    ------
+    FitError
+    """
+    if value is not None and not (isinstance(value, int | np.integer) and value >= 0):
+        raise FitError(f"seed: None or a whole number from 0 on is needed, not {value!r:.60}")
+
+
 def names_of_fits(count: int, names: Sequence[str] | None, *taken: str) -> list[str]:
     """Labels of several fits: those given, or ``fit1``, ``fit2``, ...; none of them `taken`.
 

@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 import bayeslme
 from bayes.support import GROWTH_PRIORS
 from bayeslme.bayes.density import by_group
+from bayeslme.errors import FitError
 
 COMMON = "lme(distance ~ Sex * I(age - 11), data = Orthodont, random = ~ 1 | Subject)"
 PRIORS = {k: v for k, v in GROWTH_PRIORS.items() if k not in ("varfunc", "corstruct")}
@@ -106,3 +107,19 @@ def test_what_cannot_be_asked_is_refused(collapsed: Any, orthodont: pd.DataFrame
     )
     with pytest.raises(bayeslme.SpecError, match="other responses or rows"):
         bayeslme.compare_models({"a": collapsed, "b": other})
+
+
+def test_what_decides_is_named_and_what_cannot_be_done_refused(growth_fit: Any) -> None:
+    few = growth_fit.sample(draws=20, chains=2, seed=1)
+    for verb in ("loo", "pit", "sensitivity"):
+        with pytest.raises(FitError, match=f"{verb}: importance weights need 100 draws"):
+            getattr(few, verb)()
+    with pytest.warns(
+        UserWarning, match=r"of 108 rows \(\d+(, \d+)*(, \.\.\.)?\); kind='marginal'"
+    ):
+        growth_fit.sample(draws=500, seed=1).loo("conditional")
+    alone = bayeslme.gls(
+        "distance ~ age", growth_fit.data.iloc[:40], correlation=bayeslme.CorCompSymm()
+    )
+    with pytest.raises(FitError, match="there is one only; use kind='marginal'"):
+        alone.sample(draws=100, seed=1).loo("group")

@@ -277,3 +277,36 @@ def test_other_posteriors_of_brms(name: str) -> None:
     for mine, theirs in pairs.items():
         z = z_score(own[mine], published[theirs]["mean"], published[theirs]["mcse_mean"])
         assert abs(z) < 4, (theirs, z)
+
+
+def test_tables_have_the_digits_that_draws_give(collapsed: Any) -> None:
+    """Three of the standard deviation; the tables themselves keep all."""
+    page = collapsed._repr_html_()
+    fixed = collapsed.summary().fixed
+    assert f"{fixed['ess_bulk'].iloc[0]:.0f}" in page
+    assert f"{fixed['ess_bulk'].iloc[0]:.2f}" not in page
+    sd = fixed["SD"].iloc[1]
+    assert f"{sd:.3g}" in page
+    assert f"{sd:.6g}" not in page
+    assert f"{sd:.6g}" not in str(collapsed)
+
+
+def test_what_cannot_be_written_is_said(collapsed: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written"):
+        collapsed.save(tmp_path / "nowhere" / "draws.nc")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": "a"}, "seed: None or a whole number"),
+        ({"seed": -1}, "seed: None or a whole number"),
+        ({"method": "collapsed", "tune": 100}, "tune: is for NUTS"),
+        ({"method": "collapsed", "nuts_sampler": "pymc"}, "nuts_sampler: is for NUTS"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(
+    options: dict[str, Any], message: str, growth_fit: Any
+) -> None:
+    with pytest.raises(BayesLMEError, match=message):
+        growth_fit.sample(draws=10, **options)

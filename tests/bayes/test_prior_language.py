@@ -104,3 +104,12 @@ def test_every_family_has_pymc_s_name_and_arguments() -> None:
         own = getattr(pm, name)
         known = inspect.signature(own.dist).parameters
         assert set(family.arguments) <= set(known) | {"nu", "mu", "sigma", "lam", "alpha", "beta"}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("normal(0, 1)", "Normal"), ("student_t(3, 0, 2)", "StudentT")]
+)
+def test_names_of_other_packages_are_recognised(text: str, meant: str) -> None:
+    with pytest.raises(SpecError, match=rf"\(did you mean {meant}\?\)") as error:
+        as_prior(text)
+    assert len(str(error.value)) <= 300
