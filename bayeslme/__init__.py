@@ -27,6 +27,7 @@ _HOME = {
     "bayeslme.bayes.compare": ("compare",),
     "bayeslme.bayes.compare_models": ("compare_models",),
     "bayeslme.bayes.storage": ("load_posterior",),
+    "bayeslme.report.plots.groups": ("group_plot",),
     "bayeslme.report.plots.interaction": ("interaction_plot",),
     "bayeslme.structures": (
         "CorAR1",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit
     from bayeslme.fit.simulated_lrt import simulated_lrt as simulated_lrt
+    from bayeslme.report.plots.groups import group_plot as group_plot
     from bayeslme.report.plots.interaction import interaction_plot as interaction_plot
     from bayeslme.spec.bars import from_bambi as from_bambi
     from bayeslme.spec.call import translate as translate

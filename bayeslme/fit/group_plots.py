@@ -13,9 +13,9 @@ from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.compare_pred import compare_pred
 from bayeslme.fit.curves import Levels, aug_pred
-from bayeslme.fit.plot_formula import axis_label
 from bayeslme.fit.ranef import coef, ranef
 from bayeslme.fit.residuals import LevelName
+from bayeslme.report.plots.names import axis_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,6 +15,7 @@ from bayeslme.data.groups import nest
 from bayeslme.data.values import Basis
 from bayeslme.errors import SpecError
 from bayeslme.fit.residuals import ResidualType, fitted, residuals
+from bayeslme.report.plots.names import about, axis_label
 from bayeslme.spec.expr import Call, Expr, Number, String, bare, deparse
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.grammar import parse_expression
@@ -97,23 +98,11 @@ def _axis(fit: Fit, node: Expr, columns: Columns) -> tuple[Any, str]:
     return value, axis_label(fit.data, deparse(node))
 
 
-def axis_label(data: pd.DataFrame, name: str) -> str:
-    """A column under the label and the unit that come with the data, in its ``attrs``."""
-    label, unit = (_about(data, key).get(name) for key in ("labels", "units"))
-    shown = label or name
-    return f"{shown} ({unit})" if unit else str(shown)
-
-
-def _about(data: pd.DataFrame, key: str) -> dict[str, str]:
-    given = data.attrs.get(key)
-    return given if isinstance(given, dict) else {}
-
-
 def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
     options = _options(call, ("type", "level"))
     level = _level(options.get("level"))
     if call.function == "fitted":
-        unit = _about(fit.data, "units").get(fit.design.response_label)
+        unit = about(fit.data, "units").get(fit.design.response_label)
         return fitted(fit, level).to_numpy(), f"Fitted values ({unit})" if unit else "Fitted values"
     kind = _type(options.get("type"))
     return residuals(fit, level, kind).to_numpy(), NAMES[kind]

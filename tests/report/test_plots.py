@@ -220,3 +220,57 @@ def test_numbers_and_long_levels_under_an_interaction_plot() -> None:
     long = pd.DataFrame({"a": WARDS, "b": "u", "v": np.arange(14.0)})
     ax = bayeslme.interaction_plot(long, "a", "b", "v")
     assert {t.get_rotation() for t in ax.get_xticklabels()} == {90.0}
+
+
+def test_grouped_data_have_a_panel_for_every_group() -> None:
+    data = bayeslme.load_data("Orthodont")
+    axes = bayeslme.group_plot(data)
+    assert [ax.get_title() for ax in axes] == list(data["Subject"].cat.categories)
+    own = data[data["Subject"] == "M01"]
+    (line,) = axes[list(data["Subject"].cat.categories).index("M01")].lines
+    assert list(line.get_xdata()) == list(own["age"])
+    assert list(line.get_ydata()) == list(own["distance"])
+    assert axes[0].figure.get_supxlabel() == "Age (yr)"
+
+
+def test_grouped_data_as_lines_of_outer_panels() -> None:
+    data = bayeslme.load_data("Orthodont").sample(frac=1.0, random_state=3)
+    male, female = bayeslme.group_plot(data, "distance ~ age | Subject", outer="Sex")
+    assert (len(male.lines), len(female.lines)) == (16, 11)
+    assert all(list(line.get_xdata()) == [8, 10, 12, 14] for line in male.lines)
+    (one,) = bayeslme.group_plot(data, outer="1")
+    assert len(one.lines) == 27
+
+
+def test_grouped_data_of_other_kinds() -> None:
+    rail = bayeslme.load_data("Rail")
+    (ax,) = bayeslme.group_plot(rail)
+    names = [t.get_text() for t in ax.get_yticklabels()]
+    assert names == list(rail["Rail"].cat.categories)
+    drawn = dict(zip(*ax.lines[0].get_data(), strict=True))
+    lowest = rail.loc[rail["travel"].idxmin()]
+    assert names[int(drawn[lowest["travel"]])] == lowest["Rail"]
+    nested = bayeslme.group_plot(bayeslme.load_data("Pixel"), "pixel ~ day | Dog/Side")
+    assert {ax.get_title() for ax in nested} >= {"1/L", "1/R", "10/L"}
+    stools = bayeslme.group_plot(bayeslme.load_data("ergoStool"), "effort ~ Type | Subject")
+    assert [t.get_text() for t in stools[-1].get_xticklabels()] == ["T1", "T2", "T3", "T4"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "complaint"),
+    [
+        ("distance ~ age", {}, r"y ~ x \| g is needed"),
+        ("distance ~ age + Sex | Subject", {}, r"y ~ x \| g is needed"),
+        ("distance ~ agee | Subject", {}, "no column 'agee'"),
+        ("Sex ~ age | Subject", {}, "'Sex' is not numeric"),
+        (None, {"outer": "sex"}, "no column 'sex'"),
+    ],
+)
+def test_what_is_no_grouped_data_is_told(
+    formula: str | None, options: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(bayeslme.BayesLMEError, match=complaint):
+        bayeslme.group_plot(bayeslme.load_data("Orthodont"), formula, **options)
+    plain = pd.DataFrame({"y": [1.0]})
+    with pytest.raises(bayeslme.SpecError, match="the data have no formula"):
+        bayeslme.group_plot(plain)

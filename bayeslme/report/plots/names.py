@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from matplotlib.axes import Axes
 
 LONGEST_NAME = 28  # characters beside a list of groups
@@ -108,3 +109,16 @@ def folded(label: str) -> str:
     """Fold the label of an axis; a lone name in R's backticks goes without them."""
     name = label[1:-1] if label.count("`") == 2 and label[0] == label[-1] == "`" else label  # noqa: PLR2004 - a pair
     return fill(name, LONGEST_LABEL)
+
+
+def axis_label(data: pd.DataFrame, name: str) -> str:
+    """A column under the label and the unit that come with the data, in its ``attrs``."""
+    label, unit = (about(data, key).get(name) for key in ("labels", "units"))
+    shown = label or name
+    return f"{shown} ({unit})" if unit else str(shown)
+
+
+def about(data: pd.DataFrame, key: str) -> dict[str, str]:
+    """What the data's ``attrs`` say of columns: their "labels" or "units"."""
+    given = data.attrs.get(key)
+    return given if isinstance(given, dict) else {}

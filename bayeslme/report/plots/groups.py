@@ -1,0 +1,151 @@
+"""The data themselves: responses over a covariate, group by group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayeslme.errors import DataError, SpecError
+from bayeslme.report.plots.names import axis_label, list_names, title_panels
+from bayeslme.report.plots.style import (
+    COLOURS,
+    MANY_PANELS,
+    label_axes,
+    panels,
+    quiet,
+    rows_of_panels,
+)
+from bayeslme.spec.formula import parse_formula
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SEPARATOR = "/"
+
+
+def group_plot(
+    data: pd.DataFrame,
+    formula: str | None = None,
+    *,
+    outer: str | None = None,
+    ax: Axes | None = None,
+) -> list[Axes]:
+    """Plot a response over a covariate for every group; nlme's plot of grouped data.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Rows with a missing value are left out.
+    formula : str, optional
+        ``"distance ~ age | Subject"``, ``"pixel ~ day | Dog/Side"``: three columns or more, by
+        default ``data.attrs["formula"]``. A covariate that is no number stands at places of its
+        own; without one, ``"travel ~ 1 | Rail"``, the groups lie below each other.
+    outer : str, optional
+        Factor with a panel for each of its levels, the groups being lines in it; ``"1"`` for one
+        panel. By default every group has a panel.
+    ax : Axes, optional
+        Where there is one panel.
+
+    Returns
+    -------
+    list of Axes
+
+    Raises
+    ------
+    SpecError, DataError
+        For a formula of another kind, and for what is no column of the data.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> len(bayeslme.group_plot(data))
+    27
+    >>> [ax.get_title() for ax in bayeslme.group_plot(data, outer="Sex")]
+    ['Male', 'Female']
+    """
+    response, covariate, groups = _read(data, formula)
+    named = [response, *([covariate] if covariate else []), *groups]
+    outer_names = [outer] if outer and outer != "1" else []
+    for name in [*named, *outer_names]:
+        if name not in data.columns:
+            among = ", ".join(map(str, data.columns))
+            raise DataError(f"group_plot: no column {name!r} among {among}")
+    if not pd.api.types.is_numeric_dtype(data[response]):
+        raise DataError(f"group_plot: {response!r} is not numeric")
+    used = data[list(dict.fromkeys([*named, *outer_names]))].dropna()
+    own = _joined(used, groups)
+    if covariate is None:
+        return _dots(used, response, own, ax, data)
+    if outer is None:
+        panel = own
+    elif outer == "1":
+        panel = pd.Series(0, index=used.index)
+    else:
+        panel = used[outer]
+    parts = list(
+        used.groupby(panel, observed=True, sort=isinstance(panel.dtype, pd.CategoricalDtype))
+    )
+    axes = panels(len(parts), ax)
+    for one, (_, part) in zip(axes, parts, strict=True):
+        _lines(one, part, response, covariate, own, alone=outer is None)
+        quiet(one)
+    if len(parts) > 1:
+        title_panels(axes, [name for name, _ in parts], MANY_PANELS)
+    label_axes(axes, (axis_label(data, covariate), axis_label(data, response)))
+    return axes
+
+
+def _read(data: pd.DataFrame, formula: str | None) -> tuple[str, str | None, list[str]]:
+    """Response, covariate and groups of the formula."""
+    text = data.attrs.get("formula") if formula is None else formula
+    if not isinstance(text, str):
+        raise SpecError('group_plot: the data have no formula; give one, "y ~ x | g"')
+    read = parse_formula(text)
+    names = [str(v) for v in read.without_groups().variables]
+    if read.lhs is None or not read.groups or len(names) not in (1, 2):
+        raise SpecError(f"group_plot: y ~ x | g is needed, of columns, not {text}")
+    return names[0], names[1] if len(names) > 1 else None, list(read.groups)
+
+
+def _joined(used: pd.DataFrame, groups: list[str]) -> pd.Series:
+    """Groups under the labels of all their levels, in the levels' order."""
+    if len(groups) == 1:
+        return used[groups[0]]
+    places = used.groupby(groups, observed=True, sort=True).ngroup()
+    labels = used[groups].astype(str).agg(SEPARATOR.join, axis=1)
+    order = labels.iloc[np.unique(places, return_index=True)[1]]
+    return pd.Series(pd.Categorical(labels, list(order)), index=used.index)
+
+
+def _lines(
+    ax: Axes, part: pd.DataFrame, response: str, covariate: str, own: pd.Series, *, alone: bool
+) -> None:
+    x = part[covariate]
+    numeric = pd.api.types.is_numeric_dtype(x)
+    place = x if numeric else x.astype("category").cat.codes
+    for k, (_, rows) in enumerate(part.groupby(own.loc[part.index], observed=True)):
+        ordered = place.loc[rows.index].sort_values(kind="stable")
+        colour = COLOURS[0] if alone else COLOURS[k % len(COLOURS)]
+        values = rows.loc[ordered.index, response]
+        ax.plot(ordered, values, "o-", color=colour, ms=3.5, lw=1.1, alpha=0.8)
+    if not numeric:
+        levels = list(x.astype("category").cat.categories)
+        ax.set_xticks(range(len(levels)), [str(level) for level in levels])
+
+
+def _dots(
+    used: pd.DataFrame, response: str, own: pd.Series, ax: Axes | None, data: pd.DataFrame
+) -> list[Axes]:
+    """Responses on a line for each group, the groups below each other."""
+    kind = own.astype("category").cat
+    groups = [g for g in kind.categories if (own == g).any()]
+    (one,) = rows_of_panels(1, len(groups), ax, names=groups)
+    codes = own.map({g: k for k, g in enumerate(groups)}).astype(int)
+    one.plot(used[response], codes, "o", color=COLOURS[0], ms=4.5, alpha=0.8)
+    list_names(one, range(len(groups)), groups)
+    one.set(xlabel=axis_label(data, response), ylabel=str(own.name or ""))
+    quiet(one)
+    return [one]
