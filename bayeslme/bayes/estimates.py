@@ -10,7 +10,8 @@ import pandas as pd
 from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.bayes.limits import IntervalKind, limits
 from bayeslme.fit.arguments import check_probability
-from bayeslme.fit.intervals import COLUMNS, Intervals
+from bayeslme.fit.intervals import Intervals
+from bayeslme.fit.limits import COLUMNS
 from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
 from bayeslme.ops import NUMPY
 from bayeslme.spec.expr import deparse

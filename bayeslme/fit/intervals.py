@@ -11,10 +11,10 @@ import pandas as pd
 from scipy.special import gammaincinv, ndtri, stdtrit
 
 from bayeslme.engine.information import Information
-from bayeslme.engine.parts import Part
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import DfMethod, SmallSample, of_coefficients, small_sample
+from bayeslme.fit.limits import COLUMNS, limits_frame
 from bayeslme.fit.profile_intervals import profiled
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import intervals_text
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Which = Literal["all", "fixed", "var-cov"]
 Method = Literal["wald", "profile"]
-COLUMNS = ["lower", "est.", "upper"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,7 @@ def fixed_intervals(fit: Fit, level: float, method: SmallSample | None = None) -
     den = fit.degrees.columns if method is None else of_coefficients(method, len(estimate))
     tail = 0.5 + level / 2
     width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * error
-    values = np.column_stack([estimate - width, estimate, estimate + width])
-    return pd.DataFrame(values, index=fit.fixef.index, columns=COLUMNS)
+    return limits_frame(fit.fixef.index, estimate - width, estimate, estimate + width)
 
 
 def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
@@ -132,13 +130,11 @@ def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame]
         return ({} if fit.estimate.sigma_held else {"sigma": _exact_sigma(fit, level)}), ()
     info = fit.information
     quantile = float(ndtri(0.5 + level / 2))
-    parts = {part.name: _frame(part, info.limits(part.name, quantile)) for part in info.parts}
+    parts = {}
+    for part in info.parts:
+        low, high = info.limits(part.name, quantile).T
+        parts[part.name] = limits_frame(part.names, low, part.estimate, high)
     return parts, (*_notes(fit, info), *_not_enclosing(parts))
-
-
-def _frame(part: Part, limits: np.ndarray) -> pd.DataFrame:
-    values = np.column_stack([limits[:, 0], part.estimate, limits[:, 1]])
-    return pd.DataFrame(values, index=list(part.names), columns=COLUMNS)
 
 
 def undefined_correlations(fit: Fit, group: str) -> frozenset[str]:
@@ -207,5 +203,5 @@ def _exact_sigma(fit: Fit, level: float) -> pd.DataFrame:
     """Chi-squared interval of sigma, where it is the only variance parameter."""
     df = fit.nobs - len(fit.fixef)
     tails = np.array([0.5 + level / 2, 0.5 - level / 2])
-    limits = fit.sigma * np.sqrt(df / (2.0 * gammaincinv(df / 2.0, tails)))
-    return pd.DataFrame([[limits[0], fit.sigma, limits[1]]], index=["sigma"], columns=COLUMNS)
+    low, high = fit.sigma * np.sqrt(df / (2.0 * gammaincinv(df / 2.0, tails)))
+    return limits_frame(["sigma"], [low], [fit.sigma], [high])

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from bayeslme.engine.parts import Part
 from bayeslme.engine.profiling import profile_coefficients, profile_variances
 from bayeslme.errors import FitError
+from bayeslme.fit.limits import limits_frame
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -50,29 +51,18 @@ def profiled(fit: Fit, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...
     parts, notes = dict(wald), [f"profile intervals of the {CRITERIA[fit.method]}"]
     if "fixed" in wald and fit.method == "ML":
         guesses = wald["fixed"][["lower", "upper"]].to_numpy()
-        parts["fixed"] = _with_limits(
-            wald["fixed"], profile_coefficients(fit.estimate, guesses, quantile)
-        )
+        low, high = profile_coefficients(fit.estimate, guesses, quantile).T
+        parts["fixed"] = wald["fixed"].assign(lower=low, upper=high)
     elif "fixed" in wald:
         notes.append("fixed effects have t intervals: profile their likelihood in a fit by ML")
     if any(name != "fixed" for name in wald):
         found = profile_variances(fit.estimate, fit.information, quantile)
-        parts |= {
-            part.name: pd.DataFrame(
-                np.column_stack([limits[:, 0], part.estimate, limits[:, 1]]),
-                index=list(part.names),
-                columns=["lower", "est.", "upper"],
-            )
-            for part in fit.information.parts
-            for limits in [found.limits[part.name]]
-        }
+        for part in fit.information.parts:
+            low, high = found.limits[part.name].T
+            parts[part.name] = limits_frame(part.names, low, part.estimate, high)
         notes += _one_sided(fit, parts)
         notes += _notes(fit, found.gain)
     return parts, tuple(notes)
-
-
-def _with_limits(table: pd.DataFrame, limits: np.ndarray) -> pd.DataFrame:
-    return table.assign(lower=limits[:, 0], upper=limits[:, 1])
 
 
 def _one_sided(fit: Fit, parts: Parts) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.engine.refit import Refitter
 from bayeslme.errors import DataError
+from bayeslme.fit.varcorr import moments
 from bayeslme.spec import bind
 
 if TYPE_CHECKING:
@@ -143,11 +144,8 @@ def components(fit: Fit) -> pd.Series:
 def _components(fit: Fit) -> dict[str, float]:
     out: dict[str, float] = {}
     for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
-        cov = fit.sigma**2 * factor @ factor.T
-        sd = np.sqrt(np.diagonal(cov))
+        _, sd, corr = moments(level, factor, fit.sigma)
         out |= {f"{level.group} sd({e})": float(v) for e, v in zip(level.effects, sd, strict=True)}
         for i, j in zip(*np.triu_indices(len(sd), 1), strict=True):
-            size = float(sd[i] * sd[j])
-            value = float(np.clip(cov[i, j] / size, -1.0, 1.0)) if size else np.nan
-            out[f"{level.group} cor({level.effects[i]},{level.effects[j]})"] = value
+            out[f"{level.group} cor({level.effects[i]},{level.effects[j]})"] = float(corr[i, j])
     return out

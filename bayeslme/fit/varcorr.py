@@ -78,6 +78,22 @@ class VarCorr(Mapping[str, Component]):
         return varcorr_html(self.parts, self.sigma)
 
 
+def moments(
+    level: Level, factor: FloatArray, sigma: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Covariance (q, q), standard deviations (q,) and correlations (q, q) of a level's effects.
+
+    A correlation is NaN beside a zero variance, unless the structure has none.
+    """
+    cov = sigma**2 * factor @ factor.T
+    sd = np.sqrt(np.diagonal(cov))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        corr = np.clip(cov / np.outer(sd, sd), -1.0, 1.0)
+    corr[level.structure.independent(len(sd))] = 0.0  # beside a zero variance too
+    np.fill_diagonal(corr, 1.0)
+    return cov, sd, corr
+
+
 def component(level: Level, factor: FloatArray, sigma: float) -> Component:
     """Covariance of one level from its relative factor.
 
@@ -92,12 +108,7 @@ def component(level: Level, factor: FloatArray, sigma: float) -> Component:
     -------
     Component
     """
-    cov = sigma**2 * factor @ factor.T
-    sd = np.sqrt(np.diagonal(cov))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        corr = np.clip(cov / np.outer(sd, sd), -1.0, 1.0)
-    corr[level.structure.independent(len(sd))] = 0.0  # beside a zero variance too
-    np.fill_diagonal(corr, 1.0)
+    cov, sd, corr = moments(level, factor, sigma)
     names = list(level.effects)
     return Component(
         level.group,

@@ -214,7 +214,7 @@ def _one_by_one(bands: np.ndarray, grid: np.ndarray) -> np.ndarray:
 def _places(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     """Place of every row within its group, and its group."""
     group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
-    return np.arange(lattice.n) - lattice.starts[group], group
+    return lattice.place, group
 
 
 def filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:

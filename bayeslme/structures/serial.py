@@ -250,9 +250,7 @@ class CorCompSymm(CorStruct):
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         rho = par[..., :1]
-        seen = np.arange(lattice.n) - np.repeat(
-            lattice.starts, lattice.sizes
-        )  # rows of the group before this one
+        seen = lattice.place
         sums = xp.cumsum(w, axis=-1) - w
         before = sums - sums[..., np.repeat(lattice.starts, lattice.sizes)]
         spread = 1.0 + (seen - 1.0) * rho
