@@ -119,14 +119,37 @@ def information(design: Design, found: Estimate) -> Information:
     m = len(values)
     if m == 0:
         return Information(parts, values, np.zeros((0, 0)), scales)
+    give, same = _compensation(scales, parts, values, sizes), np.eye(m)
 
     def moved(steps: np.ndarray) -> np.ndarray:
-        return density(scales.point_at(parts, values + steps * sizes))
+        return density(scales.point_at(parts, values + steps @ (same + give) * sizes))
 
     hessian = extrapolated(*(second_differences(moved, m, step) for step in (STEP, 2 * STEP)))
+    hessian = (same - give) @ hessian @ (same - give).T
     visible = ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
     cov = _inverse_where_curved(-hessian, visible) * np.outer(sizes, sizes)
     return Information(parts, values, cov, scales)
+
+
+def _compensation(
+    scales: Scales, parts: tuple[Part, ...], values: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
+    """What sigma gives (m, m), by row, where an entry moves, beside the move itself.
+
+    Where the variance function moves, a typical row keeps its standard deviation. The two may be
+    all but exchangeable, and the curvature of what is left is then too small a part of either
+    one's own to be seen in it.
+    """
+    give = np.zeros((len(sizes), len(sizes)))
+    place = {part.name: part.place[~part.on_bound] for part in parts}
+    if not {"varfunc", "sigma"} <= place.keys() or not len(place["varfunc"]):
+        return give
+    steps = STEP * np.diag(sizes)[place["varfunc"]]
+    point = scales.point_at(parts, values + np.concatenate([steps, -steps]))
+    centre = scales.likelihood.grams.at(point.corstruct, point.varfunc).centre
+    slope = np.subtract(*np.split(centre, 2)) / (2 * STEP)
+    give[place["varfunc"], place["sigma"]] = np.where(np.isfinite(slope), -slope, 0.0)
+    return give
 
 
 def _inverse_where_curved(a: np.ndarray, least: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from bayeslme.engine.ridge import (
     move_effects,
     reference_start,
 )
-from bayeslme.engine.starts import candidates, scales
+from bayeslme.engine.starts import candidates, scales, unstructured
 from bayeslme.engine.unbounded import require_bound
 from bayeslme.errors import FitError
 
@@ -78,7 +78,7 @@ def search(
         starts = np.concatenate([given, starts])
     best = climb(likelihood, starts[0], max_iter)
     if looks:
-        best = _look_around(likelihood, best, starts[1 : SEEN + 1], max_iter)
+        best = _look_around(likelihood, best, starts[1:], max_iter)
     best = _upright(likelihood, _to_boundary(likelihood, best))
     if not around or not best.theta.size:
         return best
@@ -123,14 +123,16 @@ def _look_around(
 ) -> Optimum:
     """The top of the highest hill in sight."""
     sound = _sound(likelihood, best)
+    others, seen = _other_correlations(likelihood, starts), starts[:SEEN]
     for _ in range(ROUNDS):
         before = best
         points = (
-            other_hills(likelihood, likelihood.problem, best.theta, starts)
+            other_hills(likelihood, likelihood.problem, best.theta, seen)
             if sound
-            else np.concatenate([_inside(likelihood, best.theta)[None], starts])
+            else np.concatenate([_inside(likelihood, best.theta)[None], seen])
         )
-        for point in points[:HILLS]:
+        points, others = np.concatenate([points[:HILLS], others]), others[:0]
+        for point in points:
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
             if sound and rough.value < best.value - WORTH:
                 continue
@@ -142,6 +144,15 @@ def _look_around(
         if sound and best.value <= before.value + WORTH * 1e-2:
             break
     return best
+
+
+def _other_correlations(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
+    """The best start of every set of unstructured correlations; none for other structures."""
+    problem = likelihood.problem
+    if not unstructured(problem.correlation):
+        return starts[:0]
+    _, first = np.unique(starts[:, problem.theta_correlation], axis=0, return_index=True)
+    return np.asarray(starts[np.sort(first)])
 
 
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:

@@ -10,10 +10,11 @@ import itertools
 import numpy as np
 
 from bayeslme.engine.problem import Problem, Stage
-from bayeslme.structures import Bound, CorStruct
+from bayeslme.structures import Bound, CorStruct, CorSymm
 
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
+DECAYS = (0.0, 0.4, 0.8)  # correlation of neighbours in an unstructured matrix
 RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range: it starts at the least distance
 # A correlation that ends at the range has a kink, and often a narrow hill, at every distance.
 FINE_RANGES = tuple(np.linspace(0.0, 9.5, 381).tolist())
@@ -41,6 +42,7 @@ def candidates(problem: Problem) -> np.ndarray:
     """
     options = [[_stage_start(stage, r) for r in RELATIVE] for stage in _outermost_first(problem)]
     shifts = [_row_start(problem.correlation, s) for s in _shifts(problem.correlation)]
+    shifts += decaying(problem.correlation)
     variance = _row_start(problem.variance, 0.0)
     grid = itertools.islice(itertools.product(*options, shifts), MOST)
     return np.stack([np.concatenate([*parts, variance]) for parts in grid])
@@ -97,9 +99,21 @@ def _stage_start(stage: Stage, relative: float) -> np.ndarray:
 
 
 def _shifts(bound: Bound | None) -> tuple[float, ...]:
-    if bound is None or not len(bound.free):
+    if bound is None or not len(bound.free) or unstructured(bound):
         return (0.0,)
     return RANGES if bound.structure.spatial else SHIFTS
+
+
+def unstructured(bound: Bound | None) -> bool:
+    """Whether correlations are free one by one: the hill of zeros may then not be the highest."""
+    return bound is not None and len(bound.free) > 1 and isinstance(bound.structure, CorSymm)
+
+
+def decaying(bound: Bound | None) -> list[np.ndarray]:
+    """Starts of an unstructured correlation that fall with the distance; else none."""
+    if bound is None or not unstructured(bound):
+        return []
+    return [bound.to_free(bound.structure.decaying(len(bound.free), r)) for r in DECAYS]
 
 
 def _row_start(bound: Bound | None, shift: float) -> np.ndarray:

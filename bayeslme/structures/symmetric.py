@@ -91,6 +91,12 @@ class CorSymm(CorStruct):
     def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         return np.asarray(RowStructure.constrain(self, u, parameters))
 
+    @staticmethod
+    def decaying(k: int, neighbours: float) -> np.ndarray:
+        """The k correlations of positions that fall as those of an AR(1)."""
+        i, j = np.triu_indices(_side(k), 1)
+        return np.asarray(neighbours ** (j - i))
+
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         m = _side(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
         place = np.zeros((m, m), dtype=int)

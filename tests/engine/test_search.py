@@ -81,3 +81,22 @@ def test_a_parameter_that_counts_by_its_size_has_its_starts_sign() -> None:
     turned = estimate(design, start=found.theta * [1.0, -1.0])
     assert found.theta[1] > 0
     np.testing.assert_allclose(turned.theta, found.theta, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", ["", "0.8, 0.64, 0.51, 0.41, 0.8, 0.64, 0.51, 0.8, 0.64, 0.8"])
+@pytest.mark.parametrize(("method", "highest"), [("ML", 145.12951049), ("REML", 129.68242822)])
+def test_unstructured_correlations_have_several_hills(
+    value: str, method: str, highest: float
+) -> None:
+    """gls(log(height) ~ ns(age, 3), Loblolly, corSymm(form = ~ 1 | Seed), subset = age > 3) in R.
+
+    nlme comes there from zeros and from 0.8^|i - j|; lower hills are at 142.32 and 127.17.
+    """
+    fit = bayeslme.gls(
+        "log(height) ~ ns(age, 3)",
+        bayeslme.load_data("Loblolly"),
+        correlation=f"corSymm(c({value}), form = ~ 1 | Seed)" if value else "corSymm(form=~1|Seed)",
+        subset="age > 3",
+        method=method,
+    )
+    assert fit.loglik == pytest.approx(highest, abs=1e-6)

@@ -77,3 +77,33 @@ def test_limits_beside_their_estimate_are_noted() -> None:
     assert note.startswith("limits of Phi1 in corstruct do not enclose the estimate")
     table = fit.intervals(which="var-cov", method="profile")["corstruct"]
     assert ((table["lower"] < table["est."]) & (table["est."] < table["upper"])).all()
+
+
+def test_limits_where_sigma_and_a_power_are_all_but_exchangeable() -> None:
+    """Fitted values from 24.4 to 26.7: the restricted likelihood written down for this model.
+
+    It is differentiated in the power at a held standard deviation of a typical row.
+    """
+    data = bayeslme.load_data("Phenobarb")
+    fit = bayeslme.gls(
+        "conc ~ as.numeric(Apgar) + Wt", data, weights="varPower()", na_action="omit"
+    )
+    X, y, log_v = fit.design.X, fit.design.y, np.log(fit.fitted().to_numpy())
+    power, typical = float(fit.weights_coef["power"]), log_v.mean()
+
+    def loglik(move: np.ndarray) -> float:
+        log_sd = np.log(fit.sigma) + move[1] + (power + move[0]) * log_v - move[0] * typical
+        w = np.exp(-log_sd)
+        q, r = np.linalg.qr(X * w[:, None])
+        e = y * w - q @ (q.T @ (y * w))
+        return float(-log_sd.sum() - np.log(np.abs(np.diag(r))).sum() - e @ e / 2)
+
+    h, unit = 1e-2, np.eye(2)
+    a, b = h * unit
+    second = [
+        [loglik(s + t) - loglik(s - t) - loglik(t - s) + loglik(-s - t) for s in (a, b)]
+        for t in (a, b)
+    ]
+    se = np.sqrt(np.linalg.inv(-np.array(second) / (4 * h**2))[0, 0])
+    want = power + 1.959964 * se * np.array([-1, 0, 1])
+    np.testing.assert_allclose(fit.intervals()["varfunc"].loc["power"], want, rtol=1e-3)
