@@ -23,6 +23,17 @@ class PdBlocked(PdMat):
     Parameters
     ----------
     blocks : sequence of PdMat or of formula texts
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> from bayeslme import PdIdent
+    >>> data = bayeslme.load_data("Oats")
+    >>> fit = bayeslme.lme(
+    ...     "yield ~ nitro", data, {"Block": PdBlocked([PdIdent("~ 1"), PdIdent("~ Variety - 1")])}
+    ... )
+    >>> fit.varcorr()["Block"].sd.round(2).unique().tolist()
+    [14.51, 11.0]
     """
 
     blocks: tuple[PdMat, ...]

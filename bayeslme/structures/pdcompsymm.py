@@ -22,6 +22,14 @@ class PdCompSymm(PdMat):
     -----
     The covariance has two eigenvalues, for the mean of the effects and for their contrasts; their
     roots are the parameters of estimation.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Oats")
+    >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": PdCompSymm("~ Variety - 1")})
+    >>> float(fit.varcorr()["Block"].corr.iloc[0, 1].round(2))
+    0.63
     """
 
     value: Any = None

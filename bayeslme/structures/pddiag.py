@@ -16,7 +16,16 @@ from bayeslme.structures.supports import POSITIVE, Namespace
 
 @dataclass(frozen=True)
 class PdDiag(PdMat):
-    """Independent effects, a standard deviation for each."""
+    """Independent effects, a standard deviation for each.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> fit = bayeslme.lme("distance ~ age", data, {"Subject": PdDiag("~ age")})
+    >>> fit.varcorr()["Subject"].sd.round(2).to_dict()
+    {'(Intercept)': 1.39, 'age': 0.15}
+    """
 
     value: Any = None
     form: Any = None
@@ -44,7 +53,16 @@ class PdDiag(PdMat):
 
 @dataclass(frozen=True)
 class PdIdent(PdMat):
-    """Independent effects with one common standard deviation."""
+    """Independent effects with one common standard deviation.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Oats")
+    >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": PdIdent("~ Variety - 1")})
+    >>> fit.varcorr()["Block"].sd.round(2).tolist()
+    [17.51, 17.51, 17.51]
+    """
 
     value: Any = None
     form: Any = None

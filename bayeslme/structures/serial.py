@@ -41,6 +41,16 @@ class CorAR1(CorStruct):
     -----
     Gaps in time count by their length, so a missing visit is no neighbour. The process is Markov
     for any gap, so whitening is a scaled first difference of the rows, linear in n.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Ovary")
+    >>> fit = bayeslme.lme(
+    ...     "follicles ~ sin(2 * pi * Time)", data, "~ 1 | Mare", correlation=CorAR1()
+    ... )
+    >>> fit.correlation_coef.round(2).to_dict()
+    {'Phi': 0.62}
     """
 
     value: Values = 0.0
@@ -75,6 +85,16 @@ class CorCAR1(CorStruct):
         Starting value of Phi, the correlation of two residuals one unit of time apart.
     form, fixed
         As in ``CorAR1``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("BodyWeight")
+    >>> fit = bayeslme.lme(
+    ...     "weight ~ Time * Diet", data, "~ Time | Rat", correlation=CorCAR1(form="~ Time")
+    ... )
+    >>> fit.correlation_coef.round(2).to_dict()
+    {'Phi': 0.76}
     """
 
     value: Values = 0.2
@@ -120,6 +140,16 @@ class CorARMA(CorStruct):
     autoregression with coefficients -theta, whose polynomial 1 + theta_1 B + ... is the invertible
     one. nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true
     ones. Of orders (1, 0) it is ``CorAR1``, and its coefficient is named as there, ``Phi``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Ovary")
+    >>> fit = bayeslme.lme(
+    ...     "follicles ~ sin(2 * pi * Time)", data, "~ 1 | Mare", correlation=CorARMA(p=1, q=1)
+    ... )
+    >>> fit.correlation_coef.round(2).to_dict()
+    {'Phi1': 0.81, 'Theta1': -0.28}
     """
 
     value: Values = None
@@ -227,6 +257,16 @@ class CorCompSymm(CorStruct):
     -----
     Rho may be negative, down to -1 / (m - 1) for the largest group of m rows. The Cholesky factor's
     inverse is a running mean, linear in n.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> fit = bayeslme.gls(
+    ...     "distance ~ age", data, correlation=CorCompSymm(form="~ 1 | Subject")
+    ... )
+    >>> fit.correlation_coef.round(2).to_dict()
+    {'Rho': 0.69}
     """
 
     value: Values = 0.0

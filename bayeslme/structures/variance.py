@@ -72,6 +72,16 @@ class VarFixed(VarFunc):
     ----------
     form : str
         One-sided formula of the covariate, ``"~ age"``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> fit = bayeslme.lme(
+    ...     "distance ~ age", data, "~ 1 | Subject", weights=VarFixed("~ age")
+    ... )
+    >>> round(fit.loglik, 2)
+    -224.23
     """
 
     form: str
@@ -100,6 +110,16 @@ class VarIdent(VarFunc):
         ``"~ 1 | Sex"``, or ``"~ 1 | Sex * age"`` for the combinations of several factors.
     fixed : mapping, optional
         Ratios held, by stratum.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> fit = bayeslme.lme(
+    ...     "distance ~ age", data, "~ 1 | Subject", weights=VarIdent(form="~ 1 | Sex")
+    ... )
+    >>> fit.weights_coef.round(2).to_dict()
+    {'Female': 0.45}
     """
 
     value: Values = None
@@ -147,6 +167,15 @@ class VarComb(VarFunc):
     ----------
     *functions : VarFunc
         Their parameters are printed with the prefixes ``A.``, ``B.``, ...
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> both = VarComb(VarIdent(form="~ 1 | Sex"), VarFixed("~ age"))
+    >>> fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject", weights=both)
+    >>> fit.weights_coef.round(2).to_dict()
+    {'A.Female': 0.46}
     """
 
     functions: tuple[VarFunc, ...]

@@ -96,6 +96,14 @@ class VarPower(_PerStratum):
         ``"~ fitted(.)"`` (default), ``"~ age"``, ``"~ age | Sex"``.
     fixed : number or mapping, optional
         Powers held.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("BodyWeight")
+    >>> fit = bayeslme.lme("weight ~ Time * Diet", data, "~ Time | Rat", weights=VarPower())
+    >>> fit.weights_coef.round(2).to_dict()
+    {'power': 0.54}
     """
 
     value: Values = None
@@ -122,6 +130,14 @@ class VarExp(_PerStratum):
     ----------
     value, form, fixed
         As in ``VarPower``; the coefficient's name is ``expon``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Dialyzer")
+    >>> fit = bayeslme.gls("rate ~ poly(pressure, 4)", data, weights=VarExp(form="~ pressure"))
+    >>> fit.weights_coef.round(2).to_dict()
+    {'expon': 0.66}
     """
 
     value: Values = None
@@ -148,6 +164,15 @@ class VarConstPower(_PerStratum):
     form : str
     fixed : mapping, optional
         ``{"const": 1}``, or per stratum ``{"power": {"Male": 0.5}}``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Dialyzer")
+    >>> errors = VarConstPower(form="~ pressure")
+    >>> fit = bayeslme.lme("rate ~ poly(pressure, 4)", data, "~ 1 | Subject", weights=errors)
+    >>> fit.weights_coef.round(2).to_dict()
+    {'const': 0.62, 'power': 1.72}
     """
 
     const: Values = None
@@ -183,6 +208,17 @@ class VarConstProp(_PerStratum):
         Starting values (0.1 and 0.1).
     form : str
     fixed : mapping, optional
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Dialyzer")
+    >>> errors = VarConstProp(form="~ pressure")
+    >>> fit = bayeslme.gls(
+    ...     "rate ~ poly(pressure, 4)", data, weights=errors, control={"sigma": 1.0}
+    ... )
+    >>> fit.weights_coef.round(2).to_dict()
+    {'const': 1.36, 'prop': 3.35}
     """
 
     const: Values = None
