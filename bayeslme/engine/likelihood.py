@@ -55,10 +55,6 @@ def profile(
     factor = NUMPY.cholesky(e.block)
     diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logdet_x = (
-            np.log(diagonal[..., :p]).sum(axis=-1)
-            + np.log(np.abs(np.diagonal(problem.x_basis))).sum()
-        )
         rss = diagonal[..., p] ** 2
         df = n - p if method == "REML" else n
         found = np.sqrt(rss / df) if sigma is None else np.asarray(sigma)
@@ -70,7 +66,11 @@ def profile(
             - half_logdet
         )
         if method == "REML":
-            loglik = loglik - logdet_x
+            loglik = (
+                loglik
+                - np.log(diagonal[..., :p]).sum(axis=-1)
+                - np.log(np.abs(np.diagonal(problem.x_basis))).sum()
+            )
         if method == "OLS":
             found = np.sqrt(rss / (n - p)) if sigma is None else found
     return Profile(np.where(np.isfinite(loglik), loglik, -np.inf), found, factor)
@@ -189,11 +189,13 @@ class Likelihood:
         Minus infinity where it does not exist. Large batches are cut into pieces of bounded memory.
         """
         self.evaluations += len(theta)
-        pieces = [
-            np.broadcast_to(self.profile(piece).loglik, (len(piece),))
-            for piece in self.pieces(theta)
-        ]
-        return np.concatenate(pieces)
+        pieces = self.pieces(theta)
+        values = [self.profile(piece).loglik for piece in pieces]
+        if len(values) == 1 and np.shape(values[0]) == (len(theta),):
+            return np.asarray(values[0])
+        return np.concatenate(
+            [np.broadcast_to(v, (len(p),)) for v, p in zip(values, pieces, strict=True)]
+        )
 
     @property
     def cells(self) -> int:

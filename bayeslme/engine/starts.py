@@ -40,7 +40,7 @@ def candidates(problem: Problem) -> np.ndarray:
 
     Every level's relative size crossed with shifts of the correlation.
     """
-    options = [[_stage_start(stage, r) for r in RELATIVE] for stage in _outermost_first(problem)]
+    options = [_sizes(stage) for stage in _outermost_first(problem)]
     shifts = [_row_start(problem.correlation, s) for s in _shifts(problem.correlation)]
     shifts += decaying(problem.correlation)
     variance = _row_start(problem.variance, 0.0)
@@ -91,11 +91,23 @@ def _outermost_first(problem: Problem) -> list[Stage]:
     return list(problem.stages[::-1])
 
 
+def _sizes(stage: Stage) -> list[np.ndarray]:
+    """A level's entries at every relative size."""
+    unit = _unit_start(stage)
+    given = stage.structure.value is not None
+    return [_stage_start(stage, r) if given and r == 1.0 else r * unit for r in RELATIVE]
+
+
 def _stage_start(stage: Stage, relative: float) -> np.ndarray:
     if stage.structure.value is not None and relative == 1.0:
         return stage.structure.nearest(np.asarray(stage.structure.value), stage.basis)
+    return relative * _unit_start(stage)
+
+
+def _unit_start(stage: Stage) -> np.ndarray:
+    """A level's entries for random effects of the residuals' size; they grow with the size."""
     inverse = np.linalg.inv(stage.basis)
-    return stage.structure.nearest(relative**2 * inverse @ inverse.T / stage.q, stage.basis)
+    return stage.structure.nearest(inverse @ inverse.T / stage.q, stage.basis)
 
 
 def _shifts(bound: Bound | None) -> tuple[float, ...]:
