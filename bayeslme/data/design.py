@@ -148,12 +148,15 @@ def _level(
 def _sorting(
     groupings: tuple[Grouping, ...], correlation: CorrelationCoords | None, columns: Columns
 ) -> IntArray | None:
-    """Groups by which nlme sorts the rows: the random ones in lme, the correlation's in gls.
+    """Groups by which nlme sorts the rows.
 
-    gls pastes the labels of nested groups together and takes them as they come, unless the
+    In lme the random ones, or the correlation's where these are nested further; in gls the
+    correlation's: gls pastes the labels of nested groups together and takes them as they come, unless the
     outermost factor is ordered.
     """
     if groupings:
+        if correlation is not None and len(correlation.groups) > len(groupings):
+            return correlation.code
         return groupings[-1].code
     if correlation is None or not correlation.groups:
         return None

@@ -24,6 +24,7 @@ from bayeslme.engine.optimise import Optimum, gradient
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search import search
 from bayeslme.engine.starts import generic_start, scales
+from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -89,10 +90,16 @@ def agree(
     first = search(plain, max_iter=max_iter, around=False)
     others = [replace(first, theta=generic_start(plain.problem, r)) for r in SIZES]
     seen: list[Agreement] = []
+    failed: list[FitError] = []
     others = [one for one in others if not np.array_equal(one.theta, first.theta)]
     for one in [first, *(others if problem.stages else others[:1])]:
         covariates = variance_covariates(design, read(plain, one))
-        seen.append(_alternate(problem, design, max_iter, covariates, start, read, seen))
+        try:
+            seen.append(_alternate(problem, design, max_iter, covariates, start, read, seen))
+        except FitError as error:  # fitted values near zero: no likelihood on this way
+            failed.append(error)
+    if not seen:
+        raise failed[0]
     best = _confirmed(max(seen, key=_merit), problem, design, max_iter, read)
     best = _steps(best, problem, design, read)
     if best.moved >= SLACK:
@@ -118,8 +125,10 @@ def _alternate(
 ) -> Agreement:
     """Refresh the covariates until they are nearly settled, or are on the way to what is known."""
     mixer = Mixer()
-    for _ in range(REFRESHES):
+    for k in range(REFRESHES):
         likelihood = _bound(problem, design, covariates)
+        if k and theta is not None and not np.isfinite(likelihood(theta[None])[0]):
+            theta = None  # the last end makes no sense with the new covariates
         optimum = search(likelihood, max_iter=max_iter, start=theta, around=False)
         last = _look(design, likelihood, optimum, covariates, theta, read)
         joined = [one for one in known if _apart(last, one) < JOINED]
