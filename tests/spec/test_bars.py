@@ -109,3 +109,15 @@ def test_combined_groups_alone() -> None:
 
 def test_exported() -> None:
     assert bl.from_bambi is from_bambi
+
+
+def test_crossed_groups_are_answered_with_what_fits_them() -> None:
+    data = bl.load_data("Penicillin")
+    with pytest.raises(bl.SpecError) as caught:
+        bl.from_bambi("diameter ~ 1 + (1 | plate) + (1 | sample)", data)
+    said = str(caught.value).splitlines()[0]
+    assert len(said) <= 300
+    call = said[said.index("{") : said.rindex("}") + 1]
+    random = eval(call, {"PdBlocked": bl.PdBlocked, "PdIdent": bl.PdIdent})
+    fit = bl.lme("diameter ~ 1", data.assign(all="all"), random)
+    assert fit.varcorr()["all"].sd.round(4).unique().tolist() == [1.9316, 0.8467]  # lme4's
