@@ -212,8 +212,8 @@ def _is_within(path: tuple[str, ...], outer: tuple[str, ...], data: pd.DataFrame
 def _not_nested(outer: tuple[str, ...], part: _Part, text: str, *, seen: bool) -> SpecError:
     one, two = ":".join(outer), ":".join(part.path)
     hint = (
-        f"; crossed intercepts are blocks of one group, a column that is the same in all rows: "
-        f"random={{'all': PdBlocked([PdIdent('~ {one} - 1'), PdIdent('~ {two} - 1')])}}"
+        f"; with a constant column c, write lme(..., random="
+        f"{{'c': PdBlocked([PdIdent('~ {one} - 1'), PdIdent('~ {two} - 1')])}})"
         if seen
         else f"; write (1 | {outer[-1]}/{part.path[-1]}) if they nest, or give data to see it"
     )
