@@ -74,3 +74,15 @@ def test_of_several_fixed_points_the_highest(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(fixed_point, "SIZES", ())
     alone = estimate(design)  # from the fit without weights only
     assert alone.loglik < found.loglik - 1
+
+
+def test_an_end_that_the_new_covariates_rule_out_is_left() -> None:
+    # fitted values of young plants come near zero on the way, where the last power is not defined
+    spec = bayeslme.translate(
+        "lme(weight ~ Time * Variety, data = Soybean, random = list(Plot = pdDiag(~ I(Time - 50))),"
+        ' weights = varPower(form = ~ fitted(.) | Year), subset = Year != "1990")'
+    )
+    found = estimate(build(spec, load_frame("Soybean")))
+    assert found.converged
+    slope = gradient(found.likelihood(), found.theta, scales(found.problem))[1]
+    np.testing.assert_allclose(slope, 0.0, atol=1e-3)
