@@ -9,6 +9,10 @@ from typing import Any
 import arviz as az
 import numpy as np
 
+from bayeslme.bayes.generate import colour
+from bayeslme.bayes.layout import Layout
+from bayeslme.engine.problem import Problem
+
 BRMS: dict[str, Any] = json.loads(Path(__file__).with_name("brms.json").read_text())
 
 GROWTH = (
@@ -110,3 +114,26 @@ def brms_scores(posterior: Any) -> dict[str, float]:
         error = np.hypot(own, published[name]["mcse_mean"])
         scores[name] = float((mean - published[name]["mean"]) / error)
     return scores
+
+
+def residual_covariance(
+    layout: Layout, values: dict[str, np.ndarray], problem: Problem | None = None
+) -> np.ndarray:
+    """Covariance (n, n) of the residuals by its definition, rows as in the design."""
+    problem = layout.problem if problem is None else problem
+    n, order = problem.n, problem.order
+    cor, var = layout.row_parameters(values)
+    factor = np.stack([colour(problem, cor, e) for e in np.eye(n)], axis=1)
+    R = np.empty((n, n))
+    R[np.ix_(order, order)] = factor @ factor.T
+    sd = np.asarray(values["sigma"]) * np.exp(problem.log_sd(var))
+    return np.asarray(R * np.outer(sd, sd))
+
+
+def random_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
+    """Covariance (n, n) that the random effects bring, by its definition."""
+    total = np.zeros((layout.problem.n,) * 2)
+    for level in layout.levels:
+        F, Z, code = level.factor(values), level.level.Z, level.level.code
+        total += (Z @ F @ F.T @ Z.T) * (code[:, None] == code)
+    return total

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayes.support import KINDS
+from bayes.support import KINDS, random_covariance, residual_covariance
 from bayeslme.bayes.density import by_group
-from bayeslme.bayes.generate import colour
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.recover import random_effects
 from bayeslme.data.design import build
@@ -41,21 +40,7 @@ def observed_density(model: Any, point: dict[str, np.ndarray]) -> float:
 
 def dense_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
     """V by its definition, rows as in the design."""
-    problem = layout.problem
-    n, order = problem.n, problem.order
-    cor, var = layout.row_parameters(values)
-    factor = np.stack([colour(problem, cor, e) for e in np.eye(n)], axis=1)
-    R = np.empty((n, n))
-    R[np.ix_(order, order)] = factor @ factor.T
-    if problem.variance is not None:
-        log_sd = np.empty(n)
-        log_sd[order] = problem.variance.structure.log_sd(var, problem.variance.coords)
-        R *= np.exp(log_sd)[:, None] * np.exp(log_sd)
-    V = np.asarray(values["sigma"]) ** 2 * R
-    for level in layout.levels:
-        F, Z, code = level.factor(values), level.level.Z, level.level.code
-        V = V + (Z @ F @ F.T @ Z.T) * (code[:, None] == code)
-    return V
+    return residual_covariance(layout, values) + random_covariance(layout, values)
 
 
 def normal_density(r: np.ndarray, V: np.ndarray) -> float:

@@ -11,15 +11,13 @@ import pytest
 from scipy.stats import norm
 
 import bayeslme
-from bayes.support import KINDS
+from bayes.support import KINDS, random_covariance, residual_covariance
 from bayeslme.bayes import left_out
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.fitted_variance import at_fitted
-from bayeslme.bayes.generate import colour
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.loo import pointwise
 from bayeslme.data.design import build
-from bayeslme.engine.problem import Problem
 
 RTOL = 1e-9
 NESTED = {
@@ -49,30 +47,6 @@ def some_values(layout: Layout, rng: np.random.Generator, draws: int) -> dict[st
             if block.kind == "sd":
                 values[block.name] = rng.uniform(0.5, 2.0, shape)
     return values
-
-
-def residual_covariance(
-    layout: Layout, values: dict[str, np.ndarray], problem: Problem | None = None
-) -> np.ndarray:
-    problem = layout.problem if problem is None else problem
-    n, order = problem.n, problem.order
-    cor, var = layout.row_parameters(values)
-    factor = np.stack([colour(problem, cor, e) for e in np.eye(n)], axis=1)
-    R = np.empty((n, n))
-    R[np.ix_(order, order)] = factor @ factor.T
-    if problem.variance is not None:
-        log_sd = np.empty(n)
-        log_sd[order] = problem.variance.structure.log_sd(var, problem.variance.coords)
-        R *= np.exp(log_sd)[:, None] * np.exp(log_sd)
-    return np.asarray(values["sigma"]) ** 2 * R
-
-
-def random_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
-    total = np.zeros((layout.problem.n,) * 2)
-    for level in layout.levels:
-        F, Z, code = level.factor(values), level.level.Z, level.level.code
-        total += (Z @ F @ F.T @ Z.T) * (code[:, None] == code)
-    return total
 
 
 def by_definition(mean: np.ndarray, V: np.ndarray, y: np.ndarray) -> np.ndarray:
