@@ -29,7 +29,7 @@ from bayeslme.engine import whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.positions import positions
+from bayeslme.fit.positions import lag_positions, positions
 from bayeslme.report.html import frames_html
 
 if TYPE_CHECKING:
@@ -236,11 +236,7 @@ def replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def _acf(posterior: Posterior, max_lag: int | None = None, form: str | None = None) -> Discrepancy:
-    where = positions(posterior.fit, form)
-    time = where.place[:, 0]
-    if where.place.shape[1] != 1 or not np.array_equal(time, np.round(time)):
-        raise FitError("check: lags need whole-number times; use 'variogram' for distances")
-    return autocorrelation(where, max_lag)
+    return autocorrelation(lag_positions(posterior.fit, form, "check"), max_lag)
 
 
 def _variogram(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.fit.positions import positions
+from bayeslme.fit.positions import lag_positions
 from bayeslme.fit.residuals import LevelName, ResidualType, residuals
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def acf(
     type : {"response", "pearson", "normalized"}
         Of the residuals; normalized ones should be uncorrelated.
     form : str, optional
-        ``"~ time | g"`` with whole-number times, or ``"~ 1 | g"`` for the order of the rows.
+        ``"~ time | g"`` with whole-number times, or ``"~ 1 | g"`` for the order of the rows. By
+        default the times of a structure that counts them, such as corAR1; otherwise the order of
+        the rows, or that of their real times.
     level : str, int or None
         Of the residuals.
 
@@ -46,10 +48,8 @@ def acf(
     """
     if max_lag is not None and not (isinstance(max_lag, int | np.integer) and max_lag >= 0):
         raise FitError(f"max_lag: a whole number of lags, 0 or more, is needed, not {max_lag!r}")
-    where = positions(fit, form)
+    where = lag_positions(fit, form, "acf")
     time = where.place[:, 0]
-    if where.place.shape[1] != 1 or not np.array_equal(time, np.round(time)):
-        raise FitError("acf: lags need whole-number times; use variogram() for distances")
     r = residuals(fit, level, type).to_numpy()
     groups = where.groups()
     largest = max(map(len, groups))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
+from bayeslme.report.grid import named
 from bayeslme.report.tables import table_text
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,8 +43,9 @@ class Contrasts:
     def __str__(self) -> str:
         """The rows as nlme prints them, without the coefficients that have no part."""
         shown = pd.DataFrame(self.rows[:, self.used], columns=np.array(self.names)[self.used])
-        alone = len(self.rows) == 1
-        shown.index = pd.Index(self.labels or ([""] if alone else range(1, len(self.rows) + 1)))
+        if len(shown) == 1 and not self.labels:
+            return named(shown.iloc[0])
+        shown.index = pd.Index(self.labels or range(1, len(shown) + 1))
         return table_text(shown)
 
 

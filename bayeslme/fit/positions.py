@@ -12,6 +12,7 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.groups import nest
+from bayeslme.errors import FitError
 from bayeslme.spec.expr import Binary, Expr, Number, bare
 from bayeslme.spec.formula import parse_formula
 
@@ -67,6 +68,41 @@ def positions(fit: Fit, form: str | None) -> Positions:
     parts = _coordinates(formula.rhs)
     place = np.column_stack([evaluate_number(p, columns) for p in parts]) if parts else None
     return Positions(code, _placed(place, code))
+
+
+def lag_positions(fit: Fit, form: str | None, who: str) -> Positions:
+    """Where residuals stand on a line of whole numbers, so that they have lags.
+
+    Parameters
+    ----------
+    fit : Fit
+    form : str or None
+        None is the times of a structure that counts them, such as corAR1; otherwise the order of
+        the rows, or that of their real times, as nlme's ACF has it.
+    who : str
+        Named in the error.
+
+    Raises
+    ------
+    FitError
+        For a formula whose times are not whole numbers on a line.
+    """
+    where = positions(fit, form)
+    structure = fit.spec.correlation
+    if form is None and not (structure is not None and structure.needs_integers):
+        return Positions(where.code, _ranked(where))
+    time = where.place[:, 0]
+    if where.place.shape[1] != 1 or not np.array_equal(time, np.round(time)):
+        raise FitError(f"{who}: lags need whole-number times; use variogram for distances")
+    return where
+
+
+def _ranked(where: Positions) -> FloatArray:
+    """Ranks (n, 1) within groups by time; by row where positions are places."""
+    if where.place.shape[1] != 1:
+        return _placed(None, where.code)
+    ranks = pd.Series(where.place[:, 0]).groupby(where.code).rank(method="first")
+    return np.asarray(ranks, dtype=np.float64)[:, None] - 1.0
 
 
 def _coordinates(node: Expr) -> list[Expr]:

@@ -28,7 +28,7 @@ def _panels(label: int, widths: Sequence[int]) -> list[range]:
     page = page_width()
     runs, start, used = [], 0, label
     for j, width in enumerate(widths):
-        if j > start and used + 1 + width > page:
+        if j > start and used + 1 + width >= page:  # a line that is just full is none of R's
             runs.append(range(start, j))
             start, used = j, label
         used += 1 + width

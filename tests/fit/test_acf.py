@@ -93,3 +93,16 @@ def test_plots_of_what_is_left() -> None:
     assert fit.plot.variogram("~ Time | Mare").get_ylim()[0] == 0.0
     assert len(fit.plot.qq()) == 1
     assert len(fit.plot.qq(group="Mare")) == 2
+
+
+def test_real_times_are_taken_in_their_order() -> None:
+    """R: ACF(gls(...), maxLag = 3) of Glucose2 under corCAR1, whose rows are in time order."""
+    data = bayeslme.load_data("Glucose2")
+    fit = bayeslme.gls("glucose ~ Time", data, "corCAR1(form = ~ Time | Subject/Date)")
+    table = fit.acf(3)
+    np.testing.assert_allclose(
+        table["ACF"], [1, 0.7313458533, 0.2248703890, -0.1652882110], atol=2e-4
+    )
+    mixed = data.sample(frac=1, random_state=1)
+    again = bayeslme.gls("glucose ~ Time", mixed, "corCAR1(form = ~ Time | Subject/Date)")
+    np.testing.assert_allclose(again.acf(3)["ACF"], table["ACF"], atol=1e-6)

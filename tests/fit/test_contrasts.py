@@ -30,7 +30,7 @@ def rats() -> bayeslme.LmeFit:
 def test_one_contrast_in_many_ways(L: Any) -> None:
     found = contrasts(L, NAMES)
     np.testing.assert_array_equal(found.rows, [[0, 0, 0, 0, 1, -1]])
-    assert str(found) == " Time:Diet2 Time:Diet3\n          1         -1"
+    assert str(found) == "Time:Diet2 Time:Diet3 \n         1         -1 "
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,12 @@ def test_several_contrasts_in_many_ways(L: Any) -> None:
     found = contrasts(L, NAMES)
     np.testing.assert_array_equal(found.rows, np.eye(6)[4:])
     assert found.labels == ()
+
+
+def test_one_contrast_is_a_named_vector() -> None:
+    """R: anova(f, L = c(age = 1, "SexFemale:age" = 0.5)) of distance ~ Sex * age."""
+    found = contrasts({"age": 1, "SexFemale:age": 0.5}, ["(Intercept)", "age", "SexFemale:age"])
+    assert str(found) == "          age SexFemale:age \n          1.0           0.5 "
 
 
 def test_rows_keep_their_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from bayeslme.report.grid import grid, named, number_grid
 from bayeslme.report.tables import table_text
@@ -12,10 +13,16 @@ def test_wide_tables_continue_below() -> None:
     columns = [f"column_{k:02d}" for k in range(12)]
     text = grid(["a", "b"], columns, [["1", "2"]] * 12)
     lines = text.splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) < 80
     assert len(lines) == 6
     assert lines[0].split() == columns[:7]
     assert lines[3].split() == columns[7:]
+
+
+@pytest.mark.parametrize(("label", "columns"), [("x" * 9, 7), ("x" * 10, 6)])
+def test_a_line_of_eighty_is_too_long(label: str, columns: int) -> None:
+    """R: print(matrix("1", 1, 7, dimnames = list(label, rep("abcdefghi", 7))), quote = FALSE)."""
+    assert grid([label], ["abcdefghi"] * 7, [["1"]] * 7).splitlines()[0].count("a") == columns
 
 
 def test_one_column_wider_than_the_page_still_prints() -> None:
@@ -51,7 +58,7 @@ def test_the_page_is_as_wide_as_pandas_page() -> None:
     for width in (60, 80, 120):
         with pd.option_context("display.width", width):
             lines = grid(["a", "b"], columns, cells).splitlines()
-            assert width - 10 < max(map(len, lines)) <= width
+            assert width - 12 < max(map(len, lines)) < width
             assert max(map(len, named(named_values).splitlines())) <= width
     with pd.option_context("display.width", None):
-        assert max(map(len, grid(["a", "b"], columns, cells).splitlines())) <= 80
+        assert max(map(len, grid(["a", "b"], columns, cells).splitlines())) < 80
