@@ -42,9 +42,9 @@ def depth_of(design: Design, level: str | int | None) -> int:
         return groups.index(level) + 1
     if isinstance(level, (int, np.integer)) and 0 < level <= len(groups):
         return int(level)
-    msg = (
-        f"level {level!r} is none of 'fixed', {', '.join(map(repr, groups))} or 0 to {len(groups)}"
-    )
+    names = ", ".join(map(repr, ("fixed", *groups)))
+    numbers = f"0 to {len(groups)}" if groups else "0"
+    msg = f"level {level!r} is none of {names} or {numbers}"
     raise SpecError(msg)
 
 

@@ -76,7 +76,8 @@ def note_html(note: str) -> str:
 
 def varcorr_html(parts: Sequence[RandomPart], sigma: float) -> str:
     """Make the tables of the variance components."""
-    return wrap(*_components(parts, sigma))
+    alone = pd.DataFrame({"Variance": [sigma**2], "StdDev": [sigma]}, index=["Residual"])
+    return wrap(*(_components(parts, sigma) or [html_table(alone)]))
 
 
 def _components(parts: Sequence[RandomPart], sigma: float) -> list[str]:

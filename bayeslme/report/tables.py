@@ -64,7 +64,7 @@ def varcorr_text(parts: Sequence[RandomPart], sigma: float) -> str:
     filled = [row + [""] * (width - len(row)) for row in rows]
     columns = [list(column) for column in zip(*filled, strict=True)]
     body = grid(columns[0], heads, columns[1:], left=True)
-    return body if len(parts) > 1 else f"{parts[0].group} = {_structure(parts[0])} \n{body}"
+    return body if len(parts) != 1 else f"{parts[0].group} = {_structure(parts[0])} \n{body}"
 
 
 def intervals_text(

@@ -35,6 +35,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[BayesLMEError], str]] = {
     "predict": (lambda: fit().predict(level="School"), SpecError, LEVEL),
     "ranef": (lambda: fit().ranef("School"), SpecError, LEVEL),
     "coef": (lambda: fit().coef("School"), SpecError, LEVEL),
+    "a fit without groups": (
+        lambda: serial().fitted(1),
+        SpecError,
+        r"level 1 is none of 'fixed' or 0$",
+    ),
     "acf": (lambda: fit().acf(level="School"), SpecError, LEVEL),
     "caterpillar": (lambda: fit().plot.caterpillar("School"), SpecError, LEVEL),
     "aug_pred": (lambda: fit().aug_pred(level="School"), SpecError, LEVEL),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import bayeslme
 from bayeslme.report.document import Section, document
@@ -62,3 +64,14 @@ def test_links_to_sections_may_stand_on_several_lines() -> None:
 
 def test_heads_over_several_columns_stand_in_the_middle() -> None:
     assert "th[colspan]{text-align:center}" in wrap()
+
+
+@pytest.mark.parametrize("make", [bayeslme.gls, bayeslme.lm])
+def test_components_of_a_fit_without_random_effects_are_its_residual(make: Any) -> None:
+    fit = make("distance ~ age", bayeslme.load_data("orthodont"))
+    found = fit.varcorr()
+    assert len(found) == 0
+    words = str(found).split()
+    assert words[:3] == ["Variance", "StdDev", "Residual"]
+    np.testing.assert_allclose([float(w) for w in words[3:]], [fit.sigma**2, fit.sigma], rtol=1e-6)
+    assert [e.text for e in parsed(found._repr_html_()).iter("th")][-1] == "Residual"
