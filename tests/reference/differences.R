@@ -5,6 +5,7 @@
 # sigma_held: the likelihood written down from its definition (dense covariance matrix) and maximised, beside lme() with
 # control = lmeControl(sigma = ). glucose: nlme's own log-likelihood at its own variance covariate, with another
 # Subject variance; and where its alternation of fit and covariate goes from there. sleep: that alternation carried on.
+# const_prop: varConstProp with a free sigma, from the same data in other units, by another optimiser, without EM.
 # pixel: carried on by a search over parameters that do not move together. chick: what nlme's answer makes of itself.
 
 suppressPackageStartupMessages({library(nlme); library(jsonlite)})
@@ -157,9 +158,21 @@ chick <- function() {
        fitted_moves = max(abs(fitted(same) - frame$v)))
 }
 
+# ---- varConstProp times a free sigma ---------------------------------------------------------------------------------
+
+const_prop <- function(size = 1, ...) {
+  frame <- as.data.frame(here$frame_of("Orthodont"))
+  frame$distance <- size * frame$distance
+  fit <- lme(distance ~ Sex * I(age - 11), frame, ~ 1 | Subject, weights = varConstProp(), method = "ML", control = list(...))
+  prop <- coef(fit$modelStruct$varStruct, unconstrained = FALSE)[["prop"]]
+  list(loglik = as.numeric(logLik(fit)) + nrow(frame) * log(size), prop = prop, sigma_prop = fit$sigma * prop)
+}
+
 out <- list(sigma_held = sigma_held,
             glucose = list(d_Glu2_car1_vp_ML = glucose("ML", 60), d_Glu2_car1_vp_REML = glucose("REML", 60)),
             sleep = list(d_sleep_vp_ML = sleep("ML", 20), d_sleep_vp_REML = sleep("REML", 20)),
             pixel = list(d_Pixel_varpow_ML = pixel("ML", 12), d_Pixel_varpow_REML = pixel("REML", 12)),
-            chick = list(d_Chick_vpg_REML = chick()))
+            chick = list(d_Chick_vpg_REML = chick()),
+            const_prop = list(default = const_prop(), doubled = const_prop(2), optim = const_prop(opt = "optim"),
+                              without_em = const_prop(niterEM = 0)))
 writeLines(toJSON(out, auto_unbox = TRUE, digits = 10, pretty = TRUE), file.path(folder, "differences.json"))

@@ -14,9 +14,9 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood
+from bayeslme.engine.build import bind_variance
 from bayeslme.engine.estimate import read_off
 from bayeslme.engine.fitted import variance_covariates
-from bayeslme.engine.build import bind_variance
 from bayeslme.engine.search import climb
 from reference.compare import INTERVAL
 from reference.corpus import DIFFERENT, HERE, by_id, load_frame
@@ -83,6 +83,17 @@ def test_our_weights_are_those_of_our_fit_and_nlmes_are_not(name: str) -> None:
     assert again[0] is not None
     assert np.max(np.abs(again[0] - covariates[0])) < 1e-7
     assert STORED["chick"][name]["fitted_moves"] > 1e-4
+
+
+def test_nlmes_const_and_prop_are_arbitrary_where_sigma_is_free() -> None:
+    """Units, optimiser and EM change nothing but prop, and what is identified is ours."""
+    fit, theirs = fitted("d_Orth_vcprop_ML"), STORED["const_prop"].values()
+    for one in theirs:
+        np.testing.assert_allclose(one["loglik"], fit.loglik, atol=2e-5)
+        np.testing.assert_allclose(
+            one["sigma_prop"], fit.sigma * fit.weights_coef["prop"], rtol=1e-4
+        )
+    assert max(one["prop"] for one in theirs) > 5 * min(one["prop"] for one in theirs)
 
 
 def test_every_difference_is_explained() -> None:
