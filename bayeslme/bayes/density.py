@@ -175,15 +175,17 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
     array, shape (s, pieces)
     """
     problem, draws = layout.problem, len(values["fixef"])
-    pieces = []
+    out = np.empty((draws, 0))
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {k: v[piece] for k, v in values.items()}
         sigma = np.broadcast_to(
             np.asarray(layout.sigma_of(some), dtype=float), (len(some["fixef"]),)
         )
         full = {**some, "sigma": sigma}
-        pieces.append(_by_group(layout, full) if problem.stages else _without_groups(layout, full))
-    return np.concatenate(pieces)
+        terms = _by_group(layout, full) if problem.stages else _without_groups(layout, full)
+        out = out if out.size else np.empty((draws, terms.shape[-1]))
+        out[piece] = terms
+    return out
 
 
 def draw_pieces(layout: Layout, draws: int, chunk_bytes: float = 2e8) -> list[slice]:

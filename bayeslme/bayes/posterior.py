@@ -15,6 +15,7 @@ import xarray as xr
 from bayeslme.bayes import estimates as _estimates
 from bayeslme.bayes import posterior_summary as _tables
 from bayeslme.bayes import prediction as _prediction
+from bayeslme.bayes import random_draws as _random
 from bayeslme.bayes import storage as _storage
 from bayeslme.bayes import verbs as _verbs
 from bayeslme.bayes.layout import Layout
@@ -65,7 +66,12 @@ class Posterior:
     @cached_property
     def effects(self) -> dict[str, np.ndarray]:
         """Draws of the random effects, chains joined: group to array (s, G, q)."""
-        return _estimates.flat_effects(self)
+        return _random.all_effects(self)
+
+    @cached_property
+    def mean_effects(self) -> dict[str, np.ndarray]:
+        """Posterior means of the random effects: group to array (G, q)."""
+        return _random.mean_effects(self)
 
     @property
     def fixef(self) -> pd.Series:

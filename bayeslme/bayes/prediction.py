@@ -15,6 +15,7 @@ from bayeslme.bayes.fitted_variance import problem_of_draws
 from bayeslme.bayes.generate import new_residuals
 from bayeslme.bayes.kriging import residuals_at
 from bayeslme.bayes.limits import IntervalKind, limits
+from bayeslme.bayes.random_draws import effects_of
 from bayeslme.bayes.rows import Rows, own_rows, rows_of
 from bayeslme.bayes.tree import row_labels
 from bayeslme.data.frames import as_frame
@@ -203,7 +204,9 @@ class _Asked:
         """New residuals (s, m)."""
         layout, values = self.posterior.layout, self.posterior.values
         if jointly and rows.place is not None and self.own:
-            problem = problem_of_draws(layout, values, self.posterior.effects)
+            problem = layout.problem
+            if problem.waiting:
+                problem = problem_of_draws(layout, values, self.posterior.effects)
             return np.asarray(new_residuals(layout, values, self.rng, problem, (len(means[0]),)))
         sd = self._sd(rows, means)
         if jointly and rows.place is not None:
@@ -220,7 +223,7 @@ class _Asked:
     def _effects(self, rows: Rows, k: int) -> np.ndarray:
         """Random effects of a level at the rows, (s, m, q)."""
         level, code, own = self.posterior.layout.levels[k], rows.code[k], rows.own[k]
-        out = self.posterior.effects[level.key][:, code]
+        out = effects_of(self.posterior, level.key, code)
         unknown = code < 0
         out[:, unknown] = np.nan
         unseen = unknown & (own >= 0)

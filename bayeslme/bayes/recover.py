@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -61,17 +61,34 @@ def effects_and_terms(
     draws = len(values["fixef"])
     if not layout.levels:
         return {}, by_group(layout, values, chunk_bytes)
-    piece_of = _constant if layout.problem.constant_rows else _varying
-    complete = piece_of(layout)
     effects = {lv.key: np.empty((draws, len(lv.level.labels), lv.q)) for lv in layout.levels}
     terms = np.empty((draws, len(layout.levels[0].level.labels)))
+    for piece, drawn, terms[piece] in drawn_pieces(layout, values, rng, chunk_bytes):
+        for key, b in drawn.items():
+            effects[key][piece] = b
+    return effects, terms
+
+
+def drawn_pieces(
+    layout: Layout, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+) -> Iterator[tuple[slice, Effects, np.ndarray]]:
+    """As ``effects_and_terms`` of a model with random effects, piece by piece.
+
+    Yields
+    ------
+    piece : slice
+        Of the draws.
+    effects : dict of group key to array (b, G, q)
+    terms : array, shape (b, G)
+    """
+    draws = len(values["fixef"])
+    complete = (_constant if layout.problem.constant_rows else _varying)(layout)
     sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), dtype=float), (draws,))
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {**{k: v[piece] for k, v in values.items()}, "sigma": sigma[piece]}
-        drawn, terms[piece] = complete(some, rng)
-        for level, b in zip(reversed(layout.levels), drawn, strict=True):
-            effects[level.key][piece] = b
-    return effects, terms
+        drawn, terms = complete(some, rng)
+        named = zip(reversed(layout.levels), drawn, strict=True)
+        yield piece, {level.key: b for level, b in named}, terms
 
 
 def _constant(layout: Layout) -> Complete:

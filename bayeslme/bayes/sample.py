@@ -12,6 +12,7 @@ import numpy as np
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.priors import Priors, PriorsLike
+from bayeslme.bayes.random_draws import MOST_BYTES
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.arguments import check_seed
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Form = Literal["marginal", "hierarchical"]
 Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
-MOST_BYTES = 4e9  # of a posterior's random effects and log likelihoods
 TUNE = 500  # draws of each chain spent on adaptation
 _METHODS = ("auto", "collapsed", "nuts")
 _SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
@@ -39,6 +39,7 @@ def sample(
     nuts_sampler: Sampler | None = None,
     progress: bool = True,
     tune: int | None = None,
+    ranef: bool = True,
 ) -> Posterior:
     """Draw from the posterior of a fitted model.
 
@@ -47,7 +48,8 @@ def sample(
     fit : Fit
     draws, chains : int
         Draws kept of each chain, and the number of chains. Every draw holds all random effects
-        and the log likelihood of every outermost group; more than 4 GB of them are refused.
+        (see `ranef`) and the log likelihood of every outermost group; more than 4 GB of either are
+        refused.
     method : {"auto", "collapsed", "nuts"}
         ``"collapsed"`` draws the variance parameters by importance sampling and everything else
         exactly: independent draws in about a second. Where the Pareto k-hat of its weights stays
@@ -63,6 +65,9 @@ def sample(
         Show the sampler's progress bar.
     tune : int, optional
         Draws of each chain spent on adaptation; 500 by default.
+    ranef : bool
+        Keep the random effects of every draw. Where groups are very many, do not: means,
+        predictions and replicates draw them again, the same ones, piece by piece.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def sample(
     layout = build_layout(fit.design)
     resolved = resolve_priors(layout, fit.spec.priors if priors is None else priors)
     check_proper(layout, resolved)
-    check_size(layout, draws * chains)
+    check_size(layout, draws * chains, ranef=_kept(layout, ranef))
     root = np.random.SeedSequence(seed)
     chain_seed, effect_seed, response_seed = (
         int(s) for s in root.generate_state(3, dtype=np.uint32)
@@ -90,7 +95,7 @@ def sample(
 
     seeds = (effect_seed, response_seed)
     found, reason = _try_collapsed(
-        fit, layout, resolved, (chains, draws), (chain_seed, *seeds), method
+        fit, layout, resolved, (chains, draws), (chain_seed, *seeds), method, ranef
     )
     if found is not None:
         return found
@@ -105,7 +110,15 @@ def sample(
         "progress": progress,
     }
     return _nuts_posterior(
-        fit, layout, resolved, form, route, (chain_seed, *seeds), sampler=sampler, **options
+        fit,
+        layout,
+        resolved,
+        form,
+        route,
+        (chain_seed, *seeds),
+        keep=ranef,
+        sampler=sampler,
+        **options,
     )
 
 
@@ -116,6 +129,8 @@ def _nuts_posterior(
     form: Form,
     route: str,
     seeds: tuple[int, int, int],
+    *,
+    keep: bool,
     **options: Any,
 ) -> Posterior:
     from bayeslme.bayes.margin_variables import natural_draws
@@ -134,7 +149,14 @@ def _nuts_posterior(
             for lv in layout.levels
         }
     tree = build_tree(
-        layout, priors, values, drawn.stats, seeds=seeds[1:], route=route, effects=effects
+        layout,
+        priors,
+        values,
+        drawn.stats,
+        seeds=seeds[1:],
+        route=route,
+        effects=effects,
+        keep=keep,
     )
     tree["sample_stats"].attrs["method"] = "nuts"
     return Posterior(tree, fit, layout, priors)
@@ -147,6 +169,7 @@ def _try_collapsed(
     shape: tuple[int, int],
     seeds: tuple[int, int, int],
     method: Method,
+    keep: bool,
 ) -> tuple[Posterior | None, str]:
     """The collapsed posterior, or None and why not."""
     from bayeslme.bayes import collapsed
@@ -159,7 +182,7 @@ def _try_collapsed(
         drawn = collapsed.draw(fit.design, layout, priors, shape[0] * shape[1], rng, fit.estimate)
         reason = drawn.mistrust
         if reason is None:
-            return _collapsed_posterior(fit, layout, priors, drawn, shape, seeds), ""
+            return _collapsed_posterior(fit, layout, priors, drawn, shape, seeds, keep), ""
     if method == "collapsed":
         msg = f"method='collapsed': {reason}; use method='nuts'"
         raise FitError(msg)
@@ -173,6 +196,7 @@ def _collapsed_posterior(
     drawn: CollapsedDraws,
     shape: tuple[int, int],
     seeds: tuple[int, int, int],
+    keep: bool,
 ) -> Posterior:
     from bayeslme.bayes.posterior import Posterior
     from bayeslme.bayes.tree import build_tree
@@ -180,7 +204,7 @@ def _collapsed_posterior(
     values = {k: v.reshape(*shape, *v.shape[1:]) for k, v in drawn.values.items()}
     stats = {"log_weight": drawn.log_weight.reshape(shape)}
     route = f"collapsed, {drawn.certificate}"
-    tree = build_tree(layout, priors, values, stats, seeds=seeds[1:], route=route)
+    tree = build_tree(layout, priors, values, stats, seeds=seeds[1:], route=route, keep=keep)
     tree["sample_stats"].attrs.update(
         method=drawn.route,
         k_hat=drawn.k_hat,
@@ -211,24 +235,35 @@ def _refuse_nuts_options(**given: Any) -> None:
         raise SpecError(msg)
 
 
-def check_size(layout: Layout, draws: int) -> None:
-    """Refuse more draws than memory holds: all random effects of every draw are kept.
+def _kept(layout: Layout, ranef: Any) -> bool:
+    if not isinstance(ranef, bool):
+        raise SpecError(f"ranef: True or False is needed, not {ranef!r:.60}")
+    if not ranef and layout.problem.waiting:
+        msg = "ranef=False: where the variance depends on fitted values random effects are sampled"
+        raise SpecError(msg)
+    return ranef
+
+
+def check_size(layout: Layout, draws: int, *, ranef: bool = True) -> None:
+    """Refuse more draws than memory holds, of all random effects where they are kept.
 
     Raises
     ------
     SpecError
         Naming the size, and how many draws fit.
     """
-    groups = sum(len(level.level.labels) * level.q for level in layout.levels)
+    groups = sum(len(level.level.labels) * level.q for level in layout.levels) if ranef else 0
     problem = layout.problem
     pieces = len(layout.levels[0].level.labels) if layout.levels else problem.n
     variance = sum(len(b.coefs) ** (2 if b.matrix else 1) for b in layout.blocks)
     each = 8.0 * (groups + pieces + variance)
     if draws * each > MOST_BYTES:
+        held = f"{groups} random effects and {pieces}" if groups else f"{pieces}"
+        less = "; ranef=False keeps no random effects" if groups else ""
         msg = (
-            f"draws: {draws} draws of {groups} random effects and {pieces} log likelihoods take "
-            f"{draws * each / 1e9:.1f} GB, and a posterior holds {MOST_BYTES / 1e9:.0f} GB; "
-            f"at most {int(MOST_BYTES // each)} draws over all chains fit"
+            f"draws: {draws} draws of {held} log likelihoods take {draws * each / 1e9:.1f} GB, and "
+            f"a posterior holds {MOST_BYTES / 1e9:.0f} GB; at most {int(MOST_BYTES // each)} draws "
+            f"over all chains fit{less}"
         )
         raise SpecError(msg)
 

@@ -17,7 +17,8 @@ from bayeslme.bayes.layout import Layout
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.predictive import replicated
 from bayeslme.bayes.priors import Priors
-from bayeslme.bayes.recover import effects_and_terms
+from bayeslme.bayes.random_draws import SEED
+from bayeslme.bayes.recover import drawn_pieces, effects_and_terms
 
 PREDICTIVE_CELLS = 2e7  # of the stored posterior predictive draws; beyond it draws are thinned
 _SAMPLE = ("chain", "draw")
@@ -37,6 +38,7 @@ def build_tree(
     seeds: tuple[int, int],
     route: str,
     effects: Mapping[str, np.ndarray] | None = None,
+    keep: bool = True,
 ) -> xr.DataTree:
     """Complete draws of the parameters to a whole posterior.
 
@@ -52,6 +54,8 @@ def build_tree(
         How the draws were made; kept as an attribute of ``sample_stats``.
     effects : mapping of group key to array (chains, draws, G, q), optional
         Random effects where they were sampled; drawn exactly from their conditional otherwise.
+    keep : bool
+        Keep the random effects that are drawn, or the seed alone that draws them again.
 
     Returns
     -------
@@ -62,13 +66,15 @@ def build_tree(
     given = layout.problem.waiting
     chains, draws = next(iter(values.values())).shape[:2]
     flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
-    if effects is None:
+    if effects is None and keep:
         drawn, terms = effects_and_terms(layout, flat, np.random.default_rng(seeds[0]))
+    elif effects is None:
+        drawn, terms = {}, _terms(layout, flat, np.random.default_rng(seeds[0]))
     else:
         drawn = flatten(effects)
         terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
     posterior = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
-    for level in layout.levels:
+    for level in layout.levels if drawn else ():
         dims = (level.key, f"{level.key}_effect")
         posterior[f"ranef_{level.key}"] = variable(
             drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims
@@ -77,11 +83,15 @@ def build_tree(
     prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
     step = int(max(1, np.ceil(chains * draws * layout.problem.n / PREDICTIVE_CELLS)))
     kept = np.arange(chains * draws).reshape(chains, draws)[:, ::step]
-    y = replicated(layout, flat, drawn, kept.ravel(), np.random.default_rng(seeds[1]))
+    if drawn or not layout.levels:
+        y = replicated(layout, flat, drawn, kept.ravel(), np.random.default_rng(seeds[1]))
+    else:
+        y = _replicated_anew(layout, flat, kept.ravel(), np.random.default_rng(seeds[1]))
     groups = {
         "posterior": xr.Dataset(posterior),
         "sample_stats": xr.Dataset(
-            {k: variable(v, ()) for k, v in stats.items()}, attrs={"route": route}
+            {k: variable(v, ()) for k, v in stats.items()},
+            attrs={"route": route, SEED: seeds[0]},
         ),
         "log_likelihood": xr.Dataset(
             {"y": variable(terms.reshape(chains, draws, -1), (likelihood[0],))},
@@ -94,6 +104,28 @@ def build_tree(
     }
     coords = {**coordinates(layout), likelihood[0]: likelihood[1]}
     return xr.DataTree.from_dict({k: with_coords(v, coords) for k, v in groups.items()})
+
+
+def _terms(layout: Layout, flat: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Marginal terms (s, pieces) alone."""
+    if not layout.levels:
+        return by_group(layout, flat)
+    terms = np.empty((len(flat["fixef"]), len(layout.levels[0].level.labels)))
+    for piece, _, some in drawn_pieces(layout, flat, rng):
+        terms[piece] = some
+    return terms
+
+
+def _replicated_anew(
+    layout: Layout, flat: Mapping[str, np.ndarray], chosen: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Replicates (r, n) at random effects that are drawn for them, piece by piece."""
+    y = np.empty((len(chosen), layout.problem.n))
+    own = {name: v[chosen] for name, v in flat.items()}
+    for piece, effects, _ in drawn_pieces(layout, own, rng):
+        some = {name: v[piece] for name, v in own.items()}
+        y[piece] = replicated(layout, some, effects, np.arange(len(y[piece])), rng)
+    return y
 
 
 def variable(values: np.ndarray, dims: tuple[str, ...]) -> xr.Variable:

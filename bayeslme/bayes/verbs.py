@@ -55,7 +55,7 @@ def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[
 def _ranef(posterior: Posterior, k: int) -> pd.DataFrame:
     layout = posterior.layout.levels[k]
     index = pd.Index(layout.level.labels, name=layout.level.group)
-    mean = posterior.effects[layout.key].mean(axis=0)
+    mean = posterior.mean_effects[layout.key]
     return pd.DataFrame(mean, index=index, columns=list(layout.level.effects))
 
 
@@ -82,7 +82,7 @@ def fitted(
         every = predictive.fitted(posterior.layout, posterior.values, posterior.effects, depth)
         return by_chain(posterior, every, row_labels(posterior.layout))
     mean = {"fixef": posterior.values["fixef"].mean(axis=0, keepdims=True)}
-    effects = {k: b.mean(axis=0, keepdims=True) for k, b in posterior.effects.items()}
+    effects = {k: b[None] for k, b in posterior.mean_effects.items()}
     (values,) = predictive.fitted(posterior.layout, mean, effects, depth)  # linear in all of them
     return pd.Series(values, index=design.index, name="fitted")
 

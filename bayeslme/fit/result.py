@@ -348,11 +348,18 @@ class Fit:
         nuts_sampler: str | None = None,
         progress: bool = True,
         tune: int | None = None,
+        ranef: bool = True,
     ) -> Any:
         """Draw from the posterior; see `bayeslme.bayes.sample.sample`."""
         options = {"method": method, "priors": priors, "seed": seed, "nuts_sampler": nuts_sampler}
         return bind.sample(
-            self, draws=draws, chains=chains, progress=progress, tune=tune, **options
+            self,
+            draws=draws,
+            chains=chains,
+            progress=progress,
+            tune=tune,
+            ranef=ranef,
+            **options,
         )
 
     @property

@@ -90,7 +90,8 @@ def sample(fit: Fit, **options: Any) -> Any:
     ----------
     fit : Fit
     **options
-        `draws`, `chains`, `method`, `priors`, `seed`, `nuts_sampler`, `progress`, `tune`.
+        `draws`, `chains`, `method`, `priors`, `seed`, `nuts_sampler`, `progress`, `tune`,
+        `ranef`.
 
     Returns
     -------
