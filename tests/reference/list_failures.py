@@ -16,9 +16,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "where-nlme-fails.md"
 HEAD = """# Where nlme fails
 
 The fits of the reference corpus on which nlme 3.1-162 stops with an error under its defaults, and
-what `spec.fit(data)` gives: a finite optimum, a fit that says it did not converge and why, or an
-error that names the culprit. Made by `python -m reference.list_failures` in `tests/`; the tests run
-every one of these cases.
+what `spec.fit(data)` gives: a finite optimum, or an error that names the culprit. Made by
+`python -m reference.list_failures` in `tests/`; the tests run every one of these cases.
 
 | case | call | nlme | bayeslme |
 |---|---|---|---|
