@@ -42,12 +42,6 @@ def evaluate(
     return u, np.where(outside, -np.inf, target(u))
 
 
-def weigh(target: LogDensity, proposal: Proposal, n: int, rng: np.random.Generator) -> Weighted:
-    """Fresh draws of a proposal and their weights."""
-    u, value = evaluate(target, proposal, n, rng)
-    return smooth(u, value - proposal.log_density(u))
-
-
 def laplace(mode: np.ndarray, hessian: np.ndarray, even: np.ndarray | None = None) -> Proposal:
     """One component at a mode; directions without curvature get the widest of the others."""
     value, vector = np.linalg.eigh(-0.5 * (hessian + hessian.T))

@@ -87,6 +87,27 @@ def _nutpie(
     progress: bool,
     target_accept: float,
 ) -> Drawn:
+    compiled = _compiled(model)
+    trace = nutpie.sample(
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        adaptation="low_rank" if compiled.n_dim <= LOW_RANK else "diag",
+        progress_bar=progress,
+        save_warmup=False,
+        target_accept=target_accept,
+    )
+    flat = np.asarray(trace["posterior"]["unconstrained"])
+    stats = trace["sample_stats"]
+    return Drawn(
+        natural_values(model, flat), {k: np.asarray(stats[k]) for k in STATS if k in stats}
+    )
+
+
+def _compiled(model: pm.Model) -> Any:
+    """The model's density and gradient as nutpie takes them."""
     density = model.logp_dlogp_function(ravel_inputs=True)
     density.set_extra_values({})
     lock = threading.Lock()
@@ -106,7 +127,7 @@ def _nutpie(
     def initial(chain_seed: int) -> np.ndarray:
         return start + np.random.default_rng(abs(chain_seed)).uniform(-1.0, 1.0, len(start))
 
-    compiled = from_pyfunc(
+    return from_pyfunc(
         len(start),
         lambda: logp,
         lambda *_: expand,
@@ -114,22 +135,6 @@ def _nutpie(
         [(len(start),)],
         ["unconstrained"],
         make_initial_point_fn=initial,
-    )
-    trace = nutpie.sample(
-        compiled,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        seed=seed,
-        adaptation="low_rank" if len(start) <= LOW_RANK else "diag",
-        progress_bar=progress,
-        save_warmup=False,
-        target_accept=target_accept,
-    )
-    flat = np.asarray(trace["posterior"]["unconstrained"])
-    stats = trace["sample_stats"]
-    return Drawn(
-        natural_values(model, flat), {k: np.asarray(stats[k]) for k in STATS if k in stats}
     )
 
 

@@ -14,7 +14,7 @@ from bayeslme.spec.model import NaAction
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
-    structure_of,
+    read_structure,
 )
 from bayeslme.spec.terms import expand
 from bayeslme.structures import CorStruct, VarFixed, VarFunc
@@ -79,7 +79,7 @@ def check_priors(priors: Any) -> Any:
 def read_correlation(correlation: Any) -> CorStruct | None:
     """Read a correlation structure, as an object or as R's text."""
     if isinstance(correlation, str):
-        correlation = structure_of(parse_expression(correlation), correlation, CorStruct)
+        correlation = read_structure(correlation, CorStruct)
     if correlation is None:
         return None
     if not isinstance(correlation, CorStruct):
@@ -92,10 +92,9 @@ def read_correlation(correlation: Any) -> CorStruct | None:
 def read_weights(weights: Any) -> VarFunc | None:
     """Read a variance function, as an object, as R's text, or as the formula of a VarFixed."""
     if isinstance(weights, str):
-        node = parse_expression(weights)
-        if is_formula(node):
+        if is_formula(parse_expression(weights)):
             return canonical(VarFixed(weights))  # type: ignore[no-any-return]
-        weights = structure_of(node, weights, VarFunc)
+        weights = read_structure(weights, VarFunc)
     if weights is None:
         return None
     if not isinstance(weights, VarFunc):

@@ -43,13 +43,15 @@ def structure_classes(*families: type) -> dict[str, Any]:
     return found
 
 
-def read_structure(text: str) -> Any:
+def read_structure(text: str, *families: type) -> Any:
     """Read one structure from R's text.
 
     Parameters
     ----------
     text : str
         ``"varPower(form = ~ age)"``, ``"corARMA(p = 1, q = 1)"``, ``"pdDiag(~ age)"``.
+    *families : type
+        The kinds that may stand here, as for `structure_of`.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def read_structure(text: str) -> Any:
     >>> read_structure("corAR1(0.2, form = ~ 1 | Subject)")
     CorAR1(value=0.2, form='~1 | Subject', fixed=False)
     """
-    return structure_of(parse_expression(text), text)
+    return structure_of(parse_expression(text), text, *families)
 
 
 def structure_of(node: Expr, text: str, *families: type) -> Any:
