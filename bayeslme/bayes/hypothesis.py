@@ -75,7 +75,7 @@ def hypothesis(
     """
     if not statements:
         raise FitError("hypothesis: give at least one statement, such as 'SexFemale < 0'")
-    named = _draws_by_name(posterior)
+    named = draws_by_name(posterior)
     rows = [_row(posterior, named, text, level, kind) for text in statements]
     return pd.DataFrame(rows, index=pd.Index(statements, name="hypothesis"))
 
@@ -120,7 +120,7 @@ def combined(
     )
 
 
-def _draws_by_name(posterior: Posterior) -> dict[str, np.ndarray]:
+def draws_by_name(posterior: Posterior) -> dict[str, np.ndarray]:
     """Draws of every parameter under the names a statement may use."""
     found: dict[str, np.ndarray] = {}
     shared: set[str] = set()
@@ -142,19 +142,13 @@ def _row(
 ) -> dict[str, float]:
     from bayeslme.bayes.posterior_summary import effective_draws
 
-    tree = bare(parse_expression(text))
-    _refuse_points(tree, text)
-    used: dict[str, np.ndarray] = {}
-    known = _with_places(tree, named, used)
-    unknown = [name for name in variables(known) if name not in used]
-    if unknown:
-        raise FitError(_unknown(unknown[0], text, named))
-    if not used:
-        raise FitError(f"hypothesis: '{text}' is about no parameter")
-    columns = Columns(pd.DataFrame(used))
-    true = evaluate_mask(known, columns) if _is_statement(known) else None
+    known, columns = read_expression(text, named)
+    true = evaluate_mask(known, columns) if is_statement(known) else None
     if true is None:
-        raise FitError(f"hypothesis: '{text}' is no comparison; write 'SexFemale < 0', say")
+        raise FitError(
+            f"hypothesis: '{text}' is no comparison; write 'SexFemale < 0', say, or ask for "
+            "quantities()"
+        )
     share = float(true.mean())
     size = effective_draws(posterior, true.astype(float))
     row = {"probability": share, "mcse": float(np.sqrt(share * (1 - share) / size))}
@@ -167,19 +161,38 @@ def _row(
     return {**row, **{name: float(value) for name, value in spread.items()}}
 
 
-def _is_statement(node: Expr) -> bool:
+def read_expression(text: str, named: dict[str, np.ndarray]) -> tuple[Expr, Columns]:
+    """Read an expression of parameters: places in the stead of names, and the draws in them.
+
+    Raises
+    ------
+    FitError
+        For an unknown parameter or function, or none.
+    """
+    tree = bare(parse_expression(text))
+    _refuse_points(tree, text)
+    used: dict[str, np.ndarray] = {}
+    known = _with_places(tree, named, used)
+    unknown = [name for name in variables(known) if name not in used]
+    if unknown:
+        raise FitError(_unknown(unknown[0], text, named))
+    if not used:
+        raise FitError(f"'{text}' is about no parameter")
+    return known, Columns(pd.DataFrame(used))
+
+
+def is_statement(node: Expr) -> bool:
     """Whether an expression is true or false."""
     node = bare(node)
     if isinstance(node, Binary):
         return node.op in (*COMPARISONS, "&", "&&", "|", "||")
-    return isinstance(node, Unary) and node.op == "!" and _is_statement(node.operand)
+    return isinstance(node, Unary) and node.op == "!" and is_statement(node.operand)
 
 
 def _refuse_points(node: Expr, text: str) -> None:
     if isinstance(bare(node), Binary) and getattr(bare(node), "op", "") in ("==", "=", "!="):
         raise FitError(
-            f"hypothesis: '{text}': a single point has probability 0; ask for an interval, such as "
-            "abs(x) < 0.1"
+            f"'{text}': a single point has probability 0; ask for an interval, such as abs(x) < 0.1"
         )
 
 
@@ -211,12 +224,12 @@ def _with_places(node: Expr, named: dict[str, np.ndarray], used: dict[str, np.nd
 def _no_function(text: str, function: str, named: dict[str, np.ndarray]) -> str:
     own = [f"`{name}`" for name in named if name.endswith(f" {text}")]
     if own:
-        return f"hypothesis: '{text}' names a parameter of several parts; write {' or '.join(own)}"
+        return f"'{text}' names a parameter of several parts; write {' or '.join(own)}"
     allowed = ", ".join(sorted(ELEMENTWISE))
-    return f"hypothesis: {function}() is no function of a single draw; there are {allowed}"
+    return f"{function}() is no function of a single draw; there are {allowed}"
 
 
 def _unknown(name: str, text: str, named: dict[str, np.ndarray]) -> str:
     listed = ", ".join(f"`{n}`" if " " in n else n for n in named)
     shown = listed if len(listed) <= MOST_LISTED else listed[:MOST_LISTED] + " ..."
-    return f"hypothesis: '{name}' in '{text}' is no parameter; there are {shown}"
+    return f"'{name}' in '{text}' is no parameter; there are {shown}"

@@ -104,6 +104,19 @@ class Posterior:
 
         return hypothesis(self, *statements, level=level, kind=kind)
 
+    def quantities(
+        self,
+        expressions: Mapping[str, str] | str,
+        level: float = 0.95,
+        kind: IntervalKind = "eti",
+        *,
+        draws: bool = False,
+    ) -> pd.DataFrame:
+        """Functions of the parameters; see `bayeslme.bayes.quantities.quantities`."""
+        from bayeslme.bayes.quantities import quantities
+
+        return quantities(self, expressions, level, kind, draws=draws)
+
     def contrast(self, L: Any, level: float = 0.95, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Combinations of coefficients; see `bayeslme.bayes.hypothesis.contrast`."""
         from bayeslme.bayes.hypothesis import contrast

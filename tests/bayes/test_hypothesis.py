@@ -131,3 +131,31 @@ def test_the_shortest_interval_is_no_longer_than_equal_tails(collapsed: Any) -> 
     low, high = shortest["Subject"].loc["sd((Intercept))", ["lower", "upper"]]
     assert np.mean((sd >= low) & (sd <= high)) == pytest.approx(0.9, abs=0.001)
     assert low < equal["Subject"]["lower"].iloc[0]  # skewed to the right
+
+
+def test_quantities_are_functions_of_the_draws(collapsed: Any) -> None:
+    text = "sd((Intercept))^2 / (sd((Intercept))^2 + sigma^2)"
+    table = collapsed.quantities({"ICC": text, "log sigma": "log(sigma)"}, level=0.9)
+    sd, sigma = collapsed.values["sd_Subject"][:, 0], collapsed.values["sigma"]
+    icc = sd**2 / (sd**2 + sigma**2)
+    assert table.loc["ICC", "Value"] == pytest.approx(icc.mean())
+    assert table.loc["ICC", ["lower", "upper"]].to_list() == pytest.approx(
+        np.quantile(icc, [0.05, 0.95])
+    )
+    assert table.loc["ICC", "mcse"] == pytest.approx(icc.std() / np.sqrt(len(icc)), rel=0.6)
+    drawn = collapsed.quantities("log(sigma)", draws=True)
+    assert drawn.iloc[:, 0].to_numpy() == pytest.approx(np.log(sigma))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sigma > 1", "quantities: 'sigma > 1' is true or false"),
+        ("tau^2", "'tau' in .* is no parameter"),
+        ("1 + 1", "is about no parameter"),
+        ({}, "quantities: give at least one expression"),
+    ],
+)
+def test_what_is_no_quantity_is_refused(text: Any, message: str, collapsed: Any) -> None:
+    with pytest.raises(FitError, match=message):
+        collapsed.quantities(text)
