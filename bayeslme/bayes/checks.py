@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -141,6 +142,11 @@ def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
         "sd_by_stratum": _sd_by_stratum,
         "sd_by_fitted": _sd_by_fitted,
     }
+    _, *known = signature(makers[structure]).parameters
+    strange = [name for name in options if name not in known]
+    if strange:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise FitError(f"check: '{strange[0]}' is no option of {structure!r}; {has}")
     discrepancy = makers[structure](posterior, **options)
     if not len(discrepancy.index):
         raise FitError(f"check: no two rows of one group for {structure!r}; nothing to look at")

@@ -153,6 +153,7 @@ def test_html_gives_table_and_verdict(sampled: dict[str, Any]) -> None:
         ("acf", {"draws": 10}, "FitError", "100 draws or more, not 10"),
         ("acf", {"form": "~ Time | Mare"}, "FitError", "whole-number times"),
         ("variogram", {"max_distance": 0.0}, "FitError", "nothing to look at"),
+        ("sd_by_fitted", {"by": "Mare"}, "FitError", "'by' is no option .* it has bins"),
     ],
 )
 def test_errors_name_the_argument(
