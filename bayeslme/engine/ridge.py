@@ -25,6 +25,7 @@ PRECISION = 0.375  # relative precision factor of a start over the size of its c
 EM_STEPS = 25
 STEP = 1e-3  # of a scale, for second differences
 FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
+LARGE = 2e5  # numbers an evaluation reads, from which on all pairs are asked only on suspicion
 SAME = 1e-9  # log-likelihoods closer than this are equal
 SEEN = 1e-6  # change of a relative covariance over a scale, below which it is none
 
@@ -38,6 +39,8 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     end : Optimum
         Of it.
     """
+    if likelihood.cells >= LARGE and not _suspect(likelihood, end):
+        return np.zeros((0, len(end.theta)))
     size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
     hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
     if not np.all(np.isfinite(hessian)):
@@ -45,6 +48,21 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     values, directions = np.linalg.eigh(hessian)
     least = FLAT + ROUNDING * abs(end.value) / STEP**2
     return np.asarray(STEP * size * directions[:, np.abs(values) < least].T)
+
+
+def _suspect(likelihood: Likelihood, end: Optimum) -> bool:
+    """Whether a variance is confounded by the counts of groups, or flat along its own size."""
+    stages = likelihood.problem.stages
+    counts = [1, *(stage.n_groups for stage in stages[::-1]), likelihood.problem.n]
+    if len(set(counts)) < len(counts):
+        return True
+    shares = np.ones((2 * len(stages), len(end.theta)))
+    for k, stage in enumerate(stages):
+        shares[2 * k : 2 * k + 2, stage.theta] += np.array([[STEP], [-STEP]])
+    if not len(shares):
+        return False
+    curved = likelihood(end.theta * shares).reshape(-1, 2).sum(axis=1) - 2 * end.value
+    return bool(np.any(np.abs(curved) < FLAT * STEP**2 + ROUNDING * abs(end.value)))
 
 
 def move_effects(likelihood: Likelihood, end: Optimum, moves: np.ndarray) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 import bayeslme
 from bayeslme.data.design import build
-from bayeslme.engine import Estimate, Likelihood, build_problem, estimate
+from bayeslme.engine import Estimate, Likelihood, build_problem, estimate, ridge
 from bayeslme.engine.optimise import Optimum
 from bayeslme.engine.ridge import EM_STEPS, PRECISION, flat_moves, move_effects, reference_start
 from bayeslme.engine.search import search
@@ -109,6 +109,19 @@ def test_a_variance_the_data_do_not_know_keeps_its_start() -> None:
     np.testing.assert_allclose(fixed.factors[0], 1 / (PRECISION * size), rtol=1e-3)
     alone = found_of("lme(distance ~ age + Sex, random = ~ 1 | Subject)", frame)
     np.testing.assert_allclose(fixed.factors[1], alone.factors[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["b_Stool_fm4_REML", "d_cake_temp_REML"])
+def test_large_problems_are_suspected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    likelihood = likelihood_of(name)
+    ordinary = search(likelihood, max_iter=MAX_ITER)
+    monkeypatch.setattr(ridge, "LARGE", 0.0)
+    assert on_ridge(likelihood, ordinary)
+    curved = likelihood_of("a_orth_fit1_REML")
+    end = search(curved, max_iter=MAX_ITER)
+    before = curved.evaluations
+    assert not on_ridge(curved, end)
+    assert curved.evaluations == before + 2
 
 
 def test_a_correlation_the_data_do_not_know_keeps_its_start() -> None:
