@@ -34,7 +34,8 @@ type Covariates = tuple[np.ndarray | None, ...]
 type Reader = Callable[[Likelihood, Optimum], Estimate]
 
 SIZES = (0.0, 1.0)  # of the random effects behind further first covariates
-REFRESHES = 60  # of the covariate, searching
+REFRESHES = 100  # of the covariate, searching
+MIXED = 40  # of these; mixing loses its way where fitted values pass near zero, plain ones may not
 NEAR = 1e-5  # relative change of theta and covariate at which steps take the place of searches
 JOINED = 1e-3  # distance from a fixed point that is known, at which another way there ends
 HILLS, HIGHER = 3, 1e-6  # times a higher hill is followed, and by how much it has to be higher
@@ -126,12 +127,13 @@ def _alternate(
     """Refresh the covariates until they are nearly settled, or are on the way to what is known."""
     mixer = Mixer()
     for k in range(REFRESHES):
+        mixer = mixer if k < MIXED else Mixer(memory=0)
         likelihood = _bound(problem, design, covariates)
         if k and theta is not None and not np.isfinite(likelihood(theta[None])[0]):
             theta = None  # the last end makes no sense with the new covariates
         optimum = search(likelihood, max_iter=max_iter, start=theta, around=False)
         last = _look(design, likelihood, optimum, covariates, theta, read)
-        joined = [one for one in known if _apart(last, one) < JOINED]
+        joined = [one for one in known if one.moved < NEAR and _apart(last, one) < JOINED]
         if joined or last.moved < NEAR:
             return joined[0] if joined else last
         theta, covariates = optimum.theta, _mixed(mixer, covariates, last.fresh)

@@ -19,6 +19,11 @@ RIDGE = 1e-10  # relative, of the small least-squares problem
 class Mixer:
     """The last iterates and their images.
 
+    Parameters
+    ----------
+    memory : int
+        Residuals combined beside the present one; with 0 the next iterate is the image.
+
     Examples
     --------
     >>> import numpy as np
@@ -29,6 +34,7 @@ class Mixer:
     True
     """
 
+    memory: int = MEMORY
     points: list[np.ndarray] = field(default_factory=list)
     residuals: list[np.ndarray] = field(default_factory=list)
 
@@ -42,8 +48,8 @@ class Mixer:
         image : array, shape (n,)
             T(x).
         """
-        self.points = [*self.points, x][-MEMORY - 1 :]
-        self.residuals = [*self.residuals, image - x][-MEMORY - 1 :]
+        self.points = [*self.points, x][-self.memory - 1 :]
+        self.residuals = [*self.residuals, image - x][-self.memory - 1 :]
         if len(self.points) == 1:
             return image
         residual = self.residuals[-1]

@@ -7,6 +7,8 @@ exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from bayeslme.engine.likelihood import Likelihood
@@ -15,6 +17,7 @@ from bayeslme.errors import FitError
 
 FURTHER = 3.0  # times the relative factors of a level
 GAIN = 1.0  # in log-likelihood over such a way: more than any end that is near can hide
+BACK = 3.0  # of the logarithm of small standard deviations
 EXACT = 1e-6  # standard deviation over that of other rows and of the residuals of least squares
 
 
@@ -43,15 +46,20 @@ def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
     bound = problem.variance
     if bound is None or not len(bound.free):
         return
+
+    def at(theta: np.ndarray) -> np.ndarray:
+        _, par = likelihood.row_parameters(theta)
+        return np.asarray(bound.structure.log_sd(par, bound.coords))
+
     with np.errstate(over="ignore", invalid="ignore"):
-        _, par = likelihood.row_parameters(end.theta)
-        log_sd = bound.structure.log_sd(par, bound.coords)
+        log_sd = at(end.theta)
     low = log_sd - np.median(log_sd) < np.log(EXACT)
     if not low.any():
         return
     sigma = float(likelihood.profile(end.theta).sigma)
     sd = sigma * np.exp(log_sd[low] - log_sd.mean())
-    if not np.min(sd) * np.sqrt(problem.n) > EXACT * problem.source.rest():  # NaN too
+    exact = not np.min(sd) * np.sqrt(problem.n) > EXACT * problem.source.rest()  # NaN too
+    if exact and _grows(likelihood, end, at, low):
         msg = (
             f"{bound.structure.r_name}: the likelihood has no maximum: it grows without bound as "
             f"the standard deviation of {low.sum()} of the rows, which the model fits exactly, "
@@ -60,13 +68,30 @@ def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
         raise FitError(msg)
 
 
+def _grows(
+    likelihood: Likelihood,
+    end: Optimum,
+    log_sd: Callable[[np.ndarray], np.ndarray],
+    low: np.ndarray,
+) -> bool:
+    """Whether larger standard deviations of the low rows lose; random effects make up for them."""
+    place = likelihood.problem.theta_variance
+    moves = np.eye(len(end.theta))[place]
+    slopes = [log_sd(end.theta + move) - log_sd(end.theta - move) for move in moves]
+    columns = np.stack([*(slope / 2 for slope in slopes), np.ones(len(low))], axis=1)
+    steps = np.linalg.lstsq(columns, BACK * low, rcond=None)[0][:-1]
+    return not end.value - likelihood((end.theta + steps @ moves)[None])[0] < GAIN  # NaN too
+
+
 def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
     """Random effects have taken up the residuals."""
     problem = likelihood.problem
+    sigma = float(likelihood.profile(end.theta).sigma)
+    gone = sigma * np.sqrt(problem.n) < EXACT * problem.source.rest()
     for k, stage in enumerate(problem.stages):
         further = end.theta.copy()
         further[stage.theta] *= FURTHER
-        if likelihood(further[None])[0] > end.value + GAIN:
+        if gone or likelihood(further[None])[0] > end.value + GAIN:
             rows = np.diff(np.append(problem.level_starts(k), problem.n))
             msg = (
                 "random: the likelihood has no maximum: it grows without bound as the effects of "

@@ -7,6 +7,10 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.data.design import build
+from bayeslme.engine import estimate
+from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.unbounded import require_bound
 from bayeslme.errors import FitError
 from reference.corpus import load_frame
 
@@ -61,3 +65,16 @@ def test_strata_of_very_different_precision_are_fitted(noise: float) -> None:
     frame = pd.DataFrame({"y": y, "x": x, "s": s})
     fit = bayeslme.translate("gls(y ~ x, weights = varIdent(form = ~ 1 | s))").fit(frame)
     np.testing.assert_allclose(np.log(fit.weights_coef["sharp"] / noise), 0.0, atol=0.5)
+
+
+def test_a_row_alone_in_its_group_is_no_exact_fit() -> None:
+    """Its group's random effect is the variance that is left where its own goes to zero."""
+    frame = load_frame("Orthodont")
+    frame = frame[(frame["Subject"] != "M01") | (frame["age"] == 8)]
+    frame = frame.assign(s=np.where(frame["Subject"] == "M01", "alone", "rest"))
+    call = "lme(distance ~ age, random = ~ 1 | Subject, weights = varIdent(form = ~ 1 | s))"
+    found = estimate(build(bayeslme.translate(call), frame))
+    likelihood, theta = found.likelihood(), found.theta.copy()
+    theta[found.problem.theta_variance] = -20.0  # of "alone", over the rest
+    value = float(likelihood(theta[None])[0])
+    require_bound(likelihood, Optimum(theta, value, np.zeros_like(theta), True, "", 1))
