@@ -329,7 +329,7 @@ def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarra
             unequal(),
             {"sd_g": "Uniform(lower=-1, upper=20)", "fixef": {"x": "Cauchy(alpha=0, beta=2)"}},
         ),
-        ("lm(y/2 ~ poly(x, 2) + I((x - 1)^2 * x) + I(1 / x):b)", unequal(), "flat"),
+        ("gls(y/2 ~ poly(x, 2) + I((x - 1)^2 * x) + I(1 / x):b)", unequal(), "flat"),
     ],
 )
 def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -> None:
