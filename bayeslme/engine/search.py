@@ -21,7 +21,7 @@ from bayeslme.engine.ridge import (
     move_effects,
     reference_start,
 )
-from bayeslme.engine.starts import candidates, scales, unstructured
+from bayeslme.engine.starts import candidates, scales, several_rows
 from bayeslme.engine.unbounded import require_bound
 from bayeslme.errors import FitError
 
@@ -123,7 +123,7 @@ def _look_around(
 ) -> Optimum:
     """The top of the highest hill in sight."""
     sound = _sound(likelihood, best)
-    others, seen = _other_correlations(likelihood, starts), starts[:SEEN]
+    others, seen = _other_rows(likelihood, starts), starts[:SEEN]
     for _ in range(ROUNDS):
         before = best
         points = (
@@ -146,12 +146,13 @@ def _look_around(
     return best
 
 
-def _other_correlations(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
-    """The best start of every set of unstructured correlations; none for other structures."""
+def _other_rows(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
+    """The best start of every set of row parameters, where these often have several hills."""
     problem = likelihood.problem
-    if not unstructured(problem.correlation):
+    if not several_rows(problem):
         return starts[:0]
-    _, first = np.unique(starts[:, problem.theta_correlation], axis=0, return_index=True)
+    rows = starts[:, problem.theta_correlation.start :]
+    _, first = np.unique(rows, axis=0, return_index=True)
     return np.asarray(starts[np.sort(first)])
 
 

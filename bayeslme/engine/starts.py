@@ -10,10 +10,11 @@ import itertools
 import numpy as np
 
 from bayeslme.engine.problem import Problem, Stage
-from bayeslme.structures import Bound, CorStruct, CorSymm
+from bayeslme.structures import Bound, CorStruct, CorSymm, VarConstPower
 
 RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
 SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstrained scale
+SHIFTED = (0.0, 1.5, -1.5)  # of both kinds of a constant plus power
 DECAYS = (0.0, 0.4, 0.8)  # correlation of neighbours in an unstructured matrix
 RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range: it starts at the least distance
 # A correlation that ends at the range has a kink, and often a narrow hill, at every distance.
@@ -43,9 +44,8 @@ def candidates(problem: Problem) -> np.ndarray:
     options = [_sizes(stage) for stage in _outermost_first(problem)]
     shifts = [_row_start(problem.correlation, s) for s in _shifts(problem.correlation)]
     shifts += decaying(problem.correlation)
-    variance = _row_start(problem.variance, 0.0)
-    grid = itertools.islice(itertools.product(*options, shifts), MOST)
-    return np.stack([np.concatenate([*parts, variance]) for parts in grid])
+    grid = itertools.islice(itertools.product(*options, shifts, _variances(problem.variance)), MOST)
+    return np.stack([np.concatenate(parts) for parts in grid])
 
 
 def landmarks(bound: Bound, i: int) -> np.ndarray:
@@ -114,6 +114,18 @@ def _shifts(bound: Bound | None) -> tuple[float, ...]:
     if bound is None or not len(bound.free) or unstructured(bound):
         return (0.0,)
     return RANGES if bound.structure.spatial else SHIFTS
+
+
+def several_rows(problem: Problem) -> bool:
+    """Whether row parameters have several hills so often that more than one start is climbed."""
+    return unstructured(problem.correlation) or len(_variances(problem.variance)) > 1
+
+
+def _variances(bound: Bound | None) -> list[np.ndarray]:
+    """Starts of a variance function; a constant and a power may rise, or fall, together."""
+    start = _row_start(bound, 0.0)
+    two_kinds = bound is not None and isinstance(bound.structure, VarConstPower) and len(start) > 1
+    return [start + shift for shift in (SHIFTED if two_kinds else (0.0,))]
 
 
 def unstructured(bound: Bound | None) -> bool:

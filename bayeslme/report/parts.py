@@ -15,6 +15,8 @@ from bayeslme.report.records import CorrelationPart, Page, RandomBlock, RandomPa
 
 CORRELATION_DECIMALS = 3
 
+OF_TWO_KINDS = frozenset({"varConstPower", "varConstProp"})
+
 
 def lower_triangle(corr: pd.DataFrame) -> list[list[str]]:
     """Cells of a correlation matrix below its diagonal, by columns; the rest blank.
@@ -92,7 +94,19 @@ def correlation_text(part: CorrelationPart) -> str:
 
 def _one_variance(part: VariancePart) -> list[str]:
     lines = [f" Structure: {variance_label(part)}", f" Formula: {part.formula} "]
-    return [*lines, " Parameter estimates:", named(part.coef)] if len(part.coef) else lines
+    if not len(part.coef):
+        return lines
+    several = part.strata and part.r_name in OF_TWO_KINDS
+    values = number_grid(_by_stratum(part.coef)) if several else named(part.coef)
+    return [*lines, " Parameter estimates:", values]
+
+
+def _by_stratum(coef: pd.Series) -> pd.DataFrame:
+    """``const.a, const.b, power.a, power.b`` with a row for each kind."""
+    kinds, _, strata = zip(*(str(name).partition(".") for name in coef.index), strict=True)
+    rows, columns = dict.fromkeys(kinds), dict.fromkeys(strata)
+    values = coef.to_numpy().reshape(len(rows), len(columns))
+    return pd.DataFrame(values, index=list(rows), columns=list(columns))
 
 
 def variance_text(parts: Sequence[VariancePart]) -> str:

@@ -12,7 +12,7 @@ from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.pdmat import PdMat
-from bayeslme.structures.pdsymm import PdLogChol
+from bayeslme.structures.pdsymm import PdSymm
 from bayeslme.structures.supports import Namespace
 
 
@@ -45,7 +45,7 @@ class PdBlocked(PdMat):
         if isinstance(blocks, (str, PdMat)) or not blocks:
             msg = "pdBlocked needs a list of blocks, such as list(pdIdent(~ 1), pdIdent(~ a - 1))"
             raise SpecError(msg)
-        made = tuple(b if isinstance(b, PdMat) else PdLogChol(form=b) for b in blocks)
+        made = tuple(b if isinstance(b, PdMat) else PdSymm(form=b) for b in blocks)
         object.__setattr__(self, "blocks", made)
         object.__setattr__(self, "sizes", sizes)
 

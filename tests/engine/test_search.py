@@ -100,3 +100,15 @@ def test_unstructured_correlations_have_several_hills(
         method=method,
     )
     assert fit.loglik == pytest.approx(highest, abs=1e-6)
+
+
+@pytest.mark.parametrize(("method", "highest"), [("ML", -423.918520404), ("REML", -423.479597822)])
+def test_a_constant_and_a_power_by_stratum_have_several_hills(method: str, highest: float) -> None:
+    """nlme's answer to the same call."""
+    fit = bayeslme.gls(
+        "rate ~ pressure + I(pressure^2)",
+        bayeslme.load_data("Dialyzer"),
+        weights="varConstPower(form = ~ pressure | QB)",
+        method=method,
+    )
+    assert fit.loglik == pytest.approx(highest, abs=1e-6)

@@ -113,3 +113,16 @@ def test_intervals_in_part() -> None:
     assert text.splitlines()[0] == "Approximate 90% confidence intervals"
     assert " Residual standard error:\nlower  est. upper \n  0.5   1.0   2.0 " in text
     assert text.endswith("Note: one thing")
+
+
+def test_a_constant_and_a_power_by_stratum_are_a_table() -> None:
+    """nlme's page of gls(rate ~ ..., Dialyzer, weights = varConstPower(form = ~ pressure | QB))."""
+    names = ["const.200", "const.300", "power.200", "power.300"]
+    coef = pd.Series([1.081367, 1.119371, 1.178239, 1.876186], index=names)
+    part = VariancePart("varConstPower", "~pressure | QB", coef, True)
+    assert variance_text([part]).splitlines()[-4:] == [
+        " Parameter estimates:",
+        "           200      300",
+        "const 1.081367 1.119371",
+        "power 1.178239 1.876186",
+    ]

@@ -139,3 +139,9 @@ def test_pairs_without_covariance() -> None:
     apart = ~np.eye(4, dtype=bool)
     apart[:2, :2] = False
     np.testing.assert_array_equal(blocks.independent(4), apart)
+
+
+def test_blocks_given_by_formulas_are_nlmes_general_ones() -> None:
+    """R: pdBlocked(list(~ 1, pdIdent(~ a - 1))) prints as pdSymm(1), pdIdent(a - 1)."""
+    made = s.PdBlocked(["~ 1", s.PdIdent("~ a - 1")])
+    assert [type(block) for block in made.blocks] == [s.PdSymm, s.PdIdent]
