@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ pytestmark = [
 def mode_of(model: Any) -> dict[str, np.ndarray]:
     import pymc as pm
 
+    if "jitter" not in signature(pm.find_MAP).parameters:  # before PyMC 6.4
+        plain = pm.find_MAP(model=model, progressbar=False)
+        return {name: np.asarray(value)[None, None] for name, value in plain.items()}
     found = pm.find_MAP(model=model, progressbar=False, return_inferencedata=True, jitter=False)
     return {str(k): v.to_numpy() for k, v in found["posterior"].data_vars.items()}
 
