@@ -42,9 +42,10 @@ lint: $(STAMP)  ## ruff: rules and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(STAMP)  ## let ruff rewrite the files
+format: $(STAMP)  ## let ruff rewrite the files, and list them anew in docs/architecture.md
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python docs/list_files.py
 
 types: $(STAMP)  ## mypy --strict on the package
 	$(BIN)/mypy
