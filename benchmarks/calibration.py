@@ -48,6 +48,11 @@ def families() -> dict[str, tuple[str, Any]]:
             bayeslme.load_data("Oats"),
         ),
         "pdSymm": _growth("random = ~ I(age - 11) | Subject"),
+        "pdSymm, far from zero": (
+            "lme(distance ~ I(age + 1990), random = ~ I(age + 1990) | Subject)",
+            bayeslme.load_data("orthodont"),
+        ),
+        "StudentT coefficients": _growth("random = ~ 1 | Subject"),
         "pdDiag": _growth("random = list(Subject = pdDiag(~ I(age - 11)))"),
         "pdIdent": (
             "lme(score ~ Machine, random = list(Worker = pdBlocked(list(pdIdent(~ 1), "
@@ -68,6 +73,9 @@ def families() -> dict[str, tuple[str, Any]]:
         "varConstPower": _growth(
             "random = ~ 1 | Subject, weights = varConstPower(form = ~ I(age / 11))"
         ),
+        "varFixed, varConstProp": _gls(
+            "weights = varComb(varFixed(~ age), varConstProp(form = ~ I(age / 11)))"
+        ),
         "corCAR1": _growth("random = ~ 1 | Subject, correlation = corCAR1(form = ~ age | Subject)"),
         "corARMA": (
             f"lme({series}, random = ~ 1 | Mare, correlation = corARMA(p = 1, q = 1))",
@@ -76,6 +84,9 @@ def families() -> dict[str, tuple[str, Any]]:
         "corCompSymm": _gls("correlation = corCompSymm(form = ~ 1 | Subject)"),
         "corSymm": _gls("correlation = corSymm(form = ~ 1 | Subject)"),
         "corExp, nugget": _gls("correlation = corExp(form = ~ age | Subject, nugget = TRUE)"),
+        "corGaus, nugget": _gls("correlation = corGaus(form = ~ age | Subject, nugget = TRUE)"),
+        "corRatio, nugget": _gls("correlation = corRatio(form = ~ age | Subject, nugget = TRUE)"),
+        "corLin": _gls("correlation = corLin(form = ~ age | Subject)"),
         "corSpher": (
             "gls(yield ~ 1, correlation = corSpher(form = ~ latitude + longitude))",
             _first("Wheat2", "Block", 1),
@@ -83,12 +94,15 @@ def families() -> dict[str, tuple[str, Any]]:
     }
 
 
+PRIORS = {"StudentT coefficients": {"fixef": {"I(age - 11)": "StudentT(3, 0, 0.3)"}}}
+
+
 def calibrate_family(name: str, call: str, data: Any, replications: int) -> pd.DataFrame:
     """Table of one family, a row for each quantity."""
     start = time.process_time()
     found = bayeslme.calibrate(
         bayeslme.translate(call), data, replications,
-        intervals=["posterior"], seed=SEED, workers=1, progress=False,
+        intervals=["posterior"], priors=PRIORS.get(name), seed=SEED, workers=1, progress=False,
     )  # fmt: skip
     table = found.uniformity.reset_index()
     table.insert(0, "family", name)
