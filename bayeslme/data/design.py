@@ -151,8 +151,8 @@ def _sorting(
     """Groups by which nlme sorts the rows.
 
     In lme the random ones, or the correlation's where these are nested further; in gls the
-    correlation's: gls pastes the labels of nested groups together and takes them as they come, unless the
-    outermost factor is ordered.
+    correlation's: gls pastes the labels of nested groups together and takes them as they come,
+    unless the outermost factor is ordered.
     """
     if groupings:
         if correlation is not None and len(correlation.groups) > len(groupings):

@@ -101,9 +101,7 @@ def parse_formula(text: str | Formula) -> Formula:
     if isinstance(text, Formula):
         return text
     if not isinstance(text, str):
-        raise SpecError(
-            f"a formula such as 'y ~ x' must be a string, not {_shown(text)}"
-        )
+        raise SpecError(f"a formula such as 'y ~ x' must be a string, not {_shown(text)}")
     return _parse(text)
 
 
