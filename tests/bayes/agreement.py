@@ -43,6 +43,8 @@ MODELS = {
     "corRatio, nugget": _AGE + "correlation = corRatio(form = ~ age | Subject, nugget = TRUE))",
     "corSpher": _AGE + "correlation = corSpher(form = ~ age | Subject))",
     "varComb": _AGE + "weights = varComb(varIdent(form = ~ 1 | Sex), varExp(form = ~ age)))",
+    "StudentT coefficients": "lme(distance ~ Sex * I(age - 11), data = Orthodont,"
+    " random = ~ 1 | Subject)",
     "varFixed, varConstProp": _AGE + "weights = varComb(varFixed(~ age),"
     " varConstProp(form = ~ age)))",
 }
@@ -50,6 +52,7 @@ MODELS = {
 # A constant beside a power or a proportion is hardly known from four ages: with the default priors
 # NUTS gets stuck in its tail.
 PRIORS = {
+    "StudentT coefficients": {"fixef": {"SexFemale": "StudentT(nu=3, mu=0, sigma=1)"}},
     "corCompSymm, varConstPower": {
         "varfunc": {"const": "LogNormal(mu=0, sigma=0.5)", "power": "Normal(mu=0, sigma=0.5)"}
     },
