@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.bayes.colouring import colour_groups
 from bayeslme.bayes.fitted_variance import at_fitted
 from bayeslme.bayes.layout import Layout, Values
+from bayeslme.engine.colouring import colour_groups
 from bayeslme.engine.problem import Problem
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bayeslme.bayes.colouring import cells
 from bayeslme.bayes.fitted_variance import at_fitted, fitted_by_depth
 from bayeslme.bayes.generate import new_effects, new_residuals
 from bayeslme.bayes.layout import Layout, Values
+from bayeslme.engine.colouring import cells
 from bayeslme.engine.problem import Problem
 
 MOST_CELLS = 1e7  # of one batch of draws

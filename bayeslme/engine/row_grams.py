@@ -20,6 +20,7 @@ from bayeslme.engine.whitening import whiten
 
 MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
 PIECE = 1 << 15  # numbers of one piece's Gram matrices
+LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
 
 Parameters = np.ndarray | None
 
@@ -123,17 +124,26 @@ class RowGrams:
     def reduce(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
         """Eliminate piece by piece, keeping only the [X | y] block and log|H| / 2.
 
+        The block is NaN where a column has lost all its digits, as beside a residual variance of
+        next to nothing: no likelihood is better than one of rounding errors.
+
         Parameters
         ----------
         rows : RowGram
         factors : tuple of arrays (..., q, q), innermost first
         """
         if len(self.pieces) == 1:
-            return eliminate(self.problem, rows.gram, factors)
-        block, half = rows.gram.total, np.zeros(())
-        for _, e in self._eliminated(rows, factors):
-            block, half = block + e.block, half + e.half_logdet
-        return Eliminated(block, half, (), ())
+            e = eliminate(self.problem, rows.gram, factors)
+        else:
+            block, half = rows.gram.total, np.zeros(())
+            for _, part in self._eliminated(rows, factors):
+                block, half = block + part.block, half + part.half_logdet
+            e = Eliminated(block, half, (), ())
+        left, whole = (np.einsum("...ii->...i", m) for m in (e.block, rows.gram.total))
+        lost = (left < LOST * whole).any(axis=-1)
+        if lost.any():
+            return replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
+        return e
 
     def modes(
         self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray

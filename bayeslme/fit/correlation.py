@@ -1,4 +1,4 @@
-"""Residual correlation as dense matrices, group by group: to show it, and to draw from it."""
+"""Residual correlation: matrices of groups to be shown, and noise that has it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayeslme.engine import Estimate
+from bayeslme.engine.colouring import colour_groups
 from bayeslme.errors import FitError
+from bayeslme.structures import Lattice
 
 LONGEST = 10_000  # rows of a dense matrix, 0.8 GB
 
@@ -49,12 +51,7 @@ def correlated(estimate: Estimate) -> Iterator[Correlated]:
         return
     structure, lattice = problem.correlation.structure, problem.correlation.coords
     order = np.append(problem.order, problem.n)
-    longest = int(lattice.sizes.max())
-    if longest > LONGEST:
-        raise FitError(
-            f"a correlation group has {longest} rows; dense matrices are made up to {LONGEST} rows "
-            "only (marginal_cov, simulate)"
-        )
+    _require_short(lattice)
     for k, block in enumerate(lattice.blocks(structure.stationary)):
         matrices = np.asarray(structure.matrix(estimate.corstruct, lattice, k))
         yield Correlated(order[block.rows], block.pattern, matrices)
@@ -97,9 +94,28 @@ def colour(estimate: Estimate, noise: FloatArray) -> FloatArray:
     Returns
     -------
     (s, n) array
+
+    Raises
+    ------
+    FitError
+        Where only a dense matrix would do, and a group is too long for one.
     """
-    coloured = np.concatenate([noise, np.zeros((len(noise), 1))], axis=1)
-    for groups in correlated(estimate):
-        roots = np.linalg.cholesky(groups.matrices)[groups.pattern]
-        coloured[:, groups.rows] = np.einsum("hij,shj->shi", roots, coloured[:, groups.rows])
-    return coloured[:, :-1]
+    problem = estimate.problem
+    if problem.correlation is None or estimate.corstruct is None:
+        return noise
+    structure, lattice = problem.correlation.structure, problem.correlation.coords
+    if structure.dense(lattice):
+        _require_short(lattice)
+    coloured = np.empty_like(noise)
+    rows = noise[:, problem.order]
+    coloured[:, problem.order] = colour_groups(structure, estimate.corstruct, lattice, rows)
+    return coloured
+
+
+def _require_short(lattice: Lattice) -> None:
+    longest = int(lattice.sizes.max())
+    if longest > LONGEST:
+        raise FitError(
+            f"a correlation group has {longest} rows; dense matrices are made up to {LONGEST} rows "
+            "only (marginal_cov; simulate where positions are spatial)"
+        )

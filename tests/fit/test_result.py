@@ -330,4 +330,4 @@ def test_a_long_series_is_fitted_but_has_no_dense_matrix() -> None:
     assert abs(fit.correlation_coef["Phi"]) < 0.05
     assert len(fit.residuals(type="normalized")) == 10_001
     with pytest.raises(FitError, match="10001 rows"):
-        fit.simulate()
+        fit.residual_cov()
