@@ -76,10 +76,13 @@ class Cells:
         self.column = np.minimum(
             self.starts[owner] + np.arange(sizes.max())[:, None], len(rows) - 1
         )
-        self.pairs = tuple(
+        pairs = tuple(
             (k, i, j) for k, c in enumerate(classes) for i in range(c.m) for j in range(i, c.m)
         )
-        self.levels, self.total = _constants(problem, classes, self.pairs)
+        self.owner, *places = np.array(pairs).T
+        (self.left, self.right), own = np.unique(places, axis=1, return_inverse=True)
+        self.own = own.ravel()  # of all pairs: the same places are met in many classes
+        self.levels, self.total = _constants(problem, classes, pairs)
 
     def weights(self, cor: np.ndarray | None, var: np.ndarray | None) -> Weights:
         """Whiten the unit vectors of one cell of each class.
@@ -103,11 +106,9 @@ class Cells:
             log_sd = log_sd - centre[..., None]
             logs = logs + log_sd @ self.repeats
             white = white * np.exp(-log_sd)[..., self.column]
-        k, *places = np.array(self.pairs).T
-        (i, j), own = np.unique(places, axis=1, return_inverse=True)  # the same in many classes
-        squares = [white[..., a, :] * white[..., b, :] for a, b in zip(i, j, strict=True)]
-        sums = NUMPY.segment_sum(np.stack(squares, axis=-2), self.starts)
-        return Weights(sums[..., own.ravel(), k], logs, centre, steep)
+        squares = white[..., self.left, :] * white[..., self.right, :]
+        sums = NUMPY.segment_sum(squares, self.starts)
+        return Weights(sums[..., self.own, self.owner], logs, centre, steep)
 
     def _own(self, half: np.ndarray, white: np.ndarray) -> np.ndarray:
         """log|C| / 2 of the cells without that of their past, given which a last row is new."""

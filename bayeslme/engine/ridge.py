@@ -23,6 +23,7 @@ from bayeslme.engine.starts import scales
 
 PRECISION = 0.375  # relative precision factor of a start over the size of its column per group
 EM_STEPS = 25
+ARRIVED = 1e-6  # relative change of the entries, after which EM has come to its end
 STEP = 1e-3  # of a scale, for second differences
 FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
 LARGE = 2e5  # numbers an evaluation reads, from which on all pairs are asked only on suspicion
@@ -82,7 +83,9 @@ def reference_start(likelihood: Likelihood) -> np.ndarray:
     theta = default_start(problem)
     effects = theta[: problem.theta_correlation.start]
     for _ in range(EM_STEPS if problem.stages else 0):
-        effects = _em(plain, effects)
+        last, effects = effects, _em(plain, effects)
+        if np.allclose(effects, last, rtol=ARRIVED, atol=0.0):
+            break
     return np.concatenate([effects, theta[len(effects) :]])
 
 
@@ -100,16 +103,21 @@ def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:
 
     A search moves them by rounding.
     """
-    theta, value = end.theta.copy(), end.value
     stages = likelihood.problem.stages
     blocks = [np.arange(s.theta.start, s.theta.stop) for s in stages]
-    for chosen in [*blocks, *np.arange(len(theta))[:, None]]:
-        trial = theta.copy()
+    choices = [*blocks, *np.arange(len(end.theta))[:, None]]
+    trials = np.repeat(end.theta[None], len(choices), axis=0)
+    for trial, chosen in zip(trials, choices, strict=True):
         trial[chosen] = start[chosen]
+    free = np.abs(likelihood(trials) - end.value) < SAME
+    theta, value = end.theta.copy(), end.value
+    for k in np.flatnonzero(free):
+        trial = theta.copy()
+        trial[choices[k]] = start[choices[k]]
         got = float(likelihood(trial[None])[0])
-        if abs(got - value) < SAME:
-            theta = trial
-    return replace(end, theta=theta, value=float(likelihood(theta[None])[0]))
+        if abs(got - end.value) < SAME:
+            theta, value = trial, got
+    return replace(end, theta=theta, value=value)
 
 
 def _square(factor: np.ndarray) -> np.ndarray:

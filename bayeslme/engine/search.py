@@ -21,7 +21,7 @@ from bayeslme.engine.ridge import (
     move_effects,
     reference_start,
 )
-from bayeslme.engine.starts import candidates, scales, several_rows
+from bayeslme.engine.starts import candidates, scales, several_hills
 from bayeslme.engine.unbounded import require_bound
 from bayeslme.errors import FitError
 
@@ -31,6 +31,7 @@ SEEN = 8  # other starts from which a line of sight is drawn
 ROUNDS, HILLS = 3, 3  # looks around, and hills climbed after each
 ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
 WORTH = 0.1  # a first climb that ends lower than the best by more is given up
+WAY = np.linspace(0.0, 1.0, 10)[1:-1]  # from one end to another
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
 NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and how far values cannot be from a line over it
 FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
@@ -134,7 +135,7 @@ def _look_around(
         points, others = np.concatenate([points[:HILLS], others]), others[:0]
         for point in points:
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
-            if sound and rough.value < best.value - WORTH:
+            if sound and (rough.value < best.value - WORTH or _same_hill(likelihood, best, rough)):
                 continue
             end = climb(likelihood, rough.theta, max_iter)
             if _merit(end) > _merit(best) or not sound:
@@ -147,13 +148,21 @@ def _look_around(
 
 
 def _other_rows(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
-    """The best start of every set of row parameters, where these often have several hills."""
-    problem = likelihood.problem
-    if not several_rows(problem):
+    """The best start of every set of those row parameters that often have several hills."""
+    columns = several_hills(likelihood.problem)
+    if not columns.any():
         return starts[:0]
-    rows = starts[:, problem.theta_correlation.start :]
-    _, first = np.unique(rows, axis=0, return_index=True)
+    _, first = np.unique(starts[:, columns], axis=0, return_index=True)
     return np.asarray(starts[np.sort(first)])
+
+
+def _same_hill(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool:
+    """Whether the way from the end of a first climb to the top seen so far never goes down."""
+    if rough.value > best.value:
+        return False
+    way = rough.theta + WAY[:, None] * (best.theta - rough.theta)
+    values = np.concatenate([[rough.value], likelihood(way), [best.value]])
+    return bool(np.all(np.diff(values) >= -TIE))
 
 
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:

@@ -116,9 +116,12 @@ def _shifts(bound: Bound | None) -> tuple[float, ...]:
     return RANGES if bound.structure.spatial else SHIFTS
 
 
-def several_rows(problem: Problem) -> bool:
-    """Whether row parameters have several hills so often that more than one start is climbed."""
-    return unstructured(problem.correlation) or len(_variances(problem.variance)) > 1
+def several_hills(problem: Problem) -> np.ndarray:
+    """Row parameters (k,) that have several hills so often that each of their starts is climbed."""
+    out = np.zeros(problem.size, bool)
+    out[problem.theta_correlation] = unstructured(problem.correlation)
+    out[problem.theta_variance] = len(_variances(problem.variance)) > 1
+    return out
 
 
 def _variances(bound: Bound | None) -> list[np.ndarray]:
