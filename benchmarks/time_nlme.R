@@ -2,7 +2,7 @@
 # Rscript time_nlme.R FOLDER; FOLDER holds DATA.csv and DATA.factors (column, ordered, levels; separated by tabs).
 # Answers with the median seconds of a call and the log-likelihood, or with NA and the error.
 
-suppressPackageStartupMessages(library(nlme))
+suppressPackageStartupMessages({library(nlme); library(splines)})
 options(warn = -1)
 folder <- commandArgs(TRUE)[1]
 
