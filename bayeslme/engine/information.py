@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Second differences at STEP and 2 STEP, extrapolated: truncation ~ STEP^4 (STEP^2 alone shows where
 # sigma and a power of large fitted values are all but exchangeable); rounding ~ |loglik| / STEP^2.
 STEP = 5e-4
+SUMMED = 16 / 3  # roundings in a second difference of weights 1, -2, 1, extrapolated by 4/3
 ROUNDING = 1e-14  # of a log-likelihood, relative to its size or to 1
 SHARE = 1e-3  # a parameter with more than this share in a flat direction has no limits
 
@@ -126,7 +127,7 @@ def information(design: Design, found: Estimate) -> Information:
 
     hessian = extrapolated(*(second_differences(moved, m, step) for step in (STEP, 2 * STEP)))
     hessian = (same - give) @ hessian @ (same - give).T
-    visible = ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
+    visible = SUMMED * ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
     cov = _inverse_where_curved(-hessian, visible) * np.outer(sizes, sizes)
     return Information(parts, values, cov, scales)
 

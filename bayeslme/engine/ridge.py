@@ -23,7 +23,7 @@ from bayeslme.engine.starts import scales
 
 PRECISION = 0.375  # relative precision factor of a start over the size of its column per group
 EM_STEPS = 25
-ARRIVED = 1e-6  # relative change of the entries, after which EM has come to its end
+ARRIVED = 1e-7  # relative change of the entries, after which EM has come to its end
 STEP = 1e-3  # of a scale, for second differences
 FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
 LARGE = 2e5  # numbers an evaluation reads, from which on all pairs are asked only on suspicion
