@@ -14,7 +14,7 @@ from bayeslme.fit.intervals import Intervals
 from bayeslme.fit.limits import COLUMNS
 from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
 from bayeslme.ops import NUMPY
-from bayeslme.spec.expr import deparse
+from bayeslme.spec.deparse import deparse
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior

@@ -17,18 +17,8 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.factors import Factor, drop_unused
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import (
-    Arg,
-    Binary,
-    Call,
-    Expr,
-    Name,
-    Number,
-    Unary,
-    bare,
-    deparse,
-    walk,
-)
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Arg, Binary, Call, Expr, Name, Number, Unary, bare, walk
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.terms import Terms
 

@@ -20,7 +20,8 @@ from bayeslme.data.evaluate import evaluate_mask, evaluate_number
 from bayeslme.data.functions import MATHS
 from bayeslme.errors import FitError
 from bayeslme.fit.contrasts import contrasts
-from bayeslme.spec.expr import Binary, Call, Expr, Name, Paren, Unary, bare, deparse, variables
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Binary, Call, Expr, Name, Paren, Unary, bare, variables
 from bayeslme.spec.grammar import parse_expression
 
 if TYPE_CHECKING:

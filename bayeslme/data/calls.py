@@ -11,7 +11,8 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.factors import Factor
 from bayeslme.data.values import Basis, Value
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Call, Expr, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Expr
 
 
 class Evaluation(Protocol):

@@ -19,7 +19,8 @@ from bayeslme.data.types import (
 from bayeslme.data.values import rows_not_finite
 from bayeslme.data.wording import rows_of
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.number import r_number
 from bayeslme.spec.terms import expand

@@ -21,7 +21,7 @@ from bayeslme.data.types import CorrelationCoords, Design, FloatArray, IntArray,
 from bayeslme.data.values import rows_not_finite
 from bayeslme.data.wording import listed, rows_of
 from bayeslme.errors import DataError, IdentificationWarning, SpecError
-from bayeslme.spec.expr import deparse
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.formula import Formula
 from bayeslme.spec.model import LmeSpec
 from bayeslme.spec.terms import expand

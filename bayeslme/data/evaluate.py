@@ -31,6 +31,7 @@ from bayeslme.data.values import (
     scalar_label,
 )
 from bayeslme.errors import SpecError
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import (
     Binary,
     Call,
@@ -43,7 +44,6 @@ from bayeslme.spec.expr import (
     String,
     Unary,
     children,
-    deparse,
 )
 
 Memory = dict[str, Any]

@@ -14,7 +14,8 @@ from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Scalar, Value, scalar_label
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.expr import Call, Expr, Name, String, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Expr, Name, String
 
 
 def as_factor(ev: Evaluation, expr: Expr) -> Factor:

@@ -22,7 +22,8 @@ from bayeslme.data.splines import SPLINES
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Scalar, Value, logical
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.expr import Call, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call
 
 MATHS: dict[str, Callable[[Any], Any]] = {
     "log2": np.log2,

@@ -11,7 +11,8 @@ from bayeslme.data.calls import Arguments, Evaluation, function_name
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Value
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Call, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call
 
 STATISTICS: dict[str, Callable[[FloatArray], Any]] = {
     "mean": np.mean,

@@ -10,7 +10,8 @@ import numpy as np
 from bayeslme.data.calls import Arguments, Evaluation, Function, function_name
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Value
-from bayeslme.spec.expr import Call, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call
 
 CUBIC = 3
 

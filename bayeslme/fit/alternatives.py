@@ -12,7 +12,7 @@ import pandas as pd
 
 from bayeslme.data.model_matrix import MatrixSpec
 from bayeslme.data.types import Level
-from bayeslme.spec.expr import deparse
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.update import update_formula
 from bayeslme.structures import PdBlocked, PdDiag, PdIdent, PdMat

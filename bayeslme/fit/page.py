@@ -13,7 +13,7 @@ from bayeslme.fit.components import describe, level_axes
 from bayeslme.fit.residuals import quantiles
 from bayeslme.fit.varcorr import nested_name, varcorr
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
-from bayeslme.spec.expr import deparse
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.formula import parse_formula
 from bayeslme.structures import Bound, CorARMA, CorNatural, CorSymm, VarComb
 

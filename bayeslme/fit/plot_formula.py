@@ -16,7 +16,8 @@ from bayeslme.data.values import Basis
 from bayeslme.errors import SpecError
 from bayeslme.fit.residuals import ResidualType, fitted, residuals
 from bayeslme.report.plots.names import about, axis_label
-from bayeslme.spec.expr import Call, Expr, Number, String, bare, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Expr, Number, String, bare
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.grammar import parse_expression
 

@@ -14,7 +14,7 @@ from bayeslme.data.types import Design, Level
 from bayeslme.report.html import varcorr_html
 from bayeslme.report.records import RandomBlock, RandomPart
 from bayeslme.report.tables import varcorr_text
-from bayeslme.spec.expr import deparse
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.formula import parse_formula
 from bayeslme.structures import PdBlocked, PdMat
 

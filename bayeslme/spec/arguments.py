@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Call, Expr, quoted_name, start
+from bayeslme.spec.deparse import quoted_name
+from bayeslme.spec.expr import Call, Expr, start
 
 
 def match_arguments(call: Call, names: Sequence[str], text: str) -> dict[str, Expr]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bayeslme.errors import DataError, SpecError
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import (
     Arg,
     Binary,
@@ -18,7 +19,6 @@ from bayeslme.spec.expr import (
     Paren,
     Unary,
     bare,
-    deparse,
     start,
     walk,
 )

@@ -13,7 +13,8 @@ from bayeslme.spec.checks import check_fixed, check_method, check_na_action, che
 from bayeslme.spec.constants import constant
 from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
 from bayeslme.spec.control import Control, check_option, make_control
-from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, deparse, start
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, start
 from bayeslme.spec.formula import as_formula
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import LmeSpec, RandomLevel

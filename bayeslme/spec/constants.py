@@ -13,6 +13,7 @@ from typing import Any
 
 from bayeslme.errors import SpecError
 from bayeslme.spec.arguments import match_arguments
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import (
     Arg,
     Binary,
@@ -24,7 +25,6 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
-    deparse,
     start,
 )
 

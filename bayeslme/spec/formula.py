@@ -6,18 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import (
-    Binary,
-    Call,
-    Expr,
-    Name,
-    String,
-    Unary,
-    bare,
-    deparse,
-    start,
-    variables,
-)
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Binary, Call, Expr, Name, String, Unary, bare, start, variables
 from bayeslme.spec.functions import check_functions
 from bayeslme.spec.grammar import parse_expression
 

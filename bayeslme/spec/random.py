@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Call, Expr, String, bare, deparse, start
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Expr, String, bare, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression

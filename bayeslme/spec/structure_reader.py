@@ -11,7 +11,8 @@ from bayeslme import structures
 from bayeslme.errors import SpecError
 from bayeslme.spec.arguments import match_arguments
 from bayeslme.spec.constants import constant
-from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, deparse, start
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bayeslme.errors import SpecError
+from bayeslme.spec.deparse import deparse, quoted_name
 from bayeslme.spec.expr import (
     Binary,
     Call,
@@ -24,8 +25,6 @@ from bayeslme.spec.expr import (
     String,
     Unary,
     bare,
-    deparse,
-    quoted_name,
     variables,
 )
 from bayeslme.spec.formula import Formula

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from bayeslme.spec.contrasts import DEFAULT
-from bayeslme.spec.expr import deparse, quoted_name, quoted_string
+from bayeslme.spec.deparse import deparse, quoted_name, quoted_string
 from bayeslme.spec.formula import parse_formula
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.number import exact_number

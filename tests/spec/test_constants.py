@@ -10,7 +10,8 @@ import pytest
 from bayeslme.errors import SpecError
 from bayeslme.spec.arguments import match_arguments
 from bayeslme.spec.constants import constant
-from bayeslme.spec.expr import Call, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.write import r_value
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bayeslme.errors import SpecError
+from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import (
     Arg,
     Binary,
@@ -22,7 +23,6 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
-    deparse,
     variables,
 )
 from bayeslme.spec.grammar import parse_expression

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import Name, deparse
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Name
 from bayeslme.spec.formula import Formula, parse_formula
 
 

@@ -1,0 +1,150 @@
+"""R's text for expressions: spaces, parentheses, backticks and quotes as R writes them."""
+
+from __future__ import annotations
+
+import re
+
+from bayeslme.spec.expr import (
+    Arg,
+    Binary,
+    Call,
+    Constant,
+    Dot,
+    Expr,
+    Name,
+    Number,
+    Paren,
+    String,
+    Unary,
+)
+from bayeslme.spec.operators import (
+    NOT_LEFT_ASSOCIATIVE,
+    PREFIX_PRECEDENCE,
+    RIGHT_ASSOCIATIVE,
+    precedence,
+    spaced,
+)
+
+_SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*\Z|\.\Z")
+_RESERVED = frozenset(
+    {
+        "TRUE",
+        "FALSE",
+        "NULL",
+        "NA",
+        "NaN",
+        "Inf",
+        "if",
+        "else",
+        "for",
+        "while",
+        "repeat",
+        "function",
+        "break",
+        "next",
+        "in",
+    }
+)
+_SAFE = 99  # tighter than every operator
+
+
+def quoted_name(name: str) -> str:
+    """Write a name with backticks where R needs them."""
+    if _SYNTACTIC.match(name) and name not in _RESERVED:
+        return name
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quoted_string(value: str) -> str:
+    """Write a string in R's double quotes."""
+    for raw, escaped in (
+        ("\\", "\\\\"),
+        ('"', '\\"'),
+        ("\n", "\\n"),
+        ("\t", "\\t"),
+        ("\r", "\\r"),
+    ):
+        value = value.replace(raw, escaped)
+    return f'"{value}"'
+
+
+def deparse(node: Expr) -> str:
+    """Write an expression as R writes it, spacing included.
+
+    Parameters
+    ----------
+    node : Expr
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from bayeslme.spec.grammar import parse_expression
+    >>> deparse(parse_expression("I( (days / 100)^2 )+a : b"))
+    'I((days/100)^2) + a:b'
+    """
+    text = ""
+    match node:
+        case Name(name=name):
+            text = quoted_name(name)
+        case Number() | Constant():
+            text = node.text
+        case String(value=value):
+            text = quoted_string(value)
+        case Dot():
+            text = "."
+        case Paren(inner=inner):
+            text = f"({deparse(inner)})"
+        case Unary(op=op, operand=operand):
+            text = op + _operand(operand, PREFIX_PRECEDENCE[op])
+        case Binary(op=op, left=left, right=right):
+            text = _left(left, op) + spaced(op) + _right(right, op)
+        case Call(function=function, args=args):
+            text = f"{_function(function)}({', '.join(map(_argument, args))})"
+    return text
+
+
+def _operand(node: Expr, strength: int) -> str:
+    text = deparse(node)
+    loose = isinstance(node, Binary) and precedence(node.op) <= strength
+    return f"({text})" if loose else text
+
+
+def _left(node: Expr, op: str) -> str:
+    text, strength = deparse(node), precedence(op)
+    loose = _tail(node) < strength
+    if isinstance(node, Binary):
+        own = precedence(node.op)
+        loose |= own < strength or (own == strength and op in NOT_LEFT_ASSOCIATIVE)
+    return f"({text})" if loose else text
+
+
+def _right(node: Expr, op: str) -> str:
+    text, strength = deparse(node), precedence(op)
+    loose = isinstance(node, Binary) and (
+        precedence(node.op) < strength
+        or (precedence(node.op) == strength and op not in RIGHT_ASSOCIATIVE)
+    )
+    return f"({text})" if loose else text
+
+
+def _tail(node: Expr) -> int:
+    """Return the strength of the loosest prefix operator at the right end of an expression."""
+    match node:
+        case Unary(op=op, operand=operand):
+            return min(PREFIX_PRECEDENCE[op], _tail(operand))
+        case Binary(right=right):
+            return _tail(right)
+        case _:
+            return _SAFE
+
+
+def _argument(arg: Arg) -> str:
+    text = deparse(arg.value)
+    return text if arg.name is None else f"{quoted_name(arg.name)} = {text}"
+
+
+def _function(name: str) -> str:
+    return "::".join(map(quoted_name, name.split("::")))
