@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bayeslme.engine.exact_rows import exact_rows
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum
 from bayeslme.errors import FitError
@@ -35,6 +36,9 @@ def require_bound(likelihood: Likelihood, end: Optimum) -> None:
     FitError
         Names the random effects or the variance function.
     """
+    exact = exact_rows(likelihood.problem)
+    if exact is not None:
+        raise _without_bound(likelihood, len(exact))
     _require_scatter(likelihood, end)
     if not end.converged:
         _require_residuals(likelihood, end)
@@ -60,12 +64,17 @@ def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
     sd = sigma * np.exp(log_sd[low] - log_sd.mean())
     exact = not np.min(sd) * np.sqrt(problem.n) > EXACT * problem.source.rest()  # NaN too
     if exact and _grows(likelihood, end, at, low):
-        msg = (
-            f"{bound.structure.r_name}: the likelihood has no maximum: it grows without bound as "
-            f"the standard deviation of {low.sum()} of the rows, which the model fits exactly, "
-            "goes to zero; give them no variance or no coefficients of their own"
-        )
-        raise FitError(msg)
+        raise _without_bound(likelihood, int(low.sum()))
+
+
+def _without_bound(likelihood: Likelihood, rows: int) -> FitError:
+    variance = likelihood.problem.variance
+    name = "weights" if variance is None else variance.structure.r_name
+    return FitError(
+        f"{name}: the likelihood has no maximum: it grows without bound as the standard deviation "
+        f"of {rows} of the rows, which the model fits exactly, goes to zero; give them no variance "
+        "or no coefficients of their own, or leave them out"
+    )
 
 
 def _grows(
