@@ -11,6 +11,7 @@ from bayeslme.data.coding import Contrasts
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import correlation_coords, variance_coords
 from bayeslme.data.evaluate import evaluate_number
+from bayeslme.data.factors import Factor
 from bayeslme.data.groups import Grouping, first_met, group_values, nest
 from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
@@ -70,7 +71,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         _level(level, grouping, columns, contrasts, Made(X, matrix.names))
         for level, grouping in zip(plan.random, groupings, strict=True)
     ]
-    _check_contrast_names(spec, (matrix, *(m for _, m in made)))
+    ignored = _ignored_contrasts(spec, whole, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
     correlation = correlation_coords(spec.correlation, columns, groupings)
@@ -87,7 +88,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         correlation=correlation,
         source=whole.frame,
         picked=rows,
-        needed=tuple(names),
+        needed=tuple(dict.fromkeys([*names, *ignored])),
         matrix=matrix,
         random_matrices=tuple(m for _, m in made),
         response_label=deparse(left_side(spec.fixed)),
@@ -99,13 +100,27 @@ def _contrasts(spec: LmeSpec) -> Contrasts:
     return Contrasts(unordered, ordered, dict(spec.factor_contrasts))
 
 
-def _check_contrast_names(spec: LmeSpec, matrices: tuple[MatrixSpec | JoinedMatrix, ...]) -> None:
+def _ignored_contrasts(
+    spec: LmeSpec, whole: Columns, matrices: tuple[MatrixSpec | JoinedMatrix, ...]
+) -> list[str]:
+    """Warn of factors of the data that no term codes, as R does; refuse what is no factor."""
+    ignored = []
     known = {label: None for matrix in matrices for label in matrix.codings}
     for name in spec.factor_contrasts:
-        if name not in known:
-            has = f"; its factors are {listed([*known])}" if known else ""
-            msg = f"contrasts: '{name}' is no factor of the model{has}"
-            raise DataError(msg)
+        if name in known:
+            continue
+        if name in whole and isinstance(whole[name], Factor):
+            warnings.warn(
+                f"contrasts: '{name}' is in no term of the fixed or random effects, its contrasts "
+                "are ignored",
+                stacklevel=4,
+            )
+            ignored.append(name)
+            continue
+        has = f"; its factors are {listed([*known])}" if known else ""
+        msg = f"contrasts: '{name}' is no factor of the model{has}"
+        raise DataError(msg)
+    return ignored
 
 
 def _response(fixed: Formula, columns: Columns) -> FloatArray:

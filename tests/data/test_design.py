@@ -15,7 +15,7 @@ from bayeslme.data.types import Design
 from bayeslme.errors import BayesLMEError, DataError, IdentificationWarning
 from bayeslme.spec.call import translate
 from bayeslme.spec.make import make_gls, make_lm, make_lme
-from bayeslme.structures import PdBlocked, PdIdent
+from bayeslme.structures import PdBlocked, PdIdent, VarIdent
 from reference.corpus import FIT_FAMILIES, family, load_frame
 
 ORTHODONT = load_data("Orthodont")
@@ -160,6 +160,20 @@ def test_contrasts_act_in_random_formulas() -> None:
             make_lme("score ~ Machine", "~ 1 | Worker", contrasts={"machine": "sum"}),
             load_data("Machines"),
         )
+
+
+def test_contrasts_of_a_factor_that_no_term_codes_are_ignored_with_a_warning() -> None:
+    weights = VarIdent(form="~ 1 | Sex")
+    spec = make_lme("distance ~ age", "~ 1 | Subject", weights=weights, contrasts={"Sex": "sum"})
+    with pytest.warns(UserWarning, match="contrasts: 'Sex' is in no term of the fixed or random"):
+        design = build(spec, load_data("Orthodont"))
+    assert design.x_names == ("(Intercept)", "age")
+    without = make_lme("distance ~ age", "~ 1 | Subject", contrasts={"Sex": "sum"})
+    with pytest.warns(UserWarning, match="contrasts: 'Sex' is in no term of the fixed or random"):
+        assert "Sex" in build(without, load_data("Orthodont")).frame  # so it can be built again
+    number = make_lme("distance ~ age", "~ 1 | Subject", contrasts={"age": "sum"})
+    with pytest.raises(DataError, match="contrasts: 'age' is no factor of the model"):
+        build(number, load_data("Orthodont"))
 
 
 def test_blocks() -> None:
