@@ -20,7 +20,8 @@ from bayeslme.data.values import rows_not_finite
 from bayeslme.data.wording import rows_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Constant, Dot, Expr, Name, Number, String, bare
+from bayeslme.spec.expr import Call, Expr, Number, bare
+from bayeslme.spec.fit_calls import read_fit_call
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.number import r_number
 from bayeslme.spec.terms import expand
@@ -83,24 +84,8 @@ def covariate_source(expr: Expr) -> tuple[VarianceSource, str | int | None]:
     call = bare(expr)
     if not isinstance(call, Call) or call.function not in MODEL_COVARIATES:
         return "data", None
-    level: str | int | None = None
-    dots = 0
-    for arg in call.args:
-        if isinstance(arg.value, Dot) and arg.name in (None, "object"):
-            dots += 1
-        elif arg.name == "level" and isinstance(arg.value, Number):
-            level = int(arg.value.value)
-        elif arg.name == "level" and isinstance(arg.value, String | Name):
-            level = arg.value.value if isinstance(arg.value, String) else arg.value.name
-        elif not (isinstance(arg.value, Constant) or arg.name == "type"):
-            dots = -1
-    if dots != 1:
-        msg = (
-            "a variance covariate of the model is written fitted(.), fitted(., level = 0) or "
-            f"resid(.), not {deparse(call)}"
-        )
-        raise SpecError(msg)
-    return MODEL_COVARIATES[call.function], level
+    found = read_fit_call(call, "weights")
+    return MODEL_COVARIATES[call.function], found.level
 
 
 def correlation_coords(

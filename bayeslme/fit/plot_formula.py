@@ -17,7 +17,8 @@ from bayeslme.errors import SpecError
 from bayeslme.fit.residuals import ResidualType, fitted, residuals
 from bayeslme.report.plots.names import about, axis_label
 from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, Number, String, bare
+from bayeslme.spec.expr import Call, Expr, bare
+from bayeslme.spec.fit_calls import read_fit_call
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.grammar import parse_expression
 
@@ -100,13 +101,13 @@ def _axis(fit: Fit, node: Expr, columns: Columns) -> tuple[Any, str]:
 
 
 def _of_fit(fit: Fit, call: Call) -> tuple[np.ndarray, str]:
-    options = _options(call, ("type", "level"))
-    level = _level(options.get("level"))
     if call.function == "fitted":
+        level = read_fit_call(call, "form").level
         unit = about(fit.data, "units").get(fit.design.response_label)
         return fitted(fit, level).to_numpy(), f"Fitted values ({unit})" if unit else "Fitted values"
-    kind = _type(options.get("type"))
-    return residuals(fit, level, kind).to_numpy(), NAMES[kind]
+    asked = read_fit_call(call, "form", ("level", "type"))
+    kind = _type(asked.type)
+    return residuals(fit, asked.level, kind).to_numpy(), NAMES[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,37 +140,20 @@ def one_sided(form: str) -> Asked:
     """
     left, _, by = form.partition("|")
     node = bare(parse_expression(left.strip().removeprefix("~")))
-    known = {"resid": "resid", "residuals": "resid", "ranef": "ranef"}
-    if not isinstance(node, Call) or node.function not in known:
+    if not isinstance(node, Call) or node.function not in ("resid", "residuals", "ranef"):
         raise SpecError(f"form: {form} is none of ~ resid(.), ~ resid(.) | g, ~ ranef(.)")
-    function = known[node.function]
-    options = _options(node, ("type", "level") if function == "resid" else ("level",))
-    return Asked(
-        function, _type(options.get("type")), _level(options.get("level")), by.strip() or None
-    )
+    options = ("level",) if node.function == "ranef" else ("level", "type")
+    asked = read_fit_call(node, "form", options)
+    return Asked(asked.function, _type(asked.type), asked.level, by.strip() or None)
 
 
-def _options(call: Call, allowed: tuple[str, ...]) -> dict[str, Expr]:
-    """Named arguments of ``resid(.)`` and its like."""
-    options = {arg.name: bare(arg.value) for arg in call.args if arg.name is not None}
-    unknown = [name for name in options if name not in allowed]
-    if unknown:
-        known = " and ".join(allowed)
-        raise SpecError(f"form: {call.function}() has no argument '{unknown[0]}'; it has {known}")
-    return options
-
-
-def _type(node: Expr | None) -> ResidualType:
-    given = node.value if isinstance(node, String) else "response" if node is None else None
-    found = [name for name in TYPES if given and name.startswith(given)]
-    if not found:
+def _type(given: str | None) -> ResidualType:
+    """The type of residuals that a text begins; as they are where none is given."""
+    if given is None:
+        return "response"
+    found = [name for name in TYPES if name.startswith(given)]
+    if len(found) != 1:
         raise SpecError(
             f"form: type is one of {', '.join(TYPES)} or their first letter, not {given!r}"
         )
     return found[0]
-
-
-def _level(node: Expr | None) -> str | int | None:
-    if isinstance(node, Number):
-        return int(node.value)
-    return node.value if isinstance(node, String) else None

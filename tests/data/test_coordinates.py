@@ -29,7 +29,7 @@ def orthodont(**changes: Any) -> Design:
         ("fitted(., level = 0)", "fitted", 0),
         ("fitted(., level = 'Subject')", "fitted", "Subject"),
         ("resid(.)", "resid", None),
-        ("residuals(., type = 'pearson')", "resid", None),
+        ("residuals(., level = Subject)", "resid", "Subject"),
         ("age", "data", None),
     ],
 )

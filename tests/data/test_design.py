@@ -240,7 +240,7 @@ def test_a_design_does_not_follow_later_changes_of_the_frame() -> None:
         ({"correlation": "corExp(form = ~ x + y)"}, ORTHODONT.assign(x=1, y=2), "x \\+ y = 1, 2"),
         ({"correlation": "corExp(form = ~ age * distance)"}, ORTHODONT, "places are written"),
         ({"weights": "varPower(form = ~ log(age - 8))"}, ORTHODONT, "varPower: .* not a finite"),
-        ({"weights": "varPower(form = ~ fitted(age))"}, ORTHODONT, "is written fitted"),
+        ({"weights": "varPower(form = ~ fitted(age))"}, ORTHODONT, "the fitted model is a dot"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(changes: dict[str, Any], frame: Any, message: str) -> None:
