@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtrit
+
+from bayeslme.fit.hypotheses import t_quantile
 
 FloatArray = npt.NDArray[np.float64]
 Adjust = Literal["tukey", "holm", "bonferroni", "none"]
@@ -67,4 +68,4 @@ def critical(level: float, df: FloatArray, tests: int, means: int, adjust: Adjus
         at = np.asarray(studentized_range.ppf(level, means, places), float)
         return np.asarray(at[back] / np.sqrt(2.0))
     tail = 0.5 + level / 2 if adjust == "none" else 1.0 - (1.0 - level) / (2 * tests)
-    return np.where(np.isinf(df), ndtri(tail), stdtrit(df, tail))
+    return t_quantile(tail, df)

@@ -11,6 +11,7 @@ import pandas as pd
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import names_of_fits
+from bayeslme.fit.comparison import check_responses
 from bayeslme.fit.curves import aug_pred
 from bayeslme.fit.primary import primary_of
 
@@ -66,13 +67,8 @@ def compare_pred(
     for k, fit in enumerate(fits, start=1):
         if not hasattr(fit, "design"):
             raise FitError(f"compare_pred: argument {k} is no fit but {type(fit).__name__}")
+    check_responses(fits, "compare_pred")
     first = fits[0]
-    for k, fit in enumerate(fits[1:], start=2):
-        if fit.design.response_label != first.design.response_label:
-            raise FitError(
-                f"compare_pred: fit {k} has response {fit.design.response_label}, fit 1 "
-                f"{first.design.response_label}"
-            )
     name = primary_of(first, primary)
     tables = [_one_of_several(fit, first, name, level, options) for fit in fits]
     pieces = [tables[0][tables[0][".type"] == "original"].astype({".type": str})]

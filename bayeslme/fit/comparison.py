@@ -129,13 +129,9 @@ def check_comparable(fits: Sequence[Any], verb: str = "anova") -> None:
                 f"{verb}: argument {k} is no fit of lme, gls or lm but {type(fit).__name__}; "
                 "give fits one after the other, anova(fit1, fit2)"
             )
+    check_responses(fits, verb)
     first = fits[0]
     for k, fit in enumerate(fits[1:], start=2):
-        if fit.design.response_label != first.design.response_label:
-            raise FitError(
-                f"{verb}: fit {k} has response {fit.design.response_label}, "
-                f"fit 1 {first.design.response_label}"
-            )
         if fit.nobs != first.nobs or not np.array_equal(fit.design.y, first.design.y):
             raise FitError(
                 f"{verb}: fit {k} uses other rows ({fit.nobs}) than fit 1 ({first.nobs}); "
@@ -152,6 +148,19 @@ def check_comparable(fits: Sequence[Any], verb: str = "anova") -> None:
             f"{verb}: all fits need one method, these have {' and '.join(methods)}; "
             "use update(method=...)"
         )
+
+
+def check_responses(fits: Sequence[Any], verb: str) -> None:
+    """Refuse fits of different responses.
+
+    Raises
+    ------
+    FitError
+    """
+    labels = [fit.design.response_label for fit in fits]
+    for k, label in enumerate(labels[1:], start=2):
+        if label != labels[0]:
+            raise FitError(f"{verb}: fit {k} has response {label}, fit 1 {labels[0]}")
 
 
 def _labels(fits: Sequence[Fit], names: Sequence[str] | None) -> list[str]:

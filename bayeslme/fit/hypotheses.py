@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
-from scipy.special import chdtrc, fdtrc, stdtr
+from scipy.special import chdtrc, fdtrc, ndtri, stdtr, stdtrit
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -19,6 +19,12 @@ def t_tail(t: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     """Two-sided p-value of t; NaN without degrees of freedom."""
     t, df = np.asarray(t, float), np.asarray(df, float)
     return np.where(df > 0, 2.0 * stdtr(np.where(df > 0, df, 1.0), -np.abs(t)), np.nan)
+
+
+def t_quantile(probability: float, df: npt.ArrayLike) -> FloatArray:
+    """Quantile of t, of the standard normal at infinite degrees of freedom."""
+    df = np.asarray(df, float)
+    return np.where(np.isinf(df), ndtri(probability), stdtrit(df, probability))
 
 
 def f_tail(f: npt.ArrayLike, num: npt.ArrayLike, den: npt.ArrayLike) -> FloatArray:

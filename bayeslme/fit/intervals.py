@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaincinv, ndtri, stdtrit
+from scipy.special import gammaincinv, ndtri
 
 from bayeslme.engine.information import Information
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import DfMethod, SmallSample, of_coefficients, small_sample
+from bayeslme.fit.hypotheses import t_quantile
 from bayeslme.fit.limits import COLUMNS, limits_frame
 from bayeslme.fit.profile_intervals import profiled
 from bayeslme.report.html import frames_html
@@ -119,8 +120,7 @@ def fixed_intervals(fit: Fit, level: float, method: SmallSample | None = None) -
     estimate = fit.fixef.to_numpy()
     error = np.sqrt(np.diagonal(fit.vcov() if method is None else method.vcov))
     den = fit.degrees.columns if method is None else of_coefficients(method, len(estimate))
-    tail = 0.5 + level / 2
-    width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * error
+    width = t_quantile(0.5 + level / 2, den) * error
     return limits_frame(fit.fixef.index, estimate - width, estimate, estimate + width)
 
 

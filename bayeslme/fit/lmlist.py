@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import stdtrit
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.design import build
@@ -19,7 +18,8 @@ from bayeslme.data.newdata import nested_labels
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.hypotheses import t_tail
+from bayeslme.fit.hypotheses import t_quantile, t_tail
+from bayeslme.fit.limits import COLUMNS
 from bayeslme.report.frames import Tables
 from bayeslme.report.grid import number_grid
 from bayeslme.report.html import html_table, wrap
@@ -116,11 +116,10 @@ class LmList:
     def intervals(self, level: float = 0.95) -> Tables:
         """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
         check_probability(level)
-        width = float(stdtrit(self.df, 0.5 + level / 2)) * self.stderr
-        columns = ["lower", "est.", "upper"]
-        parts = [(self.coef - width), self.coef, (self.coef + width)]
+        width = float(t_quantile(0.5 + level / 2, self.df)) * self.stderr
+        parts = [self.coef - width, self.coef, self.coef + width]
         return Tables(
-            (name, pd.concat([part[name] for part in parts], axis=1, keys=columns))
+            (name, pd.concat([part[name] for part in parts], axis=1, keys=COLUMNS))
             for name in self.coef.columns
         )
 

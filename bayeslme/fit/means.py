@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from bayeslme.errors import FitError
 from bayeslme.fit.adjustments import Adjust, adjusted, critical
@@ -23,7 +22,7 @@ from bayeslme.fit.combinations import Estimates, Labels, index_of, text_of
 from bayeslme.fit.contrast_weights import Kind, contrast_rows
 from bayeslme.fit.degrees import column_levels
 from bayeslme.fit.denominators import DfMethod, small_sample
-from bayeslme.fit.hypotheses import t_tail
+from bayeslme.fit.hypotheses import t_quantile, t_tail
 from bayeslme.fit.reference_grid import (
     Axis,
     Weights,
@@ -209,8 +208,7 @@ def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFr
     else:
         den = np.array([method.test(row[None])[1] for row in rows])
     value = rows @ fit.estimate.beta
-    tail = 0.5 + level / 2
-    width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * error
+    width = t_quantile(0.5 + level / 2, den) * error
     columns = {"Value": value, "Std.Error": error, "DF": den}
     return pd.DataFrame({**columns, "lower": value - width, "upper": value + width})
 

@@ -15,7 +15,8 @@ from bayeslme.fit.varcorr import nested_name, varcorr
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
 from bayeslme.spec.deparse import deparse
 from bayeslme.spec.formula import parse_formula
-from bayeslme.structures import Bound, CorARMA, CorNatural, CorSymm, VarComb
+from bayeslme.structures import Bound, CorARMA, CorSymm, VarComb, VarFunc
+from bayeslme.structures.symmetric import matrix_of
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -34,7 +35,7 @@ def correlation_part(fit: Fit) -> CorrelationPart | None:
     if structure is None or coords is None:
         return None
     orders = (structure.p, structure.q) if isinstance(structure, CorARMA) else None
-    matrix = _matrix(fit) if isinstance(structure, CorSymm | CorNatural) else None
+    matrix = _matrix(fit) if isinstance(structure, CorSymm) else None
     coef = fit.correlation_coef
     return CorrelationPart(structure.r_name, _formula(structure.form, coords), coef, orders, matrix)
 
@@ -46,25 +47,21 @@ def _formula(form: Any, coords: CorrelationCoords) -> str:
 
 
 def _matrix(fit: Fit) -> pd.DataFrame:
-    values = fit.correlation_coef.to_numpy()
-    m = round((1 + np.sqrt(1 + 8 * len(values))) / 2)
-    matrix = np.eye(m)
-    matrix[np.triu_indices(m, 1)] = values
-    names = range(1, m + 1)
-    return pd.DataFrame(matrix + np.triu(matrix, 1).T, names, names)
+    matrix = matrix_of(fit.correlation_coef.to_numpy())
+    names = range(1, len(matrix) + 1)
+    return pd.DataFrame(matrix, names, names)
 
 
 def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     """The variance function as printed, one part for each component of a VarComb."""
-    structure, coords = fit.spec.weights, fit.design.variance
-    if structure is None or coords is None:
+    structure, coords = fit.spec.weights, fit.design.variance_parts
+    if structure is None:
         return ()
     all_coef = named(fit.estimate.problem.variance, fit.estimate.varfunc)
     if not isinstance(structure, VarComb):
-        return (_variance_part(structure, coords, all_coef),)
+        return (_variance_part(structure, coords[0], all_coef),)
     parts = []
-    each = coords if isinstance(coords, tuple) else (coords,)
-    for k, (function, own) in enumerate(zip(structure.functions, each, strict=True)):
+    for k, (function, own) in enumerate(zip(structure.functions, coords, strict=True)):
         prefix = f"{chr(65 + k)}."
         chosen = [name for name in all_coef.index if name.startswith(prefix)]
         coef = all_coef[chosen].rename(lambda name: str(name)[2:])
@@ -72,8 +69,7 @@ def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     return tuple(parts)
 
 
-def _variance_part(structure: Any, coords: Any, coef: pd.Series) -> VariancePart:
-    assert isinstance(coords, VarianceCoords)
+def _variance_part(structure: VarFunc, coords: VarianceCoords, coef: pd.Series) -> VariancePart:
     formula = str(parse_formula(str(structure.form)))
     return VariancePart(structure.r_name, formula, coef, len(coords.strata) > 1)
 

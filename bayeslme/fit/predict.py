@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, get_args, overload
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from bayeslme.data.frames import as_frame
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows
@@ -19,6 +18,7 @@ from bayeslme.engine.satterthwaite import differentiated
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.denominators import small_sample
+from bayeslme.fit.hypotheses import t_quantile
 from bayeslme.fit.newrows import mean_values, new_log_sd
 from bayeslme.fit.residuals import LevelName, fitted
 
@@ -137,8 +137,7 @@ def predict(
     if interval is not None:
         variance = asked.variance(fit, found)
         den = _degrees(fit, df, asked, variance)
-        tail = 0.5 + interval / 2
-        width = np.where(np.isinf(den), ndtri(tail), stdtrit(den, tail)) * np.sqrt(variance)
+        width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
         table["lower"], table["upper"] = found.mean - width, found.mean + width
     return table if se or interval is not None else table["fit"].rename("predict")
 

@@ -47,7 +47,7 @@ class CorSymm(CorStruct):
             raise SpecError(msg)
         start = as_named(self.value, names, f"{self.r_name} value", repeat=False)
         given = np.array([start.get(n, 0.0) for n in names])
-        if np.linalg.eigvalsh(_matrix(given)).min() <= 0:
+        if np.linalg.eigvalsh(matrix_of(given)).min() <= 0:
             msg = f"{self.r_name}: the value is no positive definite correlation matrix"
             raise SpecError(msg)
         return tuple(
@@ -57,7 +57,7 @@ class CorSymm(CorStruct):
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
-        rows = _cholesky_rows(u, _side(len(parameters)), xp)
+        rows = _cholesky_rows(u, n_positions(len(parameters)), xp)
         m = len(rows)
         return xp.stack(
             [
@@ -71,7 +71,7 @@ class CorSymm(CorStruct):
     def log_jacobian(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
-        m, at, total = _side(len(parameters)), 0, 0.0 * u[..., 0]
+        m, at, total = n_positions(len(parameters)), 0, 0.0 * u[..., 0]
         for i in range(1, m):
             for k in range(i):  # the cosines are partial correlations
                 size = xp.abs(u[..., at])
@@ -94,11 +94,11 @@ class CorSymm(CorStruct):
     @staticmethod
     def decaying(k: int, neighbours: float) -> np.ndarray:
         """The k correlations of positions that fall as those of an AR(1)."""
-        i, j = np.triu_indices(_side(k), 1)
+        i, j = np.triu_indices(n_positions(k), 1)
         return np.asarray(neighbours ** (j - i))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
-        m = _side(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
+        m = n_positions(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
         place = np.zeros((m, m), dtype=int)
         place[np.triu_indices(m, 1)] = np.arange(m * (m - 1) // 2)
         place = place + place.T
@@ -115,12 +115,14 @@ class CorNatural(CorSymm):
     r_name: ClassVar[str] = "corNatural"
 
 
-def _side(k: int) -> int:
+def n_positions(k: int) -> int:
+    """Number of positions that have k pairs."""
     return int((1 + np.sqrt(1 + 8 * k)) / 2 + 0.5)
 
 
-def _matrix(par: np.ndarray) -> np.ndarray:
-    m = _side(len(par))
+def matrix_of(par: np.ndarray) -> np.ndarray:
+    """Correlation matrix (m, m) of the correlations (k,) of all pairs."""
+    m = n_positions(len(par))
     out = np.eye(m)
     out[np.triu_indices(m, 1)] = par
     return out + np.triu(out, 1).T
@@ -143,7 +145,7 @@ def _cholesky_rows(u: Array, m: int, xp: Namespace) -> list[list[Array]]:
 
 def _angles(par: np.ndarray) -> np.ndarray:
     """Unconstrained spherical coordinates of one set of correlations."""
-    factor = np.linalg.cholesky(_matrix(par))
+    factor = np.linalg.cholesky(matrix_of(par))
     out = []
     for i in range(1, len(factor)):
         left = 1.0
