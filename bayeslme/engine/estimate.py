@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.engine.build import build_problem
+from bayeslme.engine.few_groups import require_groups
 from bayeslme.engine.fixed_point import agree
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.optimise import Optimum
@@ -98,11 +99,13 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     Raises
     ------
     FitError
-        Where no likelihood exists, e.g. more random effects than rows with a perfect fit.
+        Where no likelihood exists, e.g. more random effects than rows with a perfect fit, or it
+        has no maximum.
     """
     spec = design.spec
     sigma, max_iter = spec.control.sigma, spec.control.max_iter or 200
     problem = build_problem(design)
+    require_groups(problem, spec.method)
     if problem.waiting:
         found = agree(problem, design, max_iter, start, read_off)
         _report(found)
