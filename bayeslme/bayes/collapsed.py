@@ -22,7 +22,7 @@ from bayeslme.bayes.layout import Layout
 from bayeslme.bayes.map import PosteriorDensity, natural_values
 from bayeslme.bayes.priors import Priors
 from bayeslme.bayes.proposal import Proposal
-from bayeslme.bayes.starting import starting_point
+from bayeslme.bayes.starting import starting_points
 from bayeslme.bayes.target import Target
 from bayeslme.bayes.weights import Weighted, resample, smooth
 from bayeslme.engine.differences import second_differences
@@ -139,11 +139,12 @@ def draw(
         Where the posterior has no mode to start from.
     """
     estimate = engine.estimate(design) if first is None else first
-    point = starting_point(layout, estimate, design, priors)
-    target = _target(layout, priors, point)
+    points = starting_points(layout, estimate, design, priors)
+    target = _target(layout, priors, points[0])
     if not target.coordinates.size:
         return _without_parameters(target, n, rng)
-    found = adapt(target, *_laplace(target, target.coordinates.encode(point)), rng)
+    starts = np.stack([target.coordinates.encode(point) for point in points])
+    found = adapt(target, *_laplace(target, starts), rng)
     count = max(FEWEST, int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))))
     weighted, beta, route = _weighed(target, found, count, max(FEWEST, MOST * n), rng)
     if weighted.k_hat > TRUST and not target.rest and ANNEALING * n * target.cost <= BUDGET:
@@ -175,13 +176,13 @@ def _target(layout: Layout, priors: Priors, start: NaturalPoint) -> Target:
     prior = priors["fixef"]
     density = PosteriorDensity(layout, priors, likelihood, gaussian_part(prior))
     rest = tuple(j for j, p in enumerate(prior.priors) if p.family not in GAUSSIAN)
-    return Target(density, Coordinates(layout, start), rest)
+    return Target(density, Coordinates(layout, start, priors), rest)
 
 
-def _laplace(target: Target, start: np.ndarray) -> tuple[Proposal, list[Proposal]]:
-    """The component at the mode, and those at the edges."""
+def _laplace(target: Target, starts: np.ndarray) -> tuple[Proposal, list[Proposal]]:
+    """The component at the mode climbed to from the best of some starts, and those at the edges."""
     scale, even = target.coordinates.scale, target.coordinates.even
-    mode = maximise(target, start, scale)
+    mode = maximise(target, starts[int(np.argmax(target(starts)))], scale)
     if not np.isfinite(mode.value):
         msg = "the posterior density is not finite at the starting values: check the priors"
         raise FitError(msg)

@@ -10,7 +10,10 @@ import numpy as np
 
 from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.bayes.margins import centred_of, natural_of
+from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.parts import Correlations, Deviations, Part, Rows, Supported
+from bayeslme.bayes.priors import Priors
+from bayeslme.bayes.starting import residual_scale
 from bayeslme.bayes.typical import Typical
 from bayeslme.engine.likelihood import NaturalPoint
 from bayeslme.structures import Parameter
@@ -32,10 +35,13 @@ class Coordinates:
     layout : Layout
     start : NaturalPoint
         Sets the floors of standard deviations, and sigma where it is held.
+    priors : Priors, optional
+        Which real parameters are positive.
     """
 
     layout: Layout
     start: NaturalPoint
+    priors: Priors | None = None
 
     @cached_property
     def _random(self) -> tuple[tuple[Part, ...], ...]:
@@ -48,10 +54,22 @@ class Coordinates:
 
     @cached_property
     def _rows(self) -> tuple[Rows | None, Rows | None]:
-        problem = self.layout.problem
-        bounds = (problem.correlation, problem.variance)
-        correlation, variance = (None if b is None else Rows(b) for b in bounds)
+        layout, problem = self.layout, self.layout.problem
+        correlation, variance = (
+            None if bound is None else Rows(bound, self._lower(block))
+            for bound, block in (
+                (problem.correlation, layout.corstruct),
+                (problem.variance, layout.varfunc),
+            )
+        )
         return correlation, variance
+
+    def _lower(self, block: Block | None) -> np.ndarray | None:
+        """Where the priors of a block begin."""
+        if block is None or self.priors is None:
+            return None
+        prior = self.priors[block.name]
+        return np.array([prior.bounds(j)[0] for j in range(len(prior.priors))])
 
     @cached_property
     def _parts(self) -> tuple[Part, ...]:
@@ -159,7 +177,9 @@ def _floors(layout: Layout, start: NaturalPoint) -> list[np.ndarray]:
     Of every level, outermost first, for each standard deviation.
     """
     problem, out = layout.problem, []
-    within = float(start.sigma) ** 2 / problem.n  # for each row; what is inside adds to it
+    within = (
+        residual_scale(layout, start) ** 2 / problem.n
+    )  # for each row; what is inside adds to it
     for level, stage, natural in zip(
         reversed(layout.levels), problem.stages, reversed(start.random), strict=True
     ):

@@ -20,10 +20,7 @@ term; root mean square where nothing varies):
     sd, shared          HalfStudentT(4, s / root mean square of the columns)
     cor                 LKJ(1), uniform over correlation matrices; a single correlation is
                         uniform over its interval
-    varfunc, corstruct  LogNormal(log start, 1) where positive (ratios, constants, ranges),
-                        Normal(start, scale) on the real line (powers, rates; the scale is 1,
-                        or 1 over the size of a covariate that is multiplied),
-                        Uniform on an interval (Phi, Rho, nugget)
+    varfunc, corstruct  see ``default_rows``
 
 ``"flat"`` is constant on the natural scale, each parameter on its interval: the mode with beta
 integrated is the REML estimate.
@@ -39,21 +36,16 @@ correlation, and less than one standard error from the REML estimate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from bayeslme.bayes.default_rows import relative_constants, row_priors, typical_row
 from bayeslme.bayes.layout import Layout, LevelLayout
 from bayeslme.bayes.margins import Margins, sweep
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_language import Prior
-from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike, Typical
+from bayeslme.bayes.priors import FloatArray, Priors, PriorsLike
 from bayeslme.bayes.resolve import resolve
 from bayeslme.errors import DataError
-from bayeslme.structures import VarComb, VarExp, VarPower
-
-if TYPE_CHECKING:
-    from bayeslme.structures import Bound
 
 Preset = dict[str, tuple[Prior, ...]]
 _DF = 4.0
@@ -82,8 +74,9 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
         "flat": _flat(layout),
         "boundary-avoiding": _boundary_avoiding(layout),
     }
-    own = _typical(layout), _at_means(layout)
-    return resolve(priors, layout.blocks, presets, basis, *own)
+    variance = None if layout.varfunc is None else layout.problem.variance
+    about = typical_row(variance), _at_means(layout), relative_constants(variance)
+    return resolve(priors, layout.blocks, presets, basis, *about)
 
 
 def _default(layout: Layout) -> tuple[Preset, FloatArray]:
@@ -100,7 +93,7 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray]:
         (layout.varfunc, layout.problem.variance),
     ):
         if block is not None and bound is not None:
-            out[block.name] = _default_rows(bound)
+            out[block.name] = row_priors(bound)
     if layout.sigma is not None:
         out["sigma"] = (_half_student(s),)
     return out, basis
@@ -170,25 +163,6 @@ def _default_cor(block: Block) -> tuple[Prior, ...]:
     return (_uniform(block.lower[0], block.upper[0]),)
 
 
-def _default_rows(bound: Bound) -> tuple[Prior, ...]:
-    out = []
-    for j in bound.free:
-        p = bound.parameters[j]
-        low, high = float(p.support.lower), float(p.support.upper)
-        if np.isfinite(high):
-            out.append(_uniform(low, high))
-        elif np.isfinite(low):
-            out.append(
-                Prior(
-                    "LogNormal",
-                    (("mu", float(np.log(p.start - low)) if low == 0.0 else 0.0), ("sigma", 1.0)),
-                )
-            )
-        else:
-            out.append(_normal(p.start, p.scale))
-    return tuple(out)
-
-
 def _boundary_avoiding(layout: Layout) -> Preset:
     out, s = _flat(layout), _response_scale(layout)
     for level in layout.levels:
@@ -209,27 +183,6 @@ def _response_scale(layout: Layout) -> float:
         msg = f"the response '{design.response_label}' is constant: it has no scale for priors"
         raise DataError(msg)
     return s
-
-
-def _typical(layout: Layout) -> Typical | None:
-    """How powers and rates move the residual standard deviation of a typical row."""
-    bound = layout.problem.variance
-    if bound is None or layout.varfunc is None:
-        return None
-    several = isinstance(bound.structure, VarComb)
-    functions = bound.structure.functions if several else (bound.structure,)
-    coords = bound.coords if several else (bound.coords,)
-    weights = []
-    for function, own in zip(functions, coords, strict=True):
-        k = len(function.parameters(own))
-        linear = isinstance(function, VarPower | VarExp)
-        rows = [function.log_sd(e, own) if linear else 0.0 for e in np.eye(k)]
-        weights += [float(np.mean(row)) for row in rows]
-    full = np.array(weights)
-    if not full.any():
-        return None
-    held = np.array([p.start if p.held else 0.0 for p in bound.parameters])
-    return Typical(full[bound.free], float(held @ full))
 
 
 def _flat(layout: Layout) -> Preset:

@@ -22,7 +22,7 @@ from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.density import GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
 from bayeslme.bayes.priors import Priors, PriorsLike
-from bayeslme.bayes.starting import starting_point
+from bayeslme.bayes.starting import starting_points
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
@@ -172,14 +172,16 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     beta = gaussian_beta(resolved["fixef"])
     density = PosteriorDensity(layout, resolved, likelihood, beta, at_means=True)
     first = engine.estimate(design)
-    coordinates = Coordinates(layout, starting_point(layout, first, design, resolved))
+    points = starting_points(layout, first, design, resolved)
+    coordinates = Coordinates(layout, points[0], resolved)
 
     def objective(u: np.ndarray) -> np.ndarray:
         likelihood.evaluations += len(u)
         return density(coordinates.decode(u))
 
-    start = coordinates.encode(coordinates.start)
-    optimum = maximise(objective, start, coordinates.scale)
+    starts = np.stack([coordinates.encode(point) for point in points])
+    best = starts[int(np.argmax(objective(starts)))]
+    optimum = maximise(objective, best, coordinates.scale)
     if not np.isfinite(optimum.value):
         msg = "priors: the posterior density is zero wherever the search looked; widen the priors"
         raise FitError(msg)

@@ -11,11 +11,13 @@ structure.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import override
 
 import numpy as np
 
 from bayeslme.structures import Bound, Parameter
+from bayeslme.structures.supports import POSITIVE, REAL
 
 INSIDE = 1e-3  # least eigenvalue of a correlation matrix a search starts from
 
@@ -160,9 +162,13 @@ class Rows(Part):
     Parameters
     ----------
     bound : Bound
+    lower : array, shape (f,), optional
+        Where the priors begin; a real parameter whose prior begins at 0 is positive.
     """
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self, bound: Bound, lower: np.ndarray | None = None) -> None:
+        if lower is not None:
+            bound = replace(bound, parameters=_positive(bound, lower))
         self.bound = bound
         self.scale = bound.scale
         self.free = tuple(bound.parameters[j] for j in bound.free)
@@ -180,3 +186,11 @@ class Rows(Part):
         if not len(self.scale):
             return np.zeros(len(u))
         return np.asarray(self.bound.structure.log_jacobian(u, self.free))
+
+
+def _positive(bound: Bound, lower: np.ndarray) -> tuple[Parameter, ...]:
+    out = list(bound.parameters)
+    for j, low in zip(bound.free, lower, strict=True):
+        if out[j].support == REAL and low == 0.0:
+            out[j] = replace(out[j], support=POSITIVE, start=abs(out[j].start), scale=1.0)
+    return tuple(out)

@@ -81,6 +81,8 @@ def draw_one(prior: ParameterPrior, n: int, rng: np.random.Generator) -> FloatAr
         drawn[:, j] = _coefficient(prior, j, rng.uniform(size=n))
     if prior.basis is not None:
         drawn = np.linalg.solve(prior.basis, drawn.T).T
+    if prior.relative is not None:
+        drawn = drawn * np.exp(drawn @ prior.relative.T)
     return drawn if block.dim is not None else drawn[:, 0]
 
 

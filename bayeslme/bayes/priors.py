@@ -18,6 +18,7 @@ from bayeslme.bayes.prior_language import Prior
 FloatArray = npt.NDArray[np.float64]
 PriorsLike = str | Mapping[str, Any] | None
 AT_MEANS = " at the predictors' means"
+RELATIVE = " times the power of a typical row"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,9 @@ class ParameterPrior:
     margins : Margins or None
         Of the standard deviations and correlations of a level: the densities are those of its
         effects with the predictors at their means.
+    relative : (k, k) array or None
+        Of a variance function: the densities are those of the coefficients over
+        ``exp(relative @ coefficients)``; coefficients in that have a row of zeros themselves.
     """
 
     block: Block
@@ -64,6 +68,7 @@ class ParameterPrior:
     basis: FloatArray | None = None
     typical: Typical | None = None
     margins: Margins | None = None
+    relative: FloatArray | None = None
 
     def bounds(self, j: int) -> tuple[float, float]:
         """Interval where coefficient ``j`` has prior mass."""
@@ -102,6 +107,9 @@ class ParameterPrior:
             values = values[..., None]
         if self.basis is not None:
             values = values @ self.basis.T
+        if self.relative is not None:
+            units = -values @ self.relative.T
+            values, shift = values * np.exp(units), units.sum(axis=-1)
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
         return np.asarray(np.sum(terms, axis=0) + shift)
 
@@ -213,7 +221,9 @@ class Priors:
         """Rows (variable, coefficient, prior), coefficients that share a prior in one row."""
         rows = []
         for p in self.parameters:
-            if p.block.matrix or (len(set(p.priors)) == 1 and p.margins is None):
+            if p.block.matrix or (
+                len(set(p.priors)) == 1 and p.margins is None and p.relative is None
+            ):
                 label = ", ".join(p.block.coefs) if p.block.dim and not p.block.matrix else ""
                 about = " of a typical row" if p.typical is not None else ""
                 about = AT_MEANS if p.margins is not None else about
@@ -222,7 +232,9 @@ class Priors:
             basis = p.basis if p.margins is None else p.margins.basis
             for j, (name, prior) in enumerate(zip(p.block.coefs, p.priors, strict=True)):
                 centred = basis is not None and np.count_nonzero(basis[j]) > 1
-                rows.append((p.block.name, name, str(prior) + (AT_MEANS if centred else "")))
+                measured = p.relative is not None and bool(p.relative[j].any())
+                about = AT_MEANS if centred else RELATIVE if measured else ""
+                rows.append((p.block.name, name, str(prior) + about))
         return rows
 
     def __str__(self) -> str:

@@ -30,6 +30,7 @@ def resolve(
     basis: FloatArray | None = None,
     typical: Typical | None = None,
     at_means: Mapping[str, tuple[Margins, tuple[Prior, ...]]] | None = None,
+    relative: FloatArray | None = None,
 ) -> Priors:
     """Join the user's priors with a preset.
 
@@ -49,6 +50,8 @@ def resolve(
         What the default preset says of a level's standard deviations and correlations with the
         predictors at their means; not where the user names the correlations, or a standard
         deviation that these make another one.
+    relative : (k, k) array, optional
+        What the default preset measures constants of ``varfunc`` by; not those the user names.
 
     Raises
     ------
@@ -72,6 +75,8 @@ def resolve(
         one = _resolve_one(given.get(block.name), block, presets[preset][block.name], own)
         if block.kind == "sigma" and preset == "default" and block.name not in given:
             one = replace(one, typical=typical)
+        if block.kind == "varfunc" and preset == "default" and relative is not None:
+            one = replace(one, relative=_unnamed(relative, given.get(block.name, {}), block))
         margins, centred = (at_means or {}).get(block.name, (None, ()))
         if margins is not None and preset == "default" and _keeps(margins, given, by_name):
             named = given.get(block.name) or {}
@@ -103,6 +108,15 @@ def _keeps(margins: Margins, given: Mapping[str, Any], blocks: Mapping[str, Bloc
         return False
     coefs = blocks[margins.sd].coefs
     return all(np.count_nonzero(margins.basis[coefs.index(c)]) == 1 for c in named)
+
+
+def _unnamed(relative: FloatArray, named: Any, block: Block) -> FloatArray | None:
+    """Rows of what the user says nothing of; None if none is left."""
+    out = relative.copy()
+    if not isinstance(named, Mapping):
+        return None
+    out[[block.coefs.index(c) for c in named]] = 0.0
+    return out if out.any() else None
 
 
 def _resolve_one(

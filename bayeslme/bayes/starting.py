@@ -65,27 +65,66 @@ def starting_values(layout: Layout, at_means: Collection[str] = ()) -> dict[str,
     return {b.name: values[b.name] for b in layout.blocks}
 
 
-def starting_point(
-    layout: Layout, first: Estimate, design: Design, priors: Priors | None = None
-) -> NaturalPoint:
-    """The REML or ML estimate, moved to where a search can start.
+def starting_points(
+    layout: Layout, first: Estimate, design: Design, priors: Priors
+) -> list[NaturalPoint]:
+    """Where searches can start: the REML or ML estimate, and it with row parameters at their start.
 
-    Off the bounds, and with `priors` into the intervals that these leave.
+    The estimate may have run off along a flat likelihood, to where a prior has next to nothing.
+    Both are off the bounds and inside the intervals that the priors leave.
+
+    Parameters
+    ----------
+    layout : Layout
+    first : Estimate
+    design : Design
+    priors : Priors
     """
     point = engine.natural_point(design, first)
+    blocks = layout.corstruct, layout.varfunc
+    points = (
+        [point, _brought_back(layout, point)] if any(b is not None for b in blocks) else [point]
+    )
+    return [_within(layout, off_the_bounds(layout, p), priors) for p in points]
+
+
+def off_the_bounds(layout: Layout, point: NaturalPoint) -> NaturalPoint:
+    """Standard deviations and correlations moved off zero and one."""
     random = []
+    residual = residual_scale(layout, point)
     for level, par, stage in zip(
         layout.levels, point.random, layout.problem.stages[::-1], strict=True
     ):
         names = level.level.structure.natural_parameters(level.level.effects, "")
-        floor = 0.1 * first.sigma / max(float(np.abs(stage.basis).max()), 1e-300)
+        floor = 0.1 * residual / max(float(np.abs(stage.basis).max()), 1e-300)
         moved = [
             max(v, floor) if p.support.lower == 0.0 else np.clip(v, 0.9 * p.support.lower, 0.9)
             for p, v in zip(names, centred_of(level.margins, par, level.q), strict=True)
         ]
         random.append(natural_of(level.margins, np.array(moved, dtype=float), level.q))
-    moved_point = replace(point, random=tuple(random))
-    return moved_point if priors is None else _within(layout, moved_point, priors)
+    return replace(point, random=tuple(random))
+
+
+def residual_scale(layout: Layout, point: NaturalPoint) -> float:
+    """Residual standard deviation of a typical row."""
+    bound = layout.problem.variance
+    if bound is None or point.varfunc is None:
+        return float(point.sigma)
+    log_sd = bound.structure.log_sd(point.varfunc, bound.coords)
+    return float(point.sigma * np.exp(np.mean(log_sd)))
+
+
+def _brought_back(layout: Layout, point: NaturalPoint) -> NaturalPoint:
+    """Row parameters at their start, the residual standard deviation of a typical row kept."""
+    rows = [
+        None if b is None else np.array([p.start for p in b.parameters])
+        for b in (layout.problem.correlation, layout.problem.variance)
+    ]
+    moved = replace(point, corstruct=rows[0], varfunc=rows[1])
+    if layout.sigma is None:
+        return moved
+    change = residual_scale(layout, point) / residual_scale(layout, moved)
+    return replace(moved, sigma=np.asarray(point.sigma * change))
 
 
 def _within(layout: Layout, point: NaturalPoint, priors: Priors) -> NaturalPoint:

@@ -144,6 +144,7 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
             p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors
         },
         "basis": {p.block.name: p.basis.tolist() for p in priors if p.basis is not None},
+        "relative": {p.block.name: p.relative.tolist() for p in priors if p.relative is not None},
         "margins": [p.block.name for p in priors if p.margins is not None],
         "typical": {
             p.block.name: [p.typical.weights.tolist(), p.typical.constant]
@@ -171,5 +172,7 @@ def _read_priors(layout: Layout, record: dict[str, Any]) -> Priors:
         typical = None if weights is None else Typical(np.array(weights), constant)
         basis = None if basis is None else np.array(basis)
         margins = at_means.get(p.block.name)
-        made.append(ParameterPrior(p.block, stored, basis, typical, margins))
+        relative = record.get("relative", {}).get(p.block.name)
+        relative = None if relative is None else np.array(relative)
+        made.append(ParameterPrior(p.block, stored, basis, typical, margins, relative))
     return Priors(record["preset"], tuple(made))

@@ -60,6 +60,7 @@ def add_variable(
     )
     alike = (
         prior.basis is None
+        and prior.relative is None
         and len({(p.family, prior.bounds(j)) for j, p in enumerate(prior.priors)}) == 1
     )
     if block.dim is None or alike:
@@ -81,6 +82,7 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
     if transform is None and not np.all(np.isinf(bounds)):
         transform = PerCoefficient(bounds[:, 0], bounds[:, 1])
     basis = np.eye(k) if prior.basis is None else prior.basis
+    units = np.zeros((k, k)) if prior.relative is None else prior.relative
     each = [_class_and_args(prior, j)[1] for j in range(k)]
     flat = np.array([v for args in each for v in args.values()])
     ends = np.cumsum([len(args) for args in each])
@@ -92,25 +94,29 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
         args = {name: hyper[first + i] for i, name in enumerate(each[j])}
         return _univariate(prior, j, args)
 
-    def logp(value: Tensor, matrix: Tensor, hyper: Tensor) -> Tensor:
-        combined = pt.dot(matrix, value)
+    def logp(value: Tensor, matrix: Tensor, units: Tensor, hyper: Tensor) -> Tensor:
+        log_units = pt.dot(units, value)
+        combined = pt.dot(matrix, value) * pt.exp(-log_units)
         if alike:
             columns = hyper.reshape((k, len(each[0])))
             args = {name: columns[:, i] for i, name in enumerate(each[0])}
-            return pm.logp(next(iter(classes)).dist(**args), combined).sum()
-        return sum(pm.logp(distribution(hyper, j), combined[j]) for j in range(k))
+            return pm.logp(next(iter(classes)).dist(**args), combined).sum() - log_units.sum()
+        own = sum(pm.logp(distribution(hyper, j), combined[j]) for j in range(k))
+        return own - log_units.sum()
 
-    def dist(matrix: Tensor, hyper: Tensor, size: Tensor) -> Tensor:
+    def dist(matrix: Tensor, units: Tensor, hyper: Tensor, size: Tensor) -> Tensor:
         independent = pt.stack([distribution(hyper, j) for j in range(k)])
-        return pt.dot(pt.linalg.inv(matrix), independent)
+        own = pt.dot(pt.linalg.inv(matrix), independent)
+        return own * pt.exp(pt.dot(units, own))
 
     return pm.CustomDist(
         block.name,
         pt.specify_shape(pm.Data(f"{block.name}_prior_basis", basis), (k, k)),
+        pt.specify_shape(pm.Data(f"{block.name}_prior_units", units), (k, k)),
         pt.specify_shape(pm.Data(f"{block.name}_prior", flat), (len(flat),)),
         logp=logp,
         dist=dist,
-        signature="(p,p),(h)->(p)",
+        signature="(p,p),(p,p),(h)->(p)",
         dims=block.dim,
         initval=start,
         default_transform=None,

@@ -8,9 +8,10 @@ import pytest
 import bayeslme
 from bayeslme import engine
 from bayeslme.bayes.coordinates import Coordinates
+from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import build_layout
 from bayeslme.bayes.parts import Correlations, Deviations
-from bayeslme.bayes.starting import starting_point
+from bayeslme.bayes.starting import starting_points
 from bayeslme.bayes.typical import Typical
 
 MODELS = {
@@ -28,7 +29,8 @@ def coordinates_of(call: str) -> Coordinates:
     data = bayeslme.load_data(call.partition("data = ")[2].partition(",")[0])
     design = bayeslme.translate(call).fit(data).design
     layout = build_layout(design)
-    return Coordinates(layout, starting_point(layout, engine.estimate(design), design))
+    priors = resolve_priors(layout)
+    return Coordinates(layout, starting_points(layout, engine.estimate(design), design, priors)[0])
 
 
 def flat(point: engine.likelihood.NaturalPoint) -> np.ndarray:

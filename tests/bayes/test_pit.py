@@ -30,7 +30,7 @@ def test_marginal_and_conditional_values_are_close(collapsed: Any) -> None:
     usable = conditional.pareto_k < 0.5
     assert usable.sum() > 60
     assert np.abs(marginal.values - conditional.values)[usable].max() < 0.03
-    assert marginal.pareto_k.max() < conditional.pareto_k.max()
+    assert marginal.pareto_k.median() < conditional.pareto_k.median()
 
 
 def test_a_well_fitting_model_passes_and_prints(collapsed: Any) -> None:
