@@ -21,13 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from bayeslme.bayes import predictive
 from bayeslme.bayes.discrepancies import Discrepancy, autocorrelation, semivariance, spread
 from bayeslme.bayes.fitted_variance import problem_of_draws
-from bayeslme.bayes.predictive import fitted, log_sd
 from bayeslme.bayes.tree import PREDICTIVE_CELLS
 from bayeslme.data.types import Design
-from bayeslme.engine import whiten
-from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.positions import lag_positions, positions
@@ -114,9 +112,10 @@ def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
         What is looked at. ``"acf"``: autocorrelation of the normalized residuals, for the
         correlation structure; options `max_lag` and `form` as for ``fit.acf``. ``"variogram"``:
         their semivariance by distance; options `bins`, `max_distance` and `form` as for
-        ``fit.variogram``. ``"sd_by_stratum"``: standard deviation of the residuals, over that of
-        the model, in every level of the column `by`; for the variance function, by default in its
-        own strata.
+        ``fit.variogram``, but of more than a million pairs a million are drawn, the same for the
+        data and every replicate. ``"sd_by_stratum"``: standard deviation of the residuals, over
+        that of the model, in every level of the column `by`; for the variance function, by default
+        in its own strata.
         ``"sd_by_fitted"``: the same in `bins` classes of the fitted values.
     **options
         Those named above; `level` (0.95), the share of replicates the envelope holds; `draws`
@@ -191,38 +190,19 @@ def _numbers(
     layout, width = posterior.layout, max(posterior.layout.problem.n, discrepancy.width)
     chosen, y = replicates(posterior, draws)
     step = int(max(1, CELLS // width))
-    scaling = discrepancy.scaling
     observed: list[np.ndarray] = []
     replicated: list[np.ndarray] = []
     for at in range(0, len(chosen), step):
         piece = chosen[at : at + step]
         values = {k: v[piece] for k, v in posterior.values.items()}
         effects = {k: b[piece] for k, b in posterior.effects.items()}
-        mean = fitted(layout, values, effects, len(layout.levels))
+        mean = predictive.fitted(layout, values, effects, len(layout.levels))
         problem = problem_of_draws(layout, values, effects)
         for response, out in ((layout.design.y, observed), (y[at : at + step], replicated)):
             residual = response - mean
-            out.append(discrepancy.values(_scaled(posterior, values, problem, residual, scaling)))
+            scaled = predictive.scaled(layout, values, problem, residual, discrepancy.scaling)
+            out.append(discrepancy.values(scaled))
     return np.concatenate(observed), np.concatenate(replicated)
-
-
-def _scaled(
-    posterior: Posterior,
-    values: dict[str, np.ndarray],
-    problem: Problem,
-    residual: np.ndarray,
-    scaling: str,
-) -> np.ndarray:
-    """Pearson or normalized residuals (s, n) from those of the response."""
-    layout = posterior.layout
-    residual = residual / np.broadcast_to(layout.sigma_of(values), (len(residual),))[:, None]
-    if scaling == "pearson":
-        return np.asarray(residual / np.exp(log_sd(layout, values, problem)))
-    columns = residual[:, None, problem.order]
-    white = whiten(problem, *layout.row_parameters(values), columns=columns).columns
-    out: np.ndarray = np.empty_like(residual)
-    out[:, problem.order] = white[:, 0, :]
-    return out
 
 
 def replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
 
 from bayeslme.fit.positions import Positions
 from bayeslme.fit.variogram import distance_bins
-from bayeslme.structures.lattice import distances
+
+MOST_PAIRS = 1_000_000  # of residuals, of a semivariance
+NORMS = {"euclidean": 2.0, "maximum": np.inf, "manhattan": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ def semivariance(
 ) -> Discrepancy:
     """Half the mean squared difference of normalized residuals by distance; 1 without correlation.
 
+    Of more than ``MOST_PAIRS`` pairs so many are drawn, the same ones for all residuals.
+
     Parameters
     ----------
     where : Positions
@@ -83,30 +89,63 @@ def semivariance(
         More distances than this are collapsed into bins of equally many pairs.
     max_distance : float, optional
     """
-    first, second, apart = [], [], []
-    for rows in where.groups():
-        i, j = np.triu_indices(len(rows), 1)
-        first.append(rows[i])
-        second.append(rows[j])
-        apart.append(distances(where.place[rows][None], metric)[0][i, j])
-    i, j, distance = (np.concatenate(parts) for parts in (first, second, apart))
-    near = np.ones(len(distance), bool) if max_distance is None else distance <= max_distance
-    i, j, distance = i[near], j[near], distance[near]
+    i, j, distance = _pairs(where, metric, max_distance)
     if not len(distance):
         return Discrepancy(lambda r: r[:, :0], pd.Index([], name="distance"), "normalized", "", 0)
     bin_of = distance_bins(distance, bins)
-    order = np.argsort(bin_of, kind="stable")
-    i, j = i[order], j[order]
-    starts = np.flatnonzero(np.append(True, np.diff(bin_of[order]) > 0))
-    sizes = np.diff(np.append(starts, len(i)))
-    middle = [float(np.median(part)) for part in np.split(distance[order], starts[1:])]
+    chosen = [np.flatnonzero(bin_of == k) for k in np.unique(bin_of)]
+    n, sizes = len(where.code), np.array([len(own) for own in chosen])
+    joined = [csr_array((np.ones(len(own)), (i[own], j[own])), shape=(n, n)) for own in chosen]
+    often = np.stack(
+        [np.bincount(i[own], minlength=n) + np.bincount(j[own], minlength=n) for own in chosen]
+    )
 
     def values(r: np.ndarray) -> np.ndarray:
-        return np.asarray(0.5 * np.add.reduceat((r[:, i] - r[:, j]) ** 2, starts, axis=1) / sizes)
+        columns = np.ascontiguousarray(r.T)
+        products = np.stack([(columns * (a @ columns)).sum(axis=0) for a in joined], axis=1)
+        return np.asarray((0.5 * (r**2 @ often.T) - products) / sizes)
 
+    middle = [float(np.median(distance[own])) for own in chosen]
     index = pd.Index(middle, name="distance")
-    label = "semivariance of normalized residuals"
-    return Discrepancy(values, index, "normalized", label, len(i))
+    return Discrepancy(values, index, "normalized", "semivariance of normalized residuals", n)
+
+
+def _pairs(
+    where: Positions, metric: str, max_distance: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows (m,), (m,) of pairs within groups, no farther apart than wanted; distances (m,)."""
+    groups = where.groups()
+    sizes = np.array([len(rows) for rows in groups], dtype=np.int64)
+    total = int((sizes * (sizes - 1) // 2).sum())
+    if max_distance is not None:
+        i, j = _near(where, groups, metric, max_distance)
+    elif total <= MOST_PAIRS:
+        every = [rows[np.stack(np.triu_indices(len(rows), 1))] for rows in groups]
+        i, j = np.concatenate(every, axis=1)
+    else:
+        rng = np.random.default_rng(MOST_PAIRS)
+        share = sizes * (sizes - 1.0)
+        group = rng.choice(len(groups), size=MOST_PAIRS, p=share / share.sum())
+        first = rng.integers(sizes[group])
+        other = (first + rng.integers(1, sizes[group])) % sizes[group]
+        order, starts = np.concatenate(groups), np.cumsum(sizes) - sizes
+        i, j = order[starts[group] + first], order[starts[group] + other]
+    if len(i) > MOST_PAIRS:
+        kept = np.random.default_rng(MOST_PAIRS).choice(len(i), size=MOST_PAIRS, replace=False)
+        i, j = i[kept], j[kept]
+    gap = where.place[i] - where.place[j]
+    return i, j, np.asarray(np.linalg.norm(gap, ord=NORMS[metric], axis=1))
+
+
+def _near(
+    where: Positions, groups: list[np.ndarray], metric: str, most: float
+) -> tuple[np.ndarray, np.ndarray]:
+    out = [np.zeros((0, 2), dtype=np.intp)]
+    for rows in groups:
+        tree = cKDTree(where.place[rows])
+        out.append(rows[tree.query_pairs(most, p=NORMS[metric], output_type="ndarray")])
+    i, j = np.concatenate(out).T
+    return i, j
 
 
 def spread(code: np.ndarray, labels: pd.Index) -> Discrepancy:

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.bayes import discrepancies
 from bayeslme.bayes.checks import envelope, replicates
-from bayeslme.bayes.discrepancies import autocorrelation, semivariance, spread
+from bayeslme.bayes.discrepancies import NORMS, autocorrelation, semivariance, spread
 from bayeslme.bayes.predictive import fitted
-from bayeslme.fit.positions import positions
+from bayeslme.fit.positions import Positions, positions
 
 OVARY = (
     "lme(follicles ~ sin(2 * pi * Time) + cos(2 * pi * Time), data = Ovary, "
@@ -161,3 +162,38 @@ def test_errors_name_the_argument(
 ) -> None:
     with pytest.raises(getattr(bayeslme, error), match=text):
         sampled["independent"].check(structure, **options)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "maximum", "manhattan"])
+def test_near_pairs_are_those_of_all_pairs(metric: str) -> None:
+    rng = np.random.default_rng(2)
+    where = Positions(rng.integers(3, size=60), rng.uniform(size=(60, 2)))
+    residual = rng.normal(size=(1, 60))
+    near = semivariance(where, metric, 4, 0.3)
+    rows = [
+        (i, j)
+        for i in range(60)
+        for j in range(i)
+        if where.code[i] == where.code[j]
+        and np.linalg.norm(where.place[i] - where.place[j], ord=NORMS[metric]) <= 0.3
+    ]
+    gaps = [0.5 * (residual[0, i] - residual[0, j]) ** 2 for i, j in rows]
+    assert len(near.index) == 4
+    assert near.values(residual)[0].mean() == pytest.approx(np.mean(gaps), rel=0.1)
+    one_bin = semivariance(where, metric, 1, 0.3)
+    assert one_bin.values(residual)[0] == pytest.approx([np.mean(gaps)])
+
+
+@pytest.mark.parametrize("max_distance", [None, 0.9])
+def test_of_too_many_pairs_some_are_drawn(
+    max_distance: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of drawn pairs is that of all of them but for what is not drawn."""
+    rng = np.random.default_rng(3)
+    where = Positions(np.repeat([0, 1], [200, 50]), rng.uniform(size=(250, 2)))
+    residual = np.repeat([[1.0], [3.0]], [200, 50], axis=0).T * rng.normal(size=(1, 250))
+    whole = semivariance(where, "euclidean", 1, max_distance).values(residual)[0]
+    monkeypatch.setattr(discrepancies, "MOST_PAIRS", 6000)
+    some = semivariance(where, "euclidean", 1, max_distance).values(residual)[0]
+    assert some != whole
+    assert some == pytest.approx(whole, rel=0.1)
