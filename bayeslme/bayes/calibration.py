@@ -11,7 +11,8 @@ import pandas as pd
 
 from bayeslme.bayes.priors import Priors
 from bayeslme.bayes.replication import Replication, is_parameter
-from bayeslme.bayes.uniformity import band, holm, p_values, shares_below
+from bayeslme.bayes.uniformity import band, p_values, shares_below
+from bayeslme.fit.adjustments import holm
 from bayeslme.report.html import frames_html
 
 if TYPE_CHECKING:

@@ -178,10 +178,7 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
     out = np.empty((draws, 0))
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {k: v[piece] for k, v in values.items()}
-        sigma = np.broadcast_to(
-            np.asarray(layout.sigma_of(some), dtype=float), (len(some["fixef"]),)
-        )
-        full = {**some, "sigma": sigma}
+        full = {**some, "sigma": layout.sigmas(some)}
         terms = _by_group(layout, full) if problem.stages else _without_groups(layout, full)
         out = out if out.size else np.empty((draws, terms.shape[-1]))
         out[piece] = terms

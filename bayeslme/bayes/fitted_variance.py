@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from bayeslme.bayes.density import LOG_2PI
 from bayeslme.bayes.layout import Layout, Values
 from bayeslme.engine import depth_of, whiten
 from bayeslme.engine.problem import Problem, runs
 from bayeslme.ops import NUMPY, Array
-
-LOG_2PI = float(np.log(2 * np.pi))
 
 
 def at_fitted(layout: Layout, means: Sequence[Array]) -> Problem:
@@ -104,7 +103,7 @@ def _some_by_group(layout: Layout, values: Values, effects: Mapping[str, np.ndar
     inner = runs(root)
     rows = problem.row_starts[inner]
     sizes = np.diff(np.append(rows, problem.n))
-    sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), float), (len(residual),))[:, None]
+    sigma = layout.sigmas(values)[:, None]
     rss = NUMPY.segment_sum(white.columns[:, 0, :] ** 2, rows)
     half = NUMPY.segment_sum(np.broadcast_to(white.half_logdet, (len(residual), len(root))), inner)
     return np.asarray(-sizes * (0.5 * LOG_2PI + np.log(sigma)) - half - 0.5 * rss / sigma**2)

@@ -147,6 +147,11 @@ class Layout:
         """Residual standard deviation (...)."""
         return self.held_sigma if self.sigma is None else values["sigma"]
 
+    def sigmas(self, values: Values) -> np.ndarray:
+        """Residual standard deviation (s,) of every draw, also where it is held."""
+        held_or_drawn = np.asarray(self.sigma_of(values), dtype=float)
+        return np.broadcast_to(held_or_drawn, (len(values["fixef"]),))
+
     def factors(self, values: Values, xp: Namespace = NUMPY) -> tuple[Array, ...]:
         """Standard relative factors A = T Lambda (..., q, q) of the stages, innermost first."""
         sigma = xp.constant(self.sigma_of(values)) if self.sigma is None else self.sigma_of(values)

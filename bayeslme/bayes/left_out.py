@@ -212,9 +212,7 @@ def _pieces(layout: Layout, values: Values, chunk_bytes: float) -> Iterator[slic
 
 def _take(layout: Layout, values: Values, piece: slice) -> dict[str, np.ndarray]:
     some = {k: v[piece] for k, v in values.items()}
-    draws = len(some["fixef"])
-    sigma = np.broadcast_to(np.asarray(layout.sigma_of(some), dtype=float), (draws,))
-    return {**some, "sigma": sigma}
+    return {**some, "sigma": layout.sigmas(some)}
 
 
 def _join(found: list[LeftOut]) -> LeftOut:

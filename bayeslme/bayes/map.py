@@ -19,7 +19,7 @@ import numpy as np
 from bayeslme import engine
 from bayeslme.bayes.coordinates import Coordinates
 from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.density import GaussianBeta, bordered, engine_scale, gaussian_beta
+from bayeslme.bayes.density import LOG_2PI, GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
 from bayeslme.bayes.priors import Priors, PriorsLike
 from bayeslme.bayes.starting import starting_points
@@ -34,7 +34,6 @@ from bayeslme.threads import one_thread
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
-LOG_2PI = float(np.log(2 * np.pi))
 SMALL = 1e-4  # standard deviations below this share of sigma are tried at zero
 TIE = 1e-8  # log densities closer than this are equal
 

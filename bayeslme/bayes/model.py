@@ -33,6 +33,7 @@ from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.priors import ParameterPrior, Priors, PriorsLike
 from bayeslme.bayes.starting import starting_values
 from bayeslme.bayes.transforms import Preconditioned, StructureSupport
+from bayeslme.bayes.tree import coordinates
 from bayeslme.bayes.variables import add_variable
 from bayeslme.errors import SpecError
 from bayeslme.ops import pytensor_ops
@@ -132,23 +133,6 @@ def _check_generative(layout: Layout, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
-
-
-def coordinates(layout: Layout) -> dict[str, Any]:
-    """Names of all dimensions: coefficients as nlme prints them, groups, rows."""
-    index = layout.design.index
-    coords: dict[str, Any] = {
-        "row": index.to_numpy() if index.is_unique and index.nlevels == 1 else layout.design.rows
-    }
-    for level in layout.levels:
-        coords[level.key] = np.array(level.level.labels)
-        coords[f"{level.key}_effect"] = list(level.level.effects)
-    for block in layout.blocks:
-        if block.dim is not None:
-            coords[block.dim] = list(block.coefs)
-        if block.matrix:
-            coords[f"{block.dim}_bis"] = list(block.coefs)
-    return coords
 
 
 def _add_data(layout: Layout) -> dict[str, Tensor]:

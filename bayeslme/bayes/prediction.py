@@ -238,7 +238,7 @@ class _Asked:
     def _sd(self, rows: Rows, means: list[np.ndarray]) -> np.ndarray:
         """Residual standard deviations (s, m) at the rows; NaN in unknown strata."""
         layout, values = self.posterior.layout, self.posterior.values
-        sigma = np.broadcast_to(layout.sigma_of(values), (len(means[0]),))[:, None]
+        sigma = layout.sigmas(values)[:, None]
         bound, coords = layout.problem.variance, rows.variance
         if bound is None or coords is None:
             return np.broadcast_to(sigma, means[0].shape)
@@ -266,6 +266,4 @@ def _observed(posterior: Posterior, at: slice) -> np.ndarray:
     effects = {key: b[at] for key, b in posterior.effects.items()}
     residual = layout.design.y - predictive.fitted(layout, values, effects, len(layout.levels))
     problem = problem_of_draws(layout, values, effects)
-    sigma = np.broadcast_to(layout.sigma_of(values), (len(residual),))[:, None]
-    scaled = residual / (sigma * np.exp(predictive.log_sd(layout, values, problem)))
-    return np.asarray(scaled[:, problem.order])
+    return predictive.scaled(layout, values, problem, residual, "pearson")[:, problem.order]

@@ -9,6 +9,7 @@ import numpy as np
 from bayeslme.bayes.fitted_variance import at_fitted, fitted_by_depth
 from bayeslme.bayes.generate import new_effects, new_residuals
 from bayeslme.bayes.layout import Layout, Values
+from bayeslme.engine import whiten
 from bayeslme.engine.colouring import cells
 from bayeslme.engine.problem import Problem
 
@@ -98,4 +99,34 @@ def log_sd(layout: Layout, values: Values, problem: Problem) -> np.ndarray:
     sorted_ = np.atleast_2d(problem.variance.structure.log_sd(var, problem.variance.coords))
     out: np.ndarray = np.empty_like(sorted_)
     out[:, problem.order] = sorted_
+    return out
+
+
+def scaled(
+    layout: Layout, values: Values, problem: Problem, residual: np.ndarray, type: str
+) -> np.ndarray:
+    """Residuals of one type from those of the response.
+
+    Parameters
+    ----------
+    layout : Layout
+    values : mapping of variable name to array (s, ...)
+    problem : Problem
+        At these draws; see ``problem_of_draws``.
+    residual : array, shape (s, n), design's row order
+    type : {"response", "pearson", "normalized"}
+
+    Returns
+    -------
+    array, shape (s, n), design's row order
+    """
+    if type == "response":
+        return residual
+    standard = residual / layout.sigmas(values)[:, None]
+    if type == "pearson":
+        return np.asarray(standard / np.exp(log_sd(layout, values, problem)))
+    columns = standard[:, None, problem.order]
+    white = whiten(problem, *layout.row_parameters(values), columns=columns).columns
+    out: np.ndarray = np.empty_like(standard)
+    out[:, problem.order] = white[:, 0, :]
     return out

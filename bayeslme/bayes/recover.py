@@ -83,7 +83,7 @@ def drawn_pieces(
     """
     draws = len(values["fixef"])
     complete = (_constant if layout.problem.constant_rows else _varying)(layout)
-    sigma = np.broadcast_to(np.asarray(layout.sigma_of(values), dtype=float), (draws,))
+    sigma = layout.sigmas(values)
     for piece in draw_pieces(layout, draws, chunk_bytes):
         some = {**{k: v[piece] for k, v in values.items()}, "sigma": sigma[piece]}
         drawn, terms = complete(some, rng)

@@ -81,16 +81,6 @@ def shares_below(ranks: npt.ArrayLike, largest: int) -> FloatArray:
     return _counts(columns, largest).T / len(columns)
 
 
-def holm(p: npt.ArrayLike) -> FloatArray:
-    """P-values adjusted for their number (Holm 1979, Scandinavian Journal of Statistics 6, 65)."""
-    values = np.asarray(p, dtype=float)
-    order = np.argsort(values)
-    steps = values[order] * (len(values) - np.arange(len(values)))
-    out = np.empty_like(values)
-    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return out
-
-
 def _places(largest: int) -> npt.NDArray[np.int64]:
     """Ranks below the largest at which the distribution function is compared."""
     return np.unique(np.linspace(0, largest - 1, min(POINTS, largest)).astype(int))

@@ -10,14 +10,13 @@ import xarray as xr
 
 from bayeslme.bayes import predictive
 from bayeslme.bayes.fitted_variance import problem_of_draws
-from bayeslme.bayes.layout import Layout
 from bayeslme.bayes.prediction import by_chain
 from bayeslme.bayes.tree import row_labels
-from bayeslme.engine import depth_of, whiten
-from bayeslme.engine.problem import Problem
+from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_seed
 from bayeslme.fit.residuals import LevelName, ResidualType
+from bayeslme.report.frames import Tables
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
@@ -44,7 +43,7 @@ def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[
         msg = "ranef: the model has no random effects"
         raise FitError(msg)
     if level is None and len(levels) > 1:
-        return {lv.level.group: _ranef(posterior, k) for k, lv in enumerate(levels)}
+        return Tables((lv.level.group, _ranef(posterior, k)) for k, lv in enumerate(levels))
     number = depth_of(posterior.layout.design, level)
     if number == 0:
         msg = "level: the fixed level has no random effects; name a group"
@@ -121,27 +120,12 @@ def residuals(
         effects = {k: b[at : at + step] for k, b in posterior.effects.items()}
         response = design.y - predictive.fitted(layout, values, effects, depth)
         problem = problem_of_draws(layout, values, effects)
-        scaled = _scaled(layout, values, response, type, problem)
+        scaled = predictive.scaled(layout, values, problem, response, type)
         total += scaled.sum(axis=0)
         every += [scaled] if draws else []
     if draws:
         return by_chain(posterior, np.concatenate(every), row_labels(layout))
     return pd.Series(total / count, index=design.index, name="residuals")
-
-
-def _scaled(
-    layout: Layout, values: dict[str, np.ndarray], response: np.ndarray, type: str, problem: Problem
-) -> np.ndarray:
-    sigma = np.broadcast_to(layout.sigma_of(values), (len(response),))[:, None]
-    if type == "response":
-        return response
-    if type == "pearson":
-        return np.asarray(response / (sigma * np.exp(predictive.log_sd(layout, values, problem))))
-    columns = response[:, problem.order][:, None, :]
-    white = whiten(problem, *layout.row_parameters(values), columns=columns)
-    out: np.ndarray = np.empty_like(response)
-    out[:, problem.order] = white.columns[:, 0, :]
-    return np.asarray(out / sigma)
 
 
 def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None) -> xr.DataTree:

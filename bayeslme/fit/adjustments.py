@@ -48,15 +48,27 @@ def adjusted(
     if adjust == "bonferroni":
         return np.minimum(m * p, 1.0)
     if adjust == "holm":
-        order = np.argsort(p, kind="stable")
-        stepped = np.maximum.accumulate((m - np.arange(m)) * p[order])
-        out = np.empty(m)
-        out[order] = np.minimum(stepped, 1.0)
-        return out
+        return holm(p)
     from scipy.stats import studentized_range
 
     tail = studentized_range.sf(np.sqrt(2.0) * np.abs(t), means, df)
     return np.clip(tail, 0.0, 1.0)
+
+
+def holm(p: FloatArray) -> FloatArray:
+    """p-values (m,) of a family by Holm's method.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist(), holm(np.array([0.9])).tolist()
+    ([0.03, 0.06, 0.06], [0.9])
+    """
+    m = len(p)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate((m - np.arange(m)) * p[order])
+    out = np.empty(m)
+    out[order] = np.minimum(stepped, 1.0)
+    return out
 
 
 def critical(level: float, df: FloatArray, tests: int, means: int, adjust: Adjust) -> FloatArray:

@@ -12,6 +12,7 @@ import pytest
 import bayeslme
 from bayeslme.bayes import random_draws
 from bayeslme.errors import FitError, SpecError
+from bayeslme.report.frames import Tables
 
 CALL = "lme(yield ~ nitro, data = Oats, random = ~ 1 | Block/Variety)"
 
@@ -34,6 +35,7 @@ def test_they_are_the_same_draws(both: tuple[Any, Any]) -> None:
 
 def test_every_verb_has_them(both: tuple[Any, Any]) -> None:
     kept, lean = both
+    assert isinstance(kept.ranef(), Tables)  # which show themselves as those of a fit
     for name, table in kept.ranef().items():
         pd.testing.assert_frame_equal(lean.ranef()[name], table)
     pd.testing.assert_series_equal(lean.fitted(), kept.fitted())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayeslme.bayes.uniformity import band, holm, p_values, shares_below
+from bayeslme.bayes.uniformity import band, p_values, shares_below
 
 LARGEST = 99
 
@@ -37,8 +37,3 @@ def test_shifted_wide_and_narrow_ranks_are_refused(shape: tuple[float, float]) -
 def test_extreme_ranks_are_no_exception() -> None:
     everything = p_values(np.full((50, 2), [0, LARGEST]), LARGEST)
     assert np.all(everything == pytest.approx(1 / 10_001))
-
-
-def test_holm_adjusts_step_by_step() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9]) == pytest.approx([0.9])
