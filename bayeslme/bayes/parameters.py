@@ -45,3 +45,8 @@ class Block:
     matrix: bool = False
     structure: str = ""
     dimension: int = 0
+
+    @property
+    def autoregressive(self) -> bool:
+        """Whether it is the one correlation of neighbours in a process of order 1."""
+        return self.coefs == ("Phi",) and self.structure in ("corAR1", "corCAR1", "corARMA")

@@ -4,7 +4,9 @@ The distance is d = sqrt(2 KLD) from the base model, where the parameter adds no
 exponential density; its rate follows from one statement of the user's.
 
     standard deviation  base 0: the density itself is Exponential, P(sd > upper) = alpha
-    Phi of corAR1       base 0: d = sqrt(-log(1 - Phi^2)), P(|Phi| > upper) = alpha
+    Phi of corAR1       base 0: d = sqrt(-log(1 - Phi^2)), P(|Phi| > upper) = alpha; so for corARMA
+                        of p = 1, q = 0, and for corCAR1 by its positive half: the distance of rows
+                        one unit of time apart
     range of corExp     base infinity, in d dimensions: range^(-d/2) is exponential,
                         P(range < lower) = alpha
 

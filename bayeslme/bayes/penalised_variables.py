@@ -21,12 +21,11 @@ class PCCorrelation:
     @staticmethod
     def dist(lam: Tensor, **options: Any) -> Tensor:
         """Variable without a name."""
-        return pm.CustomDist.dist(lam, logp=_pc_correlation, dist=_pc_correlation_draw, **options)
+        return pm.CustomDist.dist(lam, **_CORRELATION, **options)
 
     def __new__(cls, name: str, lam: Tensor, **options: Any) -> Any:
         """Variable of the model."""
-        given = {"logp": _pc_correlation, "dist": _pc_correlation_draw, **options}
-        return pm.CustomDist(name, lam, **given)
+        return pm.CustomDist(name, lam, **_CORRELATION, **options)
 
 
 def _pc_correlation(phi: Tensor, lam: Tensor) -> Tensor:
@@ -38,9 +37,22 @@ def _pc_correlation(phi: Tensor, lam: Tensor) -> Tensor:
     return pt.log(lam / 2) + pt.switch(near, 0.0, density)
 
 
+def _pc_correlation_cdf(phi: Tensor, lam: Tensor) -> Tensor:
+    """Its logarithm; what a prior cut to positive correlations needs."""
+    outside = 0.5 * pt.exp(-lam * pt.sqrt(-pt.log1p(-(phi**2))))
+    return pt.log(pt.switch(phi < 0.0, outside, 1.0 - outside))
+
+
 def _pc_correlation_draw(lam: Tensor, size: Tensor) -> Tensor:
     signed = pm.Laplace.dist(0.0, 1.0 / lam, size=size)
     return pt.sign(signed) * pt.sqrt(-pt.expm1(-(signed**2)))
+
+
+_CORRELATION: dict[str, Any] = {
+    "logp": _pc_correlation,
+    "logcdf": _pc_correlation_cdf,
+    "dist": _pc_correlation_draw,
+}
 
 
 class PCRange:

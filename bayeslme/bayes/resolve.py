@@ -163,7 +163,7 @@ def _statement(prior: Prior, block: Block, j: int) -> Prior:
     about, args = (block.kind, block.structure, block.coefs[j]), dict(prior.args)
     if block.kind in ("sd", "sigma") and prior.family == "PC":
         return prior
-    if about[1:] == ("corAR1", "Phi") and prior.family in ("PC", "PCCorrelation"):
+    if block.autoregressive and prior.family in ("PC", "PCCorrelation"):
         return checked(Prior("PCCorrelation", prior.args), block.name)
     if about[1:] == ("corExp", "range") and prior.family == "PCRange":
         if args["dimension"] not in (0.0, float(block.dimension)):
@@ -174,7 +174,8 @@ def _statement(prior: Prior, block: Block, j: int) -> Prior:
         return Prior("PCRange", tuple(args.items()))
     msg = (
         f"priors: {prior} does not fit '{block.name}' ({block.coefs[j]}); PC(upper, alpha) is for "
-        "standard deviations and corAR1's Phi, PCRange(lower, alpha) for corExp's range"
+        "standard deviations and Phi of corAR1, corCAR1, corARMA(p = 1), PCRange(lower, alpha) for "
+        "corExp's range"
     )
     raise SpecError(msg)
 

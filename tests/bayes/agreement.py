@@ -49,19 +49,8 @@ MODELS = {
     " varConstProp(form = ~ age)))",
 }
 
-# A constant beside a power or a proportion is hardly known from four ages: with the default priors
-# NUTS gets stuck in its tail.
 PRIORS = {
     "StudentT coefficients": {"fixef": {"SexFemale": "StudentT(nu=3, mu=0, sigma=1)"}},
-    "corCompSymm, varConstPower": {
-        "varfunc": {"const": "LogNormal(mu=0, sigma=0.5)", "power": "Normal(mu=0, sigma=0.5)"}
-    },
-    "varFixed, varConstProp": {
-        "varfunc": {
-            "B.const": "LogNormal(mu=0, sigma=0.5)",
-            "B.prop": "LogNormal(mu=-2, sigma=0.5)",
-        }
-    },
 }
 
 
