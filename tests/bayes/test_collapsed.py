@@ -10,8 +10,7 @@ import pytest
 import bayeslme
 from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
 from bayeslme.bayes import collapsed as collapsed_module
-from bayeslme.bayes import importance
-from bayeslme.bayes import sample as sample_module
+from bayeslme.bayes import importance, sample_checks
 from bayeslme.bayes.annealing import anneal, between
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.edges import edges
@@ -350,7 +349,7 @@ def test_more_draws_than_memory_holds_are_refused(
     growth_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     each = 8 * (27 + 27 + 8)  # random effects, log likelihoods, parameters
-    monkeypatch.setattr(sample_module, "MOST_BYTES", 100.0 * each)
+    monkeypatch.setattr(sample_checks, "MOST_BYTES", 100.0 * each)
     assert growth_fit.sample(draws=50, chains=2).data["posterior"].sizes["draw"] == 50
     with pytest.raises(SpecError, match=r"101 draws of 27 random effects .* at most 100 draws"):
         growth_fit.sample(draws=101, chains=1)
