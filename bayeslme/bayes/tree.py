@@ -63,47 +63,79 @@ def build_tree(
         ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``posterior_predictive``, ``observed_data``, ``constant_data``.
     """
-    given = layout.problem.waiting
     chains, draws = next(iter(values.values())).shape[:2]
     flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
-    if effects is None and keep:
-        drawn, terms = effects_and_terms(layout, flat, np.random.default_rng(seeds[0]))
-    elif effects is None:
-        drawn, terms = {}, _terms(layout, flat, np.random.default_rng(seeds[0]))
-    else:
-        drawn = flatten(effects)
-        terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
-    posterior = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
-    for level in layout.levels if drawn else ():
-        dims = (level.key, f"{level.key}_effect")
-        posterior[f"ranef_{level.key}"] = variable(
-            drawn[level.key].reshape(chains, draws, *drawn[level.key].shape[1:]), dims
-        )
-    likelihood = log_likelihood_dim(layout)
+    drawn, terms = _completed(layout, flat, effects, keep=keep, seed=seeds[0])
+    pieces, labels = log_likelihood_dim(layout)
     prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
-    step = int(max(1, np.ceil(chains * draws * layout.problem.n / PREDICTIVE_CELLS)))
-    kept = np.arange(chains * draws).reshape(chains, draws)[:, ::step]
-    if drawn or not layout.levels:
-        y = replicated(layout, flat, drawn, kept.ravel(), np.random.default_rng(seeds[1]))
-    else:
-        y = _replicated_anew(layout, flat, kept.ravel(), np.random.default_rng(seeds[1]))
+    kind = "given the random effects" if layout.problem.waiting else "marginal"
     groups = {
-        "posterior": xr.Dataset(posterior),
+        "posterior": xr.Dataset(_parameters(layout, values, drawn)),
         "sample_stats": xr.Dataset(
             {k: variable(v, ()) for k, v in stats.items()},
             attrs={"route": route, SEED: seeds[0]},
         ),
         "log_likelihood": xr.Dataset(
-            {"y": variable(terms.reshape(chains, draws, -1), (likelihood[0],))},
-            attrs={"kind": "given the random effects" if given else "marginal"},
+            {"y": variable(terms.reshape(chains, draws, -1), (pieces,))}, attrs={"kind": kind}
         ),
         "log_prior": xr.Dataset({k: variable(v, ()) for k, v in prior.items()}),
-        "posterior_predictive": xr.Dataset({"y": variable(y.reshape(*kept.shape, -1), ("row",))}),
+        "posterior_predictive": xr.Dataset(
+            {"y": _replicates(layout, flat, drawn, (chains, draws), seeds[1])}
+        ),
         "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
         "constant_data": xr.Dataset(_constant(layout)),
     }
-    coords = {**coordinates(layout), likelihood[0]: likelihood[1]}
+    coords = {**coordinates(layout), pieces: labels}
     return xr.DataTree.from_dict({k: with_coords(v, coords) for k, v in groups.items()})
+
+
+def _completed(
+    layout: Layout,
+    flat: Mapping[str, np.ndarray],
+    effects: Mapping[str, np.ndarray] | None,
+    *,
+    keep: bool,
+    seed: int,
+) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """Random effects (s, G, q) that are kept, and the log likelihood (s, pieces)."""
+    if effects is not None:
+        drawn = flatten(effects)
+        given = layout.problem.waiting
+        terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
+        return drawn, terms
+    rng = np.random.default_rng(seed)
+    return effects_and_terms(layout, flat, rng) if keep else ({}, _terms(layout, flat, rng))
+
+
+def _parameters(
+    layout: Layout, values: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
+) -> dict[str, xr.Variable]:
+    """Parameters as they were drawn, and the random effects that are kept."""
+    out = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
+    sample = next(iter(values.values())).shape[:2]
+    for level in layout.levels if drawn else ():
+        b = drawn[level.key]
+        dims = (level.key, f"{level.key}_effect")
+        out[f"ranef_{level.key}"] = variable(b.reshape(*sample, *b.shape[1:]), dims)
+    return out
+
+
+def _replicates(
+    layout: Layout,
+    flat: Mapping[str, np.ndarray],
+    drawn: Mapping[str, np.ndarray],
+    sample: tuple[int, int],
+    seed: int,
+) -> xr.Variable:
+    """Replicated responses of the draws, or of some of them where rows are many."""
+    step = int(max(1, np.ceil(np.prod(sample) * layout.problem.n / PREDICTIVE_CELLS)))
+    kept = np.arange(np.prod(sample)).reshape(sample)[:, ::step]
+    rng = np.random.default_rng(seed)
+    if drawn or not layout.levels:
+        y = replicated(layout, flat, drawn, kept.ravel(), rng)
+    else:
+        y = _replicated_anew(layout, flat, kept.ravel(), rng)
+    return variable(y.reshape(*kept.shape, -1), ("row",))
 
 
 def _terms(layout: Layout, flat: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
