@@ -35,7 +35,6 @@ type Reader = Callable[[Likelihood, Optimum], Estimate]
 
 SIZES = (0.0, 1.0)  # of the random effects behind further first covariates
 REFRESHES = 100  # of the covariate, searching
-MIXED = 40  # of these; mixing loses its way where fitted values pass near zero, plain ones may not
 NEAR = 1e-5  # relative change of theta and covariate at which steps take the place of searches
 JOINED = 1e-3  # distance from a fixed point that is known, at which another way there ends
 HILLS, HIGHER = 3, 1e-6  # times a higher hill is followed, and by how much it has to be higher
@@ -95,13 +94,18 @@ def agree(
     others = [one for one in others if not np.array_equal(one.theta, first.theta)]
     for one in [first, *(others if problem.stages else others[:1])]:
         covariates = variance_covariates(design, read(plain, one))
-        try:
-            seen.append(_alternate(problem, design, max_iter, covariates, start, read, seen))
-        except FitError as error:  # fitted values near zero: no likelihood on this way
-            failed.append(error)
+        for theta in [None] if start is None else [start, None]:
+            try:
+                end = _alternate(problem, design, max_iter, covariates, theta, read, seen)
+            except FitError as error:  # fitted values near zero: no likelihood on this way
+                failed.append(error)
+                continue
+            if not any(end is one for one in seen):
+                seen.append(end)
     if not seen:
         raise failed[0]
-    best = _confirmed(max(seen, key=_merit), problem, design, max_iter, read)
+    tops = [_confirmed(one, problem, design, max_iter, read) for one in seen]
+    best = max(tops, key=_merit)
     best = _steps(best, problem, design, read)
     if best.moved >= SLACK:
         warnings.warn(
@@ -125,18 +129,18 @@ def _alternate(
     known: Sequence[Agreement] = (),
 ) -> Agreement:
     """Refresh the covariates until they are nearly settled, or are on the way to what is known."""
-    mixer = Mixer()
+    mixer, inverse = Mixer(), None
     for k in range(REFRESHES):
-        mixer = mixer if k < MIXED else Mixer(memory=0)
         likelihood = _bound(problem, design, covariates)
         if k and theta is not None and not np.isfinite(likelihood(theta[None])[0]):
             theta = None  # the last end makes no sense with the new covariates
-        optimum = search(likelihood, max_iter=max_iter, start=theta, around=False)
+        optimum = search(likelihood, max_iter=max_iter, start=theta, around=False, inverse=inverse)
         last = _look(design, likelihood, optimum, covariates, theta, read)
         joined = [one for one in known if one.moved < NEAR and _apart(last, one) < JOINED]
         if joined or last.moved < NEAR:
             return joined[0] if joined else last
-        theta, covariates = optimum.theta, _mixed(mixer, covariates, last.fresh)
+        theta, inverse = optimum.theta, optimum.inverse
+        covariates = _mixed(mixer, covariates, last.fresh)
     return last
 
 

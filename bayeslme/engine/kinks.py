@@ -7,8 +7,6 @@ helps. There the other parameters are maximised with the range held at the dista
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from bayeslme.engine.likelihood import Likelihood
@@ -66,6 +64,5 @@ def _held(likelihood: Likelihood, end: Optimum, value: float, max_iter: int) -> 
     slope = np.zeros(len(others))
     slope[others] = top.gradient
     message = CONVERGED if best else end.message
-    return replace(
-        top, theta=whole(top.theta[None])[0], gradient=slope, converged=bool(best), message=message
-    )
+    theta = whole(top.theta[None])[0]
+    return Optimum(theta, top.value, slope, bool(best), message, top.iterations)

@@ -43,6 +43,8 @@ class Optimum:
     message : str
         Why it stopped, and if it did not converge what to try.
     iterations : int
+    inverse : array, shape (k, k), optional
+        Of minus the Hessian, as far as the steps have shown it; a search nearby may begin with it.
     """
 
     theta: np.ndarray
@@ -51,6 +53,7 @@ class Optimum:
     converged: bool
     message: str
     iterations: int
+    inverse: np.ndarray | None = None
 
 
 def gradient(
@@ -86,6 +89,7 @@ def maximise(
     max_iter: int = 200,
     tol: float = 1e-9,
     wide: bool = True,
+    inverse: np.ndarray | None = None,
 ) -> Optimum:
     """Maximise f from one start.
 
@@ -100,11 +104,16 @@ def maximise(
     wide : bool
         Ask for all step lengths of a line search in one batch (cheap evaluations) instead of one
         after the other.
+    inverse : array, shape (k, k), optional
+        Inverse Hessian of -f to begin with, of an end nearby; by default from second differences.
     """
     theta = start.copy()
     if not len(theta):
         return Optimum(theta, float(f(theta[None])[0]), theta, True, CONVERGED, 0)
-    value, g, inverse = _fresh(f, theta, scale)
+    if inverse is None:
+        value, g, inverse = _fresh(f, theta, scale)
+    else:
+        value, g, _ = gradient(f, theta, scale)
     if not np.isfinite(value):
         return Optimum(theta, value, g, False, UNDEFINED, 0)
     confirmed = False  # whether the last stop was already looked at with fresh curvature
@@ -128,14 +137,15 @@ def maximise(
             theta, g = new, new_g
             continue
         if gain < tol and tol >= ROUGH:
-            return Optimum(theta, value, g, True, CONVERGED, iteration)
+            return Optimum(theta, value, g, True, CONVERGED, iteration, inverse)
         theta, value, g, gain = _polish(f, theta, value, g, inverse, scale)
         if confirmed or gain < SETTLED:
             done = gain < NOISE
-            return Optimum(theta, value, g, done, CONVERGED if done else NO_STEP, iteration)
+            message = CONVERGED if done else NO_STEP
+            return Optimum(theta, value, g, done, message, iteration, inverse)
         confirmed = True
         value, g, inverse = _fresh(f, theta, scale)
-    return Optimum(theta, value, g, False, TOO_LONG, max_iter)
+    return Optimum(theta, value, g, False, TOO_LONG, max_iter, inverse)
 
 
 def _polish(

@@ -6,11 +6,10 @@ proves that there is another hill. What the end is does not depend on which cand
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from bayeslme.engine.hills import by_size, other_hills
+from bayeslme.engine.conventions import normalised, to_boundary, upright
+from bayeslme.engine.hills import other_hills
 from bayeslme.engine.kinks import settle
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum, maximise
@@ -35,7 +34,6 @@ WAY = np.linspace(0.0, 1.0, 10)[1:-1]  # from one end to another
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
 NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and how far values cannot be from a line over it
 FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
-NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
 
@@ -47,6 +45,7 @@ def search(
     start: np.ndarray | None = None,
     grid: np.ndarray | None = None,
     around: bool = True,
+    inverse: np.ndarray | None = None,
 ) -> Optimum:
     """Maximise a likelihood.
 
@@ -61,6 +60,8 @@ def search(
         Candidates in place of the built-in ones.
     around : bool
         Look for other hills from the top of the first.
+    inverse : array, shape (k, k), optional
+        Of minus the Hessian, to begin the climb from ``start`` with.
 
     Raises
     ------
@@ -77,16 +78,17 @@ def search(
             msg = "start: the likelihood is not defined at this starting value; give another"
             raise FitError(msg)
         starts = np.concatenate([given, starts])
-    best = climb(likelihood, starts[0], max_iter)
+    best = climb(likelihood, starts[0], max_iter, inverse=None if start is None else inverse)
     if looks:
         best = _look_around(likelihood, best, starts[1:], max_iter)
-    best = _upright(likelihood, _to_boundary(likelihood, best))
-    if not around or not best.theta.size:
-        return best
-    if not best.converged:
-        best = settle(likelihood, best, max_iter)
-    require_bound(likelihood, best)
-    return _off_ridges(likelihood, best, max_iter) if best.converged else best
+    best = to_boundary(likelihood, best)
+    if around and best.theta.size:
+        if not best.converged:
+            best = settle(likelihood, best, max_iter)
+        require_bound(likelihood, best)
+        if best.converged:
+            best = _off_ridges(likelihood, best, max_iter)
+    return normalised(likelihood, upright(likelihood, best))
 
 
 def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:
@@ -112,11 +114,19 @@ def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
     return np.asarray(starts[order])
 
 
-def climb(likelihood: Likelihood, start: np.ndarray, max_iter: int, tol: float = 1e-9) -> Optimum:
+def climb(
+    likelihood: Likelihood,
+    start: np.ndarray,
+    max_iter: int,
+    tol: float = 1e-9,
+    inverse: np.ndarray | None = None,
+) -> Optimum:
     """Maximise from one start, on its own hill."""
     scale = scales(likelihood.problem)
     wide = likelihood.cells < WIDE_CELLS
-    return maximise(likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide)
+    return maximise(
+        likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide, inverse=inverse
+    )
 
 
 def _look_around(
@@ -126,7 +136,7 @@ def _look_around(
     sound = _sound(likelihood, best)
     others, seen = _other_rows(likelihood, starts), starts[:SEEN]
     for _ in range(ROUNDS):
-        before = best
+        before, looked = best, sound
         points = (
             other_hills(likelihood, likelihood.problem, best.theta, seen)
             if sound
@@ -137,12 +147,12 @@ def _look_around(
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
             if sound and (rough.value < best.value - WORTH or _same_hill(likelihood, best, rough)):
                 continue
-            end = climb(likelihood, rough.theta, max_iter)
+            end = climb(likelihood, rough.theta, max_iter, inverse=rough.inverse)
             if _merit(end) > _merit(best) or not sound:
                 trusted = _sound(likelihood, end)
                 if trusted or not sound:
                     best, sound = end, trusted
-        if sound and best.value <= before.value + WORTH * 1e-2:
+        if looked and best.value <= before.value + WORTH * 1e-2:
             break
     return best
 
@@ -181,42 +191,9 @@ def _sound(likelihood: Likelihood, end: Optimum) -> bool:
 def _inside(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     """The same with correlations drawn back from the ends of their ranges, where they are there."""
     out, place = theta.copy(), likelihood.problem.theta_correlation
-    out[place] *= min(1.0, FAR / np.max(np.abs(out[place]), initial=FAR))
+    out[place] = np.clip(out[place], -FAR, FAR)
     return out
 
 
 def _merit(end: Optimum) -> float:
     return end.value + (TIE if end.converged else 0.0)
-
-
-def _to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
-    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero.
-
-    A zero variance is zero.
-    """
-    theta = optimum.theta.copy()
-    value = optimum.value
-    for stage in likelihood.problem.stages:
-        block = np.arange(stage.theta.start, stage.theta.stop)
-        small = block[np.abs(theta[block]) < NEAR_ZERO]
-        for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
-            trial = theta.copy()
-            trial[chosen] = 0.0
-            got = float(likelihood(trial[None])[0])
-            if got >= value - 1e-8:
-                theta, value = trial, max(got, value)
-    if np.array_equal(theta, optimum.theta):
-        return optimum
-    return replace(optimum, theta=theta, value=float(likelihood(theta[None])[0]))
-
-
-def _upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
-    """Turn parameters that count by their size only, as varConstProp's, to their starts' signs."""
-    problem = likelihood.problem
-    even = by_size(problem, optimum.theta)
-    if problem.variance is None or not even.any():
-        return optimum
-    start = np.zeros(problem.size)
-    start[problem.theta_variance] = problem.variance.start
-    turned = even & (start * optimum.theta < 0)
-    return replace(optimum, theta=np.where(turned, -optimum.theta, optimum.theta))

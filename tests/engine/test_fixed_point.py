@@ -26,7 +26,7 @@ QUICK = (
     *("b_BW_fm2_REML", "c_Ovary_gls2_ML", "d_Chick_vpg_REML", "d_Nitren_REML"),
     *("d_Pixel_varpow_ML", "d_Soy_vpf_REML", "d_sleep_vp_ML"),
 )
-SEVERAL = "d_Glu2_car1_vp_REML"  # fixed points
+SEVERAL = "d_Glu2_car1_vp_ML"  # fixed points
 
 
 @functools.cache
