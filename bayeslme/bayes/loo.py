@@ -102,6 +102,11 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     Returns
     -------
     DataArray, dims (chain, draw, row or the group's name)
+
+    Raises
+    ------
+    FitError
+        For another kind, and where the random effects cannot be integrated out.
     """
     layout = posterior.layout
     check_choice(kind, get_args(LooKind), "kind")

@@ -37,6 +37,11 @@ def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[
     -------
     DataFrame, shape (G, q)
         As ``fit.ranef``; with several levels and none named, a dict of them by group.
+
+    Raises
+    ------
+    FitError
+        Without random effects, and for the fixed level.
     """
     levels = posterior.layout.levels
     if not levels:

@@ -45,6 +45,18 @@ def acf(
     -------
     DataFrame
         Columns lag, ACF, n_used (pairs); indexed 1, 2, ... as nlme prints it.
+
+    Raises
+    ------
+    FitError
+        For `max_lag` that is no count, and times that are not whole numbers.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> acf(fit)["ACF"].round(3).tolist()
+    [1.0, -0.272, -0.147, -0.632]
     """
     if max_lag is not None and not (isinstance(max_lag, int | np.integer) and max_lag >= 0):
         raise FitError(f"max_lag: a whole number of lags, 0 or more, is needed, not {max_lag!r}")

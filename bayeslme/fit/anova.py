@@ -77,6 +77,20 @@ def anova_of(
     Anova
         Columns numDF, denDF (by the first rule not for gls and lm, which have one), F-value,
         p-value.
+
+    Raises
+    ------
+    FitError
+        For unknown terms, contrasts that cannot be tested, or `terms` and `L` at once.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> anova_of(fit)
+                numDF denDF   F-value p-value
+    (Intercept)     1    80 3126.1442  <.0001
+    age             1    80  114.8383  <.0001
     """
     if type not in ("sequential", "marginal"):
         raise FitError(

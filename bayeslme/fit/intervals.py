@@ -92,10 +92,23 @@ def intervals(
     -------
     Intervals
 
+    Raises
+    ------
+    FitError
+        For an argument out of range, and `df` where no t interval is asked for.
+
     Notes
     -----
     Never an error because of a boundary: a standard deviation estimated as zero gets the one-sided
     interval from 0, and parameters whose likelihood is flat get NaN, both said in a note.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> intervals(fit)["sigma"].round(3)
+           lower   est.  upper
+    sigma  1.226  1.432  1.672
     """
     check_probability(level)
     check_choice(which, get_args(Which), "which")

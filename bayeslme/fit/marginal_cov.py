@@ -38,6 +38,15 @@ def marginal_cov(fit: Fit, group: str | None = None, *, symbolic: bool = False) 
     -------
     DataFrame, shape (m, m)
         Rows and columns indexed as the data frame.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> marginal_cov(fit, "M01").iloc[:2, :2].round(3).to_numpy().tolist()
+    [[6.522, 4.472], [4.472, 6.522]]
+    >>> marginal_cov(fit, "M01", symbolic=True).iloc[0, 1]
+    'σ₁²'
     """
     rows = _rows(fit.design, group)
     index = fit.design.index[rows]

@@ -65,6 +65,11 @@ def plotted(fit: Fit, form: str) -> Plotted:
     Returns
     -------
     Plotted
+
+    Raises
+    ------
+    SpecError
+        For a formula without a left side, and what stands on no axis.
     """
     formula = parse_formula(form)
     if formula.lhs is None:

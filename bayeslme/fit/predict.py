@@ -111,6 +111,15 @@ def predict(
     References
     ----------
     Robinson (1991), Statistical Science 6, 15; Pinheiro and Bates (2000), sections 2.2 and 5.3.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> new = fit.data[["Subject"]].head(1).assign(age=16)
+    >>> predict(fit, new, interval=0.95).round(2)
+         fit  lower  upper
+    0  30.67  27.47  33.87
     """
     newdata = None if newdata is None else as_frame(newdata, "newdata")
     if interval is not None:

@@ -42,6 +42,11 @@ def profiled(fit: Fit, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...
         it; NaN for parameters it does not depend on.
     tuple of str
         Notes.
+
+    Raises
+    ------
+    FitError
+        For a fit with priors, which has no profile likelihood.
     """
     if fit.method == "MAP":
         raise FitError("method: a fit with priors has no profile likelihood; use fit.sample()")

@@ -48,6 +48,18 @@ def ranef(
         Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a dict of
         them by group. With `se` two such blocks side by side, ``table["est."]`` and
         ``table["se"]``.
+
+    Raises
+    ------
+    FitError
+        For the fixed level, which has none.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> ranef(fit).loc["M13"].round(3).to_dict()
+    {'(Intercept)': 0.204}
     """
     levels = fit.design.levels
     if level is None and len(levels) > 1:
@@ -80,6 +92,13 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     -------
     DataFrame
         A row for each group; effects without a fixed counterpart come last.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> coef(fit).loc["M13"].round(3).to_dict()
+    {'(Intercept)': 16.965, 'age': 0.66}
     """
     number = depth_of(fit.design, level)
     if number == 0:

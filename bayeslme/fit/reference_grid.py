@@ -187,6 +187,11 @@ def averages(
     labels : list of tuple, length g
     rows : array, shape (g, p)
         Means are ``rows @ beta``.
+
+    Raises
+    ------
+    SpecError
+        For a grid of too many cells.
     """
     sizes = [len(axis.labels) for axis in axes]
     if np.prod(sizes, dtype=float) > MOST_CELLS:

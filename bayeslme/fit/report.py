@@ -44,6 +44,15 @@ def report(fit: Fit, path: str | Path, title: str | None = None, description: st
     ------
     DataError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lm("distance ~ age", bayeslme.load_data("orthodont"))
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     report(fit, f"{folder}/growth.html").name
+    'growth.html'
     """
     head = str(fit.spec.fixed) if title is None else title
     return write(document(head, description, fit_sections(fit)), path)

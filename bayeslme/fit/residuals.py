@@ -32,6 +32,13 @@ def fitted(fit: Fit, level: LevelName = None) -> pd.Series:
     Returns
     -------
     Series, length n
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> fitted(fit, "fixed").head(2).round(3).tolist()
+    [22.043, 23.363]
     """
     depth = engine.depth_of(fit.design, level)
     values = engine.fitted_values(fit.design, fit.estimate.beta, fit.estimate.modes, depth)
@@ -53,6 +60,13 @@ def residuals(fit: Fit, level: LevelName = None, type: ResidualType = "response"
     Returns
     -------
     Series, length n
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> residuals(fit, type="pearson").head(2).round(3).tolist()
+    [0.429, -1.192]
     """
     check_choice(type, get_args(ResidualType), "type")
     response = fit.design.y - fitted(fit, level).to_numpy()

@@ -30,6 +30,13 @@ def simulate(
     -------
     DataFrame, shape (n, nsim)
         Indexed as the rows used; columns sim_1, sim_2, ...
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> simulate(fit, 2, seed=1).shape
+    (108, 2)
     """
     check_count(nsim, "nsim")
     rng = np.random.default_rng(seed)

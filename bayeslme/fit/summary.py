@@ -89,6 +89,13 @@ def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
     Notes
     -----
     Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> summary(fit).fixed["t-value"].round(2).to_dict()
+    {'(Intercept)': 20.89, 'age': 10.72}
     """
     method = small_sample(fit, df)
     made = page(fit, fixed_table(fit, method), fixed_correlation(fit))

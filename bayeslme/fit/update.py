@@ -25,6 +25,13 @@ def update(fit: Fit | LmList, **changes: Any) -> Fit:
     -------
     Fit or LmList
         Contrasts and everything else not named stay.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> round(update(fit, fixed=". ~ . + Sex", method="ML").loglik, 3)
+    -217.428
     """
     from bayeslme.fit.api import fit_spec, label_of
 

@@ -152,7 +152,22 @@ def random_part(level: Level, part: Component, name: str) -> RandomPart:
 
 
 def varcorr(fit: Fit) -> VarCorr:
-    """Variance components of a fit."""
+    """Variance components of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> varcorr(fit)
+    Subject = pdLogChol(1)
+                Variance StdDev
+    (Intercept) 4.472056 2.114724
+    Residual    2.049456 1.431592
+    """
     design, estimate = fit.design, fit.estimate
     made = [
         component(level, factor, fit.sigma)

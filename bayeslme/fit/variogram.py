@@ -58,9 +58,24 @@ def variogram(
         of the same positions, ``attrs["model"]`` holds its curve, lists dist and variog; see
         `model_variogram`.
 
+    Raises
+    ------
+    FitError
+        For an argument out of range, and where there are no pairs of residuals or far too many.
+
     Notes
     -----
     nlme leaves pairs at the very smallest distance out of the first bin; they are counted here.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> variogram(fit, "~ age | Subject").round(3)
+       variog  dist  n_pairs
+    1   0.959   2.0       81
+    2   0.878   4.0       54
+    3   1.293   6.0       27
     """
     check_count(bins, "bins")
     if max_distance is not None and not isinstance(max_distance, int | float | np.number):

@@ -63,6 +63,11 @@ def constant(node: Expr, text: str) -> Value:
         ``c(1, 2)`` is a tuple, ``c(a = 1)`` and ``list(a = 1)`` are dicts, a matrix is a tuple of
         rows; a vector of length one is its element, as R has no scalars.
 
+    Raises
+    ------
+    SpecError
+        For what has no value, with its place.
+
     Examples
     --------
     >>> from bayeslme.spec.grammar import parse_expression

@@ -14,6 +14,11 @@ DEFAULT = ("contr.treatment", "contr.poly")
 def contrast_name(name: Any) -> str:
     """Return R's full name of a contrast, ``"sum"`` or ``"contr.sum"``.
 
+    Raises
+    ------
+    SpecError
+        For another name.
+
     Examples
     --------
     >>> contrast_name("sum")

@@ -52,6 +52,11 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
     -------
     Control
 
+    Raises
+    ------
+    SpecError
+        For unknown options and values out of range.
+
     Examples
     --------
     >>> make_control({"sigma": 1.4, "msMaxIter": 200}).max_iter

@@ -112,6 +112,11 @@ def as_formula(node: Expr, text: str) -> Formula:
     Returns
     -------
     Formula
+
+    Raises
+    ------
+    SpecError
+        For what is no formula of nlme, with its place.
     """
     node = bare(node)
     match node:

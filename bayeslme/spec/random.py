@@ -42,6 +42,11 @@ def read_random(random: Any) -> tuple[RandomLevel, ...]:
     tuple of RandomLevel
         Outermost first.
 
+    Raises
+    ------
+    SpecError
+        For what is no specification of random effects.
+
     Examples
     --------
     >>> [level.group for level in read_random("~ 1 | litter/pig")]
@@ -76,6 +81,11 @@ def random_of(node: Expr, text: str, plain: Any = PdLogChol) -> tuple[RandomLeve
     Returns
     -------
     tuple of RandomLevel
+
+    Raises
+    ------
+    SpecError
+        For what is none, with its place.
     """
     node = bare(node)
     if is_formula(node):

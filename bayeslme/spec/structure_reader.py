@@ -84,6 +84,11 @@ def structure_of(node: Expr, text: str, *families: type) -> Any:
     Returns
     -------
     VarFunc, CorStruct or PdMat
+
+    Raises
+    ------
+    SpecError
+        For an unknown structure, and arguments it does not take, with their place.
     """
     node = bare(node)
     cls = structure_class(node, *families)

@@ -60,6 +60,11 @@ def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
     -------
     LmeSpec
 
+    Raises
+    ------
+    SpecError
+        For an argument that such a specification does not have.
+
     Examples
     --------
     >>> from bayeslme.spec.call import translate
@@ -92,6 +97,11 @@ def update_formula(old: Formula, new: Formula) -> Formula:
     Returns
     -------
     Formula
+
+    Raises
+    ------
+    SpecError
+        Where a dot stands for no response.
 
     Examples
     --------
