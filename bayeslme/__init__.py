@@ -26,6 +26,7 @@ _HOME = {
     "bayeslme.bayes.calibrate": ("calibrate",),
     "bayeslme.bayes.compare": ("compare",),
     "bayeslme.bayes.compare_models": ("compare_models",),
+    "bayeslme.bayes.evidence": ("bayes_factor",),
     "bayeslme.bayes.storage": ("load_posterior",),
     "bayeslme.report.plots.groups": ("group_plot",),
     "bayeslme.report.plots.interaction": ("interaction_plot",),
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.calibrate import calibrate as calibrate
     from bayeslme.bayes.compare import compare as compare
     from bayeslme.bayes.compare_models import compare_models as compare_models
+    from bayeslme.bayes.evidence import bayes_factor as bayes_factor
     from bayeslme.bayes.storage import load_posterior as load_posterior
     from bayeslme.data.datasets import data_names as data_names
     from bayeslme.data.datasets import load_data as load_data

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import logsumexp
 
 from bayeslme import engine
 from bayeslme.bayes.annealing import POPULATIONS, anneal
@@ -69,6 +70,8 @@ class CollapsedDraws:
     route : {"exact", "importance", "refined mixture", "annealed"}
     r_hat : float
         Between populations of particles; NaN on the other routes.
+    log_evidence : float
+        Log p(y) by the mean of the weights; NaN of annealed particles.
     """
 
     values: dict[str, np.ndarray]
@@ -79,6 +82,12 @@ class CollapsedDraws:
     effective: float
     route: str
     r_hat: float = np.nan
+    log_evidence: float = np.nan
+
+    @property
+    def log_evidence_mcse(self) -> float:
+        """Monte Carlo standard error of the log evidence."""
+        return float(np.sqrt(max(1.0 / self.efficiency - 1.0, 0.0) / self.candidates))
 
     @property
     def mistrust(self) -> str | None:
@@ -245,8 +254,8 @@ def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> Col
         value, beta = target.with_coefficients(u, rng)
         return _complete(target, smooth(u, value), beta, "importance", n, rng)
     u = np.zeros((n, 0))
-    _, beta = target.with_coefficients(u, rng)
-    equal = Weighted(u, np.zeros(n), np.full(n, -np.log(n)), -np.inf)
+    value, beta = target.with_coefficients(u, rng)
+    equal = Weighted(u, value, np.full(n, -np.log(n)), -np.inf)
     return _complete(target, equal, beta, "exact", n, rng)
 
 
@@ -270,4 +279,5 @@ def _complete(
         len(draws.u),
         draws.efficiency * len(draws.u),
         route,
+        log_evidence=float(logsumexp(draws.log_weight) - np.log(len(draws.u))),
     )

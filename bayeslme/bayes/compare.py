@@ -116,6 +116,19 @@ def compare(*results: Any, level: float = 0.95, ranef: bool = False, **named: An
     ------
     SpecError
         If something is none of these.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("travel ~ 1", bayeslme.load_data("Rail"), "~ 1 | Rail")
+    >>> lmer = pd.DataFrame({"Estimate": [66.5], "Std. Error": [10.17]}, index=["(Intercept)"])
+    >>> table = bayeslme.compare(fit, fit.update(method="ML"), lmer=lmer).frame
+    >>> table.xs("Value", axis=1, level=1).round(2).loc["fixed"]
+                  REML    ML  lmer
+    parameter
+    (Intercept)   66.5  66.5  66.5
+    >>> table["REML", "Value"].round(2).loc["Rail"].to_dict()
+    {'sd((Intercept))': 24.81}
     """
     given = [(_name_of(r), r) for r in results] + list(named.items())
     if not given:

@@ -55,21 +55,8 @@ def compare_models(
     >>> compare_models(found, "group").index[0]
     'two'
     """
-    if not isinstance(posteriors, Mapping) or len(posteriors) < LEAST:
-        raise SpecError("compare_models: a mapping of at least two names to posteriors is needed")
-    for name, one in posteriors.items():
-        if not isinstance(one, Posterior):
-            raise SpecError(
-                f"compare_models: '{name}' is a {type(one).__name__}, not a Posterior; "
-                "sample the fit first"
-            )
+    check_posteriors("compare_models", posteriors)
     first, *others = posteriors
-    for name in others:
-        if not _same_data(posteriors[first], posteriors[name]):
-            raise SpecError(
-                f"compare_models: '{name}' has other responses or rows than '{first}'; only "
-                "models of the same data can be compared"
-            )
     found = {name: loo(one, kind) for name, one in posteriors.items()}
     for name in others:
         if not _same_pieces(found[first].elpd_i, found[name].elpd_i):
@@ -79,6 +66,29 @@ def compare_models(
             )
     table: pd.DataFrame = az.compare(found, method="stacking", round_to="none")
     return table
+
+
+def check_posteriors(who: str, posteriors: Mapping[str, Posterior]) -> None:
+    """Refuse what is no mapping of two or more posteriors of the same data.
+
+    Raises
+    ------
+    SpecError
+    """
+    if not isinstance(posteriors, Mapping) or len(posteriors) < LEAST:
+        raise SpecError(f"{who}: a mapping of at least two names to posteriors is needed")
+    for name, one in posteriors.items():
+        if not isinstance(one, Posterior):
+            raise SpecError(
+                f"{who}: '{name}' is a {type(one).__name__}, not a Posterior; sample the fit first"
+            )
+    first, *others = posteriors
+    for name in others:
+        if not _same_data(posteriors[first], posteriors[name]):
+            raise SpecError(
+                f"{who}: '{name}' has other responses or rows than '{first}'; only "
+                "models of the same data can be compared"
+            )
 
 
 def _same_data(one: Posterior, other: Posterior) -> bool:

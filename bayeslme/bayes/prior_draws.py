@@ -6,12 +6,13 @@ import numpy as np
 
 from bayeslme.bayes.families import FAMILIES
 from bayeslme.bayes.layout import Layout, is_joint
-from bayeslme.bayes.lkj import lkj_draws
+from bayeslme.bayes.lkj import lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
 from bayeslme.structures import Bound, CorSymm
 
 CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
+SHARES = 100  # such batches for the share of a prior in a joint region
 MOST_ROUNDS = 500
 
 
@@ -122,6 +123,18 @@ def _joint_draws(
         f"where {bound.structure.r_name} is a correlation; use tighter priors around 0"
     )
     raise SpecError(msg)
+
+
+def log_share_inside(prior: ParameterPrior, bound: Bound) -> tuple[float, float]:
+    """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
+    if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
+        k = len(bound.parameters)
+        side = int((1 + np.sqrt(1 + 8 * k)) / 2 + 0.5)
+        return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
+    n, rng = SHARES * CANDIDATES, np.random.default_rng(0)
+    count = sum(int(_inside(bound, draw_one(prior, CANDIDATES, rng)).sum()) for _ in range(SHARES))
+    share = max(count, 1) / n
+    return float(np.log(share)), float(np.sqrt((1 - share) / (share * n)))
 
 
 def _is_uniform(prior: ParameterPrior) -> bool:

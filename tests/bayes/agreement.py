@@ -49,7 +49,12 @@ MODELS = {
     " varConstProp(form = ~ age)))",
 }
 
+# Sigma is the residual standard deviation where the covariate is 1, seven years below the data;
+# with the default prior of the power its tail is too long for an sd of it to be estimated. The
+# density of corLin has kinks at the distances, where chains stick when its range is hardly known.
 PRIORS = {
+    "corLin": {"corstruct": "LogNormal(mu=1.1, sigma=0.4)"},
+    "corCompSymm, varConstPower": {"varfunc": {"power": "Normal(mu=0, sigma=0.5)"}},
     "StudentT coefficients": {"fixef": {"SexFemale": "StudentT(nu=3, mu=0, sigma=1)"}},
 }
 
