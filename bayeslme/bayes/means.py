@@ -12,7 +12,7 @@ from bayeslme.bayes.hypothesis import combined
 from bayeslme.bayes.limits import IntervalKind
 from bayeslme.fit.combinations import Estimates, index_of
 from bayeslme.fit.contrast_weights import Kind, contrast_rows
-from bayeslme.fit.means import marginal
+from bayeslme.fit.means import marginal, of_what
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
@@ -52,7 +52,7 @@ class PosteriorMeans(Estimates):
         found = contrast_rows(self.rows, self.table.index, kind, by)
         table = combined(self.posterior, found.rows, self.level, self.kind)
         table.index = found.index
-        return Estimates(table, found.rows, self.notes)
+        return self._contrasts(table, found.rows)
 
 
 def posterior_means(
@@ -93,4 +93,5 @@ def posterior_means(
     table = combined(posterior, rows, level, kind)
     shown = [factors] if isinstance(factors, str) else list(factors)
     table.index = index_of(labels, shown)
-    return PosteriorMeans(table, rows, tuple(notes), posterior, level, kind)
+    of, slopes = of_what(posterior.fit, slope), slope is not None
+    return PosteriorMeans(table, rows, tuple(notes), of, slopes, posterior, level, kind)

@@ -32,11 +32,17 @@ class Estimates:
         ``rows @ beta`` are the values.
     notes : tuple of str
         What was averaged over, which degrees of freedom, which adjustment.
+    of : str
+        What the values are, with the unit, as an axis says it.
+    about_zero : bool
+        Whether zero says that there is no effect: slopes and contrasts.
     """
 
     table: pd.DataFrame
     rows: FloatArray
     notes: tuple[str, ...]
+    of: str
+    about_zero: bool
 
     def _shown(self) -> pd.DataFrame:
         labels = [", ".join(map(text_of, one)) for one in tuples_of(self.table.index)]
@@ -69,7 +75,10 @@ class Estimates:
 
         table = self._shown().rename(columns={"Value": "est."})
         table.index.name = self._names
-        return interval_panels({"": table}, ax)[0]
+        return interval_panels({"": table}, ax, label=self.of, zero=self.about_zero)[0]
+
+    def _contrasts(self, table: pd.DataFrame, rows: FloatArray, *notes: str) -> Estimates:
+        return Estimates(table, rows, (*self.notes, *notes), f"contrast: {self.of}", True)
 
 
 def tuples_of(index: pd.Index[Any]) -> Labels:

@@ -31,6 +31,8 @@ from bayeslme.fit.reference_grid import (
     check_shown,
     check_slope,
 )
+from bayeslme.report.plots.names import axis_label
+from bayeslme.spec.deparse import deparse
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -98,7 +100,7 @@ class Means(Estimates):
         table.index = found.index
         most = max(own.stop - own.start for own in found.families)
         said = (_said(chosen, most, len(parts) > 1),) if most > 1 else ()
-        return Estimates(table, found.rows, (*self.notes, *said))
+        return self._contrasts(table, found.rows, *said)
 
 
 def means(
@@ -165,7 +167,8 @@ def means(
     labels, rows, notes = marginal(fit, factors, at, slope, weights)
     table = _limits(fit, rows, level, df)
     table.index = index_of(labels, [factors] if isinstance(factors, str) else list(factors))
-    return Means(table, rows, (*notes, *_df_notes(fit, df)), fit, df, level)
+    notes = (*notes, *_df_notes(fit, df))
+    return Means(table, rows, notes, of_what(fit, slope), slope is not None, fit, df, level)
 
 
 def marginal(
@@ -185,6 +188,12 @@ def marginal(
         check_slope(slope, axes)
     labels, rows = averages(fit, axes, shown, weights, slope)
     return labels, rows, _grid_notes(axes, shown, weights, slope)
+
+
+def of_what(fit: Fit, slope: str | None) -> str:
+    """What means or slopes are, under the labels and units that come with the data."""
+    response = axis_label(fit.data, deparse(fit.spec.fixed.lhs))
+    return response if slope is None else f"slope of {response} along {slope}"
 
 
 def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 import bayeslme
 from bayeslme.report.plots.caterpillar import caterpillar_panels
@@ -43,6 +44,36 @@ def test_many_lines_have_no_legend() -> None:
     ax = bayeslme.interaction_plot(bayeslme.load_data("beech"), "width", "plank", "humidity")
     assert len(ax.lines) == 20
     assert ax.get_legend() is None
+
+
+def test_many_lines_with_a_legend_are_told_apart() -> None:
+    beech = bayeslme.load_data("beech")
+    ax = bayeslme.interaction_plot(beech, "width", "plank", "humidity", legend=True)
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 20
+    figure = ax.figure
+    figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert figure.bbox.contains(legend.x0, legend.y0)
+    assert figure.bbox.contains(legend.x1, legend.y1)
+    assert ax.get_window_extent().height > 0.6 * figure.bbox.height
+
+
+def test_no_line_is_too_light_for_white_paper() -> None:
+    for colour in COLOURS:
+        red, green, blue = (c**2.2 for c in to_rgb(colour))
+        contrast = 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+        assert contrast > 2, colour
+
+
+def test_means_say_what_they_are_and_contrasts_where_zero_is() -> None:
+    data = bayeslme.load_data("Orthodont")
+    means = bayeslme.lme("distance ~ Sex * age", data, "~ 1 | Subject").means("Sex")
+    ax = means.plot()
+    assert ax.get_xlabel().endswith("fissure (mm)")
+    assert not any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
+    ax = means.contrasts().plot()
+    assert ax.get_xlabel().startswith("contrast: Distance")
+    assert any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
 
 
 def test_interaction_draws_into_given_axes() -> None:
@@ -192,6 +223,12 @@ def test_too_many_groups_have_no_names() -> None:
     many["y"] = many["y"].astype("category")
     (ax,) = scatter_panels(many.assign(panel=0), labels=("x", "y"))
     assert {t.get_text() for t in ax.get_yticklabels()} == {""}
+
+
+def test_too_many_levels_have_no_names_below() -> None:
+    frame = pd.DataFrame({"x": np.arange(100).astype(str), "y": np.arange(100.0), "panel": 0})
+    (ax,) = scatter_panels(frame.assign(x=frame["x"].astype("category")), labels=("x", "y"))
+    assert len(ax.get_xticks()) == 0
 
 
 def test_marks_at_the_right_edge_stand_to_the_left() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bayeslme.errors import DataError
-from bayeslme.report.plots.names import folded, level_names
+from bayeslme.report.plots.names import LONGEST_NAME, folded, level_names, short_names
 from bayeslme.report.plots.style import COLOURS, LINES, MARKERS, panels, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW_LINES = 8
+MOST_ENTRIES = 16  # of the legend in one column
 
 
 def interaction_plot(
@@ -44,6 +46,11 @@ def interaction_plot(
     -------
     Axes
 
+    Raises
+    ------
+    DataError
+        For what is no column, and a response that is not numeric.
+
     Examples
     --------
     >>> import bayeslme
@@ -61,11 +68,11 @@ def interaction_plot(
         raise DataError(f"interaction_plot: {response!r} is not numeric, it has no means")
     means = frame.groupby([x, trace], observed=True)[response].mean().unstack()
     many = means.shape[1] > FEW_LINES
+    told = legend if legend is not None else not many
     (ax,) = panels(1, ax)
     places = range(len(means))
     for k, (level, column) in enumerate(means.items()):
-        colour = "0.45" if many else COLOURS[k % len(COLOURS)]
-        style = "-" if many else LINES[k % len(LINES)]
+        colour, style = _look(k) if told or not many else ("0.45", "-")
         marker = None if many else MARKERS[k % len(MARKERS)]
         ax.plot(
             places,
@@ -80,6 +87,27 @@ def interaction_plot(
     level_names(ax, places, list(means.index))
     ax.set(xlabel=folded(x), ylabel=folded(f"mean of {response}"))
     quiet(ax)
-    if legend if legend is not None else not many:
-        ax.legend(title=trace, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if told:
+        _legend(ax, trace, list(means.columns))
     return ax
+
+
+def _look(k: int) -> tuple[str, Any]:
+    """Colour and line of the k-th level: the same colour comes back with another line."""
+    again, colour = divmod(k, len(COLOURS))
+    return COLOURS[colour], LINES[(colour + again) % len(LINES)]
+
+
+def _legend(ax: Axes, title: str, levels: list[Hashable]) -> None:
+    """Names beside the axes, in as many columns as their height asks for."""
+    columns = -(-len(levels) // MOST_ENTRIES)
+    ax.legend(
+        ax.lines,
+        short_names(levels, LONGEST_NAME),
+        title=folded(title),
+        ncols=columns,
+        fontsize=None if columns == 1 and len(levels) <= FEW_LINES else 7,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )

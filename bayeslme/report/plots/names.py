@@ -18,6 +18,7 @@ LONGEST_MARK = 20  # beside a point
 LONGEST_LABEL = 34  # on a line of an axis label
 MOST_NAMES = 77  # in a list of groups: as many as have a line each on the highest figure
 RIGHT = 0.7  # of an axis, from where names stand to the left of their points
+MOST_UPRIGHT = 30  # names of levels side by side on the narrowest figure
 MOST_LETTERS = 36  # of level names side by side
 
 
@@ -77,7 +78,10 @@ def letters(names: Sequence[Hashable]) -> int:
 
 
 def level_names(ax: Axes, places: Sequence[int] | range, names: Sequence[Hashable]) -> None:
-    """Write levels of a factor along the horizontal axis, upright where they would collide."""
+    """Write levels along the horizontal axis, upright where they would collide; many not at all."""
+    if len(names) > MOST_UPRIGHT:
+        ax.set_xticks([])
+        return
     texts = [_number(name) for name in names]
     crowded = sum(map(len, texts)) > MOST_LETTERS
     shown = short_names(texts, LONGEST_NAME) if crowded else texts

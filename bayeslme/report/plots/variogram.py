@@ -49,6 +49,7 @@ def variogram_plot(
     if curve is not None or smooth:
         ax.legend(frameon=False, fontsize=8)
     ax.set(xlabel="Distance", ylabel="Semivariogram")
+    ax.margins(0.06)  # a point on the edge is half hidden
     ax.set_ylim(bottom=0.0)
     quiet(ax)
     return ax
