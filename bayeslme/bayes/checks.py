@@ -131,6 +131,14 @@ def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
         For another structure, or where there is nothing to look at.
     DataError
         Where `by` is no column of the data, or has missing values.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> check(posterior, "acf", form="~ 1 | Subject").passed
+    True
     """
     check_choice(structure, get_args(CheckName), "check")
     level, draws = options.pop("level", 0.95), options.pop("draws", DRAWS)

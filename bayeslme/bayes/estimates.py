@@ -86,6 +86,14 @@ def intervals(posterior: Posterior, level: float = 0.95, kind: IntervalKind = "e
     -------
     Intervals
         Parts and columns (lower, est., upper) as those of a fit.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> intervals(posterior)["fixed"].loc["age"].round(1).tolist()
+    [0.5, 0.7, 0.8]
     """
     check_probability(level)
     found = {}

@@ -98,6 +98,14 @@ def contrast(
     -------
     DataFrame, shape (r, 5)
         Value, SD, lower, upper, and P(> 0), the probability that the combination is positive.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> contrast(posterior, {"age": 6})["P(> 0)"].tolist()
+    [1.0]
     """
     found = contrasts(L, posterior.layout.fixef.coefs)
     index = list(found.labels) or range(1, len(found.rows) + 1)

@@ -62,6 +62,14 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     ----------
     Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413; Merkle, Furr and
     Rabe-Hesketh (2019), Psychometrika 84, 802.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("yield ~ nitro", bayeslme.load_data("oats"), "~ 1 | Block/Variety")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> int(loo(posterior, "marginal").n_data_points)
+    72
     """
     check_draws(posterior, "loo")
     terms = pointwise(posterior, kind)

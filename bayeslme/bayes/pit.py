@@ -118,6 +118,14 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     -----
     The test is ArviZ's ``pot_c`` (Tesso and others 2026, arXiv:2603.02928), which does not need
     independent values.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("yield ~ nitro", bayeslme.load_data("oats"), "~ 1 | Block/Variety")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> pit(posterior).passed
+    True
     """
     check_draws(posterior, "pit")
     layout = posterior.layout

@@ -70,6 +70,14 @@ def summary(posterior: Posterior) -> PosteriorSummary:
     Returns
     -------
     PosteriorSummary
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> list(summary(posterior).fixed)
+    ['Value', 'SD', 'lower', 'upper', 'ess_bulk', 'r_hat']
     """
     tables = {name: _table(posterior, draws) for name, draws in parts(posterior).items()}
     fixed = tables.pop("fixed")

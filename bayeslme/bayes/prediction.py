@@ -91,6 +91,15 @@ def predict(
         outer level; for more draws than memory holds.
     DataError
         For a missing column or a factor level the fit has not seen.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> new = fit.data[["Subject"]].head(1).assign(age=16)
+    >>> predict(posterior, new, interval=0.95, of="response", seed=1)["predict"].round().tolist()
+    [31.0]
     """
     check_choice(of, get_args(Of), "of")
     check_choice(new_groups, get_args(NewGroups), "new_groups")

@@ -45,6 +45,14 @@ def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None)
     References
     ----------
     Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and Computing 34, 57.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> sensitivity(posterior).loc[("fixed", "age"), "diagnosis"]
+    '✓'
     """
     check_draws(posterior, "sensitivity")
     chosen = [priors] if isinstance(priors, str) else None if priors is None else list(priors)

@@ -47,6 +47,15 @@ def save(posterior: Posterior, path: str | Path) -> None:
     ------
     DataError
         Where nothing can be written.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save(posterior, f"{folder}/growth.nc")
     """
     design = posterior.layout.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")

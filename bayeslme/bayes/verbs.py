@@ -79,6 +79,14 @@ def fitted(
     Returns
     -------
     Series, length n; DataArray (chain, draw, row) under `draws`
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> fitted(posterior, draws=True).sizes["row"]
+    108
     """
     design = posterior.layout.design
     depth = depth_of(design, level)
@@ -112,6 +120,14 @@ def residuals(
     Returns
     -------
     Series, length n; DataArray (chain, draw, row) under `draws`
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> residuals(posterior, type="pearson").shape
+    (108,)
     """
     layout = posterior.layout
     design, n = layout.design, layout.problem.n
@@ -148,6 +164,14 @@ def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None)
     -------
     DataTree
         ``posterior_predictive`` and ``observed_data``.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> sorted(ppc(posterior).children)
+    ['observed_data', 'posterior_predictive']
     """
     check_seed(seed)
     stored = posterior.data["posterior_predictive"].to_dataset()
