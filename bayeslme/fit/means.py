@@ -32,7 +32,6 @@ from bayeslme.fit.reference_grid import (
     check_slope,
 )
 from bayeslme.report.plots.names import axis_label
-from bayeslme.spec.deparse import deparse
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -167,8 +166,8 @@ def means(
     labels, rows, notes = marginal(fit, factors, at, slope, weights)
     table = _limits(fit, rows, level, df)
     table.index = index_of(labels, [factors] if isinstance(factors, str) else list(factors))
-    notes = (*notes, *_df_notes(fit, df))
-    return Means(table, rows, notes, of_what(fit, slope), slope is not None, fit, df, level)
+    said = (*notes, *_df_notes(fit, df))
+    return Means(table, rows, said, of_what(fit, slope), slope is not None, fit, df, level)
 
 
 def marginal(
@@ -192,7 +191,7 @@ def marginal(
 
 def of_what(fit: Fit, slope: str | None) -> str:
     """What means or slopes are, under the labels and units that come with the data."""
-    response = axis_label(fit.data, deparse(fit.spec.fixed.lhs))
+    response = axis_label(fit.data, fit.design.response_label)
     return response if slope is None else f"slope of {response} along {slope}"
 
 

@@ -72,7 +72,7 @@ def interaction_plot(
     (ax,) = panels(1, ax)
     places = range(len(means))
     for k, (level, column) in enumerate(means.items()):
-        colour, style = _look(k) if told or not many else ("0.45", "-")
+        colour, style = look(k) if told or not many else ("0.45", "-")
         marker = None if many else MARKERS[k % len(MARKERS)]
         ax.plot(
             places,
@@ -92,7 +92,7 @@ def interaction_plot(
     return ax
 
 
-def _look(k: int) -> tuple[str, Any]:
+def look(k: int) -> tuple[str, Any]:
     """Colour and line of the k-th level: the same colour comes back with another line."""
     again, colour = divmod(k, len(COLOURS))
     return COLOURS[colour], LINES[(colour + again) % len(LINES)]
