@@ -159,8 +159,7 @@ def point_at(
 
 def _admissible(bound: Bound | None, values: np.ndarray | None) -> np.ndarray | None:
     """Coefficients of a joint family outside its region become NaN, where there is none."""
-    if bound is None or values is None or bound.structure.r_name != "corARMA":
+    if bound is None or values is None:
         return values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inside = np.isfinite(bound.structure.unconstrain(values, bound.parameters)).all(axis=-1)
+    inside = bound.structure.admissible(values, bound.parameters)
     return np.where(inside[:, None], values, np.nan)

@@ -80,6 +80,13 @@ class RowStructure(ABC):
         terms = [p.support.log_jacobian(u[..., j], xp) for j, p in enumerate(parameters)]
         return sum(terms[1:], terms[0])
 
+    def admissible(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        """Whether natural parameters (..., k), each in its own range, have a likelihood, (...).
+
+        A joint family overrides it whose formula would give numbers outside of its region too.
+        """
+        return np.ones(par.shape[:-1], dtype=bool)
+
     def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Scale (..., k) on which Wald intervals are formed.
 

@@ -220,6 +220,10 @@ class CorARMA(CorStruct):
         ]
         return 2 * np.arctanh(np.concatenate(partials, axis=-1))
 
+    def admissible(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.isfinite(self.unconstrain(par, parameters)).all(axis=-1))
+
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         lags = np.rint(pairs.distance).astype(int)
         rho = autocorrelations(

@@ -143,6 +143,25 @@ def test_jacobian_is_that_of_the_map(structure: s.CorStruct) -> None:
 
 
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
+def test_the_whole_scale_is_admissible(structure: s.CorStruct) -> None:
+    bound = structure.bind(lattice(gaps=False))
+    natural = bound.natural(np.random.default_rng(2).normal(size=(20, len(bound.start))))
+    assert structure.admissible(natural, bound.parameters).all()
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "par"),
+    [(2, 0, [0.6, 0.6]), (0, 2, [0.0, 1.5]), (1, 1, [1.2, 0.0])],  # a root inside the unit circle
+)
+def test_what_is_not_stationary_or_invertible_is_not_admissible(
+    p: int, q: int, par: list[float]
+) -> None:
+    bound = s.CorARMA(p=p, q=q).bind(lattice(gaps=False))
+    both = np.array([par, [0.1, 0.1]])
+    assert bound.structure.admissible(both, bound.parameters).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
 def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.DataObject) -> None:
