@@ -65,3 +65,13 @@ def test_public_names_exist() -> None:
     assert bayeslme.__all__ == sorted(bayeslme.__all__, key=str)
     for name in bayeslme.__all__:
         assert getattr(bayeslme, name) is not None
+
+
+def test_sampling_loads_no_plots_and_no_compiler() -> None:
+    loaded = loaded_after(
+        "import bayeslme\n"
+        "fit = bayeslme.lme('distance ~ age', bayeslme.load_data('Orthodont'), '~ 1 | Subject')\n"
+        "str(fit.sample(draws=100, seed=1))"
+    )
+    assert "arviz_stats" in loaded
+    assert not loaded & {"arviz", "arviz_plots", "matplotlib", "pymc", "pytensor", "bambi"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import arviz as az
+import arviz_stats as azs
 import numpy as np
 import pandas as pd
 
@@ -64,7 +64,7 @@ def compare_models(
                 f"compare_models: '{name}' leaves out other groups than '{first}'; use "
                 "kind='marginal' for models of different groups"
             )
-    table: pd.DataFrame = az.compare(found, method="stacking", round_to="none")
+    table: pd.DataFrame = azs.compare(found, method="stacking", round_to="none")
     return table
 
 

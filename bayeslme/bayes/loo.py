@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import arviz as az
+import arviz_stats as azs
 import numpy as np
 import xarray as xr
 
@@ -85,7 +85,7 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     )
     with warnings.catch_warnings():  # replaced by a note that counts and advises
         warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
-        found = az.loo(tree, pointwise=True, var_name="y", reff=relative_efficiency(posterior))
+        found = azs.loo(tree, pointwise=True, var_name="y", reff=relative_efficiency(posterior))
     bad = int((found.pareto_k > found.good_k).sum())
     if bad:
         what = "rows" if terms.dims[-1] == "row" else "groups"

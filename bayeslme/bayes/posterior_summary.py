@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import arviz as az
+import arviz_stats as azs
 import numpy as np
 import pandas as pd
 
@@ -107,7 +107,7 @@ def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
 
 def effective_size(draws: np.ndarray) -> float:
     """Bulk effective sample size of draws (chains, draws); NaN where there are too few."""
-    return float(az.ess(draws, method="bulk")) if draws.shape[1] >= LEAST_DRAWS else float("nan")
+    return float(azs.ess(draws, method="bulk")) if draws.shape[1] >= LEAST_DRAWS else float("nan")
 
 
 def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
@@ -117,12 +117,12 @@ def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
     most = float(posterior.data["sample_stats"].attrs.get("weights_ess", np.inf))
     if shaped.shape[1] < LEAST_DRAWS or np.ptp(shaped) == 0.0:
         return min(float(shaped.size), most)
-    return min(float(az.ess(shaped, method="mean")), most)
+    return min(float(azs.ess(shaped, method="mean")), most)
 
 
 def split_r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
-    return float(az.rhat(draws)) if draws.shape[1] >= LEAST_DRAWS else float("nan")
+    return float(azs.rhat(draws)) if draws.shape[1] >= LEAST_DRAWS else float("nan")
 
 
 def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:

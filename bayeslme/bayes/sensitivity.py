@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import arviz as az
+import arviz_stats as azs
 import pandas as pd
 import xarray as xr
 
@@ -63,7 +63,7 @@ def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None)
     if chosen and all(float(posterior.data["log_prior"][n].std()) < CONSTANT for n in chosen):
         raise SpecError(f"priors: the prior of {', '.join(chosen)} is constant; nothing to scale")
     rows = [(part, str(name)) for part, frame in parts(posterior).items() for name in frame]
-    found: pd.DataFrame = az.psense_summary(
+    found: pd.DataFrame = azs.psense_summary(
         _by_parameter(posterior), prior_var_names=chosen, round_to=DIGITS
     )
     return found.set_axis(pd.MultiIndex.from_tuples(rows, names=["part", "parameter"]))
