@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 MODEL ?= models/orthodont.toml
 
 # Matrices here are small: threads of the linear algebra only wait for each other, and on a busy machine that costs a
-# factor of up to 30.
+# factor of up to 100.
 export OPENBLAS_NUM_THREADS ?= 1
 
 help:  ## list the targets
