@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.engine.columns import Columns
+from bayeslme.engine.conventions import NEAR_ZERO
 from bayeslme.engine.eliminate import eliminate
 from bayeslme.engine.gram import Gram, gram_in_blocks
 from bayeslme.engine.likelihood import Method, profile
@@ -26,7 +27,6 @@ from bayeslme.engine.optimise import (
     Optimum,
 )
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.search import NEAR_ZERO
 from bayeslme.engine.starts import candidates, scales
 
 BEST = 2  # candidates of each response that are climbed from

@@ -147,7 +147,7 @@ def _look_around(
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
             if sound and (rough.value < best.value - WORTH or _same_hill(likelihood, best, rough)):
                 continue
-            end = climb(likelihood, rough.theta, max_iter, inverse=rough.inverse)
+            end = climb(likelihood, rough.theta, max_iter)
             if _merit(end) > _merit(best) or not sound:
                 trusted = _sound(likelihood, end)
                 if trusted or not sound:

@@ -55,6 +55,17 @@ class VarFunc(RowStructure):
         array, shape (..., n)
         """
 
+    def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
+        """Return parameters (k,) of the same weights but for a factor, which a free sigma takes.
+
+        Parameters
+        ----------
+        par, start : arrays, shape (k,)
+            All natural parameters where a search ended, and where it began.
+        coords : VarianceCoordinates
+        """
+        return par
+
 
 def covariate_of(coords: VarianceCoordinates, who: str) -> np.ndarray:
     """The covariate of the rows, which the structure `who` needs."""
@@ -205,6 +216,14 @@ class VarComb(VarFunc):
             total = total + function.log_sd(par[..., first : first + size], own, xp)
             first += size
         return total
+
+    def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
+        out, first = [np.zeros(0)], 0
+        for function, own in zip(self.functions, coords, strict=True):
+            part = slice(first, first + len(function.parameters(own)))
+            out.append(function.normalised(par[part], start[part], own))
+            first = part.stop
+        return np.concatenate(out)
 
 
 def _as_numbers(coords: Any) -> Any:

@@ -199,8 +199,9 @@ class VarConstPower(_PerStratum):
 class VarConstProp(_PerStratum):
     """Two error components: g = sqrt(const^2 + prop^2 v^2).
 
-    With a free sigma the three scales are not identified apart; hold ``control={"sigma": 1}`` for
-    a unique answer.
+    With a free sigma the three scales are not identified apart: the mean square of g is then that
+    at the starting values. Hold ``control={"sigma": 1}`` for standard deviations in the units of
+    the response.
 
     Parameters
     ----------
@@ -236,3 +237,9 @@ class VarConstProp(_PerStratum):
         s = len(coords.strata)
         const, prop = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
         return 0.5 * xp.log(const**2 + (prop * coords.covariate) ** 2)
+
+    def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
+        if self.fixed:
+            return par
+        begun, ended = (np.mean(np.exp(2 * self.log_sd(p, coords))) for p in (start, par))
+        return np.asarray(par * np.sqrt(begun / ended))

@@ -112,3 +112,23 @@ def test_a_constant_and_a_power_by_stratum_have_several_hills(method: str, highe
         method=method,
     )
     assert fit.loglik == pytest.approx(highest, abs=1e-6)
+
+
+def test_a_range_stays_where_it_is_when_a_nugget_is_at_its_end() -> None:
+    """An end with the nugget at zero is judged a little inside; at another range is another hill.
+
+    The value is that of nlme's own optimisers or above.
+    """
+    call = (
+        "lme(log(weight) ~ poly(Time, 2) * Diet, random = list(Chick = pdBlocked(list(pdDiag(~ 1), "
+        "pdDiag(~ Time - 1), pdIdent(~ I(Time^2) - 1)))), weights = varFixed(~ I(Time + 1)), "
+        "correlation = corLin(form = ~ Time | Chick, nugget = TRUE), method = 'ML')"
+    )
+    found = estimate(build(bayeslme.translate(call), load_frame("ChickWeight")))
+    likelihood = found.likelihood()
+    near = search(likelihood, max_iter=MAX_ITER, start=found.theta, around=False)
+    others = np.repeat(found.theta[None], 40, axis=0)
+    others[:, found.problem.theta_correlation.start] = np.linspace(0.5, 3.0, 40)
+    tops = [search(likelihood, max_iter=MAX_ITER, start=t, around=False) for t in others[::8]]
+    assert found.loglik > max(top.value for top in tops) - 1e-4
+    np.testing.assert_allclose(near.value, found.loglik, atol=1e-6)

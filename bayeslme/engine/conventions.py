@@ -1,0 +1,68 @@
+"""One answer where several values of the parameters stand for the same model.
+
+Variances that cannot be told from zero are zero, what counts by its size has its start's sign, and
+a variance function of which only multiples of sigma are known has its usual size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayeslme.engine.hills import by_size
+from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.optimise import Optimum
+
+NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
+SAME = 1e-7  # log-likelihoods closer than this are equal
+
+
+def to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Set entries of the random-effects factors that the likelihood cannot tell from zero to zero.
+
+    A zero variance is zero.
+    """
+    theta = optimum.theta.copy()
+    value = optimum.value
+    for stage in likelihood.problem.stages:
+        block = np.arange(stage.theta.start, stage.theta.stop)
+        small = block[np.abs(theta[block]) < NEAR_ZERO]
+        for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
+            trial = theta.copy()
+            trial[chosen] = 0.0
+            got = float(likelihood(trial[None])[0])
+            if got >= value - 1e-8:
+                theta, value = trial, max(got, value)
+    if np.array_equal(theta, optimum.theta):
+        return optimum
+    return replace(optimum, theta=theta, value=float(likelihood(theta[None])[0]))
+
+
+def normalised(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Give a variance function of which only multiples of sigma are known its usual size."""
+    bound, place = likelihood.problem.variance, likelihood.problem.theta_variance
+    if bound is None or likelihood.sigma is not None or not len(bound.free):
+        return optimum
+    here = bound.natural(optimum.theta[place])
+    usual = bound.structure.normalised(here, bound.natural(bound.start), bound.coords)
+    if np.array_equal(usual, here) or not np.all(np.isfinite(usual)):
+        return optimum
+    theta = optimum.theta.copy()
+    theta[place] = bound.to_free(usual)
+    value = float(likelihood(theta[None])[0])
+    return (
+        replace(optimum, theta=theta, value=value) if abs(value - optimum.value) < SAME else optimum
+    )
+
+
+def upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Turn parameters that count by their size only, as varConstProp's, to their starts' signs."""
+    problem = likelihood.problem
+    even = by_size(problem, optimum.theta)
+    if problem.variance is None or not even.any():
+        return optimum
+    start = np.zeros(problem.size)
+    start[problem.theta_variance] = problem.variance.start
+    turned = even & (start * optimum.theta < 0)
+    return replace(optimum, theta=np.where(turned, -optimum.theta, optimum.theta))
