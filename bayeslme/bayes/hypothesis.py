@@ -7,6 +7,7 @@ summary names it; where two parts of the model share a name, as ``part name`` in
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ELEMENTWISE = {*MATHS, "log"}
 COMPARISONS = ("<", "<=", ">", ">=")
+SINGLE_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 MOST_LISTED = 200  # characters
 
 
@@ -178,7 +180,8 @@ def read_expression(text: str, named: dict[str, np.ndarray]) -> tuple[Expr, Colu
     FitError
         For an unknown parameter or function, or none.
     """
-    tree = bare(parse_expression(text))
+    point = "`" not in text and SINGLE_EQUALS.search(text)  # brms writes "age = 0"
+    tree = bare(parse_expression(SINGLE_EQUALS.sub("==", text) if point else text))
     _refuse_points(tree, text)
     used: dict[str, np.ndarray] = {}
     known = _with_places(tree, named, used)

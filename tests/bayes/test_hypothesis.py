@@ -85,6 +85,7 @@ def test_certain_statements_have_no_error(collapsed: Any) -> None:
     [
         ("Height < 0", r"'Height' in 'Height < 0' is no parameter; there are \(Intercept\)"),
         ("SexFemale == 0", "a single point has probability 0"),
+        ("SexFemale = 0", "a single point has probability 0"),
         ("SexFemale", "is no comparison"),
         ("1 < 2", "is about no parameter"),
         ("SexFemale <", "SexFemale <"),
