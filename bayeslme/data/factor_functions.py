@@ -105,8 +105,10 @@ def as_character(ev: Evaluation, call: Call) -> Value:
 
 
 def with_contrasts(ev: Evaluation, call: Call) -> Value:
-    """R's ``C``: a factor that carries its contrasts."""
+    """R's ``C``: a factor that carries its contrasts, its usual ones where none are named."""
     args = Arguments(call, ["object", "contr"])
+    if "contr" not in args.given:
+        return drop_unused(as_factor(ev, args["object"]))
     chosen = args["contr"]
     name = chosen.value if isinstance(chosen, String) else deparse(chosen)
     return replace(drop_unused(as_factor(ev, args["object"])), contrasts=name)

@@ -215,7 +215,8 @@ def _not_nested(outer: tuple[str, ...], part: _Part, text: str, *, seen: bool) -
         f"; with a constant column c, write lme(..., random="
         f"{{'c': PdBlocked([PdIdent('~ {one} - 1'), PdIdent('~ {two} - 1')])}})"
         if seen
-        else f"; write (1 | {outer[-1]}/{part.path[-1]}) if they nest, or give data to see it"
+        else f"; write (1 | {outer[-1]}/{part.path[-1]}) if they nest; from_bambi(formula, "
+        "data) sees it, and how to write crossed ones"
     )
     return SpecError(
         f"from_bambi: {one} and {two} are crossed, and the groups of lme nest{hint}",

@@ -107,10 +107,21 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
     return _Reader(function, given, text).spec(node.position, contrasts)
 
 
+_BARS = "; from_bambi() reads lme4's formulas"
+_NORMAL = "; responses are normal here, there are no other families"
+_LINEAR = "; models are linear here"
+_ELSEWHERE = {
+    **dict.fromkeys(("lmer", "glmmTMB", "brm", "stan_lmer", "blmer"), _BARS),
+    **dict.fromkeys(("glm", "glmer", "glmmPQL", "stan_glmer", "bglmer"), _NORMAL),
+    **dict.fromkeys(("nlme", "nls", "gnls", "nlmer", "nlsList", "gam", "gamm"), _LINEAR),
+    "aov": "; write lme(y ~ x, random = ~ 1 | g) for Error(g)",
+}
+
+
 def _unknown(node: Expr, function: str) -> str:
     if not function:
         return f"a call such as lme(y ~ x, random = ~ 1 | g) is needed, not {deparse(node):.40}"
-    hint = "; from_bambi() reads lme4's formulas" if function in {"lmer", "glmer"} else ""
+    hint = _ELSEWHERE.get(function, "")
     return f"unknown function '{function}': translate() reads {', '.join(ARGUMENTS)}{hint}"
 
 

@@ -18,6 +18,7 @@ from bayeslme.spec.structure_reader import (
 )
 from bayeslme.spec.terms import expand
 from bayeslme.structures import CorStruct, VarFixed, VarFunc
+from bayeslme.structures.base import RowStructure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,7 @@ def read_correlation(correlation: Any) -> CorStruct | None:
         return None
     if not isinstance(correlation, CorStruct):
         raise SpecError(
-            f"correlation is a structure such as CorAR1(form='~ 1 | g'), not {correlation!r:.60}"
+            f"correlation is a structure such as CorAR1(form='~ 1 | g'), not {_shown(correlation)}"
         )
     return canonical(correlation)  # type: ignore[no-any-return]
 
@@ -99,9 +100,18 @@ def read_weights(weights: Any) -> VarFunc | None:
         return None
     if not isinstance(weights, VarFunc):
         raise SpecError(
-            f"weights is a variance function such as VarPower(form='~ x'), not {weights!r:.60}"
+            "weights is a variance function such as VarPower(form='~ x'); for numbers w that "
+            "divide the variance give the data a column v = 1 / w, and weights='~ v' (VarFixed); "
+            f"not {_shown(weights)}"
         )
     return canonical(weights)  # type: ignore[no-any-return]
+
+
+def _shown(value: Any) -> str:
+    """A value in one line; of columns and lists their kind."""
+    return (
+        f"{value!r:.60}" if isinstance(value, int | float | RowStructure) else type(value).__name__
+    )
 
 
 def read_subset(subset: Any) -> tuple[Expr | None, npt.NDArray[np.bool_] | None]:

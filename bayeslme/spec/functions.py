@@ -34,6 +34,16 @@ LEARNED = frozenset(
 BUILDERS = frozenset({"c", "offset"})
 VARIANCE_COVARIATES = frozenset({"fitted", "resid", "residuals"})
 FUNCTIONS = ELEMENTWISE | FACTORS | LEARNED | BUILDERS | VARIANCE_COVARIATES
+# What other packages write into formulas, and where it is here.
+_CORRELATED = "correlated residuals are an argument, correlation=CorAR1(form='~ t | g')"
+_SMOOTH = "splines have fixed degrees of freedom here: ns(x, df = 4) or bs(x, df = 5)"
+ELSEWHERE = {
+    **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "ar1", "cs", "toep", "ou"), _CORRELATED),
+    **dict.fromkeys(("s", "te", "ti", "t2", "hsgp"), _SMOOTH),
+    **dict.fromkeys(("cbind", "mvbind"), "one response a model"),
+    "gr": "groups are columns, (1 | g)",
+    "weights": "weights are an argument, weights=VarFixed('~ v')",
+}
 PACKAGES = ("", "base", "stats", "splines")
 REFUSED_OPERATORS = {
     "$": "write the column alone: the data frame comes with the data argument ('$' is not allowed)",
@@ -72,6 +82,8 @@ def refuse_fitted(node: Expr, where: str) -> None:
 
 def unknown(name: str) -> str:
     """Return the message for a function that is not on the list."""
+    if name in ELSEWHERE:
+        return f"unknown function '{name}' in a formula: {ELSEWHERE[name]}"
     near = get_close_matches(name, FUNCTIONS, n=2)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     return f"unknown function '{name}' in a formula{hint}; compute the column in the data frame"

@@ -122,3 +122,14 @@ def test_a_condition_and_its_negation_part_the_rows(values: list[float], text: s
     other = evaluate_mask(parse_expression(f"!({text})"), columns)
     assert ((one | other) == [*[True] * len(values), False]).all()
     assert not (one & other).any()
+
+
+def test_c_without_contrasts_is_the_factor() -> None:
+    columns = Columns(pd.DataFrame({"t": [8, 10, 8], "g": pd.Categorical(["u", "v", "u"])}))
+    for name in ("t", "g"):
+        alone = evaluate(parse_expression(f"C({name})"), columns)
+        made = evaluate(parse_expression(f"factor({name})"), columns)
+        assert isinstance(alone, Factor)
+        assert isinstance(made, Factor)
+        assert alone.levels == made.levels
+        assert alone.code.tolist() == made.code.tolist()

@@ -57,7 +57,7 @@ def test_bambi_has_independent_effects() -> None:
 @pytest.mark.parametrize(
     ("formula", "words"),
     [
-        ("y ~ (1|a) + (1|b)", ("a and b are crossed", "(1 | a/b)")),
+        ("y ~ (1|a) + (1|b)", ("a and b are crossed", "(1 | a/b)", "how to write crossed ones")),
         ("y ~ (1|a) + (0 + x|b) + (1|a:c)", ("crossed",)),
         ("y ~ x + 1|g", ("brackets",)),
         ("y ~ x * (1|g)", ("brackets",)),

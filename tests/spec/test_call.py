@@ -188,6 +188,9 @@ def test_both_kinds_of_contrasts_survive_the_python_call() -> None:
     [
         ("lmer(y ~ x + (1 | g))", "lmer", "from_bambi"),
         ("nlme(y ~ x)", "nlme", "unknown function 'nlme'"),
+        ("gam(y ~ x)", "gam", "models are linear here"),
+        ("glmer(y ~ x + (1 | g), family = binomial)", "glmer", "no other families"),
+        ("brm(y ~ x + (1 | g))", "brm", "from_bambi"),
         ("y ~ x", "y", "a call such as"),
         ('lme("y ~ x", random = ~1 | g)', '"y', "drop the quotes"),
         ("lme(y ~ x, random = '~ 1 | g')", "'~", "drop the quotes"),

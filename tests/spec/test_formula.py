@@ -53,6 +53,8 @@ def test_equal_formulas_compare_equal_whatever_their_spacing() -> None:
         ("'y ~ x'", "drop the quotes", 0),
         ("y ~ foo(x)", "unknown function 'foo'", 4),
         ("y ~ lg(x)", "did you mean", 4),
+        ("y ~ ar1(0 + t)", "correlation=CorAR1", 4),
+        ("y ~ s(x)", "ns\\(x, df = 4\\)", 4),
         ("y ~ os.system(x)", "unknown function 'os.system'", 4),
         ("y ~ data$x", "write the column alone", 8),
         ("y ~ x + (1 | g)", "lme4", 11),

@@ -144,6 +144,7 @@ def test_control(options: Any, sigma: Any, max_iter: Any, tolerance: Any) -> Non
         ({"correlation": VarExp()}, "correlation is a structure such as"),
         ({"correlation": CorAR1(form="y ~ x")}, "one-sided"),
         ({"weights": CorAR1()}, "weights is a variance function"),
+        ({"weights": [1.0, 2.0]}, "v = 1 / w, and weights='~ v' .VarFixed.; not list"),
         ({"weights": "corAR1()"}, "cannot stand here"),
         ({"subset": [1, 2]}, "boolean mask"),
         ({"subset": "3 > 2"}, "expression on columns"),
