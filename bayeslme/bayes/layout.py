@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
 
 Values = Mapping[str, Array]
-_RESERVED = ("chain", "draw", "row", "term", "varfunc_coef", "corstruct_coef")
+_RESERVED = (
+    *("chain", "draw", "row", "term", "varfunc_coef", "corstruct_coef"),
+    *("y", "fixef", "sigma", "varfunc", "corstruct"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +247,8 @@ def _level_layout(level: Level, matrix: Any) -> LevelLayout:
     key = level.group.replace("/", "_")
     if key in _RESERVED:
         msg = (
-            f"the grouping column '{level.group}' is named as a dimension of posteriors; rename it"
+            f"the grouping column '{level.group}' has a name that posteriors use themselves; give "
+            "it another"
         )
         raise SpecError(msg)
     structure: PdMat = level.structure

