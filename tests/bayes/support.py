@@ -9,8 +9,10 @@ from typing import Any
 import arviz as az
 import numpy as np
 
+import bayeslme
 from bayeslme.bayes.generate import colour
-from bayeslme.bayes.layout import Layout
+from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.data.design import build
 from bayeslme.engine.problem import Problem
 
 BRMS: dict[str, Any] = json.loads(Path(__file__).with_name("brms.json").read_text())
@@ -49,6 +51,11 @@ KINDS = {
     "correlation = corExp(form = ~ age | Subject, nugget = TRUE))",
     "lm": "lm(distance ~ Sex * age)",
 }
+
+
+def layout_of(call: str, data: Any) -> Layout:
+    """Layout of an R call on a data frame."""
+    return build_layout(build(bayeslme.translate(call), data))
 
 
 def z_score(draws: np.ndarray, mean: float, error: float) -> float:

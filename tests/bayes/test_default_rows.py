@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayes.support import layout_of
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.prior_draws import draw_priors
-from bayeslme.data.design import build
 
 BY_AGE = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
 FREE = "varConstPower(form = ~ age | Sex)"
@@ -27,10 +26,6 @@ def irregular() -> pd.DataFrame:
     t = np.sort(rng.uniform(0, 100, 120))
     y = np.linalg.cholesky(np.exp(-np.abs(np.subtract.outer(t, t)) / 5)) @ rng.normal(size=120)
     return pd.DataFrame({"t": t, "y": y, "u": rng.uniform(0, 10, 120)})
-
-
-def layout_of(call: str, data: pd.DataFrame) -> Layout:
-    return build_layout(build(bayeslme.translate(call), data))
 
 
 def own_prior(call: str, data: pd.DataFrame, name: str = "corstruct", priors: Any = None) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import norm
 
 import bayeslme
-from bayes.support import KINDS, random_covariance, residual_covariance
+from bayes.support import KINDS, layout_of, random_covariance, residual_covariance
 from bayeslme.bayes import left_out
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.fitted_variance import at_fitted
@@ -58,10 +58,6 @@ def by_definition(mean: np.ndarray, V: np.ndarray, y: np.ndarray) -> np.ndarray:
         centre = mean[i] + slope @ (y - mean)[rest]
         out[i] = norm.logpdf(y[i], centre, np.sqrt(V[i, i] - slope @ V[rest, i]))
     return out
-
-
-def layout_of(call: str, data: pd.DataFrame) -> Layout:
-    return build_layout(build(bayeslme.translate(call), data))
 
 
 def cases() -> list[Any]:

@@ -9,18 +9,13 @@ import numpy as np
 import pytest
 
 import bayeslme
+from bayes.support import layout_of
 from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.margins import Margins, flat, unflat
 from bayeslme.bayes.prior_draws import draw_priors
-from bayeslme.data.design import build
 
 CALL = "lme(distance ~ Sex * {0}, random = ~ {0} | Subject)"
 FAR = "I(age + 1990)"
-
-
-def layout_of(call: str, data: Any) -> Layout:
-    return build_layout(build(bayeslme.translate(call), data))
 
 
 def margins_of(form: str, data: Any) -> Margins:

@@ -7,11 +7,10 @@ import pytest
 from scipy.integrate import quad
 
 import bayeslme
+from bayes.support import layout_of
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.prior_language import as_prior
-from bayeslme.data.design import build
 from bayeslme.errors import SpecError
 
 AR1 = (
@@ -21,10 +20,6 @@ AR1 = (
 EXPONENTIAL = "gls(distance ~ age, correlation = corExp(form = ~ age | Subject, nugget = TRUE))"
 ARMA = "gls(distance ~ age, correlation = corARMA(form = ~ 1 | Subject, p = 1))"
 CONTINUOUS = "gls(distance ~ age, correlation = corCAR1(form = ~ age | Subject))"
-
-
-def layout_of(call: str, data: Any) -> Layout:
-    return build_layout(build(bayeslme.translate(call), data))
 
 
 def density(family: str, args: dict[str, float]) -> Any:

@@ -5,28 +5,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bayeslme
-from bayes.support import KINDS
+from bayes.support import KINDS, layout_of
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.lkj import lkj_draws
 from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.prior_draws import draw_one, draw_priors
 from bayeslme.bayes.prior_language import as_prior
 from bayeslme.bayes.priors import ParameterPrior
 from bayeslme.bayes.uniformity import p_values
-from bayeslme.data.design import build
 from bayeslme.errors import SpecError
 
 PROPER = [f for f in FAMILIES.values() if f.cumulative is not None]
 ARGUMENTS = {"nu": 3.5, "alpha": 2.5, "beta": 1.5, "mu": 0.3, "sigma": 1.2, "b": 0.8, "lam": 2.0}
 ARGUMENTS |= {"lower": 0.2, "upper": 0.8}
 STATEMENT = {"lower": 0.2, "upper": 0.8, "alpha": 0.1, "dimension": 2.0}
-
-
-def layout_of(call: str, data: Any) -> Layout:
-    return build_layout(build(bayeslme.translate(call), data))
 
 
 @pytest.mark.parametrize("family", PROPER, ids=lambda f: f.name)

@@ -50,7 +50,8 @@ def test_responses_have_the_variance_the_parameters_say(tree: Any, orthodont: An
 def test_arviz_draws_it(tree: Any) -> None:
     import matplotlib.pyplot as plt
 
-    az.plot_ppc_dist(tree, group="prior_predictive", num_samples=10)
+    drawn = az.plot_ppc_dist(tree, group="prior_predictive", num_samples=10)
+    assert drawn.viz["predictive_dist"].sizes["sample"] == 10
     plt.close("all")
 
 

@@ -77,7 +77,9 @@ def test_held_powers_count(orthodont: Any) -> None:
 
 def test_it_is_printed_and_given_up_for_a_named_prior(orthodont: Any) -> None:
     own = priors_of("varPower(form = ~ age)", orthodont)
-    assert str(own).splitlines()[-1].endswith("HalfStudentT(nu=4, sigma=2.91499) of a typical row")
+    scale = f"{np.std(orthodont['distance']):.6g}"
+    said = f"HalfStudentT(nu=4, sigma={scale}) of a typical row"
+    assert str(own).splitlines()[-1].endswith(said)
     named = priors_of("varPower(form = ~ age)", orthodont, {"sigma": "HalfNormal(sigma=2)"})
     assert named["sigma"].typical is None
     assert priors_of("varPower(form = ~ age)", orthodont, "flat")["sigma"].typical is None

@@ -93,4 +93,5 @@ def test_a_row_alone_in_its_group_is_no_exact_fit() -> None:
     likelihood, theta = found.likelihood(), found.theta.copy()
     theta[found.problem.theta_variance] = -15.0  # of "alone", over the rest
     value = float(likelihood(theta[None])[0])
-    require_bound(likelihood, Optimum(theta, value, np.zeros_like(theta), True, "", 1))
+    assert np.isfinite(value)
+    require_bound(likelihood, Optimum(theta, value, np.zeros_like(theta), True, "", 1))  # no error
