@@ -3,7 +3,8 @@
 The density is that of (standard deviations, correlations, row parameters, sigma), without Jacobian,
 with beta integrated over its Gaussian or flat prior. Under flat priors it is the restricted
 likelihood, and its mode the REML estimate. Where a prior is about random effects with their
-predictors at the means, so is the density: its mode does not move with the predictors' origin.
+predictors at the means, sigma of a typical row or a constant over its power, so is the density: its
+mode does not move with the predictors' origin or a covariate's units.
 The search runs over coordinates in which a standard deviation of zero is an ordinary point; the
 mode itself does not depend on them.
 """
@@ -50,8 +51,8 @@ class PosteriorDensity:
     beta : GaussianBeta or None
         None under a flat prior.
     at_means : bool
-        Whether the density is that of the parameters the priors are about: a level's standard
-        deviations and correlations with the predictors at their means.
+        Whether the density is that of what the priors are about: a level's standard deviations
+        and correlations with the predictors at their means, sigma of a typical row.
     """
 
     layout: Layout

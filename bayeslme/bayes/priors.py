@@ -94,31 +94,35 @@ class ParameterPrior:
         array, shape (...)
             Minus infinity outside the support.
         """
-        values = np.asarray(x, dtype=float)
-        shift: FloatArray | float = 0.0
+        values, given = np.asarray(x, dtype=float), others or {}
         if self.margins is not None:
-            values, shift = self._at_means(values, others or {}), self.log_volume(x, others or {})
+            values = self._at_means(values, given)
         if self.block.matrix:
             return lkj_log_density(values, self.priors[0].numbers()["eta"])
         if self.typical is not None:
-            shift = self.typical.log_factor((others or {})["varfunc"])
-            values = values * np.exp(shift)
+            values = values * np.exp(self.typical.log_factor(given["varfunc"]))
         if self.block.dim is None:
             values = values[..., None]
         if self.basis is not None:
             values = values @ self.basis.T
         if self.relative is not None:
-            units = -values @ self.relative.T
-            values, shift = values * np.exp(units), units.sum(axis=-1)
+            values = values * np.exp(-values @ self.relative.T)
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
-        return np.asarray(np.sum(terms, axis=0) + shift)
+        return np.asarray(np.sum(terms, axis=0) + self.log_volume(x, given))
 
     def log_volume(self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
-        """Logarithm (...) of the change of volume to predictors at their means; sds carry it."""
+        """Logarithm (...) of the change of volume to what the densities are about.
+
+        That of predictors at their means is carried by the standard deviations.
+        """
+        values = np.asarray(x, dtype=float)
+        if self.typical is not None:
+            return self.typical.log_factor(others["varfunc"])
+        if self.relative is not None:
+            return np.asarray(-(values @ self.relative.T).sum(axis=-1))
         if self.margins is None or self.block.matrix:
             return np.zeros(())
-        sd = np.asarray(x, dtype=float)
-        return self.margins.log_jacobian(sd, self._at_means(sd, others))
+        return self.margins.log_jacobian(values, self._at_means(values, others))
 
     def _at_means(self, x: FloatArray, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
         margins = self.margins

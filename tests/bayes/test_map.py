@@ -102,3 +102,27 @@ def test_a_prior_away_from_the_estimate_is_searched_inside(orthodont: Any) -> No
     drawn = spec.fit(orthodont).sample(draws=250, seed=1, priors={"sigma": "Uniform(8, 9)"})
     assert np.all((drawn.values["sigma"] > 8) & (drawn.values["sigma"] < 9))
     assert np.quantile(drawn.values["sigma"], 0.5) < 8.2  # the likelihood pulls down
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("varPower(form = ~ age)", "varPower(form = ~ I(age / 11))"),
+        ("varExp(form = ~ age)", "varExp(form = ~ I(age - 11))"),
+        ("varConstPower(form = ~ age)", "varConstPower(form = ~ I(age / 11))"),
+    ],
+)
+def test_modes_do_not_move_with_the_units_of_a_covariate(
+    here: str, there: str, orthodont: Any
+) -> None:
+    call = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
+    modes = [
+        bayeslme.translate(call.format(w)).update(priors="default").fit(orthodont)
+        for w in (here, there)
+    ]
+    one, other = (float(m.weights_coef.iloc[-1]) for m in modes)
+    assert one == pytest.approx(other, abs=1e-5)
+    assert modes[0].loglik == pytest.approx(modes[1].loglik, abs=1e-6)
+    reml = bayeslme.translate(call.format("varPower(form = ~ age)")).fit(orthodont)
+    if "Power" in here:  # the data know the power to 0.6, its prior to 4.8
+        assert one == pytest.approx(float(reml.weights_coef.iloc[0]), abs=0.02)
