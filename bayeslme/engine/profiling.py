@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslme.engine.differences import second_differences
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.information import Information
 from bayeslme.engine.likelihood import Likelihood
@@ -25,6 +26,7 @@ CLOSE = 1e-6  # of the quantile: a limit is then good to six digits of its dista
 EXPANSIONS, REFINEMENTS = 60, 60
 TINY = 1e-12
 FARTHEST = 1e4  # scales from the estimate, where the end of the range is given
+STEP = 1e-3  # of a scale, for second differences
 NEGLIGIBLE = 1e-3  # scales between estimate and limit, below which the guess says nothing
 Curve = Callable[[float], float]
 
@@ -43,6 +45,8 @@ class _Path:
     top : float
         Log-likelihood of the fit.
     wide : bool
+    inverse : array (k, k), or None
+        Of minus the Hessian at the last maximum.
     highest : float
         Largest log-likelihood met.
     """
@@ -52,15 +56,16 @@ class _Path:
     scale: np.ndarray
     top: float
     wide: bool
+    inverse: np.ndarray | None
     highest: float = -np.inf
 
     def root(self, held: float) -> float:
         """Root deviance at a held coordinate; infinite where there is no likelihood."""
         objective = self.value_at(held)
         for start in self._starts(held):
-            best = maximise(objective, start, self.scale, wide=self.wide)
+            best = maximise(objective, start, self.scale, wide=self.wide, inverse=self.inverse)
             if np.isfinite(best.value):
-                self.solved[held] = best.theta
+                self.solved[held], self.inverse = best.theta, best.inverse
                 self.highest = max(self.highest, best.value)
                 return float(np.sqrt(2.0 * max(0.0, self.top - best.value)))
         return np.inf
@@ -119,20 +124,35 @@ def profile_variances(found: Estimate, info: Information, quantile: float) -> Pr
     top = max(found.loglik, float(density(here[None])[0]))
     limits = {part.name: np.full((len(part.names), 2), np.nan) for part in info.parts}
     start = np.array([axis.nuisance_start(v) for axis, v in zip(axes, here, strict=True)])
+    curved = _curvature(density, start, scale)
     gain = 0.0
     for i, axis in enumerate(axes):
         others = np.delete(np.arange(len(axes)), i)
+        inverse = _inverse(curved[np.ix_(others, others)])
         guesses = info.limits(axis.part, quantile)[axis.row]
         for side, sign in enumerate((-1.0, 1.0)):
-            path = _Path(
-                _held(density, i), {float(here[i]): start[others]}, scale[others], top, wide
-            )
+            solved = {float(here[i]): start[others]}
+            path = _Path(_held(density, i), solved, scale[others], top, wide, inverse)
             guess = _guess(axis, float(here[i]), float(guesses[side]), sign, quantile)
             limits[axis.part][axis.row, side] = _axis_limit(
                 axis, path.root, float(here[i]), guess, sign, quantile
             )
             gain = max(gain, path.highest - top)
     return Profiled(limits, gain)
+
+
+def _curvature(f: Objective, here: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Minus the Hessian (k, k) of f."""
+    size = np.maximum(scale, np.abs(here))
+    unit = second_differences(lambda u: f(here + size * u), len(here), STEP)
+    return np.asarray(-unit / np.outer(size, size))
+
+
+def _inverse(curved: np.ndarray) -> np.ndarray | None:
+    """Its inverse; None where it is not curved downwards in all directions."""
+    if not np.isfinite(curved).all() or np.min(np.linalg.eigvalsh(curved), initial=np.inf) <= 0:
+        return None
+    return np.asarray(np.linalg.inv(curved))
 
 
 def _held(density: Objective, i: int) -> Callable[[float], Objective]:
@@ -242,12 +262,12 @@ def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) 
     scale = scales(found.problem)
     wide = likelihood.cells < WIDE_CELLS
     top = float(likelihood(found.theta[None])[0])
+    inverse = _inverse(_curvature(likelihood, found.theta, scale))
     out = np.empty((len(found.beta), 2))
     for j, here in enumerate(found.beta.tolist()):
         for side in range(2):
-            path = _Path(
-                _held_coefficient(found, likelihood, j), {here: found.theta}, scale, top, wide
-            )
+            at = _held_coefficient(found, likelihood, j)
+            path = _Path(at, {here: found.theta}, scale, top, wide, inverse)
             guess = float(guesses[j, side])
             end = here + FARTHEST * (guess - here)
             limit = find_limit(path.root, here, guess, end, quantile)
