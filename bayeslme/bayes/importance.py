@@ -137,12 +137,12 @@ def _grown(pool: Pool, draws: Weighted, inner: Proposal, moments: Proposal) -> P
     return joined([(len(inner.weight), inner), (1.0, new)])
 
 
-def grow(u: np.ndarray, weight: np.ndarray, even: np.ndarray, size: int = JUMPS) -> Proposal:
+def grow(u: np.ndarray, weight: np.ndarray, even: np.ndarray) -> Proposal:
     """A mixture fitted to weighted draws, centres first spread over them."""
     moments = single(weight @ u, covariance(u, weight), even)
     apart = np.linalg.solve(moments.root[0], (u - moments.mean[0]).T).T
     centres = [int(np.argmin(np.square(apart).sum(axis=1)))]
-    for _ in range(size - 1):  # each new centre is the draw farthest from those before
+    for _ in range(JUMPS - 1):  # each new centre is the draw farthest from those before
         distance = np.min([np.square(apart - apart[c]).sum(axis=1) for c in centres], axis=0)
         centres.append(int(np.argmax(distance * weight)))
     parts = [(1.0, Proposal(moments.weight, u[[c]], 0.5 * moments.root, even)) for c in centres]

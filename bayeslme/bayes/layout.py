@@ -191,21 +191,19 @@ def _with_held(
     return xp.stack(columns, axis=-1)
 
 
-def build_layout(design: Design, covariates: tuple[np.ndarray | None, ...] | None = None) -> Layout:
+def build_layout(design: Design) -> Layout:
     """Name the variables of a design's model.
 
     Parameters
     ----------
     design : Design
-    covariates : tuple of arrays (n,), optional
-        Variance covariates that depend on the fit, as for ``build_problem``.
 
     Raises
     ------
     SpecError
         For a grouping column whose name is taken by a dimension of every posterior.
     """
-    problem = build_problem(design, covariates)
+    problem = build_problem(design)
     if problem.waiting:  # bound for its names; see ``fitted_variance``
         fitted = design.X @ problem.shift
         coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)

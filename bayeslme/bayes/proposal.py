@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 DF = 7.0  # tails that bound the weights of a nearly Gaussian target cheaply
+ITERATIONS = 8  # of expectation maximisation
 REACH = 4.0  # standard deviations from zero within which a component is folded
 MOST_FOLDS = 3  # coordinates a component is folded in
 SHRINK = 1.0  # draws, for each coordinate, by which a component's covariance leans to that of all
@@ -115,7 +116,7 @@ def _signs(folded: np.ndarray) -> np.ndarray:
     return out
 
 
-def mixture(u: np.ndarray, weight: np.ndarray, start: Proposal, iterations: int = 8) -> Proposal:
+def mixture(u: np.ndarray, weight: np.ndarray, start: Proposal) -> Proposal:
     """Fit a mixture to weighted draws, from a first guess; components without draws are dropped.
 
     Parameters
@@ -124,11 +125,10 @@ def mixture(u: np.ndarray, weight: np.ndarray, start: Proposal, iterations: int 
     weight : array, shape (n,)
         Sums to 1.
     start : Proposal
-    iterations : int
     """
     cov = covariance(u, weight)
     size = 1.0 / np.square(weight).sum()  # draws of equal weight that would say as much
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         start = _step(u, weight, start, cov, size)
     return Proposal(start.weight, start.mean, np.sqrt(INFLATE) * start.root, start.even, start.df)
 

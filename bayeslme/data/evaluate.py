@@ -106,9 +106,9 @@ def evaluate_rows(
     return np.full(columns.n, float(value))
 
 
-def evaluate_number(expr: Expr, columns: Columns, memory: Memory | None = None) -> FloatArray:
+def evaluate_number(expr: Expr, columns: Columns) -> FloatArray:
     """Evaluate to one number per row, or say which factor stands where a number is needed."""
-    value = evaluate_rows(expr, columns, memory)
+    value = evaluate_rows(expr, columns)
     if not isinstance(value, Basis):
         return number(value, deparse(expr))
     if value.values.shape[1] > 1:

@@ -19,17 +19,14 @@ if TYPE_CHECKING:
 EXACT = 1e-12  # residual norm over the response's, below which it is rounding
 
 
-def build_problem(
-    design: Design, covariates: tuple[np.ndarray | None, ...] | None = None
-) -> Problem:
+def build_problem(design: Design) -> Problem:
     """Sort, standardise and bind a design.
+
+    Where variance covariates are functions of the fit (``fitted(.)``) the problem waits for them.
 
     Parameters
     ----------
     design : Design
-    covariates : tuple of arrays (n,), optional
-        Variance covariates that are functions of the fit (``fitted(.)``), one per variance
-        component, in the design's row order.
 
     Raises
     ------
@@ -72,7 +69,7 @@ def build_problem(
         theta_correlation=slice(first, last),
         waiting=False,
     )
-    return bind_variance(problem, design, covariates)
+    return bind_variance(problem, design, None)
 
 
 def _stages(design: Design) -> tuple[Stage, ...]:
@@ -103,7 +100,13 @@ def bind_variance(
 ) -> Problem:
     """Return the problem with its variance function bound to these covariates of the fit.
 
-    Without covariates, where some are needed, the problem waits for them.
+    Parameters
+    ----------
+    problem : Problem
+    design : Design
+    covariates : tuple of arrays (n,), or None
+        One for each variance component, in the design's row order, None for those that are data.
+        Without any, where some are needed, the problem waits for them.
     """
     structure = design.spec.weights
     if structure is None:

@@ -29,23 +29,20 @@ def wrap(*parts: str) -> str:
     return f'{STYLE}<div class="blme">{"".join(parts)}</div>'
 
 
-def html_table(frame: pd.DataFrame, caption: str = "", *, small_p: bool = True) -> str:
+def html_table(frame: pd.DataFrame, caption: str = "") -> str:
     """Make a table of a frame: numbers with common decimals by column, missing cells blank.
 
     Parameters
     ----------
     frame : DataFrame
     caption : str
-    small_p : bool
-        Show a p-value of zero as ``<.0001``.
 
     Returns
     -------
     str
     """
     columns = [
-        [text.strip() for text in column_texts(frame.iloc[:, j], smallest=small_p)]
-        for j in range(frame.shape[1])
+        [text.strip() for text in column_texts(frame.iloc[:, j])] for j in range(frame.shape[1])
     ]
     head = "".join(f"<th>{escape(str(c))}</th>" for c in frame.columns)
     rows = "".join(

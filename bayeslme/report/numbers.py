@@ -106,22 +106,22 @@ def zapsmall(values: npt.ArrayLike, digits: int = DIGITS) -> npt.NDArray[np.floa
     ).reshape(x.shape)
 
 
-def format_zapped(values: npt.ArrayLike, digits: int = DIGITS) -> list[str]:
+def format_zapped(values: npt.ArrayLike) -> list[str]:
     """Format a column of a coefficient table: `zapsmall`, then common decimals."""
-    return format_numbers(zapsmall(values, digits).ravel().tolist(), digits)
+    return format_numbers(zapsmall(values).ravel().tolist())
 
 
-def column_texts(column: pd.Series, *, smallest: bool = True) -> list[str]:
+def column_texts(column: pd.Series) -> list[str]:
     """Texts of a column of any type: numbers with common decimals, p-values as such.
 
-    Missing numbers are blank; `smallest` as for `format_p_values`.
+    Missing numbers are blank.
     """
     if not pd.api.types.is_numeric_dtype(column):
         return [str(value) for value in column]
     known = column.notna().to_numpy()
     numbers = column[known].to_numpy(float)
     p = column.name == "p-value"
-    texts = iter(format_p_values(numbers, smallest=smallest) if p else format_zapped(numbers))
+    texts = iter(format_p_values(numbers) if p else format_zapped(numbers))
     return [next(texts) if k else "" for k in known]
 
 
