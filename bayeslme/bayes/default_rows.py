@@ -23,7 +23,15 @@ import numpy as np
 
 from bayeslme.bayes.prior_language import Prior
 from bayeslme.bayes.priors import FloatArray, Typical
-from bayeslme.structures import CorCAR1, VarComb, VarConstPower, VarConstProp, VarExp, VarPower
+from bayeslme.structures import (
+    CorCAR1,
+    VarComb,
+    VarConstPower,
+    VarConstProp,
+    VarExp,
+    VarFixed,
+    VarPower,
+)
 from bayeslme.structures.lattice import Lattice, distances
 
 if TYPE_CHECKING:
@@ -50,31 +58,31 @@ def row_priors(bound: Bound) -> tuple[Prior, ...]:
     return tuple(every[j] for j in bound.free)
 
 
-def typical_row(bound: Bound | None) -> Typical | None:
-    """How powers and rates move the residual standard deviation of a typical row.
+def typical_row(bound: Bound | None) -> Typical:
+    """How the variance function moves the residual standard deviation of a typical row.
 
-    Beside a constant that of the power alone counts.
+    Only fixed weights, powers and rates do; beside a constant that of the power alone counts.
 
     Parameters
     ----------
     bound : Bound or None
     """
     if bound is None:
-        return None
-    weights: list[float] = []
+        return Typical(np.zeros(0))
+    weights, constant = [], 0.0
     for function, coords, parameters in _functions(bound):
         if isinstance(function, VarConstPower):
             logs, inside = _log_sizes(coords)
             weights += [0.0] * len(inside) + list((inside * logs).mean(axis=1))
             continue
+        if isinstance(function, VarFixed):
+            constant += float(np.mean(function.log_sd(np.zeros(0), coords)))
         linear = isinstance(function, VarPower | VarExp)
         rows = [function.log_sd(e, coords) if linear else 0.0 for e in np.eye(len(parameters))]
         weights += [float(np.mean(row)) for row in rows]
     full = np.array(weights)
-    if not full[bound.free].any():
-        return None
     held = np.array([p.start if p.held else 0.0 for p in bound.parameters])
-    return Typical(full[bound.free], float(held @ full))
+    return Typical(full[bound.free], constant + float(held @ full))
 
 
 def relative_constants(bound: Bound | None) -> FloatArray | None:

@@ -9,9 +9,9 @@ term; root mean square where nothing varies):
     fixef, intercept    Normal(mean(y), 2.5 s), at the means of the predictors; without an
                         intercept column mean(y) goes to the combination of columns that is
                         constant, if there is one
-    sigma               HalfStudentT(4, s); where the variance has powers or exponentials of a
-                        covariate this is the residual standard deviation of a typical row, with the
-                        mean of their logarithms over the rows
+    sigma               HalfStudentT(4, s); where the variance has fixed weights, powers or
+                        exponentials of a covariate this is the residual standard deviation of a
+                        typical row, with the mean of their logarithms over the rows
     sd, slope of z      HalfStudentT(4, s / s_z)
     sd, intercept       HalfStudentT(4, s), and the correlations, with the predictors at their
                         means; of uncorrelated or blocked effects, which have no such mean,
@@ -74,8 +74,10 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
         "flat": _flat(layout),
         "boundary-avoiding": _boundary_avoiding(layout),
     }
-    variance = None if layout.varfunc is None else layout.problem.variance
-    about = typical_row(variance), _at_means(layout), relative_constants(variance)
+    variance = layout.problem.variance
+    typical = typical_row(variance)
+    moved = typical if typical.weights.any() else None  # otherwise sigma's prior has another scale
+    about = moved, _at_means(layout), relative_constants(variance)
     return resolve(priors, layout.blocks, presets, basis, *about)
 
 
@@ -95,7 +97,9 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray]:
         if block is not None and bound is not None:
             out[block.name] = row_priors(bound)
     if layout.sigma is not None:
-        out["sigma"] = (_half_student(s),)
+        typical = typical_row(layout.problem.variance)
+        unit = 1.0 if typical.weights.any() else np.exp(typical.constant)
+        out["sigma"] = (_half_student(s / unit),)
     return out, basis
 
 

@@ -75,6 +75,20 @@ def test_held_powers_count(orthodont: Any) -> None:
     assert typical.weights == pytest.approx([orthodont["age"].mean()])
 
 
+@pytest.mark.parametrize(
+    "weights", ["varFixed(~ {})", "varPower(form = ~ {}, fixed = 0.5)"], ids=["varFixed", "held"]
+)
+def test_sizes_of_groups_are_no_units_of_sigma(weights: str, orthodont: Any) -> None:
+    """Variances of means of a thousand: sigma is large, its prior as wide."""
+    here, there = (
+        priors_of(weights.format(v), orthodont)["sigma"] for v in ("I(age / 1e6)", "age")
+    )
+    scales = [p.priors[0].numbers()["sigma"] for p in (here, there)]
+    assert scales[0] / scales[1] == pytest.approx(1000.0)
+    mean_root = np.exp(0.5 * np.log(orthodont["age"]).mean())
+    assert scales[1] * mean_root == pytest.approx(orthodont["distance"].std(ddof=0))
+
+
 def test_it_is_printed_and_given_up_for_a_named_prior(orthodont: Any) -> None:
     own = priors_of("varPower(form = ~ age)", orthodont)
     scale = f"{np.std(orthodont['distance']):.6g}"
