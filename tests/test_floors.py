@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayeslme"
 # From the ground up; a floor may import from itself and from any floor before it.
 FLOORS = (
     "errors",
+    "docstrings",
     "threads",
     "ops",
     "structures",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PosteriorPlots:
     """Plots as methods; each returns ArviZ's ``PlotCollection``.
 

@@ -21,6 +21,7 @@ from bayeslme.bayes import verbs as _verbs
 from bayeslme.bayes.layout import Layout
 from bayeslme.bayes.limits import IntervalKind
 from bayeslme.bayes.priors import Priors
+from bayeslme.docstrings import delegating
 from bayeslme.fit.intervals import Intervals
 from bayeslme.fit.residuals import LevelName, ResidualType
 from bayeslme.fit.varcorr import VarCorr
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
 
+@delegating
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """Draws from the posterior of a model.

@@ -176,7 +176,7 @@ class ParameterPrior:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Priors:
     """All priors of a model; printing it shows them.
 
@@ -247,3 +247,5 @@ class Priors:
         first = max((len(f"{v} {c}".strip()) for v, c, _ in rows), default=0)
         lines = [f"{f'{v} {c}'.strip():<{first}}  ~ {text}" for v, c, text in rows]
         return "\n".join([f"Priors ({self.preset}):", *(f"  {line}" for line in lines)])
+
+    __repr__ = __str__

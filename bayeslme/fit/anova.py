@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -37,6 +38,11 @@ class Anova(pd.DataFrame):
     @property
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
+
+    def __deepcopy__(self, memo: dict[int, object] | None = None) -> Anova:
+        made = Anova(pd.DataFrame(self).copy())
+        made.attrs = deepcopy(self.attrs)
+        return made
 
     def __repr__(self) -> str:
         heading, notes = str(self.attrs.get("heading", "")), self.attrs.get("notes", ())

@@ -16,6 +16,7 @@ from bayeslme.data.frames import as_frame
 from bayeslme.data.groups import Grouping, group_values, nest
 from bayeslme.data.newdata import nested_labels
 from bayeslme.data.types import Design
+from bayeslme.docstrings import delegating
 from bayeslme.errors import DataError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.hypotheses import t_quantile, t_tail
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
+@delegating
 @dataclass(frozen=True, eq=False)
 class LmList:
     """Least-squares fits of the groups.

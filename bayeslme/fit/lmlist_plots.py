@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.lmlist import LmList
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LmListPlots:
     """Plots of one list of fits.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESIDUALS = "resid(., type = 'p') ~ fitted(.)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plots(GroupPlots):
     """Plots of one fit; each method returns matplotlib axes. ``fit.plot()`` is that of residuals.
 

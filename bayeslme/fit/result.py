@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.docstrings import delegating
 from bayeslme.errors import FitError
 from bayeslme.fit import verbs
 from bayeslme.fit.numbers import Numbers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SEVERAL = (list, tuple, range)  # of levels
 
 
+@delegating
 class Fit(Numbers):
     """What all fits share; what they hold is told by `bayeslme.fit.numbers.Numbers`."""
 
@@ -230,6 +232,7 @@ class Fit(Numbers):
         return page_html(self._summary.page)
 
 
+@delegating
 class LmeFit(Fit):
     """A linear mixed model, fitted."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from bayeslme.docstrings import delegating
 from bayeslme.spec.contrasts import DEFAULT
 from bayeslme.spec.control import Control
 from bayeslme.spec.expr import Expr
@@ -49,7 +50,8 @@ class RandomLevel:
         return self.formulas[0]
 
 
-@dataclass(frozen=True)
+@delegating
+@dataclass(frozen=True, repr=False)
 class LmeSpec:
     """A model as one writes it for nlme.
 
@@ -101,6 +103,8 @@ class LmeSpec:
 
         return python_call(self)
 
+    __repr__ = __str__
+
     def to_r(self) -> str:
         """Return the R call, which ``translate`` reads back (R's option contrasts apart)."""
         from bayeslme.spec.write import r_call
@@ -108,7 +112,7 @@ class LmeSpec:
         return r_call(self)
 
     def update(self, **changes: Any) -> LmeSpec:
-        """Return the specification with some arguments changed; see `bayeslme.spec.update`."""
+        """Change some arguments; see `bayeslme.spec.update.update`."""
         from bayeslme.spec.update import update
 
         return update(self, **changes)
@@ -122,7 +126,7 @@ class LmeSpec:
     def to_pymc(
         self, data: Any, form: str = "marginal", priors: Any = None, beta: str = "variable"
     ) -> Any:
-        """Build a PyMC model; see `bayeslme.spec.bind.to_pymc`."""
+        """Build a PyMC model; see `bayeslme.bayes.model.to_pymc`."""
         from bayeslme.spec.bind import to_pymc
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)

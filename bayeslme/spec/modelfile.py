@@ -79,7 +79,7 @@ class _File(_Section):
     sampling: _Sampling = _Sampling()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A model file that has been read.
 
@@ -103,6 +103,10 @@ class Model:
     priors: Mapping[str, Any] | str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     description: str | None = None
+
+    def __repr__(self) -> str:
+        """Title and call."""
+        return f"{self.title}\n{self.spec}"
 
 
 def load_model(path: str | Path) -> Model:

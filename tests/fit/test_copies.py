@@ -54,6 +54,7 @@ def test_a_copy_says_the_same_and_works_on(kind: str, how: str) -> None:
 def test_results_travel_too(verb: str) -> None:
     found = getattr(mixed(), verb)()
     assert str(pickle.loads(pickle.dumps(found))) == str(found)
+    assert repr(copy.deepcopy(found)) == repr(found)
 
 
 def test_threads_find_the_same() -> None:
