@@ -13,6 +13,7 @@ from bayeslme.engine.hills import other_hills
 from bayeslme.engine.kinks import settle
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum, maximise
+from bayeslme.engine.other_starts import unseen
 from bayeslme.engine.ridge import (
     default_start,
     flat_moves,
@@ -20,7 +21,7 @@ from bayeslme.engine.ridge import (
     move_effects,
     reference_start,
 )
-from bayeslme.engine.starts import candidates, scales, several_hills
+from bayeslme.engine.starts import candidates, scales
 from bayeslme.engine.unbounded import require_bound
 from bayeslme.errors import FitError
 
@@ -134,7 +135,7 @@ def _look_around(
 ) -> Optimum:
     """The top of the highest hill in sight."""
     sound = _sound(likelihood, best)
-    others, seen = _other_rows(likelihood, starts), starts[:SEEN]
+    others, seen = unseen(likelihood.problem, starts), starts[:SEEN]
     for _ in range(ROUNDS):
         before, looked = best, sound
         points = (
@@ -155,15 +156,6 @@ def _look_around(
         if looked and best.value <= before.value + WORTH * 1e-2:
             break
     return best
-
-
-def _other_rows(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
-    """The best start of every set of those row parameters that often have several hills."""
-    columns = several_hills(likelihood.problem)
-    if not columns.any():
-        return starts[:0]
-    _, first = np.unique(starts[:, columns], axis=0, return_index=True)
-    return np.asarray(starts[np.sort(first)])
 
 
 def _same_hill(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool:
