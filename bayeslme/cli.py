@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayeslme.spec.modelfile import Model
 
 MODELS = Path("models")
+WHOLE_LINES = 1000  # characters, more than any title has
 
 app = typer.Typer(
     help="Linear mixed models as in R's nlme, with their posteriors.",
@@ -180,7 +181,7 @@ def list_models(
 ) -> None:
     """List the model files of a folder with their titles."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from bayeslme.spec.modelfile import load_model
@@ -190,12 +191,15 @@ def list_models(
         msg = f"error: no model files (*.toml) in {folder}; name the folder: bayeslme list FOLDER"
         typer.secho(msg, fg=typer.colors.RED, err=True)
         raise typer.Exit(1)
-    table = Table("file", "model", "data")
+    table = Table(Column("file", overflow="fold"), "model", "data")
     for path in files:
         try:
             model = load_model(path)
         except BayesLMEError as error:
-            table.add_row(str(path), Text(str(error).splitlines()[0], style="red"), "")
+            table.add_row(Text(str(path)), Text(str(error).splitlines()[0], style="red"), "")
             continue
-        table.add_row(str(path), Text(model.title), Text(Path(model.data).name))
-    Console().print(table)
+        table.add_row(Text(str(path)), Text(model.title), Text(Path(model.data).name))
+    console = Console()
+    if not console.is_terminal:  # what reads a pipe wants whole lines
+        console.width = WHOLE_LINES
+    console.print(table)

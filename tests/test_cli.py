@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,16 @@ def test_list_names_every_model_file() -> None:
     result = run(app, ["list", str(ROOT / "models")])
     assert result.exit_code == 0
     for path in (ROOT / "models").glob("*.toml"):
-        assert bayeslme.load_model(path).title.split(":")[0] in result.stdout
+        line = next(line for line in result.stdout.splitlines() if f" {path} " in line)
+        assert bayeslme.load_model(path).title in line
+
+
+def test_list_keeps_names_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    shown = re.sub(r"\x1b\[\d*m", "", run(app, ["list", str(ROOT / "models")]).stdout)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert "\u2026" not in shown
 
 
 def test_other_data_are_read_from_a_csv_file(tmp_path: Path) -> None:

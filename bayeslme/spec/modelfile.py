@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -187,13 +188,18 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _first(error: ValidationError) -> str:
     """Put the most telling complaint in words, with the key it is about."""
-    complaint = max(error.errors(), key=lambda e: (len(_key(e)), e["type"] == "value_error"))
+    unknown, wrong = "extra_forbidden", "value_error"  # a misspelt key is missing too
+    complaint = max(
+        error.errors(), key=lambda e: (len(_key(e)), e["type"] == unknown, e["type"] == wrong)
+    )
     parts = _key(complaint)
     key = ".".join(parts)
     kind = complaint["type"]
-    if kind == "extra_forbidden":
+    if kind == unknown:
         section = _Sampling if parts[0] == "sampling" and len(parts) > 1 else _File
-        return f"unknown key '{key}'; allowed are {', '.join(section.model_fields)}"
+        near = get_close_matches(parts[-1], section.model_fields, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"unknown key '{key}'{hint}; allowed are {', '.join(section.model_fields)}"
     if kind == "missing":
         return f"the key '{key}' is missing"
     return f"{key}: {complaint['msg'].removeprefix('Value error, ')}"
