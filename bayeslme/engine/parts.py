@@ -9,11 +9,10 @@ import numpy as np
 
 from bayeslme.engine.likelihood import NaturalPoint
 from bayeslme.structures import Bound, Parameter
+from bayeslme.structures.base import EDGE
 
 if TYPE_CHECKING:
     from bayeslme.engine.estimate import Estimate
-
-EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,8 @@ def _add_structure(layout: Layout, name: str, bound: Bound, own: np.ndarray) -> 
     chosen = tuple(bound.parameters[j] for j in bound.free)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.asarray(bound.structure.to_interval_scale(own, chosen))
-    on_bound = ~np.isfinite(scale) | _at_edge(own, chosen)
+    at_edge = [p.at_edge(v) for p, v in zip(chosen, own, strict=True)]
+    on_bound = ~np.isfinite(scale) | np.array(at_edge, bool)
     names, size = tuple(p.name for p in chosen), np.array([p.scale for p in chosen])
     layout.add(name, names, own, scale, on_bound, size)
 
@@ -137,10 +137,3 @@ def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: flo
         else:
             out.append(min(v - p.support.lower, p.support.upper - v) < EDGE)
     return np.array(out)
-
-
-def _at_edge(natural: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
-    """Parameters of a row structure that are at an end of their range, such as a nugget of 0."""
-    low = np.array([p.support.lower for p in parameters])
-    high = np.array([p.support.upper for p in parameters])
-    return np.asarray((natural - low < EDGE) | (high - natural < EDGE))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.parts import EDGE
 from bayeslme.engine.problem import Problem
 from bayeslme.structures import Bound
 
@@ -83,8 +82,8 @@ class _Movable:
         if bound is None or values is None:
             return _Movable(bound, np.zeros(0), np.zeros(0, dtype=int))
         here, own = bound.to_free(values), values[bound.free]
-        support = [bound.parameters[j].support for j in bound.free]
-        inside = [min(v - s.lower, s.upper - v) >= EDGE for v, s in zip(own, support, strict=True)]
+        parameters = [bound.parameters[j] for j in bound.free]
+        inside = [not p.at_edge(v) for v, p in zip(own, parameters, strict=True)]
         return _Movable(bound, here, np.flatnonzero(np.isfinite(here) & np.array(inside, bool)))
 
     @property

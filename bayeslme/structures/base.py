@@ -20,6 +20,7 @@ from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace, Support
 
 MOST_NAMES = 6  # listed in an error
+EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it
 Values = float | Sequence[float] | Mapping[str, float] | None
 
 
@@ -40,6 +41,8 @@ class Parameter:
         units of a covariate.
     held : bool
         True where the value is fixed by the user or by the definition (a reference stratum).
+    edge : float
+        Distance from a lower bound below which it is said to be on it.
     """
 
     name: str
@@ -47,6 +50,12 @@ class Parameter:
     start: float
     scale: float = 1.0
     held: bool = False
+    edge: float = EDGE
+
+    def at_edge(self, value: float) -> bool:
+        """Whether a value is so near an end of the range that it is said to be there."""
+        low, high = self.support.lower, self.support.upper
+        return bool(value - low < self.edge or high - value < EDGE)
 
 
 class RowStructure(ABC):

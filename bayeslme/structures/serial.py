@@ -18,7 +18,7 @@ from bayeslme.structures.arma import (
     partials_to_coefficients,
     whiten_regular,
 )
-from bayeslme.structures.base import Parameter, Values, as_named
+from bayeslme.structures.base import EDGE, Parameter, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs, half_logdet_by_group, whiten_markov
 from bayeslme.structures.lattice import Lattice
 from bayeslme.structures.supports import CORRELATION, REAL, UNIT, Interval, Namespace
@@ -104,7 +104,9 @@ class CorCAR1(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corCAR1 value")
-        return (Parameter("Phi", UNIT, start.get("Phi", 0.2), held=self.fixed),)
+        apart = coords.step[~coords.first & (coords.step > 0)]
+        near = EDGE ** (1.0 / np.min(apart, initial=np.inf))  # the closest rows' correlation: EDGE
+        return (Parameter("Phi", UNIT, start.get("Phi", 0.2), held=self.fixed, edge=near),)
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)

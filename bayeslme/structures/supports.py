@@ -93,12 +93,18 @@ class Above(Support):
 
 @dataclass(frozen=True, slots=True)
 class Interval(Support):
-    """The interval from ``lower`` to ``upper``, through log((x - lower) / (upper - x))."""
+    """The interval from ``lower`` to ``upper``, through log((x - lower) / (upper - x)).
+
+    Above 0 every digit counts, however small the number: a correlation over one unit of time is
+    1e-50 where the unit is long.
+    """
 
     lower: float
     upper: float
 
     def constrain(self, u: Array, xp: Namespace = NUMPY) -> Array:
+        if self.lower == 0:
+            return self.upper * xp.exp(-xp.logaddexp(0.0, -u))
         middle, half = (self.upper + self.lower) / 2, (self.upper - self.lower) / 2
         return middle + half * xp.tanh(u / 2)
 
