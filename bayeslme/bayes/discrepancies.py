@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from bayeslme.fit.distance_bins import distance_bins
 from bayeslme.fit.positions import Positions
-from bayeslme.fit.variogram import distance_bins
 
 MOST_PAIRS = 1_000_000  # of residuals, of a semivariance
 NORMS = {"euclidean": 2.0, "maximum": np.inf, "manhattan": 1.0}

@@ -36,12 +36,13 @@ def depth_of(design: Design, level: str | int | None) -> int:
     groups = [lev.group for lev in design.levels]
     if level is None:
         return len(groups)
-    if level in ("fixed", 0, "0"):
-        return 0
-    if isinstance(level, str) and level in groups:
-        return groups.index(level) + 1
-    if isinstance(level, (int, np.integer)) and 0 < level <= len(groups):
-        return int(level)
+    if not isinstance(level, bool | np.bool):  # True is no number of levels
+        if level in ("fixed", 0, "0"):
+            return 0
+        if isinstance(level, str) and level in groups:
+            return groups.index(level) + 1
+        if isinstance(level, int | np.integer) and 0 < level <= len(groups):
+            return int(level)
     names = ", ".join(map(repr, ("fixed", *groups)))
     numbers = f"0 to {len(groups)}" if groups else "0"
     msg = f"level {level!r} is none of {names} or {numbers}"

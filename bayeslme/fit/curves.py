@@ -190,9 +190,10 @@ def _grid(
         {c: _typical(used[c], groups, c in levels) for c in used.columns if c != name},
         columns=used.columns,
     ).drop(columns=name)
-    code = np.repeat(np.arange(len(groups.labels)), len(points))
-    frame = typical.iloc[code].reset_index(drop=True)
-    frame[name] = np.tile(np.asarray(points), len(groups.labels))
+    met = pd.unique(groups.code)  # nlme's order: as the groups come in the data
+    code = np.repeat(met, len(points))
+    frame = typical.loc[code].reset_index(drop=True)
+    frame[name] = np.tile(np.asarray(points), len(met))
     if isinstance(values.dtype, pd.CategoricalDtype):
         frame[name] = frame[name].astype(values.dtype)
     return frame, code

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
 
 
-def _frame(fit: LmeFit, k: int, se: bool = False) -> pd.DataFrame:
+def _frame(fit: LmeFit, k: int, se: bool, standard: bool) -> pd.DataFrame:
     level = fit.design.levels[k]
     index = pd.Index(level.labels, name=level.group)
     table = pd.DataFrame(fit.estimate.modes[k], index=index, columns=list(level.effects))
+    if standard:
+        sd = fit.varcorr()[level.group].sd
+        return table / sd.where(sd > 0)
     if not se:
         return table
     errors = pd.DataFrame(ranef_errors(fit, k), index=index, columns=table.columns)
@@ -28,7 +31,7 @@ def _frame(fit: LmeFit, k: int, se: bool = False) -> pd.DataFrame:
 
 
 def ranef(
-    fit: LmeFit, level: LevelName = None, se: bool = False
+    fit: LmeFit, level: LevelName = None, se: bool = False, standard: bool = False
 ) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Conditional modes of the random effects (best linear unbiased predictions).
 
@@ -41,6 +44,9 @@ def ranef(
         Also their standard errors: the standard deviation of b less its prediction given the
         data, the error of the coefficients included and the variance parameters taken as known
         (`lme4::ranef(condVar=)` leaves the former out and is a little smaller).
+    standard : bool
+        Divided by the estimated standard deviation of each effect, as nlme's ``standard = TRUE``;
+        NaN where that is 0. Not together with `se`.
 
     Returns
     -------
@@ -61,13 +67,15 @@ def ranef(
     >>> ranef(fit).loc["M13"].round(3).to_dict()
     {'(Intercept)': 0.204}
     """
+    if se and standard:
+        raise FitError("standard: errors belong to effects in the response's unit; leave se out")
     levels = fit.design.levels
     if level is None and len(levels) > 1:
-        return Tables((one.group, _frame(fit, k, se)) for k, one in enumerate(levels))
+        return Tables((one.group, _frame(fit, k, se, standard)) for k, one in enumerate(levels))
     number = depth_of(fit.design, level)
     if number == 0:
         raise FitError("level: the fixed level has no random effects; name a group")
-    return _frame(fit, number - 1, se)
+    return _frame(fit, number - 1, se, standard)
 
 
 def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:

@@ -239,12 +239,12 @@ class LmeFit(Fit):
     kind = "lme"
 
     def ranef(
-        self, level: LevelName | Several = None, se: bool = False
+        self, level: LevelName | Several = None, se: bool = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Random effects at one level or several; see `bayeslme.fit.ranef.ranef`."""
         if isinstance(level, SEVERAL):
-            return verbs.several_levels.ranef(self, level, se)
-        return verbs.ranef.ranef(self, level, se)
+            return verbs.several_levels.ranef(self, level, se, standard)
+        return verbs.ranef.ranef(self, level, se, standard)
 
     def coef(self, level: LevelName = None) -> pd.DataFrame:
         """Coefficients by group; see `bayeslme.fit.ranef.coef`."""

@@ -68,9 +68,10 @@ def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataF
     return table
 
 
-def ranef(fit: LmeFit, levels: Several, se: bool) -> Tables:
+def ranef(fit: LmeFit, levels: Several, se: bool, standard: bool) -> Tables:
     """Random effects of several levels, a table for each."""
-    return Tables((name, _ranef.ranef(fit, k, se)) for name, k in _named(fit, levels))  # type: ignore[misc]
+    found = ((name, _ranef.ranef(fit, k, se, standard)) for name, k in _named(fit, levels))
+    return Tables(found)  # type: ignore[arg-type]
 
 
 def _named(fit: Fit, levels: Several) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.fit.arguments import check_choice, check_count
+from bayeslme.fit.arguments import check_choice
+from bayeslme.fit.distance_bins import BINS, Collapse, bins_of, check_bins
 from bayeslme.fit.positions import Positions, positions
 from bayeslme.fit.residuals import ResidualType, residuals
 from bayeslme.structures.correlation import Pairs
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from bayeslme.structures import Bound
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 MOST_PAIRS = 20_000_000  # about a gigabyte at work
 POINTS = 50  # of the curve, nlme's
 
@@ -31,7 +32,9 @@ def variogram(
     type: ResidualType = "pearson",
     *,
     max_distance: float | None = None,
-    bins: int = 20,
+    bins: int | None = None,
+    breaks: Sequence[float] | None = None,
+    collapse: Collapse = "quantiles",
     robust: bool = False,
     metric: str | None = None,
 ) -> pd.DataFrame:
@@ -44,8 +47,12 @@ def variogram(
         ``"~ time | g"`` or ``"~ x + y"``; by default the positions of the correlation structure.
     type : {"response", "pearson", "normalized"}
     max_distance : float, optional
-    bins : int
-        More distances than this are collapsed into bins of equally many pairs.
+    bins : int, optional
+        More distances than this are collapsed; 20 by default.
+    breaks : sequence of float, optional
+        Ends of the bins, increasing; pairs beyond the last are left out. In the place of `bins`.
+    collapse : {"quantiles", "fixed", "none"}
+        Into bins of equally many pairs, of equal width, or not at all: a row for each pair.
     robust : bool
         Cressie and Hawkins's estimator in the place of the mean.
     metric : {"euclidean", "maximum", "manhattan"}, optional
@@ -65,7 +72,8 @@ def variogram(
 
     Notes
     -----
-    nlme leaves pairs at the very smallest distance out of the first bin; they are counted here.
+    nlme leaves pairs at the very smallest distance out of the first bin; they are counted here. Of
+    fewer distances than bins it keeps every one, whatever `breaks` say; here they count.
 
     Examples
     --------
@@ -77,7 +85,7 @@ def variogram(
     2   0.878   4.0       54
     3   1.293   6.0       27
     """
-    check_count(bins, "bins")
+    check_bins(bins, breaks, collapse)
     if max_distance is not None and not isinstance(max_distance, int | float | np.number):
         raise FitError(f"max_distance: a number is needed, not {max_distance!r}")
     where = positions(fit, form)
@@ -91,8 +99,11 @@ def variogram(
     if not len(distance):
         far = "" if max_distance is None else f" within max_distance={max_distance:g}"
         raise FitError(f"variogram: no group has two residuals{far}")
-    bin_of = distance_bins(distance, bins)
-    rows = [_estimate(distance[bin_of == b], gap[bin_of == b], robust) for b in np.unique(bin_of)]
+    bin_of = bins_of(distance, BINS if bins is None else bins, breaks, collapse)
+    found = [bin_of == b for b in np.unique(bin_of[bin_of >= 0])]
+    rows = [_estimate(distance[own], gap[own], robust) for own in found]
+    if not rows:
+        raise FitError("breaks: all pairs of residuals are farther apart than the last of them")
     table = pd.DataFrame(rows, columns=["variog", "dist", "n_pairs"])
     table = table.set_index(pd.RangeIndex(1, len(rows) + 1))
     if _has_model(fit, where, type, chosen):
@@ -146,15 +157,6 @@ def n_pairs(where: Positions) -> int:
     """Number of pairs of residuals within groups."""
     sizes = np.bincount(where.code)
     return int(np.sum(sizes * (sizes - 1) // 2))
-
-
-def distance_bins(distance: FloatArray, bins: int) -> IntArray:
-    """Bin of each pair: each distance its own, or quantiles where these are too many."""
-    values, own = np.unique(distance, return_inverse=True)
-    if len(values) <= bins:
-        return np.asarray(own.ravel(), dtype=np.intp)
-    edges = np.unique(np.quantile(distance, np.linspace(0, 1, bins + 1)))
-    return np.clip(np.searchsorted(edges, distance, side="left"), 1, None).astype(np.intp)
 
 
 def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArray) -> FloatArray:

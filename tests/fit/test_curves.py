@@ -125,3 +125,14 @@ def test_the_only_covariate_needs_no_name() -> None:
     data.attrs = {}
     fit = bayeslme.lme("score ~ Machine", data, "~ 1 | Worker")
     assert aug_pred(fit).columns[0] == "Machine"
+
+
+def test_predicted_groups_come_as_in_the_data():
+    """nlme's order of the curves: that of the rows, whatever the levels of the factor."""
+    data = bayeslme.load_data("orthodont").iloc[::-1]
+    fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
+    table = aug_pred(fit, length=2)
+    curves = table[table[".type"] == "predicted"]
+    assert curves[".groups"].unique().tolist() == data["Subject"].unique().tolist()
+    expected = fit.predict(curves.rename(columns={".groups": "Subject"}))
+    np.testing.assert_allclose(curves["distance"], expected)
