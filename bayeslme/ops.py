@@ -104,6 +104,16 @@ class NumpyOps:
             return np.stack([_cholesky_or_nan(matrix) for matrix in flat]).reshape(c.shape)
 
     @staticmethod
+    def lower_solve(lower: Array, b: Array) -> Array:
+        """Solve ``lower x = b`` for triangular (..., k, k) and matrices (..., k, m)."""
+        from scipy.linalg.lapack import dtrtrs
+
+        out = np.empty(b.shape)
+        for at in np.ndindex(b.shape[:-2]):
+            out[at] = dtrtrs(lower[at], b[at], lower=1)[0]
+        return out
+
+    @staticmethod
     def solve(a: Array, b: Array) -> Array:
         """Solve ``a x = b`` for matrices (..., k, k) and vectors (..., k)."""
         try:

@@ -107,6 +107,8 @@ def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Arr
     """L' (..., q, q, G), U (..., q, rest, G) and log|L| (..., G) of one level."""
     if not xp.symbolic and q <= FEW:
         return _factor_few(s, a, q)
+    if not xp.symbolic and s.shape[-1] < q:
+        return _factor_wide(s, a, q)
     at = xp.swapaxes(a, -1, -2)
     top = s[..., :q, :, :]
     rows = _left_multiply(at, top, xp)
@@ -122,6 +124,23 @@ def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Arr
             work = work[..., 1:, :, :] - row[..., j + 1 : q, None, :] * row[..., None, :, :]
     full = xp.stack(done, axis=-3)
     return full[..., :, :q, :], full[..., :, q:, :], logs
+
+
+def _factor_wide(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As ``_factor_level`` for more effects than groups, by LAPACK group by group."""
+    by_group, a = np.moveaxis(s, -1, -3), a[..., None, :, :]
+    sizes = np.diagonal(a, axis1=-2, axis2=-1)
+    if np.count_nonzero(a) == np.count_nonzero(sizes):  # a diagonal factor scales
+        rows = sizes[..., None] * by_group
+        h = rows[..., :q] * sizes[..., None, :]
+    else:
+        rows = np.matmul(np.swapaxes(a, -1, -2), by_group)
+        h = np.matmul(rows[..., :q], a)
+    lower = NUMPY.cholesky(h + np.eye(q))
+    logs = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+    solved = NUMPY.lower_solve(lower, rows[..., q:])
+    upper = np.swapaxes(lower, -1, -2)
+    return np.moveaxis(upper, -3, -1), np.moveaxis(solved, -3, -1), logs
 
 
 def _factor_few(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -60,6 +60,13 @@ def gram(problem: Problem, w: Array, xp: Namespace = NUMPY, *, by_group: bool = 
 def _level(w: Array, at: int, q: int, starts: np.ndarray, xp: Namespace) -> Array:
     """Products (..., q, c, g) of columns ``at`` to ``at + q`` with those from ``at`` on."""
     right = w[..., at:, :]
+    if not xp.symbolic and len(starts) < q:  # matrix products where effects outnumber groups
+        ends = [*starts[1:].tolist(), w.shape[-1]]
+        spans = [slice(*pair) for pair in zip(starts.tolist(), ends, strict=True)]
+        left = w[..., at : at + q, :]
+        return np.stack(
+            [np.matmul(left[..., s], np.swapaxes(right[..., s], -1, -2)) for s in spans], axis=-1
+        )
     return xp.stack(
         [xp.segment_sum(w[..., i : i + 1, :] * right, starts) for i in range(at, at + q)], axis=-3
     )
