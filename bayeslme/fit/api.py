@@ -107,11 +107,13 @@ def lme(
     na_action : {"fail", "omit", "exclude"}
         What to do about missing values.
     control : dict, optional
-        ``sigma`` holds the residual standard deviation fixed; ``max_iter`` limits the search.
+        ``sigma`` holds the residual standard deviation fixed; ``max_iter`` limits the search. R's
+        options for its own optimisers are read, and have no effect.
     contrasts : tuple of str or dict, optional
         R's option pair, or ``{factor: "sum"}``.
     priors : dict or str, optional
-        Kept with the specification for sampling.
+        The estimates are then the mode of the posterior density, method ``"MAP"``, and
+        ``fit.sample`` takes these priors.
 
     Returns
     -------

@@ -10,11 +10,12 @@ from typing import Any
 from bayeslme.errors import SpecError
 
 OPTIONS = (
-    "sigma", "tolerance", "max_iter", "maxIter", "msMaxIter", "niterEM", "msMaxEval", "msTol",
+    "sigma", "max_iter", "maxIter", "msMaxIter", "tolerance", "niterEM", "msMaxEval", "msTol",
     "msVerbose", "returnObject", "gradHess", "apVar", ".relStep", "minAbsParApVar", "opt",
     "optimMethod", "natural", "singular.ok", "allow.n.lt.q", "nlmStepMax", "step.min", "step.max",
 )  # fmt: skip
 _ITERATIONS = ("max_iter", "msMaxIter", "maxIter")
+_OBEYED = OPTIONS[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,13 @@ class Control:
         Residual standard deviation held at this value; None where it is estimated.
     max_iter : int or None
         Limit of iterations; None for the engine's own.
-    tolerance : float or None
-        Relative tolerance; None for the engine's own.
     options : tuple of (str, value)
-        All options under R's names; those that steer only R's optimisers are kept so that the call
-        can be written back, and have no effect here.
+        All options under R's names; those that steer only R's optimisers, its tolerances among
+        them, are kept so that the call can be written back, and have no effect here.
     """
 
     sigma: float | None = None
     max_iter: int | None = None
-    tolerance: float | None = None
     options: tuple[tuple[str, Any], ...] = ()
 
 
@@ -46,7 +44,7 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
     Parameters
     ----------
     options : mapping, Control or None
-        R's names, or ``sigma``, ``max_iter``, ``tolerance``.
+        R's names, or ``max_iter``.
 
     Returns
     -------
@@ -74,7 +72,6 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
         check_option(name)
     limit = next((options[n] for n in _ITERATIONS if options.get(n) is not None), None)
     sigma = _positive(options.get("sigma") or None, "sigma")  # R: sigma = 0 means estimate it
-    tolerance = _positive(options.get("tolerance"), "tolerance")
     count = _positive(limit, "the limit of iterations")
     if count is not None and count % 1:
         raise SpecError(f"control: the limit of iterations is a whole number, not {limit!r}")
@@ -83,7 +80,7 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
         for k, v in options.items()
         if v is not None
     )
-    return Control(sigma, None if count is None else int(count), tolerance, kept)
+    return Control(sigma, None if count is None else int(count), kept)
 
 
 def check_option(name: Any) -> None:
@@ -91,7 +88,7 @@ def check_option(name: Any) -> None:
     if name not in OPTIONS:
         near = get_close_matches(str(name), OPTIONS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        allowed = ", ".join(OPTIONS[:5])
+        allowed = ", ".join(_OBEYED)
         raise SpecError(
             f"unknown control option '{name}'{hint}; {allowed} and R's lmeControl are known"
         )

@@ -110,19 +110,19 @@ def test_list_of_models() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "sigma", "max_iter", "tolerance"),
+    ("options", "sigma", "max_iter"),
     [
-        (None, None, None, None),
-        ({"sigma": 1.4}, 1.4, None, None),
-        ({"sigma": 0}, None, None, None),
-        ({"sigma": None, "maxIter": 100}, None, 100, None),
-        ({"maxIter": 100, "msMaxIter": 200, "tolerance": 1e-8}, None, 200, 1e-8),
-        ({"max_iter": 7, "opt": "optim", "returnObject": True}, None, 7, None),
+        (None, None, None),
+        ({"sigma": 1.4}, 1.4, None),
+        ({"sigma": 0}, None, None),
+        ({"sigma": None, "maxIter": 100}, None, 100),
+        ({"maxIter": 100, "msMaxIter": 200, "tolerance": 1e-8}, None, 200),
+        ({"max_iter": 7, "opt": "optim", "returnObject": True}, None, 7),
     ],
 )
-def test_control(options: Any, sigma: Any, max_iter: Any, tolerance: Any) -> None:
+def test_control(options: Any, sigma: Any, max_iter: Any) -> None:
     control = make_control(options)
-    assert (control.sigma, control.max_iter, control.tolerance) == (sigma, max_iter, tolerance)
+    assert (control.sigma, control.max_iter) == (sigma, max_iter)
     assert make_control(control) is control
 
 
