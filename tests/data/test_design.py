@@ -35,6 +35,7 @@ def assert_levels(design: Design, results: dict[str, Any]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::bayeslme.errors.IdentificationWarning")
+@pytest.mark.filterwarnings("ignore:contrasts:UserWarning")  # as in R; it has its own test
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c["id"])
 def test_names_levels_and_rows_are_nlme(case: dict[str, Any]) -> None:
     spec = translate(case["call"], contrasts=tuple(case["contrasts"]))

@@ -143,13 +143,20 @@ intervals_of <- function(fit) {
   out
 }
 
+# lme sorts by the groups of the correlation where these are finer than those of the random effects
+sorting_groups <- function(fit) {
+  form <- getGroupsFormula(fit$modelStruct$corStruct)
+  if (is.null(form) || length(all.vars(form)) <= ncol(fit$groups)) return(fit$groups)
+  getGroups(fit$data[match(row.names(fit$groups), row.names(fit$data)), ], form)
+}
+
 # nlme computes normalized residuals in input order with factors in group-sorted order; here both are sorted.
 normalized_in_order <- function(fit) {
   cor <- fit$modelStruct$corStruct
   if (is.null(cor)) return(NULL)
   pearson <- as.vector(if (inherits(fit, "lme")) residuals(fit, type = "pearson") else resid(fit, type = "pearson"))
   pearson <- pearson[!is.na(pearson)]
-  groups <- if (inherits(fit, "lme")) fit$groups else if (!is.null(fit$groups)) data.frame(fit$groups)
+  groups <- if (inherits(fit, "lme")) sorting_groups(fit) else if (!is.null(fit$groups)) data.frame(fit$groups)
   sorted <- if (is.null(groups)) seq_along(pearson) else do.call(order, unname(as.list(groups)))
   out <- pearson
   out[sorted] <- recalc(cor, list(Xy = as.matrix(pearson[sorted])))$Xy[, 1]
