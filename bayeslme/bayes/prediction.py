@@ -103,10 +103,7 @@ def predict(
     """
     check_choice(of, get_args(Of), "of")
     check_choice(new_groups, get_args(NewGroups), "new_groups")
-    if interval is not None:
-        check_probability(interval, "interval")
-        if draws:
-            raise FitError("draws: all draws have no interval; leave one of the two out")
+    _check_interval(interval, draws)
     check_seed(seed)
     depth = depth_of(posterior.layout.design, level)
     if use_correlation:
@@ -129,15 +126,18 @@ def predict(
     if draws:
         _check_size(posterior, len(labels))
         return by_chain(posterior, asked.drawn(rows, jointly=True)[1], labels)
-    mean, bounds = np.empty(len(labels)), np.full((2, len(labels)), np.nan)
-    for at in _pieces(posterior, len(labels)):
-        expected, drawn = asked.drawn(rows.take(at), jointly=False)
-        mean[at] = expected.mean(axis=0)
-        if interval is not None:
-            bounds[:, at] = _limits(drawn, interval, kind)
+    mean, bounds = asked.summarised(rows, len(labels), interval, kind)
     if interval is None:
         return pd.Series(mean, index=index, name="predict")
     return pd.DataFrame({"predict": mean, "lower": bounds[0], "upper": bounds[1]}, index=index)
+
+
+def _check_interval(interval: float | None, draws: bool) -> None:
+    if interval is None:
+        return
+    check_probability(interval, "interval")
+    if draws:
+        raise FitError("draws: all draws have no interval; leave one of the two out")
 
 
 def _check_correlated(posterior: Posterior, depth: int) -> None:
@@ -188,6 +188,18 @@ class _Asked:
     use_correlation: bool
     draw_groups: bool
     own: bool
+
+    def summarised(
+        self, rows: Rows, m: int, interval: float | None, kind: IntervalKind
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means (m,) of the expected responses, and limits (2, m), NaN without an interval."""
+        mean, bounds = np.empty(m), np.full((2, m), np.nan)
+        for at in _pieces(self.posterior, m):
+            expected, drawn = self.drawn(rows.take(at), jointly=False)
+            mean[at] = expected.mean(axis=0)
+            if interval is not None:
+                bounds[:, at] = _limits(drawn, interval, kind)
+        return mean, bounds
 
     def drawn(self, rows: Rows, *, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
         """Expected responses (s, m), and what is asked for.

@@ -10,6 +10,7 @@ from bayeslme.bayes.lkj import lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
 from bayeslme.structures import Bound, CorSymm
+from bayeslme.structures.symmetric import n_positions
 
 CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
 SHARES = 100  # such batches for the share of a prior in a joint region
@@ -106,7 +107,7 @@ def _joint_draws(
 ) -> FloatArray:
     """Draws that lie in the joint region of a structure, by rejection."""
     if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
-        side = int((1 + np.sqrt(1 + 8 * len(bound.parameters))) / 2 + 0.5)
+        side = n_positions(len(bound.parameters))
         upper = np.triu_indices(side, 1)
         return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
     kept: list[FloatArray] = []
@@ -129,7 +130,7 @@ def log_share_inside(prior: ParameterPrior, bound: Bound) -> tuple[float, float]
     """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
     if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
         k = len(bound.parameters)
-        side = int((1 + np.sqrt(1 + 8 * k)) / 2 + 0.5)
+        side = n_positions(k)
         return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
     n, rng = SHARES * CANDIDATES, np.random.default_rng(0)
     count = sum(int(_inside(bound, draw_one(prior, CANDIDATES, rng)).sum()) for _ in range(SHARES))
@@ -150,7 +151,7 @@ def _inside(bound: Bound, drawn: FloatArray) -> np.ndarray:
     full = np.tile([p.start for p in bound.parameters], (len(drawn), 1))
     full[:, bound.free] = drawn
     if isinstance(bound.structure, CorSymm):
-        side = int((1 + np.sqrt(1 + 8 * full.shape[1])) / 2 + 0.5)
+        side = n_positions(full.shape[1])
         matrix = np.broadcast_to(np.eye(side), (len(full), side, side)).copy()
         upper = np.triu_indices(side, 1)
         matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = full

@@ -19,6 +19,8 @@ from bayeslme.engine.gram import Gram, gram_in_blocks
 from bayeslme.engine.likelihood import Method, profile
 from bayeslme.engine.optimise import (
     CONVERGED,
+    CURVED,
+    LEAST,
     LENGTHS,
     LONGEST,
     NO_STEP,
@@ -32,7 +34,6 @@ from bayeslme.engine.starts import candidates, scales
 BEST = 2  # candidates of each response that are climbed from
 SAME = 1e-8  # log-likelihoods closer than this are the same
 TOL = 1e-10  # gain still predicted at which a response is done
-CURVED, LEAST = 0.2, 1e-7  # as in `optimise`: steps where the likelihood is not concave
 Objective = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 

@@ -20,6 +20,8 @@ STEP = 1e-4
 LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
 FULL = 0.9  # share of the best length's gain with which the full one is taken
 LONGEST = 8.0  # scales a step may go
+CURVED = 0.2  # where the objective is not concave a step is at most 1 / CURVED scales long,
+LEAST = 1e-7  # and never divides by less curvature than this, per squared scale
 NOISE = 1e-5  # a predicted gain that may be rounding of the differences
 SETTLED = 1e-11  # a predicted gain at which theta is good to some six digits
 POLISH = 4
@@ -176,10 +178,10 @@ def _fresh(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Value, gradient, and a diagonal inverse Hessian of -f from second differences.
 
-    Where f is not concave the step is at most about five scales along the gradient.
+    Where f is not concave the step is at most about 1 / CURVED scales along the gradient.
     """
     value, g, curve = gradient(f, theta, scale)
-    floor = np.maximum(0.2 * np.abs(g) / scale, 1e-7 / scale**2)
+    floor = np.maximum(CURVED * np.abs(g) / scale, LEAST / scale**2)
     return value, g, np.diag(1.0 / np.maximum(-curve, floor))
 
 

@@ -86,3 +86,21 @@ def test_tables_show_themselves(fits: LmList) -> None:
     assert set(both) == {"Block", "Variety"}
     assert "est. (Intercept) se (Intercept)" in str(both)
     assert "<th>se (Intercept)</th>" in both._repr_html_()  # type: ignore[union-attr]
+
+
+def test_options_are_those_of_the_rows_and_columns_they_stand_for() -> None:
+    """subset, na_action and contrasts give what the data or the formula changed by hand give."""
+    data = bayeslme.load_data("Orthodont")
+    holed = data.assign(distance=data["distance"].where(data["age"] != 10))
+    late, whole = data[data["age"] > 8], data[data["age"] != 10]
+    for one in (bayeslme.lm, bayeslme.lmlist):
+        formula = "distance ~ age | Subject" if one is bayeslme.lmlist else "distance ~ age"
+        chosen, by_hand = one(formula, data, subset="age > 8"), one(formula, late)
+        np.testing.assert_array_equal(chosen.fitted(), by_hand.fitted())
+        omitted, by_hand = one(formula, holed, na_action="omit"), one(formula, whole)
+        np.testing.assert_array_equal(omitted.fitted(), by_hand.fitted())
+        with pytest.raises(DataError, match="distance"):
+            one(formula, holed)
+    sums = bayeslme.lm("distance ~ Sex", data, contrasts={"Sex": "sum"})
+    of_sex = data.groupby("Sex", observed=True)["distance"].mean()
+    assert sums.fixef.iloc[0] == pytest.approx(of_sex.mean())
