@@ -7,6 +7,7 @@ squares took out of it, belong to the response.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from bayeslme.engine.likelihood import BATCH_BYTES, Likelihood
 from bayeslme.engine.many import Responses, optima
 from bayeslme.engine.optimise import LENGTHS, Optimum
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.ridge import flat_moves, move_effects
 from bayeslme.engine.search import search
 from bayeslme.threads import one_thread
 
@@ -65,11 +67,21 @@ class Refitter:
         """Whether the variance depends on fitted values, so that nothing can be kept."""
         return any(c.source != "data" for c in self.design.variance_parts)
 
+    @cached_property
+    def on_a_ridge(self) -> bool:
+        """Whether the data do not tell variances apart, so that a search follows nlme's start."""
+        likelihood, theta = self._likelihood(self.found.problem), self.found.theta
+        end = Optimum(theta, self.found.loglik, np.zeros_like(theta), True, "", 0)
+        moves = flat_moves(likelihood, end)
+        return bool(len(moves)) and move_effects(likelihood, end, moves)
+
     @property
     def together(self) -> int:
         """Number of responses that are maximised side by side; 1 where each is searched alone."""
         problem = self.found.problem
         if problem.correlation is not None or problem.variance is not None or not problem.size:
+            return 1
+        if self.on_a_ridge:
             return 1
         c = problem.source.shape[0]
         numbers = c * c + sum(stage.q * c * stage.n_groups for stage in problem.stages)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import bayeslme
+from bayeslme.engine import estimate
 from bayeslme.engine.refit import Refitter, with_response
 from bayeslme.engine.search import search
+from bayeslme.errors import IdentificationWarning
 
 CALLS = {
     "intercepts": "lme(distance ~ age * Sex, random = ~ 1 | Subject, data = Orthodont)",
@@ -56,3 +60,18 @@ def test_structures_on_rows_are_searched_one_by_one() -> None:
     assert refitter.together == 1
     y = fit.simulate(2, seed=1).to_numpy().T
     assert [end.value for end in refitter.optima(y)] == refitter.logliks(y)
+
+
+def test_on_a_ridge_each_response_is_searched_from_nlmes_start() -> None:
+    """One row for each type within a subject: only the sum of two variances is known."""
+    call = "lme(effort ~ Type, random = ~ 1 | Subject/Type)"
+    with pytest.warns(IdentificationWarning):
+        fit = bayeslme.translate(call).fit(bayeslme.load_data("ergoStool"))
+    refitter = Refitter(fit.design, fit.estimate)
+    assert refitter.on_a_ridge
+    other = fit.design.y + np.random.default_rng(0).standard_normal(len(fit.design.y))
+    ends = refitter.optima(np.stack([fit.design.y, 2 * fit.design.y, other]))
+    responses = (fit.design.y, 2 * fit.design.y, other)
+    sigmas = [refitter.estimate(y, end).sigma for y, end in zip(responses, ends, strict=True)]
+    alone = estimate(replace(fit.design, y=other)).sigma
+    np.testing.assert_allclose(sigmas, [fit.sigma, 2 * fit.sigma, alone], rtol=1e-6)
