@@ -210,6 +210,9 @@ def as_named(
     """
     if values is None:
         return {}
+    if isinstance(values, str):
+        told = f"; a formula is the argument form='{values}'" if "~" in values else ""
+        raise SpecError(f"{what}: numbers are needed, not {values!r}{told}")
     if isinstance(values, Mapping):
         unknown = [k for k in values if k not in names]
         if unknown:

@@ -70,6 +70,23 @@ CASES: dict[str, tuple[Callable[[], Any], type[BayesLMEError], str]] = {
         DataError,
         r"'age' is a factor in the new data and was a number",
     ),
+    # a formula where the starting value stands
+    **{
+        f"formula first: {cls.__name__}": (
+            lambda cls=cls, name=name: bayeslme.gls(
+                "distance ~ age", fit().data, **{name: cls("~ 1 | Subject")}
+            ),
+            SpecError,
+            r"numbers are needed, not '~ 1 \| Subject'; a formula is the argument form=",
+        )
+        for cls, name in (
+            (bayeslme.VarIdent, "weights"),
+            (bayeslme.VarConstPower, "weights"),
+            (bayeslme.CorAR1, "correlation"),
+            (bayeslme.CorSymm, "correlation"),
+            (bayeslme.CorExp, "correlation"),
+        )
+    },
     # contrasts of the wrong width
     "short row": (lambda: fit().anova(L=[1, 2]), FitError, r"L: .*4 numbers are needed"),
     "long row": (lambda: fit().anova(L=np.ones((2, 5))), FitError, r"L: .*4 numbers are needed"),
