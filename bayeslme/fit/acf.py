@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.errors import FitError
+from bayeslme.fit.arguments import check_lag
 from bayeslme.fit.positions import lag_positions
 from bayeslme.fit.residuals import LevelName, ResidualType, residuals
 
@@ -58,8 +58,8 @@ def acf(
     >>> acf(fit)["ACF"].round(3).tolist()
     [1.0, -0.272, -0.147, -0.632]
     """
-    if max_lag is not None and not (isinstance(max_lag, int | np.integer) and max_lag >= 0):
-        raise FitError(f"max_lag: a whole number of lags, 0 or more, is needed, not {max_lag!r}")
+    if max_lag is not None:
+        check_lag(max_lag, "max_lag")
     where = lag_positions(fit, form, "acf")
     time = where.place[:, 0]
     r = residuals(fit, level, type).to_numpy()

@@ -39,8 +39,19 @@ def check_count(value: Any, name: str) -> None:
     ------
     FitError
     """
-    if not (isinstance(value, int | np.integer) and value >= 1):
+    if not (_is_whole(value) and value >= 1):
         raise FitError(f"{name}: a whole number, at least 1, is needed, not {value!r:.60}")
+
+
+def check_lag(value: Any, name: str) -> None:
+    """Refuse what is no whole number of lags, 0 included.
+
+    Raises
+    ------
+    FitError
+    """
+    if not (_is_whole(value) and value >= 0):
+        raise FitError(f"{name}: a whole number of lags, 0 or more, is needed, not {value!r:.60}")
 
 
 def check_seed(value: Any) -> None:
@@ -50,8 +61,35 @@ def check_seed(value: Any) -> None:
     ------
     FitError
     """
-    if value is not None and not (isinstance(value, int | np.integer) and value >= 0):
+    if value is not None and not (_is_whole(value) and value >= 0):
         raise FitError(f"seed: None or a whole number from 0 on is needed, not {value!r:.60}")
+
+
+def check_generator(value: Any) -> None:
+    """Refuse what is neither a seed nor a NumPy generator.
+
+    Raises
+    ------
+    FitError
+    """
+    if not isinstance(value, np.random.Generator):
+        check_seed(value)
+
+
+def check_number(value: Any, name: str) -> None:
+    """Refuse what is no finite number.
+
+    Raises
+    ------
+    FitError
+    """
+    known = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (known and np.isfinite(value)):
+        raise FitError(f"{name}: a number is needed, not {value!r:.60}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def names_of_fits(count: int, names: Sequence[str] | None, *taken: str) -> list[str]:

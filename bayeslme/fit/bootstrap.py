@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from bayeslme.errors import BayesLMEError, FitError
-from bayeslme.fit.arguments import check_choice, check_count, check_probability
+from bayeslme.fit.arguments import check_choice, check_count, check_generator, check_probability
 from bayeslme.fit.progress import tracked
 from bayeslme.fit.refit import Refits, parameters
 from bayeslme.fit.simulate import simulate
@@ -187,6 +187,7 @@ def responses(
 ) -> Iterator[FloatArray]:
     """Simulated responses in portions (s, n) of bounded memory, at most `together` of them."""
     check_count(nsim, "nsim")
+    check_generator(seed)
     rng, portion = np.random.default_rng(seed), max(1, AT_ONCE // fit.nobs)
     for first in range(0, nsim, portion):
         drawn = simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()

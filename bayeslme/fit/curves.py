@@ -14,7 +14,7 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.groups import nest
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, SpecError
-from bayeslme.fit.arguments import check_count
+from bayeslme.fit.arguments import check_count, check_number
 from bayeslme.fit.primary import primary_of
 from bayeslme.fit.residuals import LevelName
 from bayeslme.spec.expr import Call, variables, walk
@@ -101,6 +101,9 @@ def aug_pred(
     188  14.0     F11   28.1138  predicted
     """
     check_count(length, "length")
+    for end, value in (("minimum", minimum), ("maximum", maximum)):
+        if value is not None:
+            check_number(value, end)
     name = primary_of(fit, primary)
     levels = _levels(fit, level)
     own = _groups(fit, max(depth_of(fit.design, one) for one in levels), groups)

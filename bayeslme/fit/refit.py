@@ -108,7 +108,10 @@ def _response(fit: Fit, response: npt.ArrayLike) -> npt.NDArray[np.float64]:
         if len(lacking):
             raise DataError(f"response: no value for row {lacking[0]!r} of the fit")
         response = response.loc[fit.design.index]
-    y = np.asarray(response, dtype=float)
+    try:
+        y = np.asarray(response, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError("response: numbers are needed, and some values are none") from None
     if y.shape != (fit.nobs,):
         raise DataError(f"response: {fit.nobs} numbers are needed, not shape {y.shape}")
     if not np.all(np.isfinite(y)):

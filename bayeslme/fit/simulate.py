@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayeslme.fit.arguments import check_count
+from bayeslme.fit.arguments import check_count, check_generator
 from bayeslme.fit.correlation import colour
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def simulate(
     (108, 2)
     """
     check_count(nsim, "nsim")
+    check_generator(seed)
     rng = np.random.default_rng(seed)
     design, estimate = fit.design, fit.estimate
     residual = colour(estimate, rng.standard_normal((nsim, fit.nobs))) * np.exp(estimate.log_sd)

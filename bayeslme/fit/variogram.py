@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.fit.arguments import check_choice
+from bayeslme.fit.arguments import check_choice, check_number
 from bayeslme.fit.distance_bins import BINS, Collapse, bins_of, check_bins
 from bayeslme.fit.positions import Positions, positions
 from bayeslme.fit.residuals import ResidualType, residuals
@@ -86,8 +86,8 @@ def variogram(
     3   1.293   6.0       27
     """
     check_bins(bins, breaks, collapse)
-    if max_distance is not None and not isinstance(max_distance, int | float | np.number):
-        raise FitError(f"max_distance: a number is needed, not {max_distance!r}")
+    if max_distance is not None:
+        check_number(max_distance, "max_distance")
     where = positions(fit, form)
     structure = fit.spec.correlation
     own = "euclidean" if structure is None or form is not None else structure.metric
