@@ -129,7 +129,8 @@ def read_off(likelihood: Likelihood, optimum: Optimum) -> Estimate:
         )
         raise FitError(msg)
     typical = float(pr.sigma)
-    relative = float(np.exp(rows.centre))  # residual sd of a typical row over sigma
+    with np.errstate(over="ignore"):
+        relative = float(np.exp(rows.centre))  # residual sd of a typical row over sigma
     if not 0.0 < relative < np.inf:
         msg = (
             "weights: the variance function runs away, its sigma is beyond every number; simplify "

@@ -102,9 +102,14 @@ def agree(
                 continue
             if not any(end is one for one in seen):
                 seen.append(end)
-    if not seen:
+    tops: list[Agreement] = []
+    for way in seen:
+        try:
+            tops.append(_confirmed(way, problem, design, max_iter, read))
+        except FitError as error:
+            failed.append(error)
+    if not tops:
         raise failed[0]
-    tops = [_confirmed(one, problem, design, max_iter, read) for one in seen]
     best = max(tops, key=_merit)
     best = _steps(best, problem, design, read)
     if best.moved >= SLACK:
@@ -153,7 +158,9 @@ def _confirmed(
         if top.value <= last.optimum.value + HIGHER:
             break
         here = _look(design, last.likelihood, top, last.covariates, last.optimum.theta, read)
-        last = _alternate(problem, design, max_iter, here.fresh, top.theta, read)
+        known = np.isfinite(_bound(problem, design, here.fresh)(top.theta[None])[0])
+        theta = top.theta if known else None
+        last = _alternate(problem, design, max_iter, here.fresh, theta, read)
     return last
 
 

@@ -19,6 +19,7 @@ from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, weights_fo
 from reference.fitting import identifier
 
 SAME = 1e-6  # of theta
+STRATA = "varIdent(form = ~ 1 | sample)"
 FOLLOWING = [c for name in FIT_FAMILIES for c in family(name) if weights_follow_the_fit(c)]
 # varConstProp multiplies a free sigma: only products are identified, not theta
 IDENTIFIED = [case for case in FOLLOWING if "varConstProp" not in case["call"]]
@@ -86,3 +87,26 @@ def test_an_end_that_the_new_covariates_rule_out_is_left() -> None:
     assert found.converged
     slope = gradient(found.likelihood(), found.theta, scales(found.problem))[1]
     np.testing.assert_allclose(slope, 0.0, atol=3e-3)  # where the likelihood bends by 50 and more
+
+
+def test_a_way_to_a_variance_beyond_every_number_leaves_the_others() -> None:
+    """One mean for all rows: any power of it is the same weights, and some ways follow it away."""
+    call = (
+        "lme(diameter ~ 1, random = list(plate = pdIdent(~ sample - 1)), "
+        "weights = varComb(varPower(), varIdent(form = ~ 1 | sample)))"
+    )
+    plain = call.replace("varComb(varPower(), varIdent(form = ~ 1 | sample))", STRATA)
+    ends = [
+        estimate(build(bayeslme.translate(one), load_frame("Penicillin"))) for one in (call, plain)
+    ]
+    np.testing.assert_allclose(ends[0].loglik, ends[1].loglik, atol=1e-4)
+
+
+def test_a_higher_hill_may_have_no_likelihood_with_the_weights_it_leads_to() -> None:
+    frame = load_frame("ergoStool").drop(index=[1, 3, 5, 9, 10, 18, 22, 27, 28, 35])
+    frame["occ"] = load_frame("ergoStool").groupby("Subject", observed=True).cumcount() + 1
+    call = (
+        "lme(effort ~ Type, random = ~ 1 | Subject, correlation = corAR1(0.3, form = ~ occ | "
+        "Subject), weights = varPower(form = ~ fitted(.) | Type), method = 'ML')"
+    )
+    assert np.isfinite(estimate(build(bayeslme.translate(call), frame)).loglik)
