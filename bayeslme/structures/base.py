@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -210,9 +210,10 @@ def as_named(
     """
     if values is None:
         return {}
-    if isinstance(values, str):
-        told = f"; a formula is the argument form='{values}'" if "~" in values else ""
-        raise SpecError(f"{what}: numbers are needed, not {values!r}{told}")
+    text = cast("object", values)
+    if isinstance(text, str):
+        told = f"; a formula is the argument form='{text}'" if "~" in text else ""
+        raise SpecError(f"{what}: numbers are needed, not {text!r}{told}")
     if isinstance(values, Mapping):
         unknown = [k for k in values if k not in names]
         if unknown:
