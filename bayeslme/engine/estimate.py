@@ -122,21 +122,10 @@ def read_off(likelihood: Likelihood, optimum: Optimum) -> Estimate:
     problem, theta, p = likelihood.problem, optimum.theta, likelihood.problem.p
     e, rows = likelihood.reduced(theta)
     pr = likelihood.profiled(e, rows)
-    if not np.isfinite(pr.loglik):
-        msg = (
-            f"the likelihood is not defined at the end of the search ({optimum.message}); "
-            "the model fits the data perfectly, or the data carry no information on it"
-        )
-        raise FitError(msg)
     typical = float(pr.sigma)
     with np.errstate(over="ignore"):
         relative = float(np.exp(rows.centre))  # residual sd of a typical row over sigma
-    if not 0.0 < relative < np.inf:
-        msg = (
-            "weights: the variance function runs away, its sigma is beyond every number; simplify "
-            "the weights, or rescale their covariate"
-        )
-        raise FitError(msg)
+    _check_end(float(pr.loglik), relative, optimum.message)
     inverse = np.linalg.inv(pr.factor[:p, :p]) if p else np.zeros((0, 0))
     standard = inverse.T @ pr.factor[p, :p]
     to_natural = np.linalg.inv(problem.x_basis) if p else np.zeros((0, 0))
@@ -161,6 +150,21 @@ def read_off(likelihood: Likelihood, optimum: Optimum) -> Estimate:
         message=optimum.message,
         evaluations=likelihood.evaluations,
     )
+
+
+def _check_end(loglik: float, relative: float, message: str) -> None:
+    if not np.isfinite(loglik):
+        msg = (
+            f"the likelihood is not defined at the end of the search ({message}); "
+            "the model fits the data perfectly, or the data carry no information on it"
+        )
+        raise FitError(msg)
+    if not 0.0 < relative < np.inf:
+        msg = (
+            "weights: the variance function runs away, its sigma is beyond every number; simplify "
+            "the weights, or rescale their covariate"
+        )
+        raise FitError(msg)
 
 
 def _report(found: Estimate) -> None:
