@@ -78,9 +78,14 @@ def _nonzero(v: np.ndarray, who: str) -> np.ndarray:
     return np.abs(v)
 
 
-def _spread(v: np.ndarray | None) -> float:
-    """Inverse typical size of a covariate, the scale of a coefficient that multiplies it."""
-    size = 0.0 if v is None else float(np.std(v)) or float(np.max(np.abs(v), initial=0.0))
+def _spread(v: np.ndarray, strata: int = 1) -> float:
+    """Inverse typical size of a covariate, the scale of a coefficient that multiplies it.
+
+    One coefficient's share of the mean belongs to sigma. Among several this holds only of what
+    they have in common: by as much as they differ, the mean of the covariate counts too.
+    """
+    size = float(np.std(v) if strata == 1 else np.linalg.norm(v) / np.sqrt(max(len(v), 1)))
+    size = size or float(np.max(np.abs(v), initial=0.0))
     return 1.0 / size if size > 0 else 1.0
 
 
@@ -113,9 +118,8 @@ class VarPower(_PerStratum):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _nonzero(covariate_of(coords, "varPower"), "varPower")
-        return self._expand(
-            {"power": (REAL, 0.0, self.value)}, coords, {"power": _spread(np.log(v))}
-        )
+        size = _spread(np.log(v), len(coords.strata))
+        return self._expand({"power": (REAL, 0.0, self.value)}, coords, {"power": size})
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         log_size = xp.log(xp.abs(coords.covariate))
@@ -147,7 +151,8 @@ class VarExp(_PerStratum):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = covariate_of(coords, "varExp")
-        return self._expand({"expon": (REAL, 0.0, self.value)}, coords, {"expon": _spread(v)})
+        size = _spread(v, len(coords.strata))
+        return self._expand({"expon": (REAL, 0.0, self.value)}, coords, {"expon": size})
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         return _by_stratum(par, coords.stratum, len(coords.strata)) * coords.covariate
