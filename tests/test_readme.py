@@ -41,3 +41,26 @@ def test_examples_print_what_the_readme_shows() -> None:
             assert same(printed, body), printed
             printed, compared = "", compared + 1
     assert compared >= 2
+
+
+def test_posterior_is_the_table_of_the_readme() -> None:
+    """Every number to a tenth of its posterior sd: draws may part in their last digits elsewhere."""
+    text = README.read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for body in re.findall(r"^```(?:python|py)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(body, str(README), "exec"), names)
+        if "fit.sample(" in body:
+            break
+    (shown,) = re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ours, theirs = out.getvalue().splitlines(), shown.splitlines()
+    assert [line.split()[0] for line in ours] == [line.split()[0] for line in theirs]
+    for one, other in zip(ours[2:], theirs[2:], strict=True):
+        mine, readme = numbers(one), numbers(other)
+        assert mine == pytest.approx(readme, abs=0.1 * readme[-3])  # that column is the sd
+
+
+def numbers(row: str) -> list[float]:
+    """The numbers at the end of a row of a table; its name may hold digits."""
+    return [float(word) for word in re.search(r"(?:\s+-?[\d.]+)+$", row)[0].split()]
