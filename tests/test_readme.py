@@ -44,7 +44,7 @@ def test_examples_print_what_the_readme_shows() -> None:
 
 
 def test_posterior_is_the_table_of_the_readme() -> None:
-    """Every number to a tenth of its posterior sd: draws may part in their last digits elsewhere."""
+    """Every number to a tenth of its posterior sd, since draws may differ between machines."""
     text = README.read_text(encoding="utf-8")
     names: dict[str, object] = {}
     for body in re.findall(r"^```(?:python|py)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):

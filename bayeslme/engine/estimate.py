@@ -21,6 +21,7 @@ from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
+    from bayeslme.structures import Bound
 
 
 Density = Callable[[NaturalPoint], np.ndarray]
@@ -170,3 +171,19 @@ def _check_end(loglik: float, relative: float, message: str) -> None:
 def _report(found: Estimate) -> None:
     if not found.converged:
         warnings.warn(f"the fit did not converge: {found.message}", stacklevel=4)
+    problem = found.problem
+    _warn_of_digits(problem.correlation, found.corstruct)
+    _warn_of_digits(problem.variance, found.varfunc)
+
+
+def _warn_of_digits(bound: Bound | None, own: np.ndarray | None) -> None:
+    if bound is None or own is None:
+        return
+    for j in bound.free:
+        if bound.parameters[j].has_no_digits(own[j]):
+            message = (
+                f"{bound.structure.r_name}: {bound.parameters[j].name} is below the smallest "
+                "number, and the fit short of its maximum; count its form's covariate in a "
+                "smaller unit"
+            )
+            warnings.warn(message, stacklevel=5)

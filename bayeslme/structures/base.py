@@ -57,6 +57,11 @@ class Parameter:
         low, high = self.support.lower, self.support.upper
         return bool(value - low < self.edge or high - value < EDGE)
 
+    def has_no_digits(self, value: float) -> bool:
+        """Whether a value is stopped on the way to 0 by the smallest number, not by the data."""
+        below = self.support.lower == 0 and 0 <= value < float(np.finfo(float).tiny)
+        return below and not self.at_edge(value)
+
 
 class RowStructure(ABC):
     """A structure that acts on rows: a variance function or a correlation structure."""

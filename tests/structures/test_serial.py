@@ -24,3 +24,10 @@ def test_the_unit_of_time_changes_only_the_name_of_a_correlation(unit):
     near = np.log(limits.astype(float) / (1 - limits.astype(float)))  # nlme's scale
     # on that scale the limits are in proportion, but for the log(1 - Phi) of the short unit
     np.testing.assert_allclose(np.log(wide.astype(float)), unit * near, rtol=3e-3)
+
+
+def test_a_unit_of_time_that_no_number_can_follow_is_told() -> None:
+    data = bayeslme.load_data("ovary")
+    data["long"] = data["Time"] / 1000
+    with pytest.warns(UserWarning, match="corCAR1: Phi is below the smallest number"):
+        bayeslme.gls("follicles ~ 1", data, correlation=CorCAR1(form="~ long | Mare"))
