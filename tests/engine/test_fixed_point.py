@@ -15,11 +15,11 @@ from bayeslme.engine.build import bind_variance
 from bayeslme.engine.optimise import gradient
 from bayeslme.engine.search import search
 from bayeslme.engine.starts import scales
+from bayeslme.errors import FitError
 from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, weights_follow_the_fit
 from reference.fitting import identifier
 
 SAME = 1e-6  # of theta
-STRATA = "varIdent(form = ~ 1 | sample)"
 FOLLOWING = [c for name in FIT_FAMILIES for c in family(name) if weights_follow_the_fit(c)]
 # varConstProp multiplies a free sigma: only products are identified, not theta
 IDENTIFIED = [case for case in FOLLOWING if "varConstProp" not in case["call"]]
@@ -89,17 +89,34 @@ def test_an_end_that_the_new_covariates_rule_out_is_left() -> None:
     np.testing.assert_allclose(slope, 0.0, atol=3e-3)  # where the likelihood bends by 50 and more
 
 
-def test_a_way_to_a_variance_beyond_every_number_leaves_the_others() -> None:
-    """One mean for all rows: any power of it is the same weights, and some ways follow it away."""
-    call = (
-        "lme(diameter ~ 1, random = list(plate = pdIdent(~ sample - 1)), "
-        "weights = varComb(varPower(), varIdent(form = ~ 1 | sample)))"
-    )
-    plain = call.replace("varComb(varPower(), varIdent(form = ~ 1 | sample))", STRATA)
-    ends = [
-        estimate(build(bayeslme.translate(one), load_frame("Penicillin"))) for one in (call, plain)
-    ]
-    np.testing.assert_allclose(ends[0].loglik, ends[1].loglik, atol=1e-4)
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_way_without_a_likelihood_leaves_the_others(
+    lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All ways of this fit lead to one point, so any of them may be lost."""
+    design, found = plain("b_BW_fm2_REML")
+    alternate, ways = fixed_point._alternate, iter(range(10))
+
+    def some(*args: Any) -> fixed_point.Agreement:
+        if next(ways) == lost:
+            raise FitError("no likelihood on this way")
+        return alternate(*args)
+
+    monkeypatch.setattr(fixed_point, "_alternate", some)
+    assert estimate(design).loglik == pytest.approx(found.loglik, rel=SAME)
+    assert next(ways) > 1
+
+
+def test_without_any_way_the_first_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    design, _ = plain("b_BW_fm2_REML")
+    reasons = iter(["fitted values near zero", "second", "third"])
+
+    def none(*_: Any) -> None:
+        raise FitError(next(reasons))
+
+    monkeypatch.setattr(fixed_point, "_alternate", none)
+    with pytest.raises(FitError, match="near zero"):
+        estimate(design)
 
 
 def test_a_higher_hill_may_have_no_likelihood_with_the_weights_it_leads_to() -> None:
