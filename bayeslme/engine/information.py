@@ -16,6 +16,7 @@ import numpy as np
 from bayeslme.engine.differences import extrapolated, second_differences
 from bayeslme.engine.interval_scales import Scales
 from bayeslme.engine.likelihood import NaturalPoint
+from bayeslme.engine.optimise import Objective
 from bayeslme.engine.parts import Part, lay_out
 from bayeslme.threads import one_thread
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 STEP = 5e-4
 SUMMED = 16 / 3  # roundings in a second difference of weights 1, -2, 1, extrapolated by 4/3
 ROUNDING = 1e-14  # of a log-likelihood, relative to its size or to 1
+LONGEST = 100.0  # sizes of a step; 5 % of an interval's own scale, as far as it is a parabola there
 SHARE = 1e-3  # a parameter with more than this share in a flat direction has no limits
 
 
@@ -120,6 +122,10 @@ def information(design: Design, found: Estimate) -> Information:
     m = len(values)
     if m == 0:
         return Information(parts, values, np.zeros((0, 0)), scales)
+    visible = SUMMED * ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
+    sizes = sizes * _long_steps(
+        lambda steps: density(scales.point_at(parts, values + steps * sizes)), m, visible
+    )
     give, same = _compensation(scales, parts, values, sizes), np.eye(m)
 
     def moved(steps: np.ndarray) -> np.ndarray:
@@ -127,9 +133,23 @@ def information(design: Design, found: Estimate) -> Information:
 
     hessian = extrapolated(*(second_differences(moved, m, step) for step in (STEP, 2 * STEP)))
     hessian = (same - give) @ hessian @ (same - give).T
-    visible = SUMMED * ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
     cov = _inverse_where_curved(-hessian, visible) * np.outer(sizes, sizes)
     return Information(parts, values, cov, scales)
+
+
+def _long_steps(f: Objective, m: int, visible: float) -> np.ndarray:
+    """How many sizes long (m,) a step along each parameter is.
+
+    The change over a step has to be larger than rounding. So a parameter whose standard error is
+    longer than its size, as Phi's of corCAR1 where the unit of time is long, is moved by a share of
+    its standard error. Where the curvature cannot be told from rounding, the size is all there is.
+    """
+    moves = STEP * np.eye(m)
+    here, up, down = np.split(f(np.concatenate([np.zeros((1, m)), moves, -moves])), [1, m + 1])
+    with np.errstate(invalid="ignore"):
+        curved = -(up - 2 * here + down) / STEP**2
+    known = np.isfinite(curved) & (curved > visible)
+    return np.clip(1 / np.sqrt(np.where(known, curved, 1.0)), 1.0, LONGEST)
 
 
 def _compensation(

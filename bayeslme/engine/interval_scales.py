@@ -100,8 +100,10 @@ class Scales:
         step = PROBE * float(self.point.sigma) / max(float(size), TINY)
         trial[k][1, j] += step
         sigma = np.full(2, float(self.point.sigma))
-        base, moved = self.density(replace(self.point, sigma=sigma, random=tuple(trial)))
-        drop = (base - moved) / step**2
+        values = self.density(replace(self.point, sigma=sigma, random=tuple(trial)))
+        if not np.isfinite(values[0]):  # no likelihood here, nothing to fall from
+            return float("nan"), float("nan")
+        drop = (values[0] - values[1]) / step**2
         return (0.0, float(quantile / np.sqrt(2 * drop))) if drop > 0 else (0.0, float("inf"))
 
     def _whole_range(self, part: Part, j: int) -> tuple[float, float]:
@@ -120,6 +122,8 @@ class Scales:
         random[k][:, j] = steps
         sigma = np.full(GRID, float(self.point.sigma))
         values = self.density(replace(self.point, sigma=sigma, random=tuple(random)))
+        if not np.isfinite(values[0]):  # no likelihood here, nothing to fall from
+            return float("nan"), float("nan")
         beyond = np.flatnonzero(~(values[0] - values < quantile**2 / 2))
         limit = float(steps[beyond[0]]) if len(beyond) else end
         return min(here, limit), max(here, limit)

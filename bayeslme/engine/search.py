@@ -133,7 +133,11 @@ def climb(
 def _look_around(
     likelihood: Likelihood, best: Optimum, starts: np.ndarray, max_iter: int
 ) -> Optimum:
-    """The top of the highest hill in sight."""
+    """The top of the highest hill in sight.
+
+    A sound end is better than one that is not; among ends of one kind the higher one is better. So
+    an end at which nothing is defined never takes the place of one with a likelihood.
+    """
     sound = _sound(likelihood, best)
     others, seen = unseen(likelihood.problem, starts), starts[:SEEN]
     for _ in range(ROUNDS):
@@ -149,9 +153,9 @@ def _look_around(
             if sound and (rough.value < best.value - WORTH or _same_hill(likelihood, best, rough)):
                 continue
             end = climb(likelihood, rough.theta, max_iter)
-            if _merit(end) > _merit(best) or not sound:
+            if _merit(end) > _merit(best) or (not sound and np.isfinite(end.value)):
                 trusted = _sound(likelihood, end)
-                if trusted or not sound:
+                if trusted > sound or (trusted == sound and _merit(end) > _merit(best)):
                     best, sound = end, trusted
         if looked and best.value <= before.value + WORTH * 1e-2:
             break

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter
-from bayeslme.structures.pdmat import PdMat, deviations_and_correlations
+from bayeslme.structures.pdmat import PdMat, deviations_and_correlations, not_negative
 from bayeslme.structures.supports import POSITIVE, Interval, Namespace
 
 
@@ -67,13 +67,16 @@ class PdCompSymm(PdMat):
 
     def to_natural(self, cov: np.ndarray) -> np.ndarray:
         sd, cor = deviations_and_correlations(cov)
-        return (
-            sd[..., :1] if cov.shape[-1] == 1 else np.stack([sd[..., 0], cor[..., 0, 1]], axis=-1)
-        )
+        q = cov.shape[-1]
+        if q == 1:
+            return sd[..., :1]
+        lowest = -1.0 / (q - 1)  # below it, by rounding, there is no covariance
+        return np.stack([sd[..., 0], np.maximum(cor[..., 0, 1], lowest)], axis=-1)
 
     def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
         if q == 1:
             return par[..., :, None] * np.eye(1)
         sd, rho, mean = par[..., 0], par[..., 1], np.full((q, q), 1.0 / q)
-        common, apart = sd * xp.sqrt(1.0 + (q - 1) * rho), sd * xp.sqrt(1.0 - rho)
+        shares = 1.0 + (q - 1) * rho, 1.0 - rho  # squares of the two roots over sd^2
+        common, apart = (sd * xp.sqrt(s if xp.symbolic else not_negative(s)) for s in shares)
         return common[..., None, None] * mean + apart[..., None, None] * (np.eye(q) - mean)

@@ -23,6 +23,8 @@ from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.supports import Namespace
 
+PERFECT = 1e-14  # of one: the square that is left beside a perfect correlation
+
 
 class PdMat(ABC):
     """Abstract positive semidefinite covariance of q random effects.
@@ -108,10 +110,19 @@ class PdMat(ABC):
 
 
 def deviations_and_correlations(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviations (..., q) and correlations (..., q, q), 0 beside a zero variance."""
+    """Standard deviations (..., q) and correlations (..., q, q), 0 beside a zero variance.
+
+    A perfect correlation is exactly 1 or -1: the quotient can be larger by rounding, and there the
+    covariance of the natural parameters would not exist.
+    """
     sd = np.sqrt(np.maximum(np.diagonal(cov, axis1=-2, axis2=-1), 0.0))
     scale = np.where(sd > 0, sd, 1.0)
-    return sd, cov / scale[..., :, None] / scale[..., None, :]
+    return sd, np.clip(cov / scale[..., :, None] / scale[..., None, :], -1.0, 1.0)
+
+
+def not_negative(rest: np.ndarray) -> np.ndarray:
+    """NaN below zero; what rounding leaves of a perfect correlation is zero."""
+    return np.where(rest > PERFECT, rest, np.where(rest >= -PERFECT, 0.0, np.nan))
 
 
 def sd_names(effects: Sequence[str]) -> list[str]:

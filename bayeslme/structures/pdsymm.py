@@ -10,10 +10,14 @@ import numpy as np
 
 from bayeslme.ops import NUMPY, Array, upper_factor
 from bayeslme.structures.base import Parameter
-from bayeslme.structures.pdmat import PdMat, deviations_and_correlations, sd_names
+from bayeslme.structures.pdmat import (
+    PERFECT,
+    PdMat,
+    deviations_and_correlations,
+    not_negative,
+    sd_names,
+)
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Namespace
-
-PERFECT = 1e-14  # of one: the square that is left beside a correlation of 1
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class PdSymm(PdMat):
                 part = cor[j, i] - sum(row[k] * rows[j][k] for k in range(j))
                 row.append(part / rows[j][j] if xp.symbolic else _quotient(part, rows[j][j]))
             rest = one - sum(x * x for x in row)
-            rows.append([*row, xp.sqrt(rest if xp.symbolic else _not_negative(rest))])
+            rows.append([*row, xp.sqrt(rest if xp.symbolic else not_negative(rest))])
         return _lower_from([[par[..., i] * x for x in row] for i, row in enumerate(rows)], xp)
 
 
@@ -127,11 +131,6 @@ def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
     return xp.stack(
         [xp.stack([*row, *[zero] * (q - len(row))], axis=-1) for row in entries], axis=-2
     )
-
-
-def _not_negative(rest: np.ndarray) -> np.ndarray:
-    """NaN below zero; what rounding leaves of a perfect correlation is zero."""
-    return np.where(rest > PERFECT, rest, np.where(rest >= -PERFECT, 0.0, np.nan))
 
 
 def _quotient(part: np.ndarray, pivot: np.ndarray) -> np.ndarray:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem, estimate
+from bayeslme.engine import search as module
+from bayeslme.engine.optimise import Optimum
 from bayeslme.engine.search import search
 from bayeslme.engine.starts import candidates
 from bayeslme.errors import FitError
@@ -51,6 +57,30 @@ def test_a_correlation_of_which_only_rounding_is_left_has_no_likelihood(rows: in
     assert np.isfinite(known).all()
     np.testing.assert_allclose(known[0], known[1], atol=1e-3)
     assert likelihood(np.array([[34.0, -32.5]])) == -np.inf
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+@pytest.mark.parametrize("sound", [(), (0,), (1,)], ids=str)
+def test_of_ends_the_best_is_kept_in_whatever_order(
+    order: tuple[int, ...], sound: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sound one, else the highest: an undefined one never takes its place."""
+    values = np.array([-5.0, -3.0, -np.inf])
+
+    def end(theta: np.ndarray) -> Optimum:
+        k = int(np.ravel(theta)[0])
+        return Optimum(np.array([float(k)]), float(values[k]), np.zeros(1), False, "", 1)
+
+    monkeypatch.setattr(module, "climb", lambda _, start, *__: end(start))
+    monkeypatch.setattr(module, "_sound", lambda _, one: int(one.theta[0]) in sound)
+    monkeypatch.setattr(module, "_inside", lambda _, theta: theta)
+    monkeypatch.setattr(module, "_same_hill", lambda *_: False)
+    monkeypatch.setattr(module, "unseen", lambda _, starts: starts)
+    monkeypatch.setattr(module, "other_hills", lambda *_: np.zeros((0, 1)))
+    starts = np.array(order, float)[:, None]
+    likelihood: Any = SimpleNamespace(problem=None)
+    found = module._look_around(likelihood, end(starts[0]), starts[1:], MAX_ITER)
+    assert found.value == values[sound[0] if sound else 1]
 
 
 def test_undefined_candidates_are_drawn_towards_zero() -> None:

@@ -145,3 +145,30 @@ def test_blocks_given_by_formulas_are_nlmes_general_ones() -> None:
     """R: pdBlocked(list(~ 1, pdIdent(~ a - 1))) prints as pdSymm(1), pdIdent(a - 1)."""
     made = s.PdBlocked(["~ 1", s.PdIdent("~ a - 1")])
     assert [type(block) for block in made.blocks] == [s.PdSymm, s.PdIdent]
+
+
+@pytest.mark.parametrize("pd", [s.PdSymm(), s.PdCompSymm()], ids=lambda p: p.r_name)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_perfect_correlation_is_one_whatever_rounding_makes_of_it(
+    pd: s.PdMat, sign: float
+) -> None:
+    """A covariance that has been divided by its own deviations can be above 1 by an ulp or two."""
+    rng = np.random.default_rng(4)
+    sd = rng.uniform(0.01, 100.0, 500)
+    deviations = np.stack([sd, sd], axis=-1)
+    cov = deviations[:, :, None] * deviations[:, None, :] * np.array([[1.0, sign], [sign, 1.0]])
+    cov[:, 0, 1] *= 1 + 2e-16 * rng.integers(-2, 3, 500)
+    cov[:, 1, 0] = cov[:, 0, 1]
+    natural = pd.to_natural(cov)
+    assert np.max(np.abs(natural[:, -1])) == 1.0
+    assert np.all(np.isfinite(pd.natural_factor(natural, 2)))
+
+
+def test_the_lowest_correlation_of_compound_symmetry_is_not_passed_by_rounding() -> None:
+    lowest = -0.5
+    for step in (-3e-16, 0.0, 3e-16):
+        cov = np.full((3, 3), lowest + step) + (1 - lowest - step) * np.eye(3)
+        natural = s.PdCompSymm().to_natural(cov)
+        assert natural[1] >= lowest
+        factor = s.PdCompSymm().natural_factor(natural, 3)
+        np.testing.assert_allclose(factor @ factor.T, cov, atol=1e-14)

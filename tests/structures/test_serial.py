@@ -20,10 +20,17 @@ def test_the_unit_of_time_changes_only_the_name_of_a_correlation(unit):
     assert other.loglik == pytest.approx(fit.loglik, abs=1e-6)
     phi, far = fit.correlation_coef["Phi"], other.correlation_coef["Phi"]
     assert np.log(far) == pytest.approx(unit * np.log(phi), rel=1e-4)
-    limits, wide = (f.intervals()["corstruct"].loc["Phi", ["lower", "upper"]] for f in (fit, other))
-    near = np.log(limits.astype(float) / (1 - limits.astype(float)))  # nlme's scale
-    # on that scale the limits are in proportion, but for the log(1 - Phi) of the short unit
-    np.testing.assert_allclose(np.log(wide.astype(float)), unit * near, rtol=3e-3)
+    limits, wide = (
+        f.intervals()["corstruct"].loc["Phi", ["lower", "upper"]].to_numpy(float)
+        for f in (fit, other)
+    )
+    # Limits are formed on the logit scale, where log(Phi) moves by 1 - Phi times as much. Phi of
+    # the long unit is so small that its logit is its logarithm.
+    half = np.diff(np.log(limits / (1 - limits))) / 2 * (1 - phi)
+    want = unit * (np.log(phi) + np.array([-1.0, 1.0]) * half)
+    # Each half width has the rounding of its second differences: 1e-14 of the log-likelihood over
+    # (5e-4)^2, some 1e-5 of it.
+    np.testing.assert_allclose(np.log(wide), want, rtol=5e-5)
 
 
 def test_a_unit_of_time_that_no_number_can_follow_is_told() -> None:
