@@ -93,6 +93,7 @@ def _nutpie(
         draws=draws,
         tune=tune,
         chains=chains,
+        cores=1,  # chains share one Python function: in threads of their own they only wait for it
         seed=seed,
         adaptation="low_rank" if compiled.n_dim <= LOW_RANK else "diag",
         progress_bar=progress,
