@@ -142,14 +142,21 @@ def _long_steps(f: Objective, m: int, visible: float) -> np.ndarray:
 
     The change over a step has to be larger than rounding. So a parameter whose standard error is
     longer than its size, as Phi's of corCAR1 where the unit of time is long, is moved by a share of
-    its standard error. Where the curvature cannot be told from rounding, the size is all there is.
+    its standard error. Where steps of three sizes show another curvature than those of one, it is
+    rounding or no parabola, and the size is all there is.
     """
-    moves = STEP * np.eye(m)
-    here, up, down = np.split(f(np.concatenate([np.zeros((1, m)), moves, -moves])), [1, m + 1])
+    near, far = (_own_curvature(f, m, STEP * length) for length in (1.0, 3.0))
     with np.errstate(invalid="ignore"):
-        curved = -(up - 2 * here + down) / STEP**2
-    known = np.isfinite(curved) & (curved > visible)
-    return np.clip(1 / np.sqrt(np.where(known, curved, 1.0)), 1.0, LONGEST)
+        known = (near > visible) & (near < 2 * far) & (far < 2 * near)
+    return np.asarray(np.clip(1 / np.sqrt(np.where(known, near, 1.0)), 1.0, LONGEST))
+
+
+def _own_curvature(f: Objective, m: int, step: float) -> np.ndarray:
+    """Minus the second difference (m,) along every parameter alone; NaN where f has no values."""
+    moves = step * np.eye(m)
+    values = f(np.concatenate([np.zeros((1, m)), moves, -moves]))
+    here, up, down = np.split(np.where(np.isfinite(values), values, np.nan), [1, m + 1])
+    return np.asarray((2 * here - up - down) / step**2)
 
 
 def _compensation(
