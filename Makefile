@@ -1,6 +1,7 @@
 # `make demo` and `make test` do all set-up themselves; the others are for daily work.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types pytest quick lowest notebooks bench clean
+.PHONY: help demo test test-all test-kernels test-kernels-quick check lint format types pytest quick lowest notebooks \
+	bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,8 +12,14 @@ MODEL ?= models/orthodont.toml
 # factor of up to 100.
 export OPENBLAS_NUM_THREADS ?= 1
 
+# Two workers halve the time on two cores; tests that share draws or fits stay on one worker.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+# The features of this processor for which NumPy has code of its own, and which it lets one switch off.
+FEATURES = $(shell $(BIN)/python -c "import numpy as np; print(*np.show_config(mode='dicts')['SIMD Extensions'].get('found', []))")
+
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 # The first interpreter that is Python 3.12 or newer makes the environment: as .python-version has it, else any on PATH.
 # Where venv cannot bring its own pip (Debian without python3-venv), the interpreter's pip installs one.
@@ -34,7 +41,19 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(STAMP)  ## fit models/orthodont.toml and set REML beside the posterior
 	$(BIN)/bayeslme fit $(MODEL)
 
-test: lint types pytest  ## everything: lint, types, unit tests, doctests, notebooks
+test: lint types pytest  ## lint, types, unit tests, doctests, a notebook; without what is marked slow (at most 8 minutes on two cores)
+
+test-all: lint types  ## the same with what is slow: every notebook, long chains, whole corpora (at most 60 minutes)
+	$(PYTEST)
+
+test-kernels: $(STAMP)  ## tests sensitive to rounding, with 1 and 2 threads, with all and with few processor features (at most 10 minutes)
+	@for threads in 1 2; do for off in "" "$(FEATURES)"; do \
+	  echo "threads of the linear algebra: $$threads; features switched off: $${off:-none}"; \
+	  OPENBLAS_NUM_THREADS=$$threads NPY_DISABLE_CPU_FEATURES="$$off" $(PYTEST) --durations=0 --durations-min=10 -m kernels || exit 1; \
+	done; done
+
+test-kernels-quick: $(STAMP)  ## of these the one way that is most unlike `make test`: 2 threads, few features (2 minutes)
+	OPENBLAS_NUM_THREADS=2 NPY_DISABLE_CPU_FEATURES="$(FEATURES)" $(PYTEST) -m 'kernels and not slow'
 
 check: lint types quick  ## the same without what is slow
 
@@ -51,7 +70,7 @@ types: $(STAMP)  ## mypy --strict on the package
 	$(BIN)/mypy
 
 pytest: types lint
-	$(BIN)/python -m pytest
+	$(PYTEST) -m 'not slow'
 
 quick: $(STAMP)  ## tests that are neither slow nor need PyMC
 	$(BIN)/python -m pytest -q -m 'not slow and not pymc'
@@ -63,7 +82,7 @@ lowest: $(STAMP)  ## quick tests on the lowest versions that pyproject.toml allo
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct --editable '.[dev]'
 	$(VENV)-lowest/bin/python -m pytest -q -m 'not slow and not pymc' -W ignore::DeprecationWarning
 
-notebooks: $(STAMP)  ## execute the case studies only
+notebooks: $(STAMP)  ## execute the case studies only, all of them
 	$(BIN)/python -m pytest tests/test_case_studies.py
 
 bench: $(STAMP)  ## timings beside nlme, lme4, statsmodels and bambi, where they are installed (ten minutes)

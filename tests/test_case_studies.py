@@ -14,6 +14,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "case_studies"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 IMPORTS = {"bayeslme", "arviz", "matplotlib"}
 LONGEST_CELL = 15
+QUICK = "piglets"  # the others are run where time does not count
 
 
 def named(path: Path) -> str:
@@ -48,9 +49,14 @@ def test_stored_without_output(path: Path) -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-@pytest.mark.slow
 @pytest.mark.pymc
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=named)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[] if path.stem == QUICK else [pytest.mark.slow], id=path.stem)
+        for path in NOTEBOOKS
+    ],
+)
 def test_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "MPLBACKEND", "Agg")
     monkeypatch.setitem(os.environ, "PYTHONPATH", str(FOLDER.parent))

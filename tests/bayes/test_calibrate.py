@@ -105,11 +105,11 @@ def test_profile_and_wald_intervals_are_of_the_same_parameters(rail: Any) -> Non
     assert names["wald"] == names["profile"] == list(found.coverage.loc["posterior"].index)
 
 
-@pytest.mark.slow
-def test_the_number_of_workers_changes_nothing(rail: Any) -> None:
+@pytest.mark.parametrize("replications", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_the_number_of_workers_changes_nothing(replications: int, rail: Any) -> None:
     spec = bayeslme.translate(RAIL)
     one, two = (
-        bayeslme.calibrate(spec, rail, 6, draws=99, seed=7, workers=w, progress=w == 2)
+        bayeslme.calibrate(spec, rail, replications, draws=99, seed=7, workers=w, progress=w == 2)
         for w in (1, 2)
     )
     assert one.ranks.equals(two.ranks)

@@ -92,11 +92,12 @@ def test_terms_are_normal_densities_of_the_rows(orthodont: pd.DataFrame) -> None
     assert terms == pytest.approx(by_hand, rel=1e-10)
 
 
-@pytest.mark.slow
-def test_it_is_sampled(orthodont: pd.DataFrame) -> None:
+@pytest.mark.parametrize("draws", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_it_is_sampled(draws: int, orthodont: pd.DataFrame) -> None:
     spec = bayeslme.translate(f"lme(distance ~ age, random = ~ 1 | Subject, {CALLS['power']})")
     fit = spec.fit(orthodont)
-    posterior = fit.sample(draws=500, seed=1, priors={"varfunc": "Normal(0, 1)"}, progress=False)
+    priors = {"varfunc": "Normal(0, 1)"}
+    posterior = fit.sample(draws=draws, tune=2 * draws, seed=1, priors=priors, progress=False)
     route = posterior.data["sample_stats"].attrs["route"]
     assert "hierarchical" in route
     assert "fitted values" in route

@@ -232,7 +232,7 @@ def test_improper_posteriors_are_refused(orthodont: pd.DataFrame) -> None:
         fit.sample(priors="flat")
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # compiling takes most of it; the growth model stays in, above
 @pytest.mark.parametrize("name", ["orth_slope", "beech"])
 def test_other_posteriors_of_brms(name: str) -> None:
     record = BRMS[name]
