@@ -26,7 +26,8 @@ def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Ser
     """All natural parameters of a structure, held ones included, under nlme's names."""
     if bound is None or values is None:
         return pd.Series(dtype=float)
-    return pd.Series(np.asarray(values, float), index=list(bound.names))
+    printed = np.asarray(bound.printed(np.asarray(values, float)), float)
+    return pd.Series(printed, index=list(bound.names))
 
 
 def correlation_part(fit: Fit) -> CorrelationPart | None:

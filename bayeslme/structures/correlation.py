@@ -38,6 +38,8 @@ class Pairs:
         The distinct distances, where they are few.
     place : int array, shape (r, m, m), or None
         Where each pair's distance is among them; k where the correlation is 0, k + 1 where it is 1.
+    unit : float
+        In which distances are counted, in the user's units.
     """
 
     distance: np.ndarray
@@ -45,6 +47,7 @@ class Pairs:
     index: np.ndarray
     different: np.ndarray | None = None
     place: np.ndarray | None = None
+    unit: float = 1.0
 
 
 class CorStruct(RowStructure):
@@ -74,6 +77,19 @@ class CorStruct(RowStructure):
         array, shape (..., r, m, m)
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
+
+    def unit(self, lattice: Lattice) -> float:
+        """In which positions are counted inside, in the user's units.
+
+        A power of 2 next to the distance of neighbours, so that nothing is rounded.
+        """
+        if not self.stationary:
+            return 1.0
+        return float(2.0 ** np.round(np.log2(lattice.typical_step)))
+
+    def representative(self, u: np.ndarray, lattice: Lattice) -> np.ndarray:
+        """Unconstrained values (..., k) that stand for others of the same likelihood."""
+        return u
 
     def memory(self, lattice: Lattice) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""
@@ -175,7 +191,7 @@ class CorStruct(RowStructure):
             index = np.where(
                 block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0
             )
-        pairs = Pairs(np.where(apart, d, 1.0), apart, index)
+        pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=lattice.unit)
         return _with_few(pairs) if self.stationary and d.size > MANY else pairs
 
 
