@@ -157,7 +157,7 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
         block = prior.block
         if block.kind == "fixef" and (beta == "integrated" or not block.coefs):
             continue
-        variable = add_variable(prior, start[block.name], _transform(layout, block), out)
+        variable = add_variable(prior, start[block.name], _transform(layout, prior), out)
         shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
         out[block.name] = pt.specify_shape(variable, shape) if shape else variable
         if prior.margins is not None and block.matrix:
@@ -165,8 +165,8 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
     return out
 
 
-def _transform(layout: Layout, block: Block) -> Transform | None:
-    problem = layout.problem
+def _transform(layout: Layout, prior: ParameterPrior) -> Transform | None:
+    problem, block = layout.problem, prior.block
     if block.kind == "fixef":
         spread = np.sqrt(np.mean(problem.columns[-1] ** 2)) or 1.0
         return Preconditioned(
@@ -175,6 +175,10 @@ def _transform(layout: Layout, block: Block) -> Transform | None:
     bound = problem.correlation if block.kind == "corstruct" else None
     if bound is not None and is_joint(bound) and len(bound.free) > 1:
         return StructureSupport(bound)
+    if bound is not None and not bound.as_printed and not prior.mirrored:
+        whole = zip(block.lower, block.upper, strict=True)
+        if all(prior.bounds(j) == own for j, own in enumerate(whole)):
+            return StructureSupport(bound)  # on the scale on which one unit of it can be seen
     return None
 
 

@@ -73,8 +73,13 @@ def upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
 def _represented(problem: Problem, optimum: Optimum) -> Optimum:
     """Turn a correlation's parameters to the signs that stand for all of the same likelihood."""
     bound, place = problem.correlation, problem.theta_correlation
-    if bound is None or len(bound.free) < len(bound.parameters):
+    if bound is None or not bound.two_signs:
         return optimum
     theta = optimum.theta.copy()
-    theta[place] = bound.structure.representative(theta[place], bound.coords)
+    printed = np.asarray(bound.printed(bound.natural(theta[place])))
+    own = bound.represented(printed)
+    turned = bound.to_free(bound.inside(own))
+    if np.array_equal(own, printed) or not np.isfinite(turned).all():
+        return optimum
+    theta[place] = turned
     return replace(optimum, theta=theta)

@@ -111,6 +111,10 @@ class RowStructure(ABC):
         """
         return np.ones(par.shape[:-1], dtype=bool)
 
+    def mirrored(self, coords: Any) -> np.ndarray:
+        """Which parameters (k,) may change their signs together without any change of R."""
+        return np.zeros(len(self.parameters(coords)), dtype=bool)
+
     def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Scale (..., k) on which Wald intervals are formed.
 
@@ -199,12 +203,29 @@ class Bound:
         columns = [p.shown.inside(printed[..., j], xp) for j, p in enumerate(self.parameters)]
         return xp.stack(columns, axis=-1)
 
-    def log_slope(self, par: np.ndarray) -> np.ndarray:
+    def log_slope(self, par: Array, xp: Namespace = NUMPY) -> Array:
         """Log determinant (...) of ``printed`` by the free parameters."""
-        out = np.zeros(np.shape(par)[:-1])
-        for j in self.free:
-            out = out + self.parameters[j].shown.log_slope(par[..., j])
-        return out
+        terms = [self.parameters[j].shown.log_slope(par[..., j], xp) for j in self.free]
+        return sum(terms[1:], terms[0]) if terms else xp.zeros_like(par[..., 0])
+
+    @property
+    def two_signs(self) -> bool:
+        """Whether the likelihood does not tell parameters from their mirror image."""
+        alone = len(self.free) == len(self.parameters)
+        return alone and bool(self.structure.mirrored(self.coords).any())
+
+    def mirror(self, printed: np.ndarray) -> np.ndarray:
+        """The other printed values (..., k) of the same likelihood."""
+        return np.where(self.structure.mirrored(self.coords), -printed, printed)
+
+    def represented(self, printed: np.ndarray) -> np.ndarray:
+        """Of printed values (..., k) and their image those whose first turning one is positive."""
+        turns = self.structure.mirrored(self.coords) if self.two_signs else np.zeros(0, bool)
+        if not turns.any():
+            return printed
+        own = printed[..., turns]
+        first = np.take_along_axis(own, np.argmax(own != 0, axis=-1)[..., None], axis=-1)
+        return np.where((first < 0) & turns, -printed, printed)
 
     def to_free(self, natural: np.ndarray) -> np.ndarray:
         """All natural values (..., k) to free unconstrained ones (..., f)."""

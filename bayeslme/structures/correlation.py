@@ -87,10 +87,6 @@ class CorStruct(RowStructure):
             return 1.0
         return float(2.0 ** np.round(np.log2(lattice.typical_step)))
 
-    def representative(self, u: np.ndarray, lattice: Lattice) -> np.ndarray:
-        """Unconstrained values (..., k) that stand for others of the same likelihood."""
-        return u
-
     def memory(self, lattice: Lattice) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""
         return None

@@ -31,13 +31,24 @@ def _unit_of_lags(lattice: Lattice) -> float:
     With all lags even only Phi^2 occurs, and its positive root is meant. Lags that are long without
     a common divisor are counted in the least one, or one less: an odd number leaves the sign.
     """
-    lags = np.rint(lattice.step[~lattice.first] * lattice.unit).astype(np.int64)
-    lags = lags[lags > 0]
+    lags = _lags(lattice)
     if not len(lags):
         return 1.0
     common = int(np.gcd.reduce(lags))
     rest = int(lags.min()) // common
     return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
+
+
+def _lags(lattice: Lattice) -> np.ndarray:
+    """Whole steps (m,) between neighbours."""
+    lags = np.rint(lattice.step[~lattice.first] * lattice.unit).astype(np.int64)
+    return lags[lags > 0]
+
+
+def _all_even(lattice: Lattice) -> bool:
+    """Whether no two rows of a group are an odd number of steps apart."""
+    lags = _lags(lattice)
+    return bool(len(lags)) and not np.any(lags % 2)
 
 
 def _autoregression(given: float, unit: float, *, held: bool) -> Parameter:
@@ -53,8 +64,6 @@ def _power(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Arra
     if unit == 1.0:
         return par**distance
     size = xp.abs(par) ** distance
-    if unit % 2 == 0:
-        return size
     odd = np.rint(distance * unit) % 2 == 1
     return xp.where(odd, xp.sign(par) * size, size)
 
@@ -101,6 +110,9 @@ class CorAR1(CorStruct):
 
     def unit(self, lattice: Lattice) -> float:
         return 1.0 if self.fixed else _unit_of_lags(lattice)
+
+    def mirrored(self, coords: Any) -> np.ndarray:
+        return np.array([_all_even(coords)])
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
@@ -248,19 +260,14 @@ class CorARMA(CorStruct):
     def unit(self, lattice: Lattice) -> float:
         return _unit_of_lags(lattice) if self._first_order and not self.fixed else 1.0
 
-    def representative(self, u: np.ndarray, lattice: Lattice) -> np.ndarray:
-        """Odd coefficients turned so that the first of them is positive, where all lags are even.
+    def mirrored(self, coords: Any) -> np.ndarray:
+        """Where all lags are even: the coefficients of odd order.
 
-        Turning every other step of time over changes their signs and those of the odd partial
-        autocorrelations, and no correlation at an even lag.
+        Turning every other step of time over changes their signs, and no correlation at an even
+        lag.
         """
-        if self.fixed or self._first_order or _unit_of_lags(lattice) % 2:
-            return u
-        coefficients = np.asarray(self.constrain(u, ()))
         odd = np.concatenate([np.arange(self.p), np.arange(self.q)]) % 2 == 0
-        own = coefficients[..., odd]
-        first = np.take_along_axis(own, np.argmax(own != 0, axis=-1)[..., None], axis=-1)
-        return np.asarray(np.where((first < 0) & odd, -u, u))
+        return odd & _all_even(coords)
 
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY

@@ -17,7 +17,7 @@ from bayeslme.structures.supports import Above, Namespace, Positive, Support
 
 # Starting values inside: nearer to the ends a search sees nothing.
 NEAREST, FARTHEST = 1e-3, 0.999
-POSITIVE_START = 0.2  # where a start of 0 is outside the range
+SMALL_START = 0.2  # in the place of 0, where slopes vanish, or which is outside the range
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Shown:
         """Inverse of ``printed``."""
         return x
 
-    def log_slope(self, x: np.ndarray) -> np.ndarray:
+    def log_slope(self, x: Array, xp: Namespace = NUMPY) -> Array:
         """Logarithm of the derivative of ``printed``, elementwise."""
-        return np.zeros(np.shape(x))
+        return xp.zeros_like(x)
 
     def support(self, inside: Support) -> Support:
         """Where the printed number lives."""
@@ -66,8 +66,8 @@ class Times(Shown):
     def inside(self, x: Array, xp: Namespace = NUMPY) -> Array:
         return x / self.factor
 
-    def log_slope(self, x: np.ndarray) -> np.ndarray:
-        return np.full(np.shape(x), np.log(self.factor))
+    def log_slope(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        return xp.zeros_like(x) + np.log(self.factor)
 
     def support(self, inside: Support) -> Support:
         return Above(inside.lower * self.factor) if isinstance(inside, Above) else Positive()
@@ -96,9 +96,9 @@ class Root(Shown):
     def inside(self, x: Array, xp: Namespace = NUMPY) -> Array:
         return xp.sign(x) * xp.abs(x) ** self.power
 
-    def log_slope(self, x: np.ndarray) -> np.ndarray:
+    def log_slope(self, x: Array, xp: Namespace = NUMPY) -> Array:
         with np.errstate(divide="ignore"):
-            return np.asarray((1 / self.power - 1) * np.log(np.abs(x)) - np.log(self.power))
+            return (1 / self.power - 1) * xp.log(xp.abs(x)) - np.log(self.power)
 
     def to_scale(self, x: np.ndarray, support: Support) -> np.ndarray:
         with np.errstate(divide="ignore"):
@@ -147,6 +147,6 @@ def start_inside(shown: Shown, given: float, support: Support, usual: float) -> 
         return given
     positive = support.lower == 0
     if given == usual:
-        return usual if support.contains(np.asarray(usual)) else POSITIVE_START
+        return usual or SMALL_START
     inside = float(shown.inside(np.asarray(abs(given) if positive else given)))
     return float(np.clip(inside, NEAREST if positive else -FARTHEST, FARTHEST))
