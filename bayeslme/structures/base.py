@@ -209,18 +209,23 @@ class Bound:
         return sum(terms[1:], terms[0]) if terms else xp.zeros_like(par[..., 0])
 
     @property
+    def mirrored(self) -> np.ndarray:
+        """Which parameters (k,) may change their signs together without any change of R."""
+        return np.asarray(self.structure.mirrored(self.coords))
+
+    @property
     def two_signs(self) -> bool:
         """Whether the likelihood does not tell parameters from their mirror image."""
         alone = len(self.free) == len(self.parameters)
-        return alone and bool(self.structure.mirrored(self.coords).any())
+        return alone and bool(self.mirrored.any())
 
     def mirror(self, printed: np.ndarray) -> np.ndarray:
         """The other printed values (..., k) of the same likelihood."""
-        return np.where(self.structure.mirrored(self.coords), -printed, printed)
+        return np.where(self.mirrored, -printed, printed)
 
     def represented(self, printed: np.ndarray) -> np.ndarray:
         """Of printed values (..., k) and their image those whose first turning one is positive."""
-        turns = self.structure.mirrored(self.coords) if self.two_signs else np.zeros(0, bool)
+        turns = self.mirrored if self.two_signs else np.zeros(0, bool)
         if not turns.any():
             return printed
         own = printed[..., turns]
