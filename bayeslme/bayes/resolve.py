@@ -138,10 +138,10 @@ def _resolve_one(
         chosen, named = list(spread(prior, count, block.name)), set(block.coefs)
     chosen = [_statement(prior, block, j) for j, prior in enumerate(chosen)]
     basis = None if basis is None else _natural_rows(basis, [block.coefs.index(c) for c in named])
-    if named and block.image_lower is not None:
-        block = replace(block, lower=(block.image_lower,))
-        low, _ = ParameterPrior(block, tuple(chosen)).bounds(0)
-        block = replace(block, lower=(block.image_lower if low < 0 else 0.0,))
+    image = block.image_lower
+    if named and image is not None:
+        low, _ = ParameterPrior(replace(block, lower=(image,)), tuple(chosen)).bounds(0)
+        block = replace(block, lower=(image if low < 0 else 0.0,))
     result = ParameterPrior(block, tuple(chosen), basis, named=bool(named))
     _check_support(result)
     return result

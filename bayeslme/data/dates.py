@@ -105,7 +105,7 @@ class Dates(np.ndarray):
         times = pd.DatetimeIndex(micro.astype("datetime64[us]"))
         if self.origin.zone is not None:
             times = times.tz_localize("UTC").tz_convert(self.origin.zone).tz_localize(None)
-        return times.where(~np.isnan(np.asarray(self)))
+        return pd.DatetimeIndex(times.where(~np.isnan(np.asarray(self))))
 
     def calendar_days(self) -> Dates:
         """Whole days since 1970-01-01 of the calendar dates."""
@@ -130,20 +130,14 @@ def kind_of(series: pd.Series[Any]) -> str | None:
     dtype = series.dtype
     if isinstance(dtype, pd.PeriodDtype):
         return "period"
-    if isinstance(dtype, pd.CategoricalDtype):
-        return None
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return "date"
-    if pd.api.types.is_timedelta64_dtype(dtype):
-        return "span"
     arrow = str(getattr(dtype, "pyarrow_dtype", ""))
-    if arrow.startswith(("timestamp", "date")):
+    if pd.api.types.is_datetime64_any_dtype(dtype) or arrow.startswith(("timestamp", "date")):
         return "date"
-    if arrow.startswith("duration"):
+    if pd.api.types.is_timedelta64_dtype(dtype) or arrow.startswith("duration"):
         return "span"
-    if dtype == object:
-        return _OBJECTS.get(pd.api.types.infer_dtype(series, skipna=True))
-    return None
+    if not pd.api.types.is_object_dtype(dtype):
+        return None
+    return _OBJECTS.get(pd.api.types.infer_dtype(series, skipna=True))
 
 
 def read_dates(series: pd.Series[Any], kind: str, known: Origin | None) -> Dates:
@@ -227,8 +221,7 @@ def _plain(convert: Any, series: pd.Series[Any]) -> np.ndarray:
 
 def _days(spans: np.ndarray) -> np.ndarray:
     """Durations in days; NaN where missing."""
-    unit, step = np.datetime_data(spans.dtype)
-    per_day = np.timedelta64(1, "D") / np.timedelta64(step, unit)
+    per_day = np.timedelta64(1, "D") / np.ones(1, dtype="int64").astype(spans.dtype)[0]
     whole = spans.astype("int64")
     return np.where(np.isnat(spans), np.nan, whole / per_day)
 

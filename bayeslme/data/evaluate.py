@@ -212,7 +212,8 @@ class _Evaluation:
         if op == "-" and _dated(left) and _dated(right):
             a, b = self.value(left), self.value(right)
             if isinstance(a, Dates | Day) and isinstance(b, Dates | Day):
-                return _absolute(a) - _absolute(b)
+                apart: FloatArray = _absolute(a) - _absolute(b)
+                return apart
         if op in ARITHMETIC:
             # R gives Inf and NaN quietly; a term that is not finite is reported by name later
             with np.errstate(all="ignore"):

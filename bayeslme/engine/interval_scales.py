@@ -50,7 +50,8 @@ class Scales:
             return np.atleast_1d(point.sigma[0])
         if part in ("corstruct", "varfunc"):
             bound = problem.row_structure(part)
-            return np.asarray(bound.printed(getattr(point, part)[0]))[bound.free]
+            printed: np.ndarray = np.asarray(bound.printed(getattr(point, part)[0]))
+            return np.asarray(printed[bound.free])
         return np.asarray(point.random[problem.groups.index(part)][0])
 
     def point_at(self, parts: tuple[Part, ...], u: np.ndarray) -> NaturalPoint:

@@ -81,11 +81,10 @@ class CorStruct(RowStructure):
     def unit(self, lattice: Lattice) -> float:
         """In which positions are counted inside, in the user's units.
 
-        A power of 2 next to the distance of neighbours, so that nothing is rounded.
+        A class that gives another one than 1 says of its parameters how they are printed
+        (`bayeslme.structures.shown`).
         """
-        if not self.stationary:
-            return 1.0
-        return float(2.0 ** np.round(np.log2(lattice.typical_step)))
+        return 1.0
 
     def memory(self, lattice: Lattice) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""

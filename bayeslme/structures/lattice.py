@@ -126,10 +126,17 @@ class Lattice:
         if dimension == 1:
             own = self.step[~self.first & (self.step > 0)] * self.unit
         else:
-            ends = (ufunc.reduceat(self.position, self.starts) for ufunc in (np.maximum, np.minimum))
+            ends = (
+                ufunc.reduceat(self.position, self.starts) for ufunc in (np.maximum, np.minimum)
+            )
             sides = np.subtract(*ends).max(axis=1) / self.sizes ** (1.0 / dimension)
             own = sides[sides > 0]
         return float(np.median(own)) if len(own) else 1.0
+
+    @property
+    def near_unit(self) -> float:
+        """A power of 2 next to that distance, so that nothing is rounded by it."""
+        return float(2.0 ** np.round(np.log2(self.typical_step)))
 
     def minimum_distance(self, metric: str) -> float:
         """Smallest distance between two rows of one group; infinite where no group has two."""

@@ -42,7 +42,7 @@ def _unit_of_lags(lattice: Lattice) -> float:
 def _lags(lattice: Lattice) -> np.ndarray:
     """Whole steps (m,) between neighbours."""
     lags = np.rint(lattice.step[~lattice.first] * lattice.unit).astype(np.int64)
-    return lags[lags > 0]
+    return np.asarray(lags[lags > 0])
 
 
 def _all_even(lattice: Lattice) -> bool:
@@ -162,7 +162,7 @@ class CorCAR1(CorStruct):
         return (Parameter("Phi", UNIT, begin, held=self.fixed, edge=near, shown=shown),)
 
     def unit(self, lattice: Lattice) -> float:
-        return 1.0 if self.fixed else super().unit(lattice)
+        return 1.0 if self.fixed else lattice.near_unit
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
@@ -267,7 +267,7 @@ class CorARMA(CorStruct):
         lag.
         """
         odd = np.concatenate([np.arange(self.p), np.arange(self.q)]) % 2 == 0
-        return odd & _all_even(coords)
+        return np.asarray(odd & _all_even(coords))
 
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
@@ -374,9 +374,6 @@ class CorCompSymm(CorStruct):
         lower = -1.0 / (largest - 1) if largest > 1 else -1.0
         start = as_named(self.value, ["Rho"], "corCompSymm value")
         return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
-
-    def unit(self, lattice: Lattice) -> float:
-        return 1.0
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)

@@ -57,6 +57,9 @@ class _Spatial(CorStruct):
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         """Correlation at distance / range = ``ratio`` > 0, elementwise."""
 
+    def unit(self, lattice: Lattice) -> float:
+        return lattice.near_unit
+
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         """Support and starting value of the range, from the smallest distance."""
         return Positive(), 0.9 * least
@@ -172,6 +175,9 @@ class _Compact(_Spatial):
     """
 
     compact = True
+
+    def unit(self, lattice: Lattice) -> float:
+        return lattice.near_unit
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         return Above(least), 1.1 * least
