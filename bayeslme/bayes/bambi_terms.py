@@ -81,7 +81,7 @@ def translate(layout: Layout) -> Translation:
         For what bambi cannot say.
     """
     design = layout.design
-    columns = Columns(design.frame)
+    columns = Columns(design.frame, design.origins)
     speller = Speller(columns)
     _check_columns(design)
     for level in layout.levels:

@@ -4,7 +4,8 @@ range         LogNormal between the distances of a row to the nearest one of its
               median) and to the farthest one: they are two standard deviations from the middle
               or nearer, and the standard deviation is 1 at the least
 Phi           of corCAR1: Beta(d, 1), d the median step in time, so that the correlation one
-              step apart, Phi^d, is uniform
+              step apart, Phi^d, is uniform; so of corAR1 where all lags are multiples of d, on
+              both sides of 0 where d is odd, and positive where it is even
 const         of varConstPower: LogNormal(log start, 1), of its ratio to the power of a typical
               row, exp(power mean(log |v|))
 prop          of varConstProp: LogNormal(log start, 1), the start that of the covariate divided
@@ -33,6 +34,7 @@ from bayeslme.structures import (
     VarPower,
 )
 from bayeslme.structures.lattice import Lattice, distances
+from bayeslme.structures.shown import Root
 
 if TYPE_CHECKING:
     from bayeslme.structures import Bound, Parameter
@@ -137,6 +139,10 @@ def _of_function(function: Any, coords: Any, own: tuple[Parameter, ...]) -> list
 
 def _usual(p: Parameter) -> Prior:
     low, high = float(p.support.lower), float(p.support.upper)
+    if isinstance(p.shown, Root):  # the correlation over so many units is uniform
+        if low < 0:
+            return Prior("StepCorrelation", (("steps", p.shown.power),))
+        return Prior("Beta", (("alpha", p.shown.power), ("beta", 1.0)))
     if np.isfinite(high):
         return Prior("Uniform", (("lower", low), ("upper", high)))
     if np.isfinite(low):
@@ -155,7 +161,7 @@ def _log_normal(mu: float, sigma: float = 1.0) -> Prior:
 
 def _step(lattice: Lattice) -> float:
     """Median step in time within groups; 1 where no group has two rows."""
-    inner = lattice.step[~lattice.first]
+    inner = lattice.step[~lattice.first] * lattice.unit
     return float(np.median(inner)) if len(inner) else 1.0
 
 
@@ -165,7 +171,7 @@ def _nearest_and_farthest(lattice: Lattice, metric: str) -> tuple[float, float]:
     1 and 1 where no group has two rows.
     """
     if lattice.position.shape[1] == 1:
-        before = np.where(lattice.first, np.inf, lattice.step)
+        before = np.where(lattice.first, np.inf, lattice.step * lattice.unit)
         after = np.append(before[1:], np.inf)
         nearest, far = np.minimum(before, after), 0.0
         ends = lattice.starts + lattice.sizes - 1
@@ -173,7 +179,7 @@ def _nearest_and_farthest(lattice: Lattice, metric: str) -> tuple[float, float]:
     else:
         every, far = [], 0.0
         for block in lattice.blocks(relative=True):
-            d = distances(block.patterns, metric)
+            d = distances(block.patterns, metric) * lattice.unit
             pair = block.present[:, :, None] & block.present[:, None, :]
             far = max(far, float(np.max(d, where=pair, initial=0.0)))
             pair &= ~np.eye(d.shape[-1], dtype=bool)

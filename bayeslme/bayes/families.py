@@ -197,6 +197,15 @@ _FAMILIES = (
         pc.correlation_quantile,
     ),
     Family(
+        "StepCorrelation",
+        {"steps": None},
+        ("steps",),
+        lambda _: (-1.0, 1.0),
+        one.step_correlation_log,
+        lambda x, a: (1 + np.sign(x) * np.abs(x) ** a["steps"]) / 2,
+        lambda p, a: np.sign(2 * p - 1) * np.abs(2 * p - 1) ** (1 / a["steps"]),
+    ),
+    Family(
         "PCRange",
         {"lower": None, "alpha": 0.05, "dimension": 0.0},
         ("lower", "alpha"),

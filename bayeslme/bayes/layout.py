@@ -168,7 +168,10 @@ class Layout:
         self, values: Values, xp: Namespace = NUMPY
     ) -> tuple[Array | None, Array | None]:
         """All natural parameters of the correlation structure and the variance function."""
-        cor = _with_held(self.problem.correlation, self.corstruct, values, xp)
+        bound = self.problem.correlation
+        cor = _with_held(bound, self.corstruct, values, xp)
+        if bound is not None:  # values are as printed, in the user's units
+            cor = bound.inside(cor, xp)
         var = _with_held(self.problem.variance, self.varfunc, values, xp)
         return cor, var
 
@@ -178,7 +181,7 @@ def _with_held(
 ) -> Array | None:
     if bound is None:
         return None
-    start = np.array([p.start for p in bound.parameters])
+    start = np.asarray(bound.printed(np.array([p.start for p in bound.parameters])))
     if block is None:
         return xp.constant(start)
     free, given = list(bound.free), values[block.name]
@@ -230,14 +233,17 @@ def _row_block(kind: Any, bound: Bound | None) -> Block | None:
     if bound is None or kind == "varfunc":
         return block
     dimension = int(bound.coords.position.shape[1])
-    return replace(block, structure=bound.structure.r_name, dimension=dimension)
+    positive = bound.two_signs and block.lower == (0.0,)
+    image = -1.0 if positive else None
+    name = bound.structure.r_name
+    return replace(block, structure=name, dimension=dimension, image_lower=image)
 
 
 def _block(
     name: str, kind: Any, coefs: tuple[str, ...], parameters: list[Parameter], dim: str | None
 ) -> Block:
-    lower = tuple(float(p.support.lower) for p in parameters)
-    upper = tuple(float(p.support.upper) for p in parameters)
+    lower = tuple(float(p.printed_support.lower) for p in parameters)
+    upper = tuple(float(p.printed_support.upper) for p in parameters)
     return Block(name, kind, coefs, lower, upper, dim)
 
 

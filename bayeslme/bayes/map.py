@@ -19,6 +19,7 @@ import numpy as np
 
 from bayeslme import engine
 from bayeslme.bayes.coordinates import Coordinates
+from bayeslme.bayes.correlation_prior import log_density
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.density import LOG_2PI, GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
@@ -94,10 +95,18 @@ class PosteriorDensity:
     def log_prior(self, point: NaturalPoint) -> np.ndarray:
         """Log prior density (b,) of everything but beta."""
         values = natural_values(self.layout, point)
-        terms = [self.priors[name].log_density(value, values) for name, value in values.items()]
+        terms = [self._one_prior(name, values, point) for name in values]
         if self.at_means:
             terms += [-self.priors[name].log_volume(v, values) for name, v in values.items()]
         return np.asarray(sum(terms, np.zeros(())))
+
+    def _one_prior(
+        self, name: str, values: dict[str, np.ndarray], point: NaturalPoint
+    ) -> np.ndarray:
+        bound, inside = self.layout.problem.correlation, point.corstruct
+        if name == "corstruct" and bound is not None and inside is not None:
+            return log_density(self.priors[name], bound, inside)
+        return self.priors[name].log_density(values[name], values)
 
 
 def natural_values(layout: Layout, point: NaturalPoint) -> dict[str, np.ndarray]:
@@ -111,7 +120,7 @@ def natural_values(layout: Layout, point: NaturalPoint) -> dict[str, np.ndarray]
     )
     for block, bound, values in rows:
         if block is not None and bound is not None and values is not None:
-            out[block.name] = values[..., bound.free]
+            out[block.name] = np.asarray(bound.printed(values))[..., bound.free]
     if layout.sigma is not None:
         out[layout.sigma.name] = np.asarray(point.sigma)
     return out

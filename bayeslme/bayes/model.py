@@ -29,7 +29,6 @@ from bayeslme.bayes.generate import new_response
 from bayeslme.bayes.hierarchical import add_hierarchical
 from bayeslme.bayes.layout import Layout, build_layout, is_joint, without_fixed
 from bayeslme.bayes.margin_variables import add_natural
-from bayeslme.bayes.parameters import Block
 from bayeslme.bayes.priors import ParameterPrior, Priors, PriorsLike
 from bayeslme.bayes.starting import starting_values
 from bayeslme.bayes.transforms import Preconditioned, StructureSupport
@@ -37,6 +36,7 @@ from bayeslme.bayes.tree import coordinates
 from bayeslme.bayes.variables import add_variable
 from bayeslme.errors import SpecError
 from bayeslme.ops import pytensor_ops
+from bayeslme.structures.shown import Root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 Form = Literal["marginal", "hierarchical"]
 BetaRole = Literal["variable", "integrated"]
 Tensor = Any
+MOST_UNITS = 1e9  # between neighbours, up to which Phi over one unit has digits enough
 
 
 def to_pymc(
@@ -95,6 +96,7 @@ def build_model(
     _check_options(form, beta)
     layout = build_layout(design)
     _check_generative(layout, form)
+    _check_digits(layout)
     resolved = priors if isinstance(priors, Priors) else resolve_priors(layout, priors)
     with pm.Model(coords=coordinates(layout)) as model:
         data = _add_data(layout)
@@ -118,6 +120,18 @@ def _check_options(form: str, beta: str) -> None:
     if form == "hierarchical" and beta == "integrated":
         msg = "beta='integrated' needs form='marginal'"
         raise SpecError(msg)
+
+
+def _check_digits(layout: Layout) -> None:
+    """Refuse a unit of time so small that a correlation over one of it has no digits left."""
+    bound = layout.problem.correlation
+    for p in () if bound is None else bound.parameters:
+        if isinstance(p.shown, Root) and p.shown.power > MOST_UNITS:
+            msg = (
+                f"to_pymc: neighbours are some {p.shown.power:.0e} units of time apart, and "
+                f"{p.name} over one unit is 1 in all digits; count time in a larger unit"
+            )
+            raise SpecError(msg)
 
 
 def _check_generative(layout: Layout, form: Form) -> None:
@@ -157,7 +171,7 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
         block = prior.block
         if block.kind == "fixef" and (beta == "integrated" or not block.coefs):
             continue
-        variable = add_variable(prior, start[block.name], _transform(layout, block), out)
+        variable = add_variable(prior, start[block.name], _transform(layout, prior), out)
         shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
         out[block.name] = pt.specify_shape(variable, shape) if shape else variable
         if prior.margins is not None and block.matrix:
@@ -165,8 +179,8 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
     return out
 
 
-def _transform(layout: Layout, block: Block) -> Transform | None:
-    problem = layout.problem
+def _transform(layout: Layout, prior: ParameterPrior) -> Transform | None:
+    problem, block = layout.problem, prior.block
     if block.kind == "fixef":
         spread = np.sqrt(np.mean(problem.columns[-1] ** 2)) or 1.0
         return Preconditioned(
@@ -175,6 +189,10 @@ def _transform(layout: Layout, block: Block) -> Transform | None:
     bound = problem.correlation if block.kind == "corstruct" else None
     if bound is not None and is_joint(bound) and len(bound.free) > 1:
         return StructureSupport(bound)
+    if bound is not None and not bound.as_printed and not prior.mirrored:
+        whole = zip(block.lower, block.upper, strict=True)
+        if all(prior.bounds(j) == own for j, own in enumerate(whole)):
+            return StructureSupport(bound)  # on the scale on which one unit of it can be seen
     return None
 
 

@@ -61,7 +61,8 @@ def constrain(transform: Any, u: np.ndarray) -> np.ndarray:
 
 
 def _structure(transform: StructureSupport, u: np.ndarray) -> np.ndarray:
-    return np.asarray(transform.bound.natural(u)[..., transform.bound.free])
+    bound = transform.bound
+    return np.asarray(bound.printed(bound.natural(u))[..., bound.free])
 
 
 def _per_coefficient(transform: PerCoefficient, u: np.ndarray) -> np.ndarray:

@@ -34,6 +34,9 @@ class Block:
         Of corstruct and varfunc: nlme's name of the structure.
     dimension : int
         Of corstruct: number of coordinates of a position.
+    image_lower : float or None
+        Of a correlation of which the data do not know the sign, and which is positive unless a
+        prior of the user's speaks of negative numbers too: where those begin.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Block:
     matrix: bool = False
     structure: str = ""
     dimension: int = 0
+    image_lower: float | None = None
 
     @property
     def autoregressive(self) -> bool:

@@ -159,6 +159,8 @@ class Supported(Part):
 class Rows(Part):
     """Parameters of a row structure, held ones among the natural ones.
 
+    The density is that of the printed parameters, to which the Jacobian belongs.
+
     Parameters
     ----------
     bound : Bound
@@ -185,7 +187,10 @@ class Rows(Part):
     def log_jacobian(self, u: np.ndarray) -> np.ndarray:
         if not len(self.scale):
             return np.zeros(len(u))
-        return np.asarray(self.bound.structure.log_jacobian(u, self.free))
+        own = np.asarray(self.bound.structure.log_jacobian(u, self.free))
+        if self.bound.as_printed:
+            return own
+        return np.asarray(own + self.bound.log_slope(self.bound.natural(u)))
 
 
 def _positive(bound: Bound, lower: np.ndarray) -> tuple[Parameter, ...]:

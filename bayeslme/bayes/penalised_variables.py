@@ -1,4 +1,4 @@
-"""Penalised-complexity priors as PyMC variables.
+"""Priors that PyMC has not, penalised-complexity ones and others, as PyMC variables.
 
 This module imports PyMC; it is itself imported only while a model is built.
 """
@@ -77,8 +77,43 @@ def _pc_range_draw(lam: Tensor, half: Tensor, size: Tensor) -> Tensor:
     return pm.Exponential.dist(lam, size=size) ** (-1.0 / half)
 
 
+class StepCorrelation:
+    """AR(1) correlations that are uniform some steps apart, the sign kept."""
+
+    @staticmethod
+    def dist(steps: Tensor, **options: Any) -> Tensor:
+        """Variable without a name."""
+        return pm.CustomDist.dist(steps, **_STEPS, **options)
+
+    def __new__(cls, name: str, steps: Tensor, **options: Any) -> Any:
+        """Variable of the model."""
+        return pm.CustomDist(name, steps, **_STEPS, **options)
+
+
+def _step_correlation(phi: Tensor, steps: Tensor) -> Tensor:
+    return pt.log(steps / 2) + (steps - 1.0) * pt.log(pt.abs(phi))
+
+
+def _step_correlation_cdf(phi: Tensor, steps: Tensor) -> Tensor:
+    """Its logarithm."""
+    return pt.log((1.0 + pt.sign(phi) * pt.abs(phi) ** steps) / 2)
+
+
+def _step_correlation_draw(steps: Tensor, size: Tensor) -> Tensor:
+    apart = pm.Uniform.dist(-1.0, 1.0, size=size)
+    return pt.sign(apart) * pt.abs(apart) ** (1.0 / steps)
+
+
+_STEPS: dict[str, Any] = {
+    "logp": _step_correlation,
+    "logcdf": _step_correlation_cdf,
+    "dist": _step_correlation_draw,
+}
+
+
 PENALISED: dict[str, Any] = {
     "PC": lambda a: (pm.Exponential, {"lam": pc.scale_rate(a)}),
     "PCCorrelation": lambda a: (PCCorrelation, {"lam": pc.correlation_rate(a)}),
+    "StepCorrelation": lambda a: (StepCorrelation, dict(a)),
     "PCRange": lambda a: (PCRange, {"lam": pc.range_rate(a), "half": a["dimension"] / 2}),
 }

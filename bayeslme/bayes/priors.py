@@ -61,6 +61,8 @@ class ParameterPrior:
     relative : (k, k) array or None
         Of a variance function: the densities are those of the coefficients over
         ``exp(relative @ coefficients)``; coefficients in that have a row of zeros themselves.
+    named : bool
+        Whether the user gives it, or some of it.
     """
 
     block: Block
@@ -69,6 +71,12 @@ class ParameterPrior:
     typical: Typical | None = None
     margins: Margins | None = None
     relative: FloatArray | None = None
+    named: bool = False
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether it speaks of both signs of a correlation of which the data know the size only."""
+        return self.block.image_lower is not None and self.block.lower[0] < 0
 
     def bounds(self, j: int) -> tuple[float, float]:
         """Interval where coefficient ``j`` has prior mass."""

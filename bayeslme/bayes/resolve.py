@@ -138,7 +138,11 @@ def _resolve_one(
         chosen, named = list(spread(prior, count, block.name)), set(block.coefs)
     chosen = [_statement(prior, block, j) for j, prior in enumerate(chosen)]
     basis = None if basis is None else _natural_rows(basis, [block.coefs.index(c) for c in named])
-    result = ParameterPrior(block, tuple(chosen), basis)
+    image = block.image_lower
+    if named and image is not None:
+        low, _ = ParameterPrior(replace(block, lower=(image,)), tuple(chosen)).bounds(0)
+        block = replace(block, lower=(image if low < 0 else 0.0,))
+    result = ParameterPrior(block, tuple(chosen), basis, named=bool(named))
     _check_support(result)
     return result
 

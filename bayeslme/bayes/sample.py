@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.bayes.correlation_prior import told_apart
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.priors import Priors, PriorsLike
@@ -146,6 +147,12 @@ class _Asked:
         from bayeslme.bayes.posterior import Posterior
         from bayeslme.bayes.tree import build_tree
 
+        values = dict(values)
+        bound, block = self.layout.problem.correlation, self.layout.corstruct
+        if bound is not None and block is not None and bound.two_signs:
+            rng = np.random.default_rng((self.seeds[0], 1))
+            drawn = np.asarray(values[block.name])
+            values[block.name] = told_apart(self.priors[block.name], bound, drawn, rng)
         options: Any = {"seeds": self.seeds[1:], "effects": effects, "keep": self.keep}
         tree = build_tree(self.layout, self.priors, values, stats, route=route, **options)
         tree["sample_stats"].attrs.update(attributes)

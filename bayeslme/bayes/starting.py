@@ -61,7 +61,8 @@ def starting_values(layout: Layout, at_means: Collection[str] = ()) -> dict[str,
         (layout.varfunc, problem.variance),
     ):
         if block is not None and bound is not None:
-            values[block.name] = np.array([bound.parameters[j].start for j in bound.free])
+            begin = np.array([p.start for p in bound.parameters])
+            values[block.name] = np.asarray(bound.printed(begin))[bound.free]
     return {b.name: values[b.name] for b in layout.blocks}
 
 
@@ -147,10 +148,14 @@ def _within(layout: Layout, point: NaturalPoint, priors: Priors) -> NaturalPoint
         if block is None or bound is None or values is None:
             rows.append(values)
             continue
-        inside = np.array(values, dtype=float)
+        own = np.array(bound.printed(values), dtype=float)
+        moved = own.copy()
         for j, place in enumerate(bound.free):
-            inside[place] = _nearest(inside[place], *priors[block.name].bounds(j))
-        rows.append(inside)
+            low, high = priors[block.name].bounds(j)
+            moved[place] = _nearest(own[place], low, high)
+            if priors[block.name].mirrored:  # of which the size alone counts
+                moved[place] = own[place] if low < -own[place] < high else abs(moved[place])
+        rows.append(values if np.array_equal(moved, own) else np.asarray(bound.inside(moved)))
     sigma = point.sigma
     if layout.sigma is not None:
         sigma = np.asarray(_nearest(float(point.sigma), *priors[layout.sigma.name].bounds(0)))

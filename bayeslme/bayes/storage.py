@@ -20,12 +20,16 @@ from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.prior_language import Prior
 from bayeslme.bayes.priors import ParameterPrior, Priors, Typical
+from bayeslme.data.columns import Columns
+from bayeslme.data.dates import Origin
+from bayeslme.data.design import ORIGINS
 from bayeslme.errors import DataError
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior import Posterior
+    from bayeslme.data.types import Design
 
 ATTRIBUTE = "bayeslme"
 FORMAT = 1
@@ -65,8 +69,9 @@ def save(posterior: Posterior, path: str | Path) -> None:
         "contrasts": list(spec.contrasts),
         "factor_contrasts": dict(spec.factor_contrasts),
         "frame": json.loads(
-            design.frame.reset_index(drop=True).to_json(orient="table", double_precision=15)
+            _plain(design).reset_index(drop=True).to_json(orient="table", double_precision=15)
         ),
+        "origins": {name: origin.to_record() for name, origin in design.origins.items()},
         "index": [v if isinstance(v, int | float | str) else str(v) for v in design.index.tolist()],
         "priors": _priors_record(posterior.priors),
     }
@@ -123,6 +128,8 @@ def load_posterior(path: str | Path) -> Posterior:
         io.StringIO(json.dumps(record["frame"])), orient="table", precise_float=True
     )
     frame.index = pd.Index(record["index"])
+    known = record.get("origins", {})
+    frame.attrs[ORIGINS] = {name: Origin.from_record(one) for name, one in known.items()}
     spec = replace(
         translate(record["call"], tuple(record["contrasts"])),
         factor_contrasts=record["factor_contrasts"],
@@ -130,6 +137,13 @@ def load_posterior(path: str | Path) -> Posterior:
     fit = fit_spec(spec, frame)
     layout = build_layout(fit.design)
     return Posterior(tree, fit, layout, _read_priors(layout, record["priors"]))
+
+
+def _plain(design: Design) -> pd.DataFrame:
+    """The data of a fit, times and durations as the days they count as."""
+    columns = Columns(design.frame, design.origins)
+    times = {name: np.asarray(columns[name]) for name in design.origins if name in design.needed}
+    return design.frame.assign(**times)
 
 
 def _read(path: Path) -> xr.DataTree:

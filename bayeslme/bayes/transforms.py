@@ -151,17 +151,22 @@ class StructureSupport(Transform):
         return wrap_py(itypes=[pt.dvector], otypes=[pt.dvector])(self._to_free)(known)
 
     def _to_free(self, x: np.ndarray) -> np.ndarray:
-        full = np.array([p.start for p in self.bound.parameters])
+        full = np.array(self.bound.printed(np.array([p.start for p in self.bound.parameters])))
         full[self.bound.free] = x
-        return np.asarray(self.bound.to_free(full), dtype=float)
+        return np.asarray(self.bound.to_free(self.bound.inside(full)), dtype=float)
 
     def backward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Unconstrained to natural, shape (f,)."""
         value = pt.specify_shape(value, (self.size,))
-        return self.bound.natural(value, pytensor_ops())[self.bound.free]
+        xp = pytensor_ops()
+        return self.bound.printed(self.bound.natural(value, xp), xp)[self.bound.free]
 
     def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
         """Log determinant of ``backward``."""
         value = pt.specify_shape(value, (self.size,))
         free = tuple(self.bound.parameters[j] for j in self.bound.free)
-        return self.bound.structure.log_jacobian(value, free, pytensor_ops())
+        xp = pytensor_ops()
+        own = self.bound.structure.log_jacobian(value, free, xp)
+        if self.bound.as_printed:
+            return own
+        return own + self.bound.log_slope(self.bound.natural(value, xp), xp)

@@ -62,7 +62,8 @@ def _neighbours(bound: Bound) -> Lattice:
     largest = int(np.argmax(lattice.sizes))
     start, size = int(lattice.starts[largest]), int(lattice.sizes[largest])
     count = min(size, NEIGHBOURS) if bound.structure.stationary else size
-    return build_lattice(np.array([0]), count, lattice.position[start : start + count])
+    position = lattice.position[start : start + count]
+    return build_lattice(np.array([0]), count, position, lattice.unit)
 
 
 def _chosen(coords: Any, rows: np.ndarray) -> Any:

@@ -122,3 +122,9 @@ def laplace_quantile(p: Any, a: Args) -> Any:
 def half_quantile(quantile: Density) -> Density:
     """Quantiles of the absolute value, from those of the variable."""
     return lambda p, a: quantile(0.5 + p / 2, {"mu": 0.0, "alpha": 0.0, **a})
+
+
+def step_correlation_log(x: Any, a: Args) -> Any:
+    """Phi whose correlation ``steps`` apart, |Phi|^steps with its sign, is uniform on (-1, 1)."""
+    with np.errstate(divide="ignore"):
+        return np.log(a["steps"] / 2) + (a["steps"] - 1) * np.log(np.abs(x))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data.dates import Dates, Origin, kind_of, read_dates
 from bayeslme.data.factors import Factor, from_logical, from_numbers, from_text, number_labels
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.wording import listed
@@ -28,6 +29,15 @@ class Columns:
     Parameters
     ----------
     frame : pandas.DataFrame
+    origins : mapping of column name to Origin, optional
+        From when days are counted; by default from the first of each column of times.
+
+    Attributes
+    ----------
+    origins : dict of str to Origin
+        Of the columns of times and durations read so far.
+    counted : set of str
+        Those whose days entered a computation as numbers.
 
     Raises
     ------
@@ -35,7 +45,7 @@ class Columns:
         If `frame` is not a data frame.
     """
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Any, origins: Mapping[str, Origin] | None = None) -> None:
         if not isinstance(frame, pd.DataFrame):
             msg = f"data must be a pandas DataFrame, not {type(frame).__name__}"
             raise DataError(msg)
@@ -44,6 +54,8 @@ class Columns:
         self.n = len(frame)
         self._read: dict[str, Column] = {}
         self._integer: dict[str, bool] = {}
+        self.origins: dict[str, Origin] = dict(origins or {})
+        self.counted: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self._read or name in self.frame.columns
@@ -75,14 +87,27 @@ class Columns:
             self.require([name], "formula")
             series = self.frame[name]
             self._integer[name] = pd.api.types.is_integer_dtype(series.dtype)
-            column = self._read[name] = read(series)
+            column = self._read[name] = self._column(name, series)
         return column
+
+    def _column(self, name: str, series: pd.Series[Any]) -> Column:
+        kind, known = kind_of(series), self.origins.get(name)
+        if kind is not None:
+            days = read_dates(series, kind, known)
+            self.origins[name] = days.origin
+            return days
+        column = read(series)
+        if known is None or isinstance(column, Factor):
+            return column
+        return Dates.of(column, known)  # numbers in the place of times are their days
 
     def factor(self, name: str) -> Factor:
         """A column as a factor: numbers become sorted levels."""
         column = self[name]
         if isinstance(column, Factor):
             return column
+        if isinstance(column, Dates):
+            return from_numbers(column, integer=False)
         exact = self._integers(name) if self._integer[name] else column
         return from_numbers(exact, integer=self._integer[name])
 
@@ -111,6 +136,7 @@ class _TakenColumns(Columns):
 
     def __init__(self, source: Columns, rows: IntArray) -> None:
         super().__init__(source.frame)
+        self.origins, self.counted = source.origins, source.counted
         self.n = len(rows)
         self._source = source
         self._rows = rows
@@ -146,7 +172,7 @@ def read(series: pd.Series[Any]) -> Column:
     Raises
     ------
     DataError
-        For dates, complex numbers, and other types that no model matrix can hold.
+        For complex numbers, and other types that no model matrix can hold.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):

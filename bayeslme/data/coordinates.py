@@ -120,7 +120,8 @@ def correlation_coords(
     position = position_values(correlation, form, columns)
     if position is not None:
         check_finite(position, form.rhs, correlation.r_name)
-        _check_position(correlation, form, position, groups)
+        dated = deparse(form.rhs) in columns.origins
+        _check_position(correlation, form, position, groups, dated=dated)
     names = form.groups or tuple(level.name for level in random)
     return CorrelationCoords(groups.code, groups.labels, position, names)
 
@@ -173,7 +174,12 @@ def position_values(correlation: CorStruct, form: Formula, columns: Columns) -> 
 
 
 def _check_position(
-    correlation: CorStruct, form: Formula, position: FloatArray, groups: Grouping
+    correlation: CorStruct,
+    form: Formula,
+    position: FloatArray,
+    groups: Grouping,
+    *,
+    dated: bool,
 ) -> None:
     label = deparse(form.rhs)
     who = f"{correlation.r_name}(form = {form})"
@@ -181,6 +187,8 @@ def _check_position(
     if correlation.needs_integers and len(broken):
         ranks = f"as.integer(factor({label})) for their ranks"
         instead = "corCAR1 for real times" if correlation.stationary else ranks
+        if dated:
+            instead += f", or as.Date({label}) for calendar days"
         found = r_number(broken[0])
         msg = f"{who}: positions must be integers, and '{label}' has {found}; use {instead}"
         raise DataError(msg)

@@ -29,6 +29,7 @@ from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
 from bayeslme.threads import one_thread
 
+ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known
 SHARED = (PdIdent, PdCompSymm)  # one variance for all effects of a block
 
 
@@ -59,7 +60,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         Where a level has one group, or one row for each group, so that a variance is not
         identified.
     """
-    whole = Columns(frame)
+    whole = Columns(frame, frame.attrs.get(ORIGINS))
     plan = Plan.of(spec, whole, frame.attrs.get("formula"))
     names = plan.needed(whole)
     rows = used_rows(whole, names, spec.subset if spec.mask is None else spec.mask, spec.na_action)
@@ -77,16 +78,18 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
     correlation = correlation_coords(spec.correlation, columns, groupings)
+    variance = variance_coords(spec.weights, columns, _sorting(groupings, correlation, columns))
+    y = _response(spec.fixed, columns)
     return Design(
         spec=spec,
-        y=_response(spec.fixed, columns),
+        y=y,
         X=X,
         x_names=matrix.names,
         assign=matrix.assign,
         term_labels=plan.terms.labels,
         has_intercept=plan.terms.intercept,
         levels=levels,
-        variance=variance_coords(spec.weights, columns, _sorting(groupings, correlation, columns)),
+        variance=variance,
         correlation=correlation,
         source=whole.frame,
         picked=rows,
@@ -94,6 +97,8 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         matrix=matrix,
         random_matrices=tuple(m for _, m in made),
         response_label=deparse(left_side(spec.fixed)),
+        origins=dict(whole.origins),
+        counted=tuple(sorted(whole.counted)),
     )
 
 

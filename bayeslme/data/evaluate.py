@@ -15,6 +15,7 @@ import numpy as np
 
 from bayeslme.data.calls import function_name
 from bayeslme.data.columns import CONSTANTS, Columns
+from bayeslme.data.dates import EPOCH, Dates, Day, parse_days
 from bayeslme.data.factors import Factor, from_logical
 from bayeslme.data.functions import FUNCTIONS, MATHS
 from bayeslme.data.types import FloatArray
@@ -43,6 +44,7 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
+    bare,
     children,
 )
 
@@ -98,12 +100,21 @@ def evaluate_rows(
 ) -> FloatArray | Factor | Basis:
     """Evaluate to one value per row; a numeric constant is repeated."""
     value = evaluate(expr, columns, memory)
+    if isinstance(value, Dates):
+        return counted(value, columns)
     if isinstance(value, np.ndarray | Factor | Basis):
         return value
     if isinstance(value, str | tuple):
         msg = f"'{deparse(expr)}' is no variable: it does not have one value per row"
         raise SpecError(msg)
     return np.full(columns.n, float(value))
+
+
+def counted(days: Dates, columns: Columns) -> FloatArray:
+    """Days as numbers, and a note that they were taken for such."""
+    if days.origin is not EPOCH:
+        columns.counted.add(days.origin.name)
+    return np.asarray(days)
 
 
 def evaluate_number(expr: Expr, columns: Columns) -> FloatArray:
@@ -172,6 +183,8 @@ class _Evaluation:
         raise SpecError(msg)
 
     def _number(self, value: Value, expr: Expr) -> Any:
+        if isinstance(value, Dates):
+            return counted(value, self.columns)
         if isinstance(value, np.ndarray | Factor):
             return number(value, deparse(expr))
         if isinstance(value, bool | float | int):
@@ -196,6 +209,11 @@ class _Evaluation:
         return -value if op == "-" else value
 
     def _binary(self, op: str, left: Expr, right: Expr) -> Value:
+        if op == "-" and _dated(left) and _dated(right):
+            a, b = self.value(left), self.value(right)
+            if isinstance(a, Dates | Day) and isinstance(b, Dates | Day):
+                apart: FloatArray = _absolute(a) - _absolute(b)
+                return apart
         if op in ARITHMETIC:
             # R gives Inf and NaN quietly; a term that is not finite is reported by name later
             with np.errstate(all="ignore"):
@@ -211,6 +229,11 @@ class _Evaluation:
 
     def _compare(self, op: str, left: Expr, right: Expr) -> Factor:
         a, b = self.value(left), self.value(right)
+        if isinstance(a, Dates | Day) or isinstance(b, Dates | Day):
+            a, b = _as_days(a, left), _as_days(b, right)
+            if isinstance(a, Dates | Day) and isinstance(b, Dates | Day):
+                x = np.broadcast_to(_absolute(a), (self.columns.n,))
+                return compare_numbers(op, x, np.asarray(_absolute(b)))
         if not (_countable(a) and _countable(b)):
             return compare_labels(op, a, b, deparse(Binary(op, left, right)))
         x = np.broadcast_to(self._number(a, left), (self.columns.n,))
@@ -223,6 +246,9 @@ class _Evaluation:
             msg = f"%in% needs constants on its right, such as c(1, 2), not '{deparse(right)}'"
             raise SpecError(msg)
         table = b if isinstance(b, tuple) else (b,)
+        if isinstance(a, Dates):
+            known = [_as_days(item, right) for item in table]
+            return from_logical(np.isin(a.absolute, [float(v) for v in known]))
         if isinstance(a, Factor):
             labels = set(map(scalar_label, table))
             return from_logical(np.array([*(level in labels for level in a.levels), False])[a.code])
@@ -244,6 +270,23 @@ class _Evaluation:
             msg = f"'{name}' is no function that a formula may call; known are {known}"
             raise SpecError(msg, text=deparse(call), position=0)
         return function(self, call)
+
+
+def _dated(expr: Expr) -> bool:
+    """Whether an expression may be a date: a column, or made by as.Date."""
+    inner = bare(expr)
+    made = isinstance(inner, Call) and function_name(inner) in ("as.Date", "I")
+    return made or isinstance(inner, Name)
+
+
+def _as_days(value: Any, expr: Expr) -> Any:
+    """A date written as text, as a date; anything else as it is."""
+    return Day(parse_days([value], None, deparse(expr))[0]) if isinstance(value, str) else value
+
+
+def _absolute(value: Dates | Day) -> Any:
+    """Days since 1970-01-01."""
+    return value.absolute if isinstance(value, Dates) else float(value)
 
 
 def _countable(value: Value) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data.dates import Dates
 from bayeslme.data.types import IntArray
 from bayeslme.spec.number import r_number
 
@@ -105,7 +106,7 @@ def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
     Parameters
     ----------
     values : (n,) array
-        NaN is missing.
+        NaN is missing. Days are labelled by their dates.
     integer : bool
         Whether the numbers are of R's integer type, which never prints an exponent.
     """
@@ -115,6 +116,8 @@ def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
         return Factor(np.full(len(values), -1, dtype=np.intp), ())
     inner, unique = _sorted_codes(known)
     code = inner if present.all() else _spread_out(inner, present)
+    if isinstance(values, Dates):
+        return Factor(code, tuple(Dates.of(unique, values.origin).labels()))
     return Factor(code, number_labels(unique, integer=integer))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayeslme.data.calls import Arguments, Evaluation, Function, function_name
+from bayeslme.data.dates import EPOCH, Dates, Day, parse_days
 from bayeslme.data.factor_functions import (
     as_character,
     cut,
@@ -92,9 +93,11 @@ def _combine(ev: Evaluation, call: Call) -> Value:
 
 def _as_numeric(ev: Evaluation, call: Call) -> Value:
     expr = Arguments(call, ["x"])["x"]
-    value = ev.value(expr)
-    if not isinstance(value, Factor) or value.kind == "logical":
-        result: FloatArray = ev.numeric(expr)
+    value, result = ev.value(expr), np.zeros(0)
+    if isinstance(value, Dates):
+        result = value.absolute
+    elif not isinstance(value, Factor) or value.kind == "logical":
+        result = ev.numeric(expr)
     elif value.kind == "text" and deparse(call) not in ev.memory:
         try:
             table = np.array([*map(float, value.levels), np.nan])
@@ -106,6 +109,21 @@ def _as_numeric(ev: Evaluation, call: Call) -> Value:
         code = relabel(value, ev.memory.setdefault(deparse(call), value.levels))
         result = np.where(code < 0, np.nan, code + 1.0)
     return np.trunc(result) if function_name(call) == "as.integer" else result
+
+
+def _as_date(ev: Evaluation, call: Call) -> Value:
+    """R's ``as.Date``: calendar dates, numbers since 1970-01-01, or text."""
+    args = Arguments(call, ["x", "format"])
+    value, form = ev.value(args["x"]), args.constant(ev, "format", None)
+    if isinstance(value, Dates):
+        return value.calendar_days()
+    if isinstance(value, str):
+        return Day(parse_days([value], form, deparse(args["x"]))[0])
+    if isinstance(value, Factor) and value.kind != "logical":
+        table = parse_days([*value.levels, "NA"], form, deparse(args["x"]))
+        return Dates.of(table[value.code], EPOCH)
+    days = ev.numeric(args["x"])
+    return Dates.of(days, EPOCH) if np.ndim(days) else Day(days)
 
 
 def _as_logical(ev: Evaluation, call: Call) -> Value:
@@ -151,6 +169,7 @@ FUNCTIONS: dict[str, Function] = {
     "as.numeric": _as_numeric,
     "as.integer": _as_numeric,
     "as.double": _as_numeric,
+    "as.Date": _as_date,
     "as.logical": _as_logical,
     "C": with_contrasts,
     "is.na": _is_na,

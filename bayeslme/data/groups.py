@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import evaluate_rows
+from bayeslme.data.dates import Dates
+from bayeslme.data.evaluate import evaluate, evaluate_rows
 from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers
 from bayeslme.data.types import IntArray
 from bayeslme.data.values import Basis
@@ -42,7 +43,10 @@ def group_values(columns: Columns, name: str) -> Factor:
     """A grouping column, or an expression such as factor(x), as a factor with all its levels."""
     if name in columns:
         return columns.factor(name)
-    value = evaluate_rows(parse_expression(name), columns)
+    expression = parse_expression(name)
+    value = evaluate(expression, columns)
+    if not isinstance(value, Dates):
+        value = evaluate_rows(expression, columns)
     if isinstance(value, Basis):
         msg = f"'{name}' has several columns and cannot be a group"
         raise SpecError(msg)

@@ -10,13 +10,14 @@ door.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from bayeslme.data.coding import Coding, Contrasts, coded_by_contrasts, coding_of
 from bayeslme.data.columns import Columns
+from bayeslme.data.dates import Origin
 from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.factors import Factor, drop_unused
 from bayeslme.data.made import Made
@@ -44,6 +45,8 @@ class MatrixSpec:
     names : tuple of str, length p
     assign : (p,) int array
         0 for the intercept, k for a column of the k-th term.
+    origins : mapping of str to Origin
+        From when the days of columns of times are counted.
     """
 
     terms: Terms
@@ -52,6 +55,7 @@ class MatrixSpec:
     memory: Memory
     names: tuple[str, ...]
     assign: IntArray
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     @property
     def columns_needed(self) -> tuple[str, ...]:
@@ -76,7 +80,7 @@ class MatrixSpec:
         DataError
             For a missing column or a level that the model has not seen.
         """
-        columns = frame if isinstance(frame, Columns) else Columns(frame)
+        columns = frame if isinstance(frame, Columns) else Columns(frame, self.origins)
         columns.require(self.columns_needed, "model formula")
         evaluated = _evaluate(self.terms, columns, self.memory)
         return assemble(self.terms, evaluated, self.codings, self.by_contrasts, columns.n)[0]
@@ -105,7 +109,7 @@ class JoinedMatrix:
 
     def apply(self, frame: pd.DataFrame | Columns) -> FloatArray:
         """Make the matrix for other data, (m, q); see `MatrixSpec.apply`."""
-        columns = frame if isinstance(frame, Columns) else Columns(frame)
+        columns = frame if isinstance(frame, Columns) else Columns(frame, self.parts[0].origins)
         return np.concatenate([part.apply(columns) for part in self.parts], axis=1)
 
 
@@ -150,7 +154,7 @@ def learn(
     codings = {label: coding_of(label, factor, contrasts) for label, factor in factors.items()}
     by_contrasts = coded_by_contrasts(terms, codings)
     X, names, assign = assemble(terms, evaluated, codings, by_contrasts, columns.n, made)
-    return MatrixSpec(terms, codings, by_contrasts, memory, names, assign), X
+    return MatrixSpec(terms, codings, by_contrasts, memory, names, assign, columns.origins), X
 
 
 def _evaluate(terms: Terms, columns: Columns, memory: Memory) -> Evaluated:

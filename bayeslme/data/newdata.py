@@ -81,7 +81,7 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
     DataError
         For a missing column, or a factor level that the model has not seen.
     """
-    columns = Columns(frame)
+    columns = Columns(frame, design.origins)
     X = design.matrix.apply(columns)
     levels = design.levels[:depth]
     columns.require([level.group for level in levels if "(" not in level.group], "random groups")

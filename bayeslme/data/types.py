@@ -6,7 +6,8 @@ groups at a level. Every array is in the row order of the data frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
+    from bayeslme.data.dates import Origin
     from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
     from bayeslme.spec.formula import Formula
     from bayeslme.spec.model import LmeSpec
@@ -145,6 +147,10 @@ class Design:
         The same for each level; blocked structures have a matrix for each block.
     response_label : str
         The left-hand side, deparsed.
+    origins : mapping of str to Origin
+        From when the days of columns of times are counted.
+    counted : tuple of str
+        Those columns whose days entered the model as numbers.
     """
 
     spec: LmeSpec
@@ -163,6 +169,8 @@ class Design:
     matrix: MatrixSpec
     random_matrices: tuple[MatrixSpec | JoinedMatrix, ...]
     response_label: str
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    counted: tuple[str, ...] = ()
 
     @property
     def term_columns(self) -> tuple[IntArray, ...]:

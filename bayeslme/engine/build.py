@@ -158,6 +158,8 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
     position: Any = None if coords.position is None else coords.position[order]
     code = coords.code[order]
     lattice: Lattice = build_lattice(_starts_pair(design, code, order), len(code), position)
+    unit = structure.unit(lattice)
+    lattice = lattice if unit == 1.0 else lattice.counted_in(unit)
     bound: Bound = structure.bind(lattice)
     return bound
 

@@ -190,8 +190,10 @@ def build_cells(problem: Problem) -> Cells | None:
 
 
 def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> Lattice:
-    position = None if problem.correlation is None else problem.correlation.coords.position[rows]
-    return build_lattice(starts, len(rows), position)
+    if problem.correlation is None:
+        return build_lattice(starts, len(rows), None)
+    known = problem.correlation.coords
+    return build_lattice(starts, len(rows), known.position[rows], known.unit)
 
 
 def _coords(problem: Problem, rows: np.ndarray) -> Any:

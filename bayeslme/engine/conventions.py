@@ -13,6 +13,7 @@ import numpy as np
 from bayeslme.engine.hills import by_size
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.problem import Problem
 
 NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SAME = 1e-7  # log-likelihoods closer than this are equal
@@ -59,6 +60,7 @@ def normalised(likelihood: Likelihood, optimum: Optimum) -> Optimum:
 def upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     """Turn parameters that count by their size only, as varConstProp's, to their starts' signs."""
     problem = likelihood.problem
+    optimum = _represented(problem, optimum)
     even = by_size(problem, optimum.theta)
     if problem.variance is None or not even.any():
         return optimum
@@ -66,3 +68,18 @@ def upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     start[problem.theta_variance] = problem.variance.start
     turned = even & (start * optimum.theta < 0)
     return replace(optimum, theta=np.where(turned, -optimum.theta, optimum.theta))
+
+
+def _represented(problem: Problem, optimum: Optimum) -> Optimum:
+    """Turn a correlation's parameters to the signs that stand for all of the same likelihood."""
+    bound, place = problem.correlation, problem.theta_correlation
+    if bound is None or not bound.two_signs:
+        return optimum
+    theta = optimum.theta.copy()
+    printed = np.asarray(bound.printed(bound.natural(theta[place])))
+    own = bound.represented(printed)
+    turned = bound.to_free(bound.inside(own))
+    if np.array_equal(own, printed) or not np.isfinite(turned).all():
+        return optimum
+    theta[place] = turned
+    return replace(optimum, theta=theta)

@@ -183,7 +183,6 @@ def _warn_of_digits(bound: Bound | None, own: np.ndarray | None) -> None:
         if bound.parameters[j].has_no_digits(own[j]):
             message = (
                 f"{bound.structure.r_name}: {bound.parameters[j].name} is below the smallest "
-                "number, and the fit short of its maximum; count its form's covariate in a "
-                "smaller unit"
+                "number; count its form's covariate in a smaller unit"
             )
             warnings.warn(message, stacklevel=5)

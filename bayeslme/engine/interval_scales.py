@@ -44,12 +44,14 @@ class Scales:
     density: Density
 
     def natural_of(self, parts: tuple[Part, ...], part: str, u: np.ndarray) -> np.ndarray:
-        """Natural parameters of a part at the interval-scale vector u (m,)."""
+        """Natural parameters of a part, as printed, at the interval-scale vector u (m,)."""
         problem, point = self.likelihood.problem, self.point_at(parts, u[None])
         if part == "sigma":
             return np.atleast_1d(point.sigma[0])
         if part in ("corstruct", "varfunc"):
-            return np.asarray(getattr(point, part)[0][problem.row_structure(part).free])
+            bound = problem.row_structure(part)
+            printed: np.ndarray = np.asarray(bound.printed(getattr(point, part)[0]))
+            return np.asarray(printed[bound.free])
         return np.asarray(point.random[problem.groups.index(part)][0])
 
     def point_at(self, parts: tuple[Part, ...], u: np.ndarray) -> NaturalPoint:
@@ -109,7 +111,7 @@ class Scales:
     def _whole_range(self, part: Part, j: int) -> tuple[float, float]:
         """The range of a row parameter: at its end nothing is known of its curvature."""
         bound = self.likelihood.problem.row_structure(part.name)
-        support = bound.parameters[int(bound.free[j])].support
+        support = bound.parameters[int(bound.free[j])].printed_support
         return support.lower, support.upper
 
     def _correlation_limits(self, k: int, j: int, quantile: float) -> tuple[float, float]:

@@ -144,12 +144,13 @@ def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndar
 def pairs_of(bound: Bound, position: np.ndarray) -> Pairs:
     """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown."""
     structure: CorStruct = bound.structure
-    d = distances(np.nan_to_num(position[None]), structure.metric)
+    unit = bound.coords.unit
+    d = distances(np.nan_to_num(position[None]), structure.metric) / unit
     apart = ~np.eye(len(position), dtype=bool)[None]
     index = np.zeros((1, len(position)), dtype=int)
     if not structure.stationary:
         index[0] = _ranks(bound, position[:, 0])
-    return Pairs(np.where(apart, d, 1.0), apart, index)
+    return Pairs(np.where(apart, d, 1.0), apart, index, unit=unit)
 
 
 def _ranks(bound: Bound, position: np.ndarray) -> np.ndarray:

@@ -60,6 +60,7 @@ def _range(problem: Problem) -> np.ndarray:
         return none
     start = default_start(problem)
     natural = bound.natural(start[place])
-    natural[0] = FAR * float(np.linalg.norm(np.ptp(bound.coords.position, axis=0)))
+    extent = float(np.linalg.norm(np.ptp(bound.coords.position, axis=0)))
+    natural[0] = FAR * extent / bound.coords.unit
     start[place] = bound.to_free(natural)
     return start[None]

@@ -26,6 +26,8 @@ class Part:
     names : tuple of str
     estimate : array, shape (k,)
         Natural scale.
+    printed : array, shape (k,)
+        The same in the user's units.
     on_bound : bool array, shape (k,)
         True where the estimate is on the edge of its range.
     place : int array, shape (k,)
@@ -35,6 +37,7 @@ class Part:
     name: str
     names: tuple[str, ...]
     estimate: np.ndarray
+    printed: np.ndarray
     on_bound: np.ndarray
     place: np.ndarray
 
@@ -64,13 +67,15 @@ class Layout:
         scale: np.ndarray,
         on_bound: np.ndarray,
         size: np.ndarray,
+        printed: np.ndarray | None = None,
     ) -> None:
         """Append a part; all arrays (k,), `scale` the estimates on the interval scale."""
         place = np.full(len(names), -1)
         place[~on_bound] = len(self.values) + np.arange(np.sum(~on_bound))
         self.values += scale[~on_bound].tolist()
         self.sizes += size[~on_bound].tolist()
-        self.parts.append(Part(name, names, estimate, on_bound, place))
+        shown = estimate if printed is None else printed
+        self.parts.append(Part(name, names, estimate, shown, on_bound, place))
 
 
 def lay_out(
@@ -97,22 +102,23 @@ def lay_out(
     )
     for name, bound, values in rows:
         if bound is not None and values is not None and len(bound.free):
-            _add_structure(layout, name, bound, values[bound.free])
+            _add_structure(layout, name, bound, values)
     if not found.sigma_held:
         sigma, free = np.array([found.sigma]), np.array([False])
         layout.add("sigma", ("sigma",), sigma, np.log(sigma), free, np.ones(1))
     return layout
 
 
-def _add_structure(layout: Layout, name: str, bound: Bound, own: np.ndarray) -> None:
+def _add_structure(layout: Layout, name: str, bound: Bound, values: np.ndarray) -> None:
     """Append the free parameters of a row structure."""
+    own, printed = values[bound.free], np.asarray(bound.printed(values))[bound.free]
     chosen = tuple(bound.parameters[j] for j in bound.free)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.asarray(bound.structure.to_interval_scale(own, chosen))
     at_edge = [p.at_edge(v) for p, v in zip(chosen, own, strict=True)]
     on_bound = ~np.isfinite(scale) | np.array(at_edge, bool)
     names, size = tuple(p.name for p in chosen), np.array([p.scale for p in chosen])
-    layout.add(name, names, own, scale, on_bound, size)
+    layout.add(name, names, own, scale, on_bound, size, printed)
 
 
 def _level_scale(

@@ -66,6 +66,16 @@ class Axis:
             return np.exp(v)
         return np.asarray(self.parameter.support.constrain(v))
 
+    def printed(self, natural: float) -> float:
+        """A natural value in the user's units."""
+        if self.parameter is None:
+            return natural
+        return float(self.parameter.shown.printed(np.asarray(natural)))
+
+    def inside(self, printed: np.ndarray) -> np.ndarray:
+        """Inverse of ``printed``, elementwise."""
+        return printed if self.parameter is None else self.parameter.shown.inside(printed)
+
     @property
     def width(self) -> float:
         """Largest coordinate that is looked at on a bounded scale; infinite on the others."""

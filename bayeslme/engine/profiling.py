@@ -88,7 +88,7 @@ class Profiled:
     Attributes
     ----------
     limits : dict of part name to array (k, 2)
-        NaN for parameters the likelihood does not depend on.
+        As printed; NaN for parameters the likelihood does not depend on.
     gain : float
         How much higher than the fit the log-likelihood was found; about 0.
     """
@@ -129,14 +129,13 @@ def profile_variances(found: Estimate, info: Information, quantile: float) -> Pr
     for i, axis in enumerate(axes):
         others = np.delete(np.arange(len(axes)), i)
         inverse = _inverse(curved[np.ix_(others, others)])
-        guesses = info.limits(axis.part, quantile)[axis.row]
+        guesses = axis.inside(info.limits(axis.part, quantile)[axis.row])
         for side, sign in enumerate((-1.0, 1.0)):
             solved = {float(here[i]): start[others]}
             path = _Path(_held(density, i), solved, scale[others], top, wide, inverse)
             guess = _guess(axis, float(here[i]), float(guesses[side]), sign, quantile)
-            limits[axis.part][axis.row, side] = _axis_limit(
-                axis, path.root, float(here[i]), guess, sign, quantile
-            )
+            limit = _axis_limit(axis, path.root, float(here[i]), guess, sign, quantile)
+            limits[axis.part][axis.row, side] = axis.printed(limit)
             gain = max(gain, path.highest - top)
     return Profiled(limits, gain)
 

@@ -157,7 +157,7 @@ def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
         level = levels[max(depth, 1) - 1]
         return _Groups(level.code, level.labels)
     if groups is not None:
-        columns = Columns(fit.data.iloc[fit.design.rows])
+        columns = Columns(fit.data.iloc[fit.design.rows], fit.design.origins)
         names = parse_formula(f"~ 1 | {groups}").groups
         columns.require(names, "groups")
         found = nest(columns, names)[-1]

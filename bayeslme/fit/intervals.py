@@ -146,7 +146,7 @@ def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame]
     parts = {}
     for part in info.parts:
         low, high = info.limits(part.name, quantile).T
-        parts[part.name] = limits_frame(part.names, low, part.estimate, high)
+        parts[part.name] = limits_frame(part.names, low, part.printed, high)
     return parts, (*_notes(fit, info), *_not_enclosing(parts))
 
 

@@ -93,7 +93,7 @@ class LmList:
         if newdata is None:
             return self.fitted().rename("predict")
         newdata = as_frame(newdata, "newdata")
-        columns, names = Columns(newdata), self.spec.fixed.groups
+        columns, names = Columns(newdata, self.design.origins), self.spec.fixed.groups
         columns.require(names, "groups")
         X = self.design.matrix.apply(columns)
         own = nested_labels([group_values(columns, name) for name in names])[-1]
@@ -195,7 +195,7 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
         If no group leaves residual degrees of freedom.
     """
     design = build(spec, data)
-    groups = nest(Columns(design.frame), spec.fixed.groups)[-1]
+    groups = nest(Columns(design.frame, design.origins), spec.fixed.groups)[-1]
     members = [np.flatnonzero(groups.code == g) for g in range(len(groups.labels))]
     fits = [_least_squares(design, rows) for rows in members]
     df = sum(one[3] for one in fits)

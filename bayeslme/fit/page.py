@@ -26,7 +26,8 @@ def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Ser
     """All natural parameters of a structure, held ones included, under nlme's names."""
     if bound is None or values is None:
         return pd.Series(dtype=float)
-    return pd.Series(np.asarray(values, float), index=list(bound.names))
+    printed = np.asarray(bound.printed(np.asarray(values, float)), float)
+    return pd.Series(printed, index=list(bound.names))
 
 
 def correlation_part(fit: Fit) -> CorrelationPart | None:
@@ -120,6 +121,14 @@ def notes(fit: Fit) -> tuple[str, ...]:
             found.append(f"the variance of {zero} in {level.group} is estimated as zero")
         if len(level.empty) > len(level.zero):
             found.append(f"{describe(level)[-1]}; see fit.singular()")
+    found += [str(fit.design.origins[name]) for name in fit.design.counted]
+    bound = fit.estimate.problem.correlation
+    if bound is not None and bound.two_signs:
+        turning = [n for n, t in zip(bound.names, bound.mirrored, strict=True) if t]
+        found.append(
+            f"all times within groups are even steps apart, which does not tell the sign of "
+            f"{', '.join(turning)}: the positive one is given"
+        )
     if _one_row_each(fit):
         found.append(
             f"every group of {fit.design.levels[-1].group} has one row: its variance and that of "

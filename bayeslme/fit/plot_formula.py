@@ -74,7 +74,7 @@ def plotted(fit: Fit, form: str) -> Plotted:
     formula = parse_formula(form)
     if formula.lhs is None:
         raise SpecError(f"form: {form} has no left side; write resid(.) ~ fitted(.)")
-    columns = Columns(fit.data.iloc[fit.design.rows])
+    columns = Columns(fit.data.iloc[fit.design.rows], fit.design.origins)
     y, y_label = _axis(fit, formula.lhs, columns)
     x, x_label = _axis(fit, formula.rhs, columns)
     frame = pd.DataFrame(

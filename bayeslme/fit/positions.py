@@ -63,7 +63,7 @@ def positions(fit: Fit, form: str | None) -> Positions:
         code = inner if known is None else known.code
         return Positions(code, _placed(None if known is None else known.position, code))
     formula = parse_formula(form)
-    columns = Columns(fit.data.iloc[design.rows])
+    columns = Columns(fit.data.iloc[design.rows], design.origins)
     code = nest(columns, formula.groups)[-1].code if formula.groups else inner
     parts = _coordinates(formula.rhs)
     place = np.column_stack([evaluate_number(p, columns) for p in parts]) if parts else None

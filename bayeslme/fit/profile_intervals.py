@@ -64,7 +64,7 @@ def profiled(fit: Fit, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...
         found = profile_variances(fit.estimate, fit.information, quantile)
         for part in fit.information.parts:
             low, high = found.limits[part.name].T
-            parts[part.name] = limits_frame(part.names, low, part.estimate, high)
+            parts[part.name] = limits_frame(part.names, low, part.printed, high)
         notes += _one_sided(fit, parts)
         notes += _notes(fit, found.gain)
     return parts, tuple(notes)
@@ -94,7 +94,7 @@ def _at_end(fit: Fit, part: Part, name: str, row: pd.Series) -> bool:
         support = next(p.support for p in parameters if p.name == name)
     else:
         bound = fit.estimate.problem.row_structure(part.name)
-        support = next(p.support for p in bound.parameters if p.name == name)
+        support = next(p.printed_support for p in bound.parameters if p.name == name)
     return low <= support.lower or high >= support.upper
 
 

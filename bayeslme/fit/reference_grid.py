@@ -76,7 +76,7 @@ def axes_of(fit: Fit, at: Mapping[str, Any]) -> tuple[Axis, ...]:
         if isinstance(node, Call) and node.function in FACTOR_FUNCTIONS
     ]
     as_factors = {name for node in whole for name in columns_of(node)}
-    columns = Columns(fit.design.frame)
+    columns = Columns(fit.design.frame, fit.design.origins)
     return tuple(_axis(columns, name, at.get(name), name in as_factors) for name in names)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 MOST_PAIRS = 20_000_000  # about a gigabyte at work
 POINTS = 50  # of the curve, nlme's
+MOST_LAGS = 1000  # of whole lags the curve is drawn at
 
 
 def variogram(
@@ -161,8 +162,9 @@ def n_pairs(where: Positions) -> int:
 
 def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArray) -> FloatArray:
     """Correlation of two residuals at distances (m,) above 0, given all coefficients."""
-    shape = (1, 1, len(distance))
-    pairs = Pairs(distance.reshape(shape), np.ones(shape, bool), np.zeros((1, 1), dtype=int))
+    shape, unit = (1, 1, len(distance)), bound.coords.unit
+    own = (distance / unit).reshape(shape)
+    pairs = Pairs(own, np.ones(shape, bool), np.zeros((1, 1), dtype=int), unit=unit)
     values = bound.structure.correlation(np.asarray(coef, float), pairs)
     return np.asarray(values, dtype=float).reshape(len(distance))
 
@@ -184,7 +186,8 @@ def _points(fit: Fit, distance: FloatArray) -> FloatArray:
     low, high = float(seen.min()), float(seen.max())
     structure: Any = fit.spec.correlation
     if structure.needs_integers:
-        return np.arange(np.round(low), np.round(high) + 1)
+        lags = np.linspace(low, high, min(int(high - low) + 1, MOST_LAGS))
+        return np.unique(np.round(lags))
     return np.linspace(low, high, POINTS)
 
 

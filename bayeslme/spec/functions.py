@@ -12,7 +12,7 @@ ELEMENTWISE = frozenset(
         "I", "abs", "acos", "asin", "atan", "ceiling", "cos", "cosh", "exp", "expm1", "floor",
         "log", "log10", "log1p", "log2", "logb", "round", "sign", "sin", "sinh", "sqrt", "tan",
         "tanh", "trunc", "pmax", "pmin", "ifelse", "is.na", "as.numeric", "as.integer",
-        "as.logical", "as.double",
+        "as.logical", "as.double", "as.Date",
     }
 )  # fmt: skip
 FACTORS = frozenset(

@@ -17,6 +17,7 @@ import numpy as np
 
 from bayeslme.errors import SpecError
 from bayeslme.ops import NUMPY, Array
+from bayeslme.structures.shown import AS_IT_IS, Shown
 from bayeslme.structures.supports import Namespace, Support
 
 MOST_NAMES = 6  # listed in an error
@@ -43,6 +44,8 @@ class Parameter:
         True where the value is fixed by the user or by the definition (a reference stratum).
     edge : float
         Distance from a lower bound below which it is said to be on it.
+    shown : Shown
+        From the number computed with, in whose terms all of the above are, to the one printed.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Parameter:
     scale: float = 1.0
     held: bool = False
     edge: float = EDGE
+    shown: Shown = AS_IT_IS
 
     def at_edge(self, value: float) -> bool:
         """Whether a value is so near an end of the range that it is said to be there."""
@@ -59,8 +63,14 @@ class Parameter:
 
     def has_no_digits(self, value: float) -> bool:
         """Whether a value is stopped on the way to 0 by the smallest number, not by the data."""
-        below = self.support.lower == 0 and 0 <= value < float(np.finfo(float).tiny)
+        printed = float(self.shown.printed(np.asarray(value)))
+        below = self.support.lower == 0 and 0 <= printed < float(np.finfo(float).tiny)
         return below and not self.at_edge(value)
+
+    @property
+    def printed_support(self) -> Support:
+        """Where the printed number lives."""
+        return self.shown.support(self.support)
 
 
 class RowStructure(ABC):
@@ -101,25 +111,37 @@ class RowStructure(ABC):
         """
         return np.ones(par.shape[:-1], dtype=bool)
 
+    def mirrored(self, coords: Any) -> np.ndarray:
+        """Which parameters (k,) may change their signs together without any change of R."""
+        return np.zeros(len(self.parameters(coords)), dtype=bool)
+
     def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Scale (..., k) on which Wald intervals are formed.
 
         Nlme's choice is the unconstrained scale.
         """
-        return self.unconstrain(par, parameters)
+        if all(p.shown == AS_IT_IS for p in parameters):
+            return self.unconstrain(par, parameters)
+        columns = [p.shown.to_scale(par[..., j], p.support) for j, p in enumerate(parameters)]
+        return np.stack(columns, axis=-1)
 
     def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Inverse of ``to_interval_scale``."""
-        return np.asarray(self.constrain(u, parameters))
+        if all(p.shown == AS_IT_IS for p in parameters):
+            return np.asarray(self.constrain(u, parameters))
+        columns = [p.shown.from_scale(u[..., j], p.support) for j, p in enumerate(parameters)]
+        return np.stack(columns, axis=-1)
 
     def bind(self, coords: Any) -> Bound:
         """Join the structure to its coordinates and check its starting values."""
         parameters = self.parameters(coords)
         for p in parameters:
             if not p.held and not p.support.contains(p.start):
+                own = p.printed_support
+                value = p.start if p.shown == AS_IT_IS else float(p.shown.printed(p.start))
                 msg = (
-                    f"{self.r_name}: the value {p.start:g} of '{p.name}' is outside its range "
-                    f"({p.support.lower:g}, {p.support.upper:g})"
+                    f"{self.r_name}: the value {value:g} of '{p.name}' is outside its range "
+                    f"({own.lower:g}, {own.upper:g})"
                 )
                 raise SpecError(msg)
         return Bound(self, coords, parameters)
@@ -161,6 +183,54 @@ class Bound:
     def scale(self) -> np.ndarray:
         """Step scale of the free parameters, shape (f,)."""
         return np.array([self.parameters[j].scale for j in self.free])
+
+    @property
+    def as_printed(self) -> bool:
+        """Whether all parameters are computed with as they are printed."""
+        return all(p.shown == AS_IT_IS for p in self.parameters)
+
+    def printed(self, par: Array, xp: Namespace = NUMPY) -> Array:
+        """All natural values (..., k) as they are printed, in the user's units."""
+        if self.as_printed:
+            return par
+        columns = [p.shown.printed(par[..., j], xp) for j, p in enumerate(self.parameters)]
+        return xp.stack(columns, axis=-1)
+
+    def inside(self, printed: Array, xp: Namespace = NUMPY) -> Array:
+        """Inverse of ``printed``."""
+        if self.as_printed:
+            return printed
+        columns = [p.shown.inside(printed[..., j], xp) for j, p in enumerate(self.parameters)]
+        return xp.stack(columns, axis=-1)
+
+    def log_slope(self, par: Array, xp: Namespace = NUMPY) -> Array:
+        """Log determinant (...) of ``printed`` by the free parameters."""
+        terms = [self.parameters[j].shown.log_slope(par[..., j], xp) for j in self.free]
+        return sum(terms[1:], terms[0]) if terms else xp.zeros_like(par[..., 0])
+
+    @property
+    def mirrored(self) -> np.ndarray:
+        """Which parameters (k,) may change their signs together without any change of R."""
+        return np.asarray(self.structure.mirrored(self.coords))
+
+    @property
+    def two_signs(self) -> bool:
+        """Whether the likelihood does not tell parameters from their mirror image."""
+        alone = len(self.free) == len(self.parameters)
+        return alone and bool(self.mirrored.any())
+
+    def mirror(self, printed: np.ndarray) -> np.ndarray:
+        """The other printed values (..., k) of the same likelihood."""
+        return np.where(self.mirrored, -printed, printed)
+
+    def represented(self, printed: np.ndarray) -> np.ndarray:
+        """Of printed values (..., k) and their image those whose first turning one is positive."""
+        turns = self.mirrored if self.two_signs else np.zeros(0, bool)
+        if not turns.any():
+            return printed
+        own = printed[..., turns]
+        first = np.take_along_axis(own, np.argmax(own != 0, axis=-1)[..., None], axis=-1)
+        return np.where((first < 0) & turns, -printed, printed)
 
     def to_free(self, natural: np.ndarray) -> np.ndarray:
         """All natural values (..., k) to free unconstrained ones (..., f)."""

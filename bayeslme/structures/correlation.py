@@ -38,6 +38,8 @@ class Pairs:
         The distinct distances, where they are few.
     place : int array, shape (r, m, m), or None
         Where each pair's distance is among them; k where the correlation is 0, k + 1 where it is 1.
+    unit : float
+        In which distances are counted, in the user's units.
     """
 
     distance: np.ndarray
@@ -45,6 +47,7 @@ class Pairs:
     index: np.ndarray
     different: np.ndarray | None = None
     place: np.ndarray | None = None
+    unit: float = 1.0
 
 
 class CorStruct(RowStructure):
@@ -74,6 +77,14 @@ class CorStruct(RowStructure):
         array, shape (..., r, m, m)
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
+
+    def unit(self, lattice: Lattice) -> float:
+        """In which positions are counted inside, in the user's units.
+
+        A class that gives another one than 1 says of its parameters how they are printed
+        (`bayeslme.structures.shown`).
+        """
+        return 1.0
 
     def memory(self, lattice: Lattice) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""
@@ -175,7 +186,7 @@ class CorStruct(RowStructure):
             index = np.where(
                 block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0
             )
-        pairs = Pairs(np.where(apart, d, 1.0), apart, index)
+        pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=lattice.unit)
         return _with_few(pairs) if self.stationary and d.size > MANY else pairs
 
 

@@ -46,11 +46,15 @@ class Lattice:
     starts, sizes : int arrays, shape (h,)
     position : float array, shape (n, d)
         Times or coordinates; the order within the group where none were given.
+        In the user's unit, which is also that of new positions.
     step : float array, shape (n,)
         Distance to the previous row of the group along the first coordinate, 1 at the first row of
         a group.
     first : bool array, shape (n,)
         First row of a group.
+    unit : float
+        In which steps and distances are counted, in the user's units: computing with them then
+        does not depend on the user's.
     """
 
     starts: np.ndarray
@@ -58,12 +62,17 @@ class Lattice:
     position: np.ndarray
     step: np.ndarray
     first: np.ndarray
+    unit: float = 1.0
     cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return len(self.position)
+
+    def counted_in(self, unit: float) -> Lattice:
+        """The same rows with steps and distances in another unit."""
+        return build_lattice(self.starts, self.n, self.position, unit)
 
     @property
     def place(self) -> np.ndarray:
@@ -102,10 +111,32 @@ class Lattice:
         padded = np.concatenate([self.position, np.full((1, self.position.shape[1]), np.nan)])
         places = padded[rows]
         if relative:
-            places = places - places[:, :1]
+            places = (places - places[:, :1]) / self.unit
         flat = np.where(np.isnan(places), np.inf, places).reshape(len(groups), -1)
         _, first, pattern = np.unique(flat, axis=0, return_index=True, return_inverse=True)
         return Block(rows, groups, pattern.reshape(-1), places[first], inside[first])
+
+    @property
+    def typical_step(self) -> float:
+        """About the distance of neighbours in a group, in the user's units; 1 without any.
+
+        On a line the median step; of places the side of a square that each row has to itself.
+        """
+        dimension = self.position.shape[1]
+        if dimension == 1:
+            own = self.step[~self.first & (self.step > 0)] * self.unit
+        else:
+            ends = (
+                ufunc.reduceat(self.position, self.starts) for ufunc in (np.maximum, np.minimum)
+            )
+            sides = np.subtract(*ends).max(axis=1) / self.sizes ** (1.0 / dimension)
+            own = sides[sides > 0]
+        return float(np.median(own)) if len(own) else 1.0
+
+    @property
+    def near_unit(self) -> float:
+        """A power of 2 next to that distance, so that nothing is rounded by it."""
+        return float(2.0 ** np.round(np.log2(self.typical_step)))
 
     def minimum_distance(self, metric: str) -> float:
         """Smallest distance between two rows of one group; infinite where no group has two."""
@@ -124,7 +155,9 @@ class Lattice:
         return least
 
 
-def build_lattice(starts: np.ndarray, n: int, position: np.ndarray | None) -> Lattice:
+def build_lattice(
+    starts: np.ndarray, n: int, position: np.ndarray | None, unit: float = 1.0
+) -> Lattice:
     """Lattice of rows already sorted by group and, within a group, by time.
 
     Parameters
@@ -132,6 +165,8 @@ def build_lattice(starts: np.ndarray, n: int, position: np.ndarray | None) -> La
     starts : int array, shape (h,)
     n : int
     position : float array, shape (n, d), or None for the order of the rows
+    unit : float
+        In which steps and distances are counted; see `Lattice`.
     """
     sizes = np.diff(np.append(starts, n))
     first = np.zeros(n, dtype=bool)
@@ -139,9 +174,9 @@ def build_lattice(starts: np.ndarray, n: int, position: np.ndarray | None) -> La
     if position is None:
         position = (np.arange(n) - np.repeat(starts, sizes)).astype(float)[:, None]
     step = np.ones(n)
-    step[1:] = np.diff(position[:, 0])
+    step[1:] = np.diff(position[:, 0]) / unit
     step[first] = 1.0
-    return Lattice(starts, sizes, position, step, first)
+    return Lattice(starts, sizes, position, step, first, unit)
 
 
 def distances(patterns: np.ndarray, metric: str) -> np.ndarray:

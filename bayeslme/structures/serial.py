@@ -21,7 +21,51 @@ from bayeslme.structures.arma import (
 from bayeslme.structures.base import EDGE, Parameter, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs, half_logdet_by_group, whiten_markov
 from bayeslme.structures.lattice import Lattice
+from bayeslme.structures.shown import correlation_of, start_inside
 from bayeslme.structures.supports import CORRELATION, REAL, UNIT, Interval, Namespace
+
+
+def _unit_of_lags(lattice: Lattice) -> float:
+    """How many whole steps are counted as one: the common divisor of all lags, times an odd number.
+
+    With all lags even only Phi^2 occurs, and its positive root is meant. Lags that are long without
+    a common divisor are counted in the least one, or one less: an odd number leaves the sign.
+    """
+    lags = _lags(lattice)
+    if not len(lags):
+        return 1.0
+    common = int(np.gcd.reduce(lags))
+    rest = int(lags.min()) // common
+    return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
+
+
+def _lags(lattice: Lattice) -> np.ndarray:
+    """Whole steps (m,) between neighbours."""
+    lags = np.rint(lattice.step[~lattice.first] * lattice.unit).astype(np.int64)
+    return np.asarray(lags[lags > 0])
+
+
+def _all_even(lattice: Lattice) -> bool:
+    """Whether no two rows of a group are an odd number of steps apart."""
+    lags = _lags(lattice)
+    return bool(len(lags)) and not np.any(lags % 2)
+
+
+def _autoregression(given: float, unit: float, *, held: bool) -> Parameter:
+    """Phi of a first-order autoregression, inside Phi^unit: positive where the unit is even."""
+    support = UNIT if unit % 2 == 0 else CORRELATION
+    shown = correlation_of(unit)
+    begin = start_inside(shown, given, support, usual=0.0)
+    return Parameter("Phi", support, begin, held=held, shown=shown)
+
+
+def _power(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Array:
+    """Correlation at distances in a unit: Phi^lag of the number inside, Phi^unit."""
+    if unit == 1.0:
+        return par**distance
+    size = xp.abs(par) ** distance
+    odd = np.rint(distance * unit) % 2 == 1
+    return xp.where(odd, xp.sign(par) * size, size)
 
 
 @dataclass(frozen=True)
@@ -41,6 +85,7 @@ class CorAR1(CorStruct):
     -----
     Gaps in time count by their length, so a missing visit is no neighbour. The process is Markov
     for any gap, so whitening is a scaled first difference of the rows, linear in n.
+    Where all gaps are even, -Phi has the same likelihood as Phi, and the positive one is meant.
 
     Examples
     --------
@@ -61,10 +106,16 @@ class CorAR1(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corAR1 value")
-        return (Parameter("Phi", CORRELATION, start.get("Phi", 0.0), held=self.fixed),)
+        return (_autoregression(start.get("Phi", 0.0), coords.unit, held=self.fixed),)
+
+    def unit(self, lattice: Lattice) -> float:
+        return 1.0 if self.fixed else _unit_of_lags(lattice)
+
+    def mirrored(self, coords: Any) -> np.ndarray:
+        return np.array([_all_even(coords)])
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
-        return par[..., 0][..., None, None, None] ** pairs.distance
+        return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
 
     def memory(self, lattice: Lattice) -> int | None:
         return 1
@@ -72,7 +123,7 @@ class CorAR1(CorStruct):
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        return whiten_markov(w, par[..., :1] ** lattice.step, lattice, xp)
+        return whiten_markov(w, _power(par[..., :1], lattice.step, lattice.unit, xp), lattice, xp)
 
 
 @dataclass(frozen=True)
@@ -106,7 +157,12 @@ class CorCAR1(CorStruct):
         start = as_named(self.value, ["Phi"], "corCAR1 value")
         apart = coords.step[~coords.first & (coords.step > 0)]
         near = EDGE ** (1.0 / np.min(apart, initial=np.inf))  # the closest rows' correlation: EDGE
-        return (Parameter("Phi", UNIT, start.get("Phi", 0.2), held=self.fixed, edge=near),)
+        shown = correlation_of(coords.unit)
+        begin = start_inside(shown, start.get("Phi", 0.2), UNIT, usual=0.2)
+        return (Parameter("Phi", UNIT, begin, held=self.fixed, edge=near, shown=shown),)
+
+    def unit(self, lattice: Lattice) -> float:
+        return 1.0 if self.fixed else lattice.near_unit
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
@@ -141,7 +197,9 @@ class CorARMA(CorStruct):
     Technometrics 22; Monahan 1984, Biometrika 71): phi by its own, theta by those of the
     autoregression with coefficients -theta, whose polynomial 1 + theta_1 B + ... is the invertible
     one. nlme's autocorrelations for q > p >= 1 are wrong from lag p + 1 on; these are the true
-    ones. Of orders (1, 0) it is ``CorAR1``, and its coefficient is named as there, ``Phi``.
+    ones. Of orders (1, 0) it is ``CorAR1``, and its coefficient is named as there, ``Phi``. Where
+    all lags are even, the coefficients of odd order may change their signs together; the first of
+    them that is not zero is positive.
 
     Examples
     --------
@@ -175,7 +233,7 @@ class CorARMA(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
-        if (self.p, self.q) == (1, 0):  # R's corARMA(p = 1) is a corAR1
+        if self._first_order:  # R's corARMA(p = 1) is a corAR1
             names = ["Phi"]
         start = as_named(self.value, names, "corARMA value", repeat=False)
         given = np.array([start.get(n, 0.0) for n in names])
@@ -186,6 +244,8 @@ class CorARMA(CorStruct):
             if not np.all(np.abs(coefficients_to_partials(sign * part)) < 1):
                 msg = f"corARMA: the value {part.tolist()} is not {what}"
                 raise SpecError(msg)
+        if self._first_order:
+            return (_autoregression(float(given[0]), coords.unit, held=self.fixed),)
         support = (
             CORRELATION if max(self.p, self.q) == 1 else REAL
         )  # the region of higher orders is joint, no box
@@ -193,9 +253,27 @@ class CorARMA(CorStruct):
             Parameter(n, support, v, held=self.fixed) for n, v in zip(names, given, strict=True)
         )
 
+    @property
+    def _first_order(self) -> bool:
+        return (self.p, self.q) == (1, 0)
+
+    def unit(self, lattice: Lattice) -> float:
+        return _unit_of_lags(lattice) if self._first_order and not self.fixed else 1.0
+
+    def mirrored(self, coords: Any) -> np.ndarray:
+        """Where all lags are even: the coefficients of odd order.
+
+        Turning every other step of time over changes their signs, and no correlation at an even
+        lag.
+        """
+        odd = np.concatenate([np.arange(self.p), np.arange(self.q)]) % 2 == 0
+        return np.asarray(odd & _all_even(coords))
+
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
+        if self._first_order:
+            return super().constrain(u, parameters, xp)
         partials = xp.tanh(u / 2)
         phi = partials_to_coefficients(partials[..., : self.p], self.p)
         minus_theta = partials_to_coefficients(-partials[..., self.p :], self.q)
@@ -204,6 +282,8 @@ class CorARMA(CorStruct):
     def log_jacobian(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
+        if self._first_order:
+            return super().log_jacobian(u, parameters, xp)
         logs = CORRELATION.log_jacobian(u, xp)
         total = sum((logs[..., j] for j in range(1, self.p + self.q)), logs[..., 0])
         for order, own in ((self.p, u[..., : self.p]), (self.q, -u[..., self.p :])):
@@ -216,6 +296,8 @@ class CorARMA(CorStruct):
         return total
 
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        if self._first_order:
+            return super().unconstrain(par, parameters)
         partials = [
             coefficients_to_partials(par[..., : self.p]),
             -coefficients_to_partials(-par[..., self.p :]),
@@ -227,6 +309,8 @@ class CorARMA(CorStruct):
             return np.asarray(np.isfinite(self.unconstrain(par, parameters)).all(axis=-1))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
+        if self._first_order:
+            return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
         lags = np.rint(pairs.distance).astype(int)
         rho = autocorrelations(
             par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp
@@ -234,14 +318,19 @@ class CorARMA(CorStruct):
         return rho[..., lags]
 
     def memory(self, lattice: Lattice) -> int | None:
+        if self._first_order:
+            return 1
         return self.p if self.q == 0 and lattice.regular else None
 
     def dense(self, lattice: Lattice) -> bool:
-        return not lattice.regular
+        return not (self._first_order or lattice.regular)
 
     def whiten(
         self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
+        if self._first_order:
+            r = _power(par[..., :1], lattice.step, lattice.unit, xp)
+            return whiten_markov(w, r, lattice, xp)
         if xp.symbolic or not lattice.regular:
             return self.whiten_dense(w, par, lattice, xp)
         return whiten_regular(w, par[..., : self.p], par[..., self.p :], lattice)

@@ -18,6 +18,7 @@ from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs, whiten_markov
 from bayeslme.structures.lattice import METRICS, Lattice
+from bayeslme.structures.shown import length_in
 from bayeslme.structures.supports import UNIT, Above, Namespace, Positive
 
 
@@ -56,6 +57,9 @@ class _Spatial(CorStruct):
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         """Correlation at distance / range = ``ratio`` > 0, elementwise."""
 
+    def unit(self, lattice: Lattice) -> float:
+        return lattice.near_unit
+
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         """Support and starting value of the range, from the smallest distance."""
         return Positive(), 0.9 * least
@@ -71,7 +75,9 @@ class _Spatial(CorStruct):
         if self.nugget and _is_single(given):
             given = {"range": float(np.ravel(np.asarray(given))[0])}
         value = as_named(given, names, f"{self.r_name} value")
-        out = [Parameter("range", support, value.get("range", start), held=self.fixed)]
+        shown = length_in(coords.unit)
+        begin = float(shown.inside(value["range"])) if "range" in value else start
+        out = [Parameter("range", support, begin, held=self.fixed, shown=shown)]
         if self.nugget:
             out.append(Parameter("nugget", UNIT, value.get("nugget", 0.1), held=self.fixed))
         return tuple(out)
@@ -169,6 +175,9 @@ class _Compact(_Spatial):
     """
 
     compact = True
+
+    def unit(self, lattice: Lattice) -> float:
+        return lattice.near_unit
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         return Above(least), 1.1 * least

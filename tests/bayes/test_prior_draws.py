@@ -19,6 +19,7 @@ from bayeslme.errors import SpecError
 PROPER = [f for f in FAMILIES.values() if f.cumulative is not None]
 ARGUMENTS = {"nu": 3.5, "alpha": 2.5, "beta": 1.5, "mu": 0.3, "sigma": 1.2, "b": 0.8, "lam": 2.0}
 ARGUMENTS |= {"lower": 0.2, "upper": 0.8}
+ARGUMENTS |= {"steps": 3.0}
 STATEMENT = {"lower": 0.2, "upper": 0.8, "alpha": 0.1, "dimension": 2.0}
 
 

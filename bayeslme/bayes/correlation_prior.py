@@ -1,0 +1,63 @@
+"""Priors of correlation parameters, from the numbers computed with.
+
+Priors speak of the printed parameters, in the user's unit of time. Where that is small, Phi is
+within rounding of 1, and a density such as Beta(86400, 1) is taken from its logarithm. Where the
+likelihood does not tell a point from its mirror image (Phi from -Phi, all lags being even), and a
+prior of the user's speaks of both, the density at a point is that of the two together, and a draw
+is turned over with the share of its image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betaln
+
+from bayeslme.bayes.priors import FloatArray, ParameterPrior
+from bayeslme.structures import Bound
+from bayeslme.structures.shown import Root
+
+
+def log_density(prior: ParameterPrior, bound: Bound, par: np.ndarray) -> FloatArray:
+    """Log prior density (...) of the printed parameters, at natural values (..., k) inside."""
+    free = bound.free
+    printed = np.asarray(bound.printed(par))[..., free]
+    if prior.mirrored:
+        image = np.asarray(bound.mirror(printed))
+        return np.asarray(np.logaddexp(prior.log_density(printed), prior.log_density(image)))
+    (one, *more), shown = prior.priors, bound.parameters[free[0]].shown
+    if more or not isinstance(shown, Root) or one.family not in ("Beta", "StepCorrelation"):
+        return prior.log_density(printed)
+    args, support = one.numbers(), bound.parameters[free[0]].support
+    with np.errstate(divide="ignore"):
+        log_size = np.log(np.abs(par[..., free[0]])) / shown.power
+        log_rest = np.log(-np.expm1(log_size))
+    if one.family == "StepCorrelation":
+        value = np.log(args["steps"] / 2) + (args["steps"] - 1) * log_size
+    else:
+        a, b = args["alpha"], args["beta"]
+        value = (a - 1) * log_size - betaln(a, b) + (0.0 if b == 1 else (b - 1) * log_rest)
+        if support.lower < 0:
+            value = np.where(par[..., free[0]] > 0, value, -np.inf)
+    return np.asarray(value - prior.log_mass(0))
+
+
+def told_apart(
+    prior: ParameterPrior, bound: Bound, printed: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws (..., k) of the free parameters, their signs as the prior has them.
+
+    Parameters
+    ----------
+    prior : ParameterPrior
+    bound : Bound
+    printed : array, shape (..., k)
+    rng : Generator
+    """
+    here = np.asarray(bound.represented(printed))
+    if not prior.mirrored:
+        return here if not prior.named else printed
+    image = np.asarray(bound.mirror(here))
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.exp(prior.log_density(here) - prior.log_density(image))
+    turned = rng.uniform(size=ratio.shape) * (1.0 + ratio) < 1.0
+    return np.where(turned[..., None], image, here)
