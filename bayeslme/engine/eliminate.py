@@ -9,6 +9,10 @@ and log|H| / 2 adds to the log determinant (Bates et al. 2015, JSS 67(1), equati
 and Bates 2000, section 2.2.3). A = 0 is an ordinary point. All groups of a level are handled at
 once with the group axis last, and any leading axes are batches of theta. The same code runs in
 NumPy and PyTensor.
+
+Where a level's effects can reproduce all rows of each of its groups, S_rest - U' U is the difference
+of two equal numbers as soon as they dwarf the residuals. What is left there comes from a sum of
+squares instead (`filled.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslme.engine.filled import rows_of
 from bayeslme.engine.gram import Gram
 from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY, Array
@@ -39,12 +44,15 @@ class Eliminated:
         L' of each level.
     rest : tuple of arrays (..., q, c_rest, G), innermost first
         U of each level; its columns are the outer Z's, X and y.
+    whole : array, shape (..., p + 1)
+        Diagonal of the matrix from which the block is left by subtraction.
     """
 
     block: Array
     half_logdet: Array
     upper: tuple[Array, ...]
     rest: tuple[Array, ...]
+    whole: Array
 
 
 def eliminate(
@@ -66,34 +74,52 @@ def eliminate(
     by_group : bool
         Keep the outermost groups apart in ``block`` and ``half_logdet``; needs ``g.roots``.
     """
-    width, stages = problem.p + 1, problem.stages
+    stages = problem.stages
     block, half = g.roots if by_group else g.total, 0.0
+    whole = _diagonal(block, by_group, xp)
     uppers: list[Array] = []
     rests: list[Array] = []
+    first, kept = 0, None  # first level after the filled ones, and what the last of these leaves
     for k, (stage, s, a) in enumerate(zip(stages, g.levels, factors, strict=True)):
-        left = s
-        for j in range(k):
-            left = left - _lost(problem, rests[j], j, k, xp)
+        left = s if kept is None else _through(problem, kept, first - 1, k, xp)
+        for j in range(first, k):
+            left = left - _through(problem, rests[j], j, k, xp)
         upper, rest, logs = _factor_level(left, a, stage.q, xp)
+        if stage.filled is not None and not xp.symbolic:
+            kept, logs = _factor_filled(left, a, stage.filled)
+            first, block = k + 1, _taken(problem, kept, k, by_group, xp)
+            whole = _diagonal(block, by_group, xp)
+        else:
+            block = block - _taken(problem, rest, k, by_group, xp)
         uppers.append(upper)
         rests.append(rest)
-        tail = rest[..., _width(rest, xp) - width :, :]
-        if by_group:
-            starts = problem.nested_starts(k, len(stages) - 1)
-            block = block - xp.segment_sum(_outer(tail, tail, xp), starts)
-            half = half + xp.segment_sum(logs, starts)
-        else:
-            block = block - _summed(tail, xp)
-            half = half + logs.sum(axis=-1)
+        starts = problem.nested_starts(k, len(stages) - 1) if by_group else None
+        half = half + (logs.sum(axis=-1) if starts is None else xp.segment_sum(logs, starts))
     if not stages:
         half = xp.zeros_like(g.total[..., 0, 0])
         if by_group:
             block, half = g.total[..., None], half[..., None]
-    return Eliminated(block, half, tuple(uppers), tuple(rests))
+    return Eliminated(block, half, tuple(uppers), tuple(rests), whole)
 
 
-def _lost(problem: Problem, rest: Array, j: int, k: int, xp: Namespace) -> Array:
-    """What level j takes from level k outside it, shape (..., q_k, c_k, G_k)."""
+def _diagonal(block: Array, by_group: bool, xp: Namespace) -> Array:
+    """Diagonal of a block, which only the numerical route asks for."""
+    if xp.symbolic or by_group or block is None:
+        return None
+    return np.diagonal(block, axis1=-2, axis2=-1)
+
+
+def _taken(problem: Problem, rest: Array, k: int, by_group: bool, xp: Namespace) -> Array:
+    """Sum of squares of level k's rows on [X | y], in all or by outermost group."""
+    tail = rest[..., _width(rest, xp) - problem.p - 1 :, :]
+    if not by_group:
+        return _summed(tail, xp)
+    starts = problem.nested_starts(k, len(problem.stages) - 1)
+    return xp.segment_sum(_outer(tail, tail, xp), starts)
+
+
+def _through(problem: Problem, rest: Array, j: int, k: int, xp: Namespace) -> Array:
+    """Sums of squares of level j's rows by the groups of level k, shape (..., q_k, c_k, G_k)."""
     at = sum(stage.q for stage in problem.stages[j + 1 : k])
     own = rest[..., at : at + problem.stages[k].q, :]
     return xp.segment_sum(_outer(own, rest[..., at:, :], xp), problem.nested_starts(j, k))
@@ -114,16 +140,37 @@ def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Arr
     rows = _left_multiply(at, top, xp)
     h = xp.matmul(at[..., None, :, :], rows[..., :, :q, :]) + np.eye(q)[:, :, None]
     work = xp.concatenate([h, rows[..., :, q:, :]], axis=-2)
+    full, logs = _carried(work, q, xp)
+    return full[..., :, :q, :], full[..., :, q:, :], logs
+
+
+def _carried(work: Array, q: int, xp: Namespace) -> tuple[Array, Array]:
+    """Cholesky of [H | rest] (..., q, c, G): one pivot for all groups at a time; log|H| / 2."""
     done, logs = [], 0.0
-    for j in range(q):  # Cholesky of H carried over to the rest, one pivot for all groups at a time
+    for j in range(q):
         pivot = xp.sqrt(work[..., 0, j, :])
         row = work[..., 0, :, :] / pivot[..., None, :]
         logs = logs + xp.log(pivot)
         done.append(row)
         if j + 1 < q:
             work = work[..., 1:, :, :] - row[..., j + 1 : q, None, :] * row[..., None, :, :]
-    full = xp.stack(done, axis=-3)
-    return full[..., :, :q, :], full[..., :, q:, :], logs
+    return xp.stack(done, axis=-3), logs
+
+
+def _factor_filled(s: np.ndarray, a: np.ndarray, counts: np.ndarray) -> tuple[Array, Array]:
+    """Rows (..., q, rest, G) whose sum of squares is left of a filled level, and log|H| / 2."""
+    q = a.shape[-1]
+    if q == 1:
+        size = np.sqrt(s[..., :1, :1, :])
+        pivot = np.sqrt(1.0 + np.square(a[..., None] * size))
+        return s[..., 1:, :] / (size * pivot), np.log(pivot[..., 0, 0, :])
+    z, rest = rows_of(s, counts)
+    b = z @ a[..., None, :, :]
+    h = b @ np.swapaxes(b, -1, -2) + np.eye(q)
+    rest = np.broadcast_to(rest, (*h.shape[:-1], rest.shape[-1]))
+    work = np.moveaxis(np.concatenate([h, rest], axis=-1), -3, -1)
+    full, logs = _carried(work, q, NUMPY)
+    return full[..., q:, :], logs
 
 
 def _factor_wide(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

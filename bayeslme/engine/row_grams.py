@@ -135,15 +135,21 @@ class RowGrams:
         if len(self.pieces) == 1:
             e = eliminate(self.problem, rows.gram, factors)
         else:
-            block, half = rows.gram.total, np.zeros(())
-            for _, part in self._eliminated(rows, factors):
-                block, half = block + part.block, half + part.half_logdet
-            e = Eliminated(block, half, (), ())
-        left, whole = (np.einsum("...ii->...i", m) for m in (e.block, rows.gram.total))
-        lost = (left < LOST * whole).any(axis=-1)
+            e = self._summed(rows, factors)
+        lost = (np.einsum("...ii->...i", e.block) < LOST * e.whole).any(axis=-1)
         if lost.any():
             return replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
         return e
+
+    def _summed(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
+        """Eliminate all pieces; a filled level starts the block anew, from what it leaves."""
+        filled = any(stage.filled is not None for stage in self.problem.stages)
+        block = np.zeros_like(rows.gram.total) if filled else rows.gram.total
+        whole, half = np.einsum("...ii->...i", block), np.zeros(())
+        for _, part in self._eliminated(rows, factors):
+            block, half = block + part.block, half + part.half_logdet
+            whole = whole + part.whole
+        return Eliminated(block, half, (), (), whole)
 
     def modes(
         self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray
@@ -205,6 +211,7 @@ def _part(problem: Problem, places: tuple[slice, ...]) -> Problem:
                 n_groups=own.stop - own.start,
                 parent_starts=starts,
                 parent=stage.parent[own] - outer.start,
+                filled=None if stage.filled is None else stage.filled[own],
             )
         )
     return replace(problem, stages=tuple(stages))
