@@ -10,9 +10,9 @@ and Bates 2000, section 2.2.3). A = 0 is an ordinary point. All groups of a leve
 once with the group axis last, and any leading axes are batches of theta. The same code runs in
 NumPy and PyTensor.
 
-Where a level's effects can reproduce all rows of each of its groups, S_rest - U' U is the difference
-of two equal numbers as soon as they dwarf the residuals. What is left there comes from a sum of
-squares instead (`filled.py`).
+Where effects dwarf the residuals, S_rest - U' U is the difference of two nearly equal numbers. It is a
+sum of squares instead where the rows are taken apart: known rows at the innermost level (`split.py`),
+and any level whose effects can reproduce all rows of each of its groups (`filled.py`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.engine.filled import rows_of
-from bayeslme.engine.gram import Gram
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.gram import Gram, Split
+from bayeslme.engine.problem import Problem, Stage
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
@@ -79,18 +79,24 @@ def eliminate(
     whole = _diagonal(block, by_group, xp)
     uppers: list[Array] = []
     rests: list[Array] = []
-    first, kept = 0, None  # first level after the filled ones, and what the last of these leaves
-    for k, (stage, s, a) in enumerate(zip(stages, g.levels, factors, strict=True)):
-        left = s if kept is None else _through(problem, kept, first - 1, k, xp)
+    known, first, kept = g.levels, 0, None  # first level whose rows are subtracted
+    for k, (stage, a) in enumerate(zip(stages, factors, strict=True)):
+        left = known[k] if known else 0.0
+        if kept is not None:
+            left = left + _through(problem, kept, first - 1, k, xp)
         for j in range(first, k):
             left = left - _through(problem, rests[j], j, k, xp)
         upper, rest, logs = _factor_level(left, a, stage.q, xp)
-        if stage.filled is not None and not xp.symbolic:
-            kept, logs = _factor_filled(left, a, stage.filled)
-            first, block = k + 1, _taken(problem, kept, k, by_group, xp)
-            whole = _diagonal(block, by_group, xp)
-        else:
+        split = None if xp.symbolic else _split(g, stage, left, k)
+        if split is None:
             block = block - _taken(problem, rest, k, by_group, xp)
+        else:
+            kept, logs = damped(split, a)
+            first, known = k + 1, (None,) * (k + 1) + split.levels if split.levels else ()
+            block = _taken(problem, kept, k, by_group, xp)
+            if split.total is not None:
+                block = block + split.total
+            whole = _diagonal(block, by_group, xp)
         uppers.append(upper)
         rests.append(rest)
         starts = problem.nested_starts(k, len(stages) - 1) if by_group else None
@@ -100,6 +106,13 @@ def eliminate(
         if by_group:
             block, half = g.total[..., None], half[..., None]
     return Eliminated(block, half, tuple(uppers), tuple(rests), whole)
+
+
+def _split(g: Gram, stage: Stage, left: np.ndarray, k: int) -> Split | None:
+    """The rows of a level taken apart, where they are known so or its effects reproduce them."""
+    if k == 0 and g.split is not None:
+        return g.split
+    return None if stage.filled is None else rows_of(left, stage.filled)
 
 
 def _diagonal(block: Array, by_group: bool, xp: Namespace) -> Array:
@@ -157,18 +170,25 @@ def _carried(work: Array, q: int, xp: Namespace) -> tuple[Array, Array]:
     return xp.stack(done, axis=-3), logs
 
 
-def _factor_filled(s: np.ndarray, a: np.ndarray, counts: np.ndarray) -> tuple[Array, Array]:
-    """Rows (..., q, rest, G) whose sum of squares is left of a filled level, and log|H| / 2."""
+def damped(split: Split, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (..., q, c - q, G) whose sum of squares effects leave of a split, and log|H| / 2.
+
+    They are L^-1 Q'[X | y] with L L' = I + R A A' R'.
+    """
     q = a.shape[-1]
     if q == 1:
-        size = np.sqrt(s[..., :1, :1, :])
-        pivot = np.sqrt(1.0 + np.square(a[..., None] * size))
-        return s[..., 1:, :] / (size * pivot), np.log(pivot[..., 0, 0, :])
-    z, rest = rows_of(s, counts)
-    b = z @ a[..., None, :, :]
-    h = b @ np.swapaxes(b, -1, -2) + np.eye(q)
-    rest = np.broadcast_to(rest, (*h.shape[:-1], rest.shape[-1]))
-    work = np.moveaxis(np.concatenate([h, rest], axis=-1), -3, -1)
+        pivot = np.sqrt(1.0 + np.square(a[..., None] * split.upper))
+        return split.rows / pivot, np.log(pivot[..., 0, 0, :])
+    b = [
+        sum(split.upper[..., i, j, None, :] * a[..., j, :, None] for j in range(q))
+        for i in range(q)
+    ]
+    batch = b[0].shape[:-2]
+    work = np.empty((*batch, q, q + split.rows.shape[-2], b[0].shape[-1]))
+    for i in range(q):
+        for m in range(q):
+            work[..., i, m, :] = float(i == m) + (b[i] * b[m]).sum(axis=-2)
+    work[..., q:, :] = split.rows
     full, logs = _carried(work, q, NUMPY)
     return full[..., q:, :], logs
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.engine.gram import Split
+
 RANK = 1e-5  # smallest singular value of a group's rows over the largest, above which they differ
 MOST = 20  # effects of a group, up to which its eigenvectors cost little
 
@@ -42,7 +44,7 @@ def filled_rows(
     return counts
 
 
-def rows_of(s: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(s: np.ndarray, counts: np.ndarray) -> Split:
     """The rows behind cross products of filled groups, up to a rotation.
 
     Parameters
@@ -54,12 +56,12 @@ def rows_of(s: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    array, shape (..., G, q, q)
-        Z of each group.
-    array, shape (..., G, q, c - q)
-        The other columns.
+    Split
     """
     q = s.shape[-3]
+    if q == 1:
+        size = np.sqrt(s[..., :1, :])
+        return Split(size, s[..., 1:, :] / size)
     by_group = np.moveaxis(s, -1, -3)
     square = by_group[..., :q]
     sound = np.isfinite(square).all(axis=(-2, -1))[..., None]
@@ -68,4 +70,5 @@ def rows_of(s: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = np.sqrt(np.where(present, np.where(sound, values, np.nan), 0.0))
     turned = np.swapaxes(vectors, -1, -2)
     inverse = np.where(present, 1.0 / np.where(present, size, 1.0), 0.0)
-    return size[..., None] * turned, inverse[..., None] * (turned @ by_group[..., q:])
+    rows = inverse[..., None] * (turned @ by_group[..., q:])
+    return Split(*(np.moveaxis(m, -3, -1) for m in (size[..., None] * turned, rows)))
