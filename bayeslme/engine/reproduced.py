@@ -18,9 +18,10 @@ import numpy as np
 from bayeslme.engine.build import EXACT
 from bayeslme.engine.columns import Columns
 from bayeslme.engine.likelihood import Likelihood, profile
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.engine.row_grams import RowGrams
 from bayeslme.errors import FitError
+from bayeslme.structures import PdIdent
 
 RESOLVED = 2e-7  # the same beside random effects, over the norm X leaves: sums of squares tell less
 SUSPECT = 1e-5  # what one elimination has to leave for the rows to be asked
@@ -53,13 +54,51 @@ def require_rest(likelihood: Likelihood) -> None:
             "the fixed effects reproduce the response exactly: nothing is left from which "
             "variances could be estimated"
         )
-    if likelihood.sigma is not None or not problem.stages:
+    if likelihood.sigma is None and problem.stages:
+        plain = _plain(problem)
+        grams = likelihood.grams if plain is problem else RowGrams(plain)
+        for chosen in choices(plain):
+            if _suspect(plain, grams, chosen) and _reproduced(plain, chosen):
+                raise without_rest(problem, max(chosen))
+    _require_other_than_levels(problem)
+
+
+def _require_other_than_levels(problem: Problem) -> None:
+    """Raise where one number for each correlation group, beside the effects, is the response.
+
+    Its residuals are then as good as equal within groups, which correlations near one reproduce.
+    """
+    bound = problem.correlation
+    if bound is None or not len(bound.free) or not bound.structure.reaches_one:
         return
-    plain = _plain(problem)
-    grams = likelihood.grams if plain is problem else RowGrams(plain)
+    plain = _plain(_with_levels(problem, bound.coords.starts))
+    grams = RowGrams(plain)
     for chosen in choices(plain):
-        if _suspect(plain, grams, chosen) and _reproduced(plain, chosen):
-            raise without_rest(problem, max(chosen))
+        if 0 in chosen and _suspect(plain, grams, chosen) and _reproduced(plain, chosen):
+            raise FitError(
+                f"{bound.structure.r_name}: the likelihood has no maximum: it grows without bound "
+                "as correlations go to one, since the response is reproduced by the effects and "
+                "one constant for each group; leave the correlation structure out"
+            )
+
+
+def _with_levels(problem: Problem, starts: np.ndarray) -> Problem:
+    """The problem with a random intercept for groups of rows inside all others."""
+    sizes = np.diff(np.append(starts, problem.n))
+    parent = np.searchsorted(problem.row_starts, starts, side="right") - 1
+    stage = Stage(
+        group="",
+        structure=PdIdent("~ 1"),
+        basis=np.eye(1),
+        n_groups=len(starts),
+        parent_starts=runs(parent),
+        parent=parent,
+        theta=slice(0, 0),
+        filled=sizes if sizes.max() == 1 else None,
+    )
+    columns = np.concatenate([np.ones((1, problem.n)), problem.columns])
+    stages = (stage, *problem.stages)
+    return replace(problem, source=Columns.holding(columns), row_starts=starts, stages=stages)
 
 
 def without_rest(problem: Problem, k: int) -> FitError:
