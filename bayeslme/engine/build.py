@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.engine.columns import Columns, standardise
+from bayeslme.engine.filled import filled_rows
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, build_lattice
@@ -40,7 +41,7 @@ def build_problem(design: Design) -> Problem:
         raise DataError(f"{n} rows cannot identify {p} fixed-effects coefficients")
     permutation = _permutation(design)
     order: Any = slice(None) if permutation is None else permutation
-    stages = _stages(design)
+    stages = _stages(design, order)
     x_basis, inverse, coef = standardise(design.X, design.y)
     parts = [
         (level.Z, np.linalg.inv(stage.basis))
@@ -72,7 +73,7 @@ def build_problem(design: Design) -> Problem:
     return bind_variance(problem, design, None)
 
 
-def _stages(design: Design) -> tuple[Stage, ...]:
+def _stages(design: Design, order: Any) -> tuple[Stage, ...]:
     """Levels of random effects, innermost first; theta has the outermost first."""
     stages: list[Stage] = []
     at = 0
@@ -89,6 +90,7 @@ def _stages(design: Design) -> tuple[Stage, ...]:
                 parent_starts=runs(parent),
                 parent=parent,
                 theta=slice(at, at + size),
+                filled=filled_rows(level.Z, np.linalg.inv(basis), level.code, order),
             )
         )
         at += size

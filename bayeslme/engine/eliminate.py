@@ -9,6 +9,10 @@ and log|H| / 2 adds to the log determinant (Bates et al. 2015, JSS 67(1), equati
 and Bates 2000, section 2.2.3). A = 0 is an ordinary point. All groups of a level are handled at
 once with the group axis last, and any leading axes are batches of theta. The same code runs in
 NumPy and PyTensor.
+
+Where effects dwarf the residuals, S_rest - U' U is the difference of two nearly equal numbers. It is a
+sum of squares instead where the rows are taken apart: known rows at the innermost level (`split.py`),
+and any level whose effects can reproduce all rows of each of its groups (`filled.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.engine.gram import Gram
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.filled import rows_of
+from bayeslme.engine.gram import Gram, Split
+from bayeslme.engine.problem import Problem, Stage
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
@@ -39,12 +44,15 @@ class Eliminated:
         L' of each level.
     rest : tuple of arrays (..., q, c_rest, G), innermost first
         U of each level; its columns are the outer Z's, X and y.
+    whole : array, shape (..., p + 1)
+        Diagonal of the matrix from which the block is left by subtraction.
     """
 
     block: Array
     half_logdet: Array
     upper: tuple[Array, ...]
     rest: tuple[Array, ...]
+    whole: Array
 
 
 def eliminate(
@@ -66,34 +74,65 @@ def eliminate(
     by_group : bool
         Keep the outermost groups apart in ``block`` and ``half_logdet``; needs ``g.roots``.
     """
-    width, stages = problem.p + 1, problem.stages
+    stages = problem.stages
     block, half = g.roots if by_group else g.total, 0.0
+    whole = _diagonal(block, by_group, xp)
     uppers: list[Array] = []
     rests: list[Array] = []
-    for k, (stage, s, a) in enumerate(zip(stages, g.levels, factors, strict=True)):
-        left = s
-        for j in range(k):
-            left = left - _lost(problem, rests[j], j, k, xp)
+    known, first, kept = g.levels, 0, None  # first level whose rows are subtracted
+    for k, (stage, a) in enumerate(zip(stages, factors, strict=True)):
+        left = known[k] if known else 0.0
+        if kept is not None:
+            left = left + _through(problem, kept, first - 1, k, xp)
+        for j in range(first, k):
+            left = left - _through(problem, rests[j], j, k, xp)
         upper, rest, logs = _factor_level(left, a, stage.q, xp)
+        split = None if xp.symbolic else _split(g, stage, left, k)
+        if split is None:
+            block = block - _taken(problem, rest, k, by_group, xp)
+        else:
+            kept, logs = damped(split, a)
+            first, known = k + 1, (None,) * (k + 1) + split.levels if split.levels else ()
+            block = _taken(problem, kept, k, by_group, xp)
+            if split.total is not None:
+                block = block + split.total
+            whole = _diagonal(block, by_group, xp)
         uppers.append(upper)
         rests.append(rest)
-        tail = rest[..., _width(rest, xp) - width :, :]
-        if by_group:
-            starts = problem.nested_starts(k, len(stages) - 1)
-            block = block - xp.segment_sum(_outer(tail, tail, xp), starts)
-            half = half + xp.segment_sum(logs, starts)
-        else:
-            block = block - _summed(tail, xp)
-            half = half + logs.sum(axis=-1)
+        starts = problem.nested_starts(k, len(stages) - 1) if by_group else None
+        half = half + (logs.sum(axis=-1) if starts is None else xp.segment_sum(logs, starts))
     if not stages:
         half = xp.zeros_like(g.total[..., 0, 0])
         if by_group:
             block, half = g.total[..., None], half[..., None]
-    return Eliminated(block, half, tuple(uppers), tuple(rests))
+    return Eliminated(block, half, tuple(uppers), tuple(rests), whole)
 
 
-def _lost(problem: Problem, rest: Array, j: int, k: int, xp: Namespace) -> Array:
-    """What level j takes from level k outside it, shape (..., q_k, c_k, G_k)."""
+def _split(g: Gram, stage: Stage, left: np.ndarray, k: int) -> Split | None:
+    """The rows of a level taken apart, where they are known so or its effects reproduce them."""
+    if k == 0 and g.split is not None:
+        return g.split
+    return None if stage.filled is None else rows_of(left, stage.filled)
+
+
+def _diagonal(block: Array, by_group: bool, xp: Namespace) -> Array:
+    """Diagonal of a block, which only the numerical route asks for."""
+    if xp.symbolic or by_group or block is None:
+        return None
+    return np.diagonal(block, axis1=-2, axis2=-1)
+
+
+def _taken(problem: Problem, rest: Array, k: int, by_group: bool, xp: Namespace) -> Array:
+    """Sum of squares of level k's rows on [X | y], in all or by outermost group."""
+    tail = rest[..., _width(rest, xp) - problem.p - 1 :, :]
+    if not by_group:
+        return _summed(tail, xp)
+    starts = problem.nested_starts(k, len(problem.stages) - 1)
+    return xp.segment_sum(_outer(tail, tail, xp), starts)
+
+
+def _through(problem: Problem, rest: Array, j: int, k: int, xp: Namespace) -> Array:
+    """Sums of squares of level j's rows by the groups of level k, shape (..., q_k, c_k, G_k)."""
     at = sum(stage.q for stage in problem.stages[j + 1 : k])
     own = rest[..., at : at + problem.stages[k].q, :]
     return xp.segment_sum(_outer(own, rest[..., at:, :], xp), problem.nested_starts(j, k))
@@ -114,16 +153,44 @@ def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Arr
     rows = _left_multiply(at, top, xp)
     h = xp.matmul(at[..., None, :, :], rows[..., :, :q, :]) + np.eye(q)[:, :, None]
     work = xp.concatenate([h, rows[..., :, q:, :]], axis=-2)
+    full, logs = _carried(work, q, xp)
+    return full[..., :, :q, :], full[..., :, q:, :], logs
+
+
+def _carried(work: Array, q: int, xp: Namespace) -> tuple[Array, Array]:
+    """Cholesky of [H | rest] (..., q, c, G): one pivot for all groups at a time; log|H| / 2."""
     done, logs = [], 0.0
-    for j in range(q):  # Cholesky of H carried over to the rest, one pivot for all groups at a time
+    for j in range(q):
         pivot = xp.sqrt(work[..., 0, j, :])
         row = work[..., 0, :, :] / pivot[..., None, :]
         logs = logs + xp.log(pivot)
         done.append(row)
         if j + 1 < q:
             work = work[..., 1:, :, :] - row[..., j + 1 : q, None, :] * row[..., None, :, :]
-    full = xp.stack(done, axis=-3)
-    return full[..., :, :q, :], full[..., :, q:, :], logs
+    return xp.stack(done, axis=-3), logs
+
+
+def damped(split: Split, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (..., q, c - q, G) whose sum of squares effects leave of a split, and log|H| / 2.
+
+    They are L^-1 Q'[X | y] with L L' = I + R A A' R'.
+    """
+    q = a.shape[-1]
+    if q == 1:
+        pivot = np.sqrt(1.0 + np.square(a[..., None] * split.upper))
+        return split.rows / pivot, np.log(pivot[..., 0, 0, :])
+    b = [
+        sum(split.upper[..., i, j, None, :] * a[..., j, :, None] for j in range(q))
+        for i in range(q)
+    ]
+    batch = b[0].shape[:-2]
+    work = np.empty((*batch, q, q + split.rows.shape[-2], b[0].shape[-1]))
+    for i in range(q):
+        for m in range(q):
+            work[..., i, m, :] = float(i == m) + (b[i] * b[m]).sum(axis=-2)
+    work[..., q:, :] = split.rows
+    full, logs = _carried(work, q, NUMPY)
+    return full[..., q:, :], logs
 
 
 def _factor_wide(s: np.ndarray, a: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

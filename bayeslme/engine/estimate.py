@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from bayeslme.engine.fixed_point import agree
 from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.optimise import Optimum
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.reproduced import require_rest
 from bayeslme.engine.search import search
 from bayeslme.errors import FitError
 from bayeslme.threads import one_thread
@@ -101,17 +102,19 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     ------
     FitError
         Where no likelihood exists, e.g. more random effects than rows with a perfect fit, or it
-        has no maximum.
+        has no maximum, e.g. where the effects reproduce the response.
     """
     spec = design.spec
     sigma, max_iter = spec.control.sigma, spec.control.max_iter or 200
     problem = build_problem(design)
     require_groups(problem, spec.method)
     if problem.waiting:
+        require_rest(Likelihood(replace(problem, waiting=False), spec.method, sigma))
         found = agree(problem, design, max_iter, start, read_off)
         _report(found)
         return found
     likelihood = Likelihood(problem, spec.method if spec.function != "lm" else "OLS", sigma)
+    require_rest(likelihood)
     optimum = search(likelihood, max_iter=max_iter, start=start)
     found = read_off(likelihood, optimum)
     _report(found)

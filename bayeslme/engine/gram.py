@@ -13,6 +13,29 @@ from bayeslme.structures.supports import Namespace
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """Rows taken apart by the span of each innermost group's effects, Z = Q R.
+
+    Attributes
+    ----------
+    upper : array, shape (..., q, q, G)
+        R.
+    rows : array, shape (..., q, c - q, G)
+        Q' of the columns that are left at this level.
+    levels : tuple of arrays (..., q_k, c_k, G_k)
+        Cross products of what Q leaves of the rows, by the levels outside this one; where it leaves
+        nothing there are none.
+    total : array, shape (..., p + 1, p + 1), or None
+        The same for [X | y].
+    """
+
+    upper: np.ndarray
+    rows: np.ndarray
+    levels: tuple[np.ndarray, ...] = ()
+    total: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gram:
     """Cross products of the whitened columns, before any random effect is out.
 
@@ -25,11 +48,14 @@ class Gram:
         Cross products of [X | y].
     roots : array, shape (..., p + 1, p + 1, G_1), or None
         The same by outermost group, where it was asked for.
+    split : Split or None
+        The rows taken apart, where they are known once.
     """
 
     levels: tuple[Array, ...]
     total: Array
     roots: Array | None = None
+    split: Split | None = None
 
 
 def gram(problem: Problem, w: Array, xp: Namespace = NUMPY, *, by_group: bool = False) -> Gram:
@@ -47,17 +73,17 @@ def gram(problem: Problem, w: Array, xp: Namespace = NUMPY, *, by_group: bool = 
     """
     at, levels = 0, []
     for k, stage in enumerate(problem.stages):
-        levels.append(_level(w, at, stage.q, problem.level_starts(k), xp))
+        levels.append(products(w, at, stage.q, problem.level_starts(k), xp))
         at += stage.q
     tail = w[..., at:, :]
     total = xp.matmul(tail, xp.swapaxes(tail, -1, -2))
     roots = None
     if by_group:
-        roots = _level(tail, 0, problem.p + 1, problem.level_starts(len(levels) - 1), xp)
+        roots = products(tail, 0, problem.p + 1, problem.level_starts(len(levels) - 1), xp)
     return Gram(tuple(levels), total, roots)
 
 
-def _level(w: Array, at: int, q: int, starts: np.ndarray, xp: Namespace) -> Array:
+def products(w: Array, at: int, q: int, starts: np.ndarray, xp: Namespace) -> Array:
     """Products (..., q, c, g) of columns ``at`` to ``at + q`` with those from ``at`` on."""
     right = w[..., at:, :]
     if not xp.symbolic and len(starts) < q:  # matrix products where effects outnumber groups
@@ -101,6 +127,6 @@ def gram_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Gram:
                 int(np.searchsorted(start, last, side="left")),
             )
             inside = np.maximum(start[groups] - first, 0)
-            level[..., groups] += _level(w, c - right, len(level), inside, NUMPY)
+            level[..., groups] += products(w, c - right, len(level), inside, NUMPY)
         total += w[-width:] @ w[-width:].T
     return Gram(tuple(levels), total)

@@ -29,6 +29,7 @@ from bayeslme.engine.optimise import (
     Optimum,
 )
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.reproduced import SUSPECT, choices, dwarfing
 from bayeslme.engine.starts import candidates, scales
 
 BEST = 2  # candidates of each response that are climbed from
@@ -87,6 +88,23 @@ class Responses:
             sigma = None if self.sigma is None else np.asarray(self.sigma)
             value = profile(pr, e, np.zeros(()), self.method, sigma).loglik
         return np.where(np.isfinite(value), value, -np.inf)
+
+
+    def suspects(self, squares: np.ndarray) -> np.ndarray:
+        """Places of responses of which effects may leave nothing but rounding.
+
+        Parameters
+        ----------
+        squares : array, shape (s,)
+            Sums of squares of the responses.
+        """
+        rest = self.grams.total[:, -1, -1]
+        found = ~(rest > SUSPECT**2 * squares)
+        for chosen in choices(self.problem) if self.sigma is None else ():
+            e = eliminate(self.problem, self.grams, dwarfing(self.problem, chosen))
+            left = profile(self.problem, e, np.zeros(()), "ML").sigma
+            found |= ~(left * np.sqrt(self.problem.n) > SUSPECT * np.sqrt(rest))  # NaN too
+        return np.flatnonzero(found)
 
 
 def _split(level: np.ndarray, s: int) -> np.ndarray:

@@ -27,6 +27,8 @@ class Stage:
         Group of the next outer level; zeros at the outermost.
     theta : slice
         Place of this level's parameters in theta.
+    filled : int array, shape (n_groups,), or None
+        Rows of each group, where the effects of every group can reproduce all of its rows.
     """
 
     group: str
@@ -36,6 +38,7 @@ class Stage:
     parent_starts: np.ndarray
     parent: np.ndarray
     theta: slice
+    filled: np.ndarray | None = None
 
     @property
     def q(self) -> int:

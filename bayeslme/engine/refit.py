@@ -18,6 +18,7 @@ from bayeslme.engine.likelihood import BATCH_BYTES, Likelihood
 from bayeslme.engine.many import Responses, optima
 from bayeslme.engine.optimise import LENGTHS, Optimum
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.reproduced import require_rest
 from bayeslme.engine.ridge import flat_moves, move_effects
 from bayeslme.engine.search import search
 from bayeslme.threads import one_thread
@@ -90,11 +91,19 @@ class Refitter:
 
     @one_thread
     def optima(self, y: np.ndarray) -> list[Optimum]:
-        """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order."""
+        """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order.
+
+        Raises
+        ------
+        FitError
+            Where the effects reproduce one of them.
+        """
         if self.together == 1:
             return [self._search(with_response(self.found.problem, one)) for one in y]
         sigma = self.found.sigma if self.found.sigma_held else None
         several = Responses.of(self.found.problem, y, self.found.method, sigma)
+        for k in several.suspects(np.square(y).sum(axis=1)):
+            require_rest(self._likelihood(with_response(self.found.problem, y[k])))
         return optima(several, self._bumped(), self._max_iter)
 
     @one_thread
@@ -149,6 +158,7 @@ class Refitter:
     def _search(self, problem: Problem, method: str | None = None) -> Optimum:
         """From the fit's own theta, and a look around from the top of its hill."""
         likelihood, own = self._likelihood(problem, method), self._bumped()
+        require_rest(likelihood)
         usable = problem.size > 0 and bool(np.isfinite(likelihood(own[None])[0]))
         return search(likelihood, max_iter=self._max_iter, start=own if usable else None)
 

@@ -14,8 +14,9 @@ import numpy as np
 from bayeslme.engine.cells import Cells, build_cells
 from bayeslme.engine.conditional import modes
 from bayeslme.engine.eliminate import Eliminated, eliminate
-from bayeslme.engine.gram import Gram, gram, gram_in_blocks
+from bayeslme.engine.gram import Gram, Split, gram, gram_in_blocks
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.split import split_in_blocks
 from bayeslme.engine.whitening import whiten
 
 MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
@@ -88,11 +89,13 @@ class RowGrams:
         if problem.correlation is not None:
             return self._from_rows(cor, var)
         if problem.variance is None:
-            return RowGram(gram_in_blocks(problem, None), np.zeros(()), np.zeros(()))
+            g = replace(gram_in_blocks(problem, None), split=split_in_blocks(problem, None))
+            return RowGram(g, np.zeros(()), np.zeros(()))
         log_sd = problem.variance.structure.log_sd(var, problem.variance.coords)
         centre = log_sd.mean(axis=-1)
         log_sd = np.broadcast_to(log_sd - centre, (problem.n,))
-        return RowGram(gram_in_blocks(problem, log_sd), log_sd.sum(axis=-1), centre)
+        g = replace(gram_in_blocks(problem, log_sd), split=split_in_blocks(problem, log_sd))
+        return RowGram(g, log_sd.sum(axis=-1), centre)
 
     def _worth_cells(self, cor: Parameters, var: Parameters) -> Cells | None:
         """Count what is read of the rows; once it is much, look for cells."""
@@ -135,15 +138,24 @@ class RowGrams:
         if len(self.pieces) == 1:
             e = eliminate(self.problem, rows.gram, factors)
         else:
-            block, half = rows.gram.total, np.zeros(())
-            for _, part in self._eliminated(rows, factors):
-                block, half = block + part.block, half + part.half_logdet
-            e = Eliminated(block, half, (), ())
-        left, whole = (np.einsum("...ii->...i", m) for m in (e.block, rows.gram.total))
-        lost = (left < LOST * whole).any(axis=-1)
+            e = self._summed(rows, factors)
+        lost = (np.einsum("...ii->...i", e.block) < LOST * e.whole).any(axis=-1)
         if lost.any():
             return replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
         return e
+
+    def _summed(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
+        """Eliminate all pieces; rows taken apart start the block anew, from what is left of them."""
+        g = rows.gram
+        anew = g.split is not None or any(stage.filled is not None for stage in self.problem.stages)
+        block = np.zeros_like(g.total) if anew else g.total
+        if g.split is not None and g.split.total is not None:
+            block = g.split.total
+        whole, half = np.einsum("...ii->...i", block), np.zeros(())
+        for _, part in self._eliminated(rows, factors):
+            block, half = block + part.block, half + part.half_logdet
+            whole = whole + part.whole
+        return Eliminated(block, half, (), (), whole)
 
     def modes(
         self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray
@@ -170,7 +182,14 @@ class RowGrams:
         nothing = np.zeros_like(rows.gram.total)
         for piece, places in self.pieces:
             levels = tuple(s[..., place] for s, place in zip(rows.gram.levels, places, strict=True))
-            yield piece, eliminate(piece, Gram(levels, nothing), factors)
+            split = None if rows.gram.split is None else _part_of(rows.gram.split, places)
+            yield piece, eliminate(piece, Gram(levels, nothing, split=split), factors)
+
+
+def _part_of(split: Split, places: tuple[slice, ...]) -> Split:
+    """Some of the groups of a split; its total is left to the whole."""
+    levels = tuple(s[..., place] for s, place in zip(split.levels, places[1:], strict=True))
+    return Split(split.upper[..., places[0]], split.rows[..., places[0]], levels)
 
 
 def _pieces(problem: Problem) -> Iterator[tuple[Problem, tuple[slice, ...]]]:
@@ -205,6 +224,7 @@ def _part(problem: Problem, places: tuple[slice, ...]) -> Problem:
                 n_groups=own.stop - own.start,
                 parent_starts=starts,
                 parent=stage.parent[own] - outer.start,
+                filled=None if stage.filled is None else stage.filled[own],
             )
         )
     return replace(problem, stages=tuple(stages))

@@ -14,6 +14,7 @@ import numpy as np
 from bayeslme.engine.exact_rows import exact_rows
 from bayeslme.engine.likelihood import Likelihood
 from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.reproduced import without_rest
 from bayeslme.errors import FitError
 
 FURTHER = 3.0  # times the relative factors of a level
@@ -97,14 +98,9 @@ def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
     problem = likelihood.problem
     sigma = float(likelihood.profile(end.theta).sigma)
     gone = sigma * np.sqrt(problem.n) < EXACT * problem.source.rest()
+    gone = gone and any(stage.filled is not None for stage in problem.stages)
     for k, stage in enumerate(problem.stages):
         further = end.theta.copy()
         further[stage.theta] *= FURTHER
         if gone or likelihood(further[None])[0] > end.value + GAIN:
-            rows = np.diff(np.append(problem.level_starts(k), problem.n))
-            msg = (
-                "random: the likelihood has no maximum: it grows without bound as the effects of "
-                f"'{stage.group}' take up all of the residual variance ({stage.q} effects, groups "
-                f"of at most {rows.max()} rows); leave effects out that reproduce the response"
-            )
-            raise FitError(msg)
+            raise without_rest(problem, k)

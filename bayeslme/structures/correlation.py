@@ -62,6 +62,11 @@ class CorStruct(RowStructure):
     kinked: bool = False  # and reaching zero with a slope
     spatial: bool = False  # positions may have several coordinates, ties in one of them are allowed
 
+    @property
+    def reaches_one(self) -> bool:
+        """Whether all correlations of a group can be as near to one as one likes."""
+        return True
+
     @abstractmethod
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         """Correlation of pairs that are apart.

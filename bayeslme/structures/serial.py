@@ -231,6 +231,10 @@ class CorARMA(CorStruct):
             msg = "corARMA: at least one of the orders p and q must be positive"
             raise SpecError(msg)
 
+    @property
+    def reaches_one(self) -> bool:
+        return self.p > 0
+
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         names = [f"Phi{i + 1}" for i in range(self.p)] + [f"Theta{j + 1}" for j in range(self.q)]
         if self._first_order:  # R's corARMA(p = 1) is a corAR1

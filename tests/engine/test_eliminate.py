@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayeslme.engine.eliminate import _factor_level
-from bayeslme.engine.gram import _level
+from bayeslme.engine.gram import products
 from bayeslme.ops import NUMPY
 
 SIZES = [(7, 10, 3, (4,)), (12, 15, 1, (2,)), (6, 9, 2, ())]
@@ -43,7 +43,7 @@ def test_a_factor_that_is_not_a_number_spoils_its_own_place_only() -> None:
 @pytest.mark.parametrize("starts", [[0], [0, 10, 17]])
 def test_products_by_few_groups_are_sums_over_their_rows(starts: list[int]) -> None:
     w = np.random.default_rng(3).normal(size=(2, 9, 30))
-    found = _level(w, 2, 6, np.array(starts), NUMPY)
+    found = products(w, 2, 6, np.array(starts), NUMPY)
     for g, rows in enumerate(np.split(w, starts[1:], axis=-1)):
         np.testing.assert_allclose(
             found[..., g], rows[:, 2:8] @ np.swapaxes(rows[:, 2:], -1, -2), rtol=1e-12, atol=1e-12
