@@ -60,7 +60,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         Where a level has one group, or one row for each group, so that a variance is not
         identified.
     """
-    whole = Columns(frame, frame.attrs.get(ORIGINS))
+    whole = Columns(frame, getattr(frame, "attrs", {}).get(ORIGINS))
     plan = Plan.of(spec, whole, frame.attrs.get("formula"))
     names = plan.needed(whole)
     rows = used_rows(whole, names, spec.subset if spec.mask is None else spec.mask, spec.na_action)

@@ -139,4 +139,4 @@ def test_posteriors_with_dates_are_saved(data: pd.DataFrame, tmp_path) -> None:
     posterior.save(tmp_path / "a.nc")
     again = bayeslme.load_posterior(tmp_path / "a.nc")
     np.testing.assert_allclose(again.fit.fixef, fit.fixef)
-    pd.testing.assert_frame_equal(again.predict(data.iloc[:4]), posterior.predict(data.iloc[:4]))
+    pd.testing.assert_series_equal(again.predict(data.iloc[:4]), posterior.predict(data.iloc[:4]))

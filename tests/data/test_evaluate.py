@@ -106,10 +106,11 @@ def test_a_column_hides_a_constant() -> None:
     assert evaluate(parse_expression("pi"), Columns(frame[["x"]])) == np.pi
 
 
-def test_dates_are_refused() -> None:
-    frame = pd.DataFrame({"t": pd.to_datetime(["2020-01-01", "2020-01-02"])})
-    with pytest.raises(DataError, match="column 't' holds"):
-        evaluate_number(parse_expression("t"), Columns(frame))
+def test_dates_are_days_and_complex_numbers_are_refused() -> None:
+    frame = pd.DataFrame({"t": pd.to_datetime(["2020-01-01", "2020-01-02"]), "z": [1j, 2j]})
+    assert evaluate_number(parse_expression("t"), Columns(frame)).tolist() == [0.0, 1.0]
+    with pytest.raises(DataError, match="column 'z' holds"):
+        evaluate_number(parse_expression("z"), Columns(frame))
 
 
 numbers = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=20)
