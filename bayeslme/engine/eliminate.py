@@ -10,9 +10,9 @@ and Bates 2000, section 2.2.3). A = 0 is an ordinary point. All groups of a leve
 once with the group axis last, and any leading axes are batches of theta. The same code runs in
 NumPy and PyTensor.
 
-Where effects dwarf the residuals, S_rest - U' U is the difference of two nearly equal numbers. It is a
-sum of squares instead where the rows are taken apart: known rows at the innermost level (`split.py`),
-and any level whose effects can reproduce all rows of each of its groups (`filled.py`).
+Where effects dwarf the residuals, S_rest - U' U is the difference of two nearly equal numbers. It
+is a sum of squares instead where the rows are taken apart: known rows at the innermost level
+(`split.py`), and any level whose effects can reproduce all rows of each group (`filled.py`).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def eliminate(
     rests: list[Array] = []
     known, first, kept = g.levels, 0, None  # first level whose rows are subtracted
     for k, (stage, a) in enumerate(zip(stages, factors, strict=True)):
-        left = known[k] if known else 0.0
+        left: Array = known[k] if known else 0.0
         if kept is not None:
             left = left + _through(problem, kept, first - 1, k, xp)
         for j in range(first, k):
@@ -108,7 +108,7 @@ def eliminate(
     return Eliminated(block, half, tuple(uppers), tuple(rests), whole)
 
 
-def _split(g: Gram, stage: Stage, left: np.ndarray, k: int) -> Split | None:
+def _split(g: Gram, stage: Stage, left: Array, k: int) -> Split | None:
     """The rows of a level taken apart, where they are known so or its effects reproduce them."""
     if k == 0 and g.split is not None:
         return g.split

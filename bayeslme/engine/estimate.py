@@ -100,6 +100,8 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
 
     Raises
     ------
+    SpecError
+        For a correlation structure of more orders than the data have lags.
     FitError
         Where no likelihood exists, e.g. more random effects than rows with a perfect fit, or it
         has no maximum, e.g. where the effects reproduce the response.
@@ -107,6 +109,8 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     spec = design.spec
     sigma, max_iter = spec.control.sigma, spec.control.max_iter or 200
     problem = build_problem(design)
+    if problem.correlation is not None:
+        problem.correlation.structure.require(problem.correlation.coords)
     require_groups(problem, spec.method)
     if problem.waiting:
         require_rest(Likelihood(replace(problem, waiting=False), spec.method, sigma))

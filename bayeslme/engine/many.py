@@ -89,7 +89,6 @@ class Responses:
             value = profile(pr, e, np.zeros(()), self.method, sigma).loglik
         return np.where(np.isfinite(value), value, -np.inf)
 
-
     def suspects(self, squares: np.ndarray) -> np.ndarray:
         """Places of responses of which effects may leave nothing but rounding.
 

@@ -1,10 +1,10 @@
 """Responses that fixed and random effects reproduce: their likelihood has no bound.
 
 Whether they do is asked of the rows, before any search: what is left of the response beside the
-span of X and of the Z's of some levels, relative to what X alone leaves. That does not depend on the
-order of rows, nor on a unit. Elimination with effects that dwarf the residuals leaves that rest up
-to a share of the response that is small; eliminating what it leaves once more, and again, makes the
-share as small as rounding.
+span of X and of the Z's of some levels, relative to what X alone leaves. That does not depend on
+the order of rows, nor on a unit. Elimination with effects that dwarf the residuals leaves that rest
+and a small share of the response; eliminating what it leaves once more, and again, makes the share
+as small as rounding.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class RowGrams:
         return e
 
     def _summed(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
-        """Eliminate all pieces; rows taken apart start the block anew, from what is left of them."""
+        """Eliminate all pieces; where rows are taken apart, the block begins with their rest."""
         g = rows.gram
         anew = g.split is not None or any(stage.filled is not None for stage in self.problem.stages)
         block = np.zeros_like(g.total) if anew else g.total

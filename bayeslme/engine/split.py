@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayeslme.engine.columns import BLOCK
-from bayeslme.engine.gram import Gram, Split, products
+from bayeslme.engine.gram import Split, products
 from bayeslme.engine.problem import Problem
 from bayeslme.ops import NUMPY
 
@@ -65,7 +65,7 @@ def split_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Split | None
 
 
 def _blocks(starts: np.ndarray, n: int) -> Iterator[tuple[slice, int, int]]:
-    """Consecutive groups of some ``BLOCK`` rows in all: which, first row, and that after the last."""
+    """Consecutive groups of some ``BLOCK`` rows: which, their first row, the one after."""
     ends = np.append(starts[1:], n)
     at = 0
     while at < len(starts):
@@ -75,7 +75,7 @@ def _blocks(starts: np.ndarray, n: int) -> Iterator[tuple[slice, int, int]]:
 
 
 def _orthogonal(w: np.ndarray, q: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """R (q, q, G) and Q' of the other columns (q, c - q, G) by groups; these are freed of Q in place.
+    """R (q, q, G) and Q' of the other columns (q, c - q, G) by groups, freed of Q in place.
 
     Gram-Schmidt, each column twice: as accurate as Householder's method (Giraud et al. 2005).
     """

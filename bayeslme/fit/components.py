@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 EMPTY = 1e-4  # of sigma, in the response: lme4's tolerance
 SMALL = 1e-6  # coefficients of a direction, relative to the largest, that are rounding
+MOST_NAMES = 4  # of flat parameters in a sentence
 
 
 @dataclass(frozen=True)
@@ -142,3 +143,19 @@ def combination_text(combination: pd.Series) -> str:
 
 def _times(value: float) -> str:
     return "" if f"{value:.4g}" == "1" else f"{value:.4g} "
+
+
+def flat_note(names: tuple[str, ...]) -> str:
+    """One sentence on parameters along which the likelihood does not change."""
+    if len(names) == 1:
+        return f"the likelihood is flat in {names[0]}: the data do not tell it"
+    listed = _listed(names)
+    return f"the likelihood is flat in a direction of {listed}: the data cannot tell them apart"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names, or their number and where they are."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    places = dict.fromkeys(name.rpartition(" in ")[2] for name in names)
+    return f"{len(names)} variance parameters ({', '.join(places)})"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
-from bayeslme.fit.components import describe, level_axes
+from bayeslme.fit.components import describe, flat_note, level_axes
 from bayeslme.fit.residuals import quantiles
 from bayeslme.fit.varcorr import nested_name, varcorr
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
@@ -20,6 +20,8 @@ from bayeslme.structures.symmetric import matrix_of
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
+
+AS_WELL = 0.1  # in log-likelihood: no data tell two models apart by it
 
 
 def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Series:
@@ -132,9 +134,51 @@ def notes(fit: Fit) -> tuple[str, ...]:
     if _one_row_each(fit):
         found.append(
             f"every group of {fit.design.levels[-1].group} has one row: its variance and that of "
-            "the residuals are not told apart"
+            "the residuals are not told apart, only their sum"
         )
-    return tuple(found)
+    elif fit.estimate.problem.size and fit.information.flat:
+        found.append(flat_note(fit.information.flat))
+    return (*found, *_remarks(fit))
+
+
+def _remarks(fit: Fit) -> list[str]:
+    """What the structures of the rows say of their own estimates."""
+    found, problem = fit.estimate, fit.estimate.problem
+    rows = (
+        ("corstruct", problem.correlation, found.corstruct),
+        ("varfunc", problem.variance, found.varfunc),
+    )
+    return [
+        text
+        for name, bound, values in rows
+        if bound is not None and values is not None
+        for text in bound.structure.remarks(values, _errors(fit, name, bound), bound.coords)
+    ]
+
+
+def _errors(fit: Fit, name: str, bound: Bound) -> npt.NDArray[np.float64]:
+    """Standard errors of a structure's parameters on the interval scale; NaN for held ones."""
+    out = np.full(len(bound.parameters), np.nan)
+    for part in fit.information.parts if len(bound.free) else ():
+        if part.name == name:
+            inside = part.place >= 0
+            squares = np.diagonal(fit.information.cov)[part.place[inside]]
+            out[bound.free[inside]] = np.sqrt(np.maximum(squares, 0.0))
+    return np.full_like(out, np.inf) if name == "corstruct" and _has_twin(fit, bound) else out
+
+
+def _has_twin(fit: Fit, bound: Bound) -> bool:
+    """Whether very different parameters fit as well; random effects may not stand in for them."""
+    found = fit.estimate
+    own = found.corstruct
+    if own is None or not len(bound.free) or found.problem.stages or found.density is not None:
+        return False
+    other = bound.structure.twin(own)
+    if np.array_equal(other, own) or not bound.parameters[0].support.contains(float(other[0])):
+        return False
+    theta = found.theta.copy()
+    theta[found.problem.theta_correlation] = bound.to_free(other)
+    return bool(found.likelihood()(theta[None])[0] > found.loglik - AS_WELL)
 
 
 def _one_row_each(fit: Fit) -> bool:

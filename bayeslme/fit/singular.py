@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bayeslme.fit.alternatives import alternatives
-from bayeslme.fit.components import LevelAxes, describe, level_axes
+from bayeslme.fit.components import LevelAxes, describe, flat_note, level_axes
 from bayeslme.fit.refit import components
 from bayeslme.report.singular import singular_html, singular_text
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
-MOST_NAMES = 4  # of flat parameters in a sentence
 PRIOR = "boundary-avoiding"
 
 
@@ -70,10 +69,7 @@ class Singular(Mapping[str, LevelAxes]):
         """One sentence for each level with empty directions, and one on flat parameters."""
         found = [text for one in self.levels.values() for text in describe(one)]
         if self.flat:
-            found.append(
-                f"the likelihood is flat in a direction of {_listed(self.flat)}: the data cannot "
-                "tell them apart"
-            )
+            found.append(flat_note(self.flat))
         return tuple(found)
 
     @cached_property
@@ -137,11 +133,3 @@ def singular(fit: Fit, prior: str | None = PRIOR) -> Singular:
     levels = {one.group: one for one in level_axes(fit)}
     chosen = None if fit.method == "MAP" else prior
     return Singular(fit, levels, fit.information.flat, chosen)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    """Names, or their number and where they are."""
-    if len(names) <= MOST_NAMES:
-        return ", ".join(names)
-    places = dict.fromkeys(name.rpartition(" in ")[2] for name in names)
-    return f"{len(names)} variance parameters ({', '.join(places)})"

@@ -132,6 +132,29 @@ class RowStructure(ABC):
         columns = [p.shown.from_scale(u[..., j], p.support) for j, p in enumerate(parameters)]
         return np.stack(columns, axis=-1)
 
+    def require(self, coords: Any) -> None:  # noqa: B027 - most need nothing
+        """Raise a SpecError where these coordinates cannot tell the free parameters."""
+
+    def twin(self, par: np.ndarray) -> np.ndarray:
+        """Parameters (k,) that differ much and give, with another sigma, nearly the same.
+
+        The parameters themselves where there are none.
+        """
+        return par
+
+    def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
+        """What a reader of estimates (k,) must know of them.
+
+        Parameters
+        ----------
+        par : array, shape (k,)
+        error : array, shape (k,)
+            Standard errors on the scale of ``to_interval_scale``; NaN where there are none.
+        coords
+            As of ``parameters``.
+        """
+        return ()
+
     def bind(self, coords: Any) -> Bound:
         """Join the structure to its coordinates and check its starting values."""
         parameters = self.parameters(coords)

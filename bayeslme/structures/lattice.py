@@ -154,6 +154,12 @@ class Lattice:
             least = min(least, float(d[off].min(initial=np.inf)))
         return least
 
+    def extent(self, metric: str) -> float:
+        """Largest distance that two rows of one group may have: between corners of its box."""
+        ends = [f.reduceat(self.position, self.starts, axis=0) for f in (np.minimum, np.maximum)]
+        corners = np.stack(ends, axis=1)
+        return float(distances(corners, metric)[:, 0, 1].max())
+
 
 def build_lattice(
     starts: np.ndarray, n: int, position: np.ndarray | None, unit: float = 1.0

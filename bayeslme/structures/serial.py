@@ -231,6 +231,16 @@ class CorARMA(CorStruct):
             msg = "corARMA: at least one of the orders p and q must be positive"
             raise SpecError(msg)
 
+    def require(self, coords: Any) -> None:
+        largest = int(coords.extent("euclidean"))
+        if not self.fixed and max(self.p, self.q) > largest:
+            order = f"p = {self.p}, q = {self.q}"
+            most = f"at most {largest}" if largest else "none, as no group has two"
+            raise SpecError(
+                f"corARMA: the orders {order} need rows of one group that are as many steps apart; "
+                f"the data allow {most}"
+            )
+
     @property
     def reaches_one(self) -> bool:
         return self.p > 0

@@ -21,6 +21,10 @@ from bayeslme.structures.lattice import METRICS, Lattice
 from bayeslme.structures.shown import length_in
 from bayeslme.structures.supports import UNIT, Above, Namespace, Positive
 
+BEYOND = 4.0  # largest distances: from there correlations fall all but as a power
+SHORTER = 0.25  # of a range: with it, a range that only tells a slope fits as well
+LOOSE = 1.5  # standard error of log(range) of which limits are a factor of 20 away on both sides
+
 
 @dataclass(frozen=True)
 class _Spatial(CorStruct):
@@ -45,6 +49,27 @@ class _Spatial(CorStruct):
     metric: Literal["euclidean", "maximum", "manhattan"] | str = "euclidean"
     fixed: bool = False
     spatial = True
+    smooth: ClassVar[int] = 1  # power of distance by which correlations begin to fall
+
+    def twin(self, par: np.ndarray) -> np.ndarray:
+        out = np.array(par, float)
+        share = SHORTER**self.smooth
+        out[0] *= SHORTER
+        if self.nugget:  # sigma^2 nugget and sigma^2 (1 - nugget) / range stay
+            out[1] = out[1] / (out[1] + share * (1.0 - out[1]))
+        return out
+
+    def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
+        extent = coords.extent(self.metric)
+        if self.fixed or error[0] < LOOSE or not par[0] > BEYOND * extent > 0.0:
+            return ()
+        power = "" if self.smooth == 1 else f"^{self.smooth}"
+        part = "sigma^2 (1 - nugget)" if self.nugget else "sigma^2"
+        return (
+            f"{self.r_name}: the range of {par[0]:.4g} is far beyond the largest distance within "
+            f"groups, {extent:.4g}: the data tell only how correlations begin to fall, "
+            f"{part} / range{power}, not range and sigma themselves",
+        )
 
     def __post_init__(self) -> None:
         full = [m for m in METRICS if m.startswith(str(self.metric).lower())]
@@ -140,6 +165,7 @@ class CorGaus(_Spatial):
     {'range': 1.54}
     """
 
+    smooth = 2
     r_name: ClassVar[str] = "corGaus"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
@@ -161,6 +187,7 @@ class CorRatio(_Spatial):
     {'range': 1.48}
     """
 
+    smooth = 2
     r_name: ClassVar[str] = "corRatio"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
@@ -200,6 +227,17 @@ class CorLin(_Compact):
 
     kinked = True
     r_name: ClassVar[str] = "corLin"
+
+    def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
+        found = super().remarks(par, error, coords)
+        dimensions = coords.position.shape[1]
+        if dimensions == 1:
+            return found
+        return (
+            f"corLin is a correlation on a line only: with {dimensions} coordinates its matrix is "
+            "positive definite at some positions and not at others; use corSpher",
+            *found,
+        )
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.where(ratio < 1.0, 1.0 - ratio, 0.0)

@@ -97,9 +97,7 @@ def test_profile_intervals_of_one_row_per_group(method: str, seed: int) -> None:
     """Only the sum of the variances is known: each reaches from 0 to the upper limit of gls."""
     rng = np.random.default_rng(seed)
     data = pd.DataFrame({"r": range(24), "t": np.tile(range(4), 6), "y": 5 + rng.normal(size=24)})
-    whole = bayeslme.gls("y ~ t", data, method=method).intervals(
-        method="profile", which="var-cov"
-    )
+    whole = bayeslme.gls("y ~ t", data, method=method).intervals(method="profile", which="var-cov")
     for random in ("~ 1 | r", {"b": "~ 1", "r": "~ 1"}):
         fit = bayeslme.lme("y ~ t", data.assign(b=data["r"]), random, method=method)
         found = fit.intervals(method="profile", which="var-cov")

@@ -1,4 +1,4 @@
-"""A response that the effects reproduce is refused whatever its order and unit; a near one is not."""
+"""What the effects reproduce is refused whatever its order and unit; what they nearly do is not."""
 
 from __future__ import annotations
 
