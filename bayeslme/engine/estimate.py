@@ -17,7 +17,6 @@ from bayeslme.engine.optimise import Optimum
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search import search
 from bayeslme.errors import FitError
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -86,7 +85,6 @@ class Estimate:
         return Likelihood(self.problem, self.method, self.sigma if self.sigma_held else None)
 
 
-@one_thread
 def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     """Maximise the marginal likelihood of a design.
 

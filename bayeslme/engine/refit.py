@@ -20,7 +20,6 @@ from bayeslme.engine.optimise import LENGTHS, Optimum
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.ridge import flat_moves, move_effects
 from bayeslme.engine.search import search
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -88,7 +87,6 @@ class Refitter:
         batch = 2 * problem.size + 1 + len(LENGTHS)
         return max(1, min(MOST, int(BATCH_BYTES / (COPIES * 8 * numbers * batch))))
 
-    @one_thread
     def optima(self, y: np.ndarray) -> list[Optimum]:
         """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order."""
         if self.together == 1:
@@ -97,7 +95,6 @@ class Refitter:
         several = Responses.of(self.found.problem, y, self.found.method, sigma)
         return optima(several, self._bumped(), self._max_iter)
 
-    @one_thread
     def estimate(self, y: np.ndarray, optimum: Optimum | None = None) -> Estimate:
         """Estimates for the response y (n,), in the design's row order.
 
@@ -119,7 +116,6 @@ class Refitter:
         end = self._search(problem) if optimum is None else optimum
         return read_off(self._likelihood(problem), end)
 
-    @one_thread
     def logliks(self, y: np.ndarray, method: str | None = None) -> list[float]:
         """Maxima of the log-likelihood for the responses y (s, n).
 
