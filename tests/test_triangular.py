@@ -107,4 +107,4 @@ def test_fits_in_threads_leave_other_codes_linear_algebra_alone() -> None:
     assert before == after
     assert during == [before]
     # one fit of 160 places factors hundreds of matrices; what is left is read off the end
-    assert woken < 100  # noqa: PLR2004
+    assert woken < 100

@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "timedelta": (
         pd.Timedelta,
         lambda v: [v.asm8.view("i8").item(), v.unit],
-        lambda v: pd.Timedelta(np.timedelta64(*v)),
+        lambda v: pd.Timedelta(np.timedelta64(v[0], v[1])),
     ),
     "interval": (
         pd.Interval,
@@ -108,7 +108,7 @@ def column_record(values: pd.Series[Any] | pd.Index[Any], name: str) -> Record:
             "codes": known.codes.tolist(),
         }
     try:
-        return {"dtype": str(dtype), "values": [_encoded(v) for v in _listed(values)]}
+        return {"dtype": _type_name(dtype), "values": [_encoded(v) for v in _listed(values)]}
     except TypeError as error:
         raise DataError(f"column '{name}' cannot be stored: {error}") from error
 
@@ -127,6 +127,15 @@ def column_of(record: Record) -> pd.Series[Any]:
     if dtype.startswith(("interval", "period", "datetime64", "timedelta64")):
         return pd.Series(pd.array(objects, dtype=dtype))
     return pd.Series(objects, dtype=object).astype(dtype)
+
+
+def _type_name(dtype: Any) -> str:
+    """Name of a type where it says all of it, as those of some Arrow types do not."""
+    try:
+        known = pd.api.types.pandas_dtype(str(dtype)) == dtype
+    except (TypeError, NotImplementedError):
+        known = False
+    return str(dtype) if known else "object"
 
 
 def _listed(values: pd.Series[Any] | pd.Index[Any]) -> Sequence[Any]:
@@ -164,7 +173,7 @@ def _period(ordinal: int, freq: str) -> pd.Period:
     return pd.Period(ordinal=ordinal, freq=freq)
 
 
-def _timestamp(count: int, unit: str, tz: str | None) -> pd.Timestamp:
+def _timestamp(count: int, unit: Any, tz: str | None) -> pd.Timestamp:
     stamp = pd.Timestamp(np.datetime64(count, unit))
     return stamp if tz is None else stamp.tz_localize("UTC").tz_convert(tz)
 
