@@ -51,7 +51,7 @@ before, start, seen, over = limits(), woken(), [], threading.Event()
 watch = threading.Thread(target=lambda: [seen.append(limits()) for _ in iter(over.is_set, True)])
 watch.start()
 with futures.ThreadPoolExecutor(4) as pool:
-    list(pool.map(fit, range(12)))
+    list(pool.map(fit, range(8)))
 over.set()
 watch.join()
 print(json.dumps([before, limits(), sorted(map(list, set(map(tuple, seen)))), woken() - start]))

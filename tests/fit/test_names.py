@@ -12,19 +12,20 @@ from matplotlib import pyplot as plt
 import bayeslme
 from bayeslme.spec.deparse import quoted_name
 
+REPORTED = ("age (years)", "a`b")
 NAMES = (
-    "age (years)",
+    *REPORTED,
     "a b",
     "2nd",
     "% fat",
     "été",
-    "a`b",
     "if",
     "TRUE",
     "NA",
     "a/b",
     "a\\b",
     "x^2",
+    "log(x)",
 )
 
 
@@ -43,10 +44,11 @@ def test_curves_reports_and_calls_take_any_name(name: str, tmp_path: Path) -> No
     expected = plain.aug_pred("x").rename(columns={"x": name})
     for primary in (name, quoted, f"~ {quoted}", None):
         pd.testing.assert_frame_equal(fit.aug_pred(primary), expected)
-        assert list(bayeslme.compare_pred(fit, fit, primary=primary))[0] == name
-    fit.plot.aug_pred(name)
-    plt.close("all")
-    assert fit.report(tmp_path / "page.html")
+        assert next(iter(bayeslme.compare_pred(fit, fit, primary=primary))) == name
+    if name in REPORTED:
+        fit.plot.aug_pred(name)
+        plt.close("all")
+        assert fit.report(tmp_path / "page.html")
     assert bayeslme.translate(fit.spec.to_r()) == fit.spec
     np.testing.assert_array_equal(fit.predict(frame), plain.predict(data()))
     assert fit.update(fixed=f". ~ . - {quoted}").loglik == plain.update(fixed=". ~ . - x").loglik
