@@ -24,7 +24,7 @@ import pytest
 import bayeslme
 from bayeslme.bayes import stored_files
 from bayeslme.bayes.stored_frame import frame_of, frame_record
-from bayeslme.errors import BayesLMEError, DataError
+from bayeslme.errors import BayesLMEError, DataError, SpecError
 
 pytestmark = pytest.mark.pymc
 N = 30
@@ -120,6 +120,14 @@ def test_columns_may_have_the_names_of_the_trees_own_parts(name: str, tmp_path: 
     _comes_back(sampled(frame, f"y ~ {name}"), frame, tmp_path / "draws.nc")
 
 
+@pytest.mark.parametrize(("outer", "inner"), [("a", "a_effect"), ("a_b", "a/b"), ("s", "sd_s")])
+def test_groups_whose_parts_have_the_same_name_are_refused(outer: str, inner: str) -> None:
+    frame = data().rename(columns={"g": outer}).assign(**{inner: np.tile(list("uuvvw"), 6)})
+    fit = bayeslme.lme("y ~ x", frame, f"~ 1 | {outer}/`{inner}`")
+    with pytest.raises(SpecError, match=f"'{outer}' and '{inner}' would both be"):
+        fit.sample(draws=50, seed=1)
+
+
 def _comes_back(before: Any, frame: pd.DataFrame, path: Path) -> Any:
     before.save(path)
     after = bayeslme.load_posterior(path)
@@ -186,7 +194,26 @@ except bayeslme.errors.DataError as error:
 """
 
 
-@pytest.mark.parametrize("ending", ["nc", pytest.param("zarr", marks=SLOW)])
+@BOTH
+def test_a_disk_without_room_leaves_the_old_one_whole(
+    ending: str, posterior: Any, tmp_path: Path
+) -> None:
+    limits = pytest.importorskip("resource")
+    path = tmp_path / f"draws.{ending}"
+    posterior.save(path)
+    before, old = _content(path), limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (4_000, old[1]))
+    try:
+        with pytest.raises(DataError, match=f"{ending}: cannot be written"):
+            posterior.save(path)
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, old)
+    assert _content(path) == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@SLOW
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
 def test_a_disk_that_fills_up_is_said_and_python_ends_well(
     ending: str, posterior: Any, tmp_path: Path
 ) -> None:
