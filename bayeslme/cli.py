@@ -57,7 +57,10 @@ def fit(
         Path | None, typer.Option(help="A CSV file in place of the model's data.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for posterior.nc and report.html.")
+        Path | None,
+        typer.Option(
+            help="Folder for posterior.nc and report.html; files of these names are replaced."
+        ),
     ] = None,
 ) -> None:
     """Fit a model file: nlme's summary, then the posterior beside it."""
@@ -91,27 +94,49 @@ def _fit(
     fitted = model.spec.fit(read_data(model, data))
     typer.echo(f"{model.title}\n")
     typer.echo(str(fitted if model.spec.function == "lmList" else fitted.summary()))
-    posterior = None
+    posterior, written = None, []
     if sample:
         options: dict[str, Any] = {**model.sampling, "priors": model.priors}
         options |= {k: v for k, v in (("draws", draws), ("seed", seed)) if v is not None}
-        posterior = _sample(fitted, options)
+        posterior = fitted.sample(progress=_announced(), **options)
+        if out is not None:  # before anything else can go wrong
+            written.append(_saved(posterior, out / "posterior.nc"))
+        _tell(fitted, posterior)
     if out is not None:
-        _write(out, model, fitted, posterior)
+        from bayeslme.bayes.report import write_report
+
+        page = out / "report.html"
+        replaced = page.exists()
+        write_report(page, model.title, model.description or "", fitted, posterior)
+        written.append(_said(page, replaced))
+        typer.echo(f"\nWritten: {', '.join(written)}")
 
 
-def _sample(fitted: Any, options: dict[str, Any]) -> Any:
+def _announced() -> bool:
+    """Say that sampling begins; whether a progress bar has somewhere to be."""
+    typer.echo("\nSampling the posterior ...", err=True)
+    return sys.stderr.isatty()
+
+
+def _saved(posterior: Any, path: Path) -> str:
+    replaced = path.exists()
+    posterior.save(path)
+    return _said(path, replaced)
+
+
+def _said(path: Path, replaced: bool) -> str:
+    return f"{path} (replaced)" if replaced else str(path)
+
+
+def _tell(fitted: Any, posterior: Any) -> None:
     from bayeslme.bayes.compare import compare
 
-    typer.echo("\nSampling the posterior ...", err=True)
-    posterior = fitted.sample(progress=sys.stderr.isatty(), **options)
     typer.echo(f"\n{posterior.priors}\n")
     typer.echo(f"{fitted.method} and posterior (mean, standard deviation, 95% limits)\n")
     typer.echo(str(compare(fitted, posterior)))
     typer.echo(f"\n{diagnostics(posterior)}")
     for note in posterior.summary().notes:
         typer.echo(f"Note: {note}")
-    return posterior
 
 
 def diagnostics(posterior: Any) -> str:
@@ -162,17 +187,6 @@ def _make(folder: Path) -> None:
     except OSError as error:
         msg = f"out: the folder {folder} cannot be made: {error.strerror}"
         raise DataError(msg) from error
-
-
-def _write(folder: Path, model: Model, fitted: Any, posterior: Any) -> None:
-    from bayeslme.bayes.report import write_report
-
-    written = [folder / "report.html"]
-    write_report(written[0], model.title, model.description or "", fitted, posterior)
-    if posterior is not None:
-        written.append(folder / "posterior.nc")
-        posterior.save(written[-1])
-    typer.echo(f"\nWritten: {', '.join(map(str, written))}")
 
 
 @app.command(name="list")

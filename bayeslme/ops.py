@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.threads import one_thread
+from bayeslme import triangular
 
-ROWS = 1 << 13  # of a tall matrix factored together: they stay in the cache
+TOGETHER = 1 << 12  # numbers of a tall matrix that are factored at once, in cache and one thread
 SINGULAR = 1e-10  # of a unit diagonal, left over by the rows before: below it, rounding is seen
-LAPACK_FROM = 24  # size from which one LAPACK call per matrix beats a batched inverse
+LAPACK_FROM = 24  # size from which one factorisation per matrix beats a batched inverse
 
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
 
@@ -25,12 +25,15 @@ def upper_factor(x: np.ndarray) -> np.ndarray:
     """R (p, p) of X = Q R for a tall matrix (n, p), block by block of rows.
 
     The factors of blocks are factored again (Golub and Van Loan 2013, section 5.2.8: as accurate as
-    one factorisation), so that no copy of the matrix is made.
+    one factorisation), so that no copy of the matrix is made, and no thread is waited for.
     """
-    if len(x) <= 2 * ROWS:
+    n, p = x.shape
+    size = max(4 * p, TOGETHER // max(p, 1))
+    if n <= size or p == 0:
         return np.asarray(np.linalg.qr(x, mode="r"))
-    parts = [np.linalg.qr(x[i : i + ROWS], mode="r") for i in range(0, len(x), ROWS)]
-    return np.asarray(np.linalg.qr(np.concatenate(parts), mode="r"))
+    whole = n - n % size
+    parts = np.linalg.qr(x[:whole].reshape(-1, size, p), mode="r").reshape(-1, p)
+    return upper_factor(np.concatenate([parts, x[whole:]]))
 
 
 class NumpyOps:
@@ -81,8 +84,6 @@ class NumpyOps:
             Logarithms of the factors' diagonals.
         """
         if c.shape[-1] > LAPACK_FROM:
-            import scipy.linalg.lapack  # noqa: F401 - loaded before its threads are counted
-
             return _whiten_one_by_one(c, pattern, rows)
         factor = NumpyOps.cholesky(c)
         inverse = np.tril(np.linalg.inv(factor))
@@ -97,20 +98,20 @@ class NumpyOps:
     @staticmethod
     def cholesky(c: Array) -> Array:
         """Lower Cholesky factors of a batch (..., m, m); NaN where a matrix has none."""
-        try:
-            return np.linalg.cholesky(c)
-        except np.linalg.LinAlgError:
-            flat = c.reshape(-1, *c.shape[-2:])
-            return np.stack([_cholesky_or_nan(matrix) for matrix in flat]).reshape(c.shape)
+        if c.shape[-1] <= triangular.BLOCK:
+            try:
+                return np.linalg.cholesky(c)
+            except np.linalg.LinAlgError:
+                pass
+        flat = c.reshape(-1, *c.shape[-2:])
+        return np.stack([_cholesky_or_nan(matrix) for matrix in flat]).reshape(c.shape)
 
     @staticmethod
     def lower_solve(lower: Array, b: Array) -> Array:
         """Solve ``lower x = b`` for triangular (..., k, k) and matrices (..., k, m)."""
-        from scipy.linalg.lapack import dtrtrs
-
         out = np.empty(b.shape)
         for at in np.ndindex(b.shape[:-2]):
-            out[at] = dtrtrs(lower[at], b[at], lower=1)[0]
+            out[at] = triangular.solve(lower[at], b[at])
         return out
 
     @staticmethod
@@ -134,28 +135,22 @@ class NumpyOps:
         return np.asarray(x, dtype=float)
 
 
-@one_thread
 def _whiten_one_by_one(
     c: np.ndarray, pattern: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As ``NumpyOps.whiten_patterns`` with one triangular solve per matrix.
-
-    For large matrices LAPACK's time is all the time there is.
-    """
-    from scipy.linalg.lapack import dpotrf, dtrtrs
-
+    """As ``NumpyOps.whiten_patterns`` with one factorisation per matrix."""
     batch = np.broadcast_shapes(c.shape[:-3], rows.shape[:-3])
     c = np.broadcast_to(c, (*batch, *c.shape[-3:]))
     rows = np.broadcast_to(rows, (*batch, *rows.shape[-3:]))
     white, logs = np.full(rows.shape, np.nan), np.full(c.shape[:-1], np.nan)
     for at in np.ndindex(*batch, c.shape[-3]):
-        factor, failed = dpotrf(c[at].T, lower=1, clean=0)  # the transpose needs no copy
-        if failed:
+        factor = triangular.cholesky(c[at])
+        if factor is None:
             continue
         groups = np.flatnonzero(pattern == at[-1])
         own = rows[at[:-1]][:, groups, :]
-        solved, _ = dtrtrs(factor, own.reshape(-1, own.shape[-1]).T, lower=1)
-        white[at[:-1]][:, groups, :] = solved.T.reshape(own.shape)
+        solved = triangular.solve_rows(factor, own.reshape(-1, own.shape[-1]))
+        white[at[:-1]][:, groups, :] = solved.reshape(own.shape)
         logs[at] = _log_pivots(np.diagonal(factor))
     return white, logs
 
@@ -167,10 +162,8 @@ def _log_pivots(diagonal: np.ndarray) -> np.ndarray:
 
 
 def _cholesky_or_nan(matrix: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return np.full(matrix.shape, np.nan)
+    factor = triangular.cholesky(matrix)
+    return np.full(matrix.shape, np.nan) if factor is None else factor
 
 
 class PyTensorOps:

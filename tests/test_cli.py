@@ -3,11 +3,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 import bayeslme
 from bayeslme.cli import app
+from bayeslme.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = str(ROOT / "models" / "orthodont.toml")
@@ -128,3 +131,33 @@ def test_fit_samples_compares_and_writes(tmp_path: Path) -> None:
     assert dict(loaded.data["posterior"].sizes)["draw"] == 200
     page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 8
+
+
+@pytest.mark.pymc
+def test_draws_are_kept_whatever_happens_to_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of any name is reported, a report that fails leaves the draws, files are named."""
+    table = pd.DataFrame({"age (years)": np.tile(np.arange(4.0), 6), "g": np.repeat(range(6), 4)})
+    table["y"] = np.random.default_rng(1).normal(size=24)
+    table.to_csv(tmp_path / "data.csv", index=False)
+    (tmp_path / "model.toml").write_text(
+        f'title = "T"\ndata = "{tmp_path / "data.csv"}"\n'
+        'call = "lme(y ~ `age (years)`, random = ~ 1 | g)"\n',
+        encoding="utf-8",
+    )
+    arguments = ["fit", str(tmp_path / "model.toml"), "--draws", "50", "--out", str(tmp_path)]
+
+    def broken(*_: object) -> None:
+        raise DataError("report: no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bayeslme.bayes.report.write_report", broken)
+        assert run(app, arguments).exit_code == 1
+    bayeslme.load_posterior(tmp_path / "posterior.nc")
+    result = run(app, arguments)
+    assert result.exit_code == 0, result.output
+    written = " ".join(result.stdout[result.stdout.index("Written:") :].split())
+    assert "posterior.nc (replaced)" in written
+    assert "report.html" in written
+    assert "report.html (replaced)" not in written

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayeslme"
 FLOORS = (
     "errors",
     "docstrings",
-    "threads",
+    "triangular",
     "ops",
     "structures",
     "spec",

@@ -31,7 +31,6 @@ from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.optimise import maximise
 from bayeslme.errors import FitError
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -120,7 +119,6 @@ def collapsible(layout: Layout) -> str | None:
     return "the variance depends on fitted values" if layout.problem.waiting else None
 
 
-@one_thread
 def draw(
     design: Design,
     layout: Layout,

@@ -222,6 +222,7 @@ def build_layout(design: Design) -> Layout:
     )
     varfunc = _row_block("varfunc", problem.variance)
     corstruct = _row_block("corstruct", problem.correlation)
+    _check_names(levels)
     return Layout(design, problem, fixef, sigma, levels, varfunc, corstruct)
 
 
@@ -245,6 +246,23 @@ def _block(
     lower = tuple(float(p.printed_support.lower) for p in parameters)
     upper = tuple(float(p.printed_support.upper) for p in parameters)
     return Block(name, kind, coefs, lower, upper, dim)
+
+
+def _check_names(levels: tuple[LevelLayout, ...]) -> None:
+    """Refuse groups whose variables and dimensions would have the same names."""
+    taken: dict[str, str] = {}
+    for one in levels:
+        key, group = one.key, one.level.group
+        for name in (
+            *(key, f"{key}_effect", f"{key}_effect_bis", f"{key}_sd", f"{key}_code"),
+            *(f"sd_{key}", f"cor_{key}", f"ranef_{key}", f"Z_{key}"),
+        ):
+            if taken.setdefault(name, group) != group:
+                msg = (
+                    f"the grouping columns '{taken[name]}' and '{group}' would both be '{name}' in "
+                    "a posterior; give one of them another name"
+                )
+                raise SpecError(msg)
 
 
 def _level_layout(level: Level, matrix: Any) -> LevelLayout:

@@ -31,7 +31,6 @@ from bayeslme.engine.optimise import maximise
 from bayeslme.errors import FitError, SpecError
 from bayeslme.ops import NUMPY
 from bayeslme.structures import Parameter
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -143,7 +142,6 @@ def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
     return {level.sd.name: np.concatenate(sds, axis=-1), **out}
 
 
-@one_thread
 def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     """Mode of the posterior density of the natural parameters.
 

@@ -11,7 +11,7 @@ import numpy as np
 from bayeslme.bayes.hypothesis import combined
 from bayeslme.bayes.limits import IntervalKind
 from bayeslme.fit.combinations import Estimates, index_of
-from bayeslme.fit.contrast_weights import Kind, contrast_rows
+from bayeslme.fit.contrast_weights import Kind, Weighting, contrast_rows
 from bayeslme.fit.means import marginal, of_what
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PosteriorMeans(Estimates):
 
     def contrasts(
         self,
-        kind: Kind | Mapping[str, Sequence[float]] = "pairwise",
+        kind: Kind | Mapping[str, Weighting] = "pairwise",
         by: str | Sequence[str] | None = None,
     ) -> Estimates:
         """Differences of the means, or other combinations; see `bayeslme.fit.means.Means`.

@@ -6,35 +6,32 @@ table.
 
 from __future__ import annotations
 
-import io
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
 from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.layout import Layout, build_layout
 from bayeslme.bayes.prior_language import Prior
 from bayeslme.bayes.priors import ParameterPrior, Priors, Typical
-from bayeslme.data.columns import Columns
+from bayeslme.bayes.stored_files import ATTRIBUTE, changed, checksums, read_tree, write_tree
+from bayeslme.bayes.stored_frame import frame_of, frame_record
 from bayeslme.data.dates import Origin
 from bayeslme.data.design import ORIGINS
-from bayeslme.errors import DataError
+from bayeslme.errors import BayesLMEError, DataError
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
-    from bayeslme.data.types import Design
+    import xarray as xr
 
-ATTRIBUTE = "bayeslme"
-FORMAT = 1
-ZARR = ".zarr"
-MOST_CHARACTERS = 150  # of a reader's own message
+    from bayeslme.bayes.posterior import Posterior
+
+FORMAT = 2
 
 
 def save(posterior: Posterior, path: str | Path) -> None:
@@ -45,12 +42,14 @@ def save(posterior: Posterior, path: str | Path) -> None:
     posterior : Posterior
     path : str or Path
         A path that ends in ``.zarr`` becomes a folder in zarr's format 3, every other one a netCDF
-        file. What is there is replaced.
+        file. A file, or a store of this package, that is there is replaced once the new one is
+        complete.
 
     Raises
     ------
     DataError
-        Where nothing can be written.
+        Where nothing can be written, for values that have no form on disk, and for a folder that
+        is no store of this package.
 
     Examples
     --------
@@ -63,28 +62,22 @@ def save(posterior: Posterior, path: str | Path) -> None:
     """
     design = posterior.layout.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
+    frame = design.frame
+    frame.attrs = dict(posterior.fit.data.attrs)
     record = {
-        "format": FORMAT,
         "call": spec.to_r(),
         "contrasts": list(spec.contrasts),
         "factor_contrasts": dict(spec.factor_contrasts),
-        "frame": json.loads(
-            _plain(design).reset_index(drop=True).to_json(orient="table", double_precision=15)
-        ),
+        "frame": frame_record(frame),
         "origins": {name: origin.to_record() for name, origin in design.origins.items()},
-        "index": [v if isinstance(v, int | float | str) else str(v) for v in design.index.tolist()],
         "priors": _priors_record(posterior.priors),
+        "checksums": checksums(posterior.data),
     }
     tree = posterior.data.copy()
-    tree.attrs[ATTRIBUTE] = json.dumps(record)
-    try:
-        if Path(path).suffix == ZARR:
-            tree.to_zarr(path, mode="w", consolidated=False, zarr_format=3)
-        else:
-            tree.to_netcdf(path, engine="h5netcdf")
-    except OSError as error:
-        msg = f"{path}: cannot be written ({str(error)[:MOST_CHARACTERS]})"
-        raise DataError(msg) from error
+    model = json.dumps(record)
+    head = {"format": FORMAT, "checksum": zlib.crc32(model.encode()), "model": model}
+    tree.attrs[ATTRIBUTE] = json.dumps(head)
+    write_tree(tree, Path(path))
 
 
 def load_posterior(path: str | Path) -> Posterior:
@@ -116,48 +109,53 @@ def load_posterior(path: str | Path) -> Posterior:
     >>> bool(again.summary().fixed.equals(posterior.summary().fixed))
     True
     """
-    from bayeslme.bayes.posterior import Posterior
-
-    tree = _read(Path(path))
+    tree = read_tree(Path(path))
     if ATTRIBUTE not in tree.attrs:
         how = "arviz.from_zarr" if Path(path).is_dir() else "arviz.from_netcdf"
         msg = f"{path}: holds no model of this package; read it with {how}"
         raise DataError(msg)
-    record = json.loads(tree.attrs[ATTRIBUTE])
-    frame = pd.read_json(
-        io.StringIO(json.dumps(record["frame"])), orient="table", precise_float=True
-    )
-    frame.index = pd.Index(record["index"])
-    known = record.get("origins", {})
-    frame.attrs[ORIGINS] = {name: Origin.from_record(one) for name, one in known.items()}
+    try:
+        head = json.loads(tree.attrs[ATTRIBUTE])
+        return _rebuilt(_checked(head, tree, path), tree)
+    except (BayesLMEError, Warning):
+        raise
+    except Exception as error:  # a damaged record can break anywhere
+        msg = f"{path}: the model's record is damaged ({type(error).__name__}: {str(error)[:100]})"
+        raise DataError(msg) from error
+
+
+def _checked(head: dict[str, Any], tree: xr.DataTree, path: str | Path) -> dict[str, Any]:
+    """The model's record, once all that is in the file has proved to be what was saved."""
+    if head["format"] != FORMAT:
+        raise DataError(
+            f"{path}: is in format {str(head['format'])[:20]!r}, and this version reads format "
+            f"{FORMAT}; read the draws with arviz, or use the version that wrote it"
+        )
+    if zlib.crc32(head["model"].encode()) != head["checksum"]:
+        raise DataError(f"{path}: the model's record is damaged; read the draws with arviz")
+    record: dict[str, Any] = json.loads(head["model"])
+    part = changed(tree, record["checksums"])
+    if part is not None:
+        raise DataError(
+            f"{path}: {part!r} is missing or not what was saved, so the file is damaged or was "
+            "changed; read what is left with arviz"
+        )
+    return record
+
+
+def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
+    from bayeslme.bayes.posterior import Posterior
+
     spec = replace(
         translate(record["call"], tuple(record["contrasts"])),
         factor_contrasts=record["factor_contrasts"],
     )
+    frame = frame_of(record["frame"])
+    if record["origins"]:
+        frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}
     fit = fit_spec(spec, frame)
     layout = build_layout(fit.design)
     return Posterior(tree, fit, layout, _read_priors(layout, record["priors"]))
-
-
-def _plain(design: Design) -> pd.DataFrame:
-    """The data of a fit, times and durations as the days they count as."""
-    columns = Columns(design.frame, design.origins)
-    times = {name: np.asarray(columns[name]) for name in design.origins if name in design.needed}
-    return design.frame.assign(**times)
-
-
-def _read(path: Path) -> xr.DataTree:
-    what, options = (
-        ("zarr store", {"engine": "zarr", "consolidated": False})
-        if path.is_dir()
-        else ("netCDF file", {"engine": "h5netcdf"})
-    )
-    try:
-        with xr.open_datatree(path, **options) as opened:
-            return opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        msg = f"{path}: cannot be read as a {what} ({str(error)[:MOST_CHARACTERS]})"
-        raise DataError(msg) from error
 
 
 def _priors_record(priors: Priors) -> dict[str, Any]:

@@ -185,10 +185,16 @@ def log_likelihood_dim(layout: Layout) -> tuple[str, list[Any]]:
 
 
 def row_labels(layout: Layout) -> np.ndarray:
-    """Labels of the rows: the index where it is simple and unique, else positions."""
+    """Labels of the rows: the index where it is simple and unique, else its text or positions."""
     index = layout.design.index
-    simple = index.is_unique and index.nlevels == 1 and index.dtype.kind in "iufUO"
-    return np.asarray(index) if simple else np.asarray(layout.design.rows)
+    simple = index.is_unique and index.nlevels == 1
+    if simple and index.dtype.kind in "iufU":
+        return np.asarray(index)
+    if simple and index.dtype.kind == "O":
+        labels = np.asarray(index.map(str), dtype=object)  # a file takes no other objects
+        if len(set(labels)) == len(labels):
+            return labels
+    return np.asarray(layout.design.rows)
 
 
 def coordinates(layout: Layout) -> dict[str, Any]:

@@ -27,13 +27,11 @@ from bayeslme.spec.formula import Formula
 from bayeslme.spec.model import LmeSpec
 from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
-from bayeslme.threads import one_thread
 
 ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known
 SHARED = (PdIdent, PdCompSymm)  # one variance for all effects of a block
 
 
-@one_thread
 def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     """Meet a specification with data.
 

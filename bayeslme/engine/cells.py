@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bayeslme import triangular
 from bayeslme.engine.cell_classes import Class, find_classes
 from bayeslme.engine.gram import Gram
 from bayeslme.engine.problem import Problem, Stage, runs
@@ -123,9 +124,14 @@ class Cells:
 
 
 def _combine(weights: np.ndarray, constants: np.ndarray) -> np.ndarray:
-    """Sum (..., K) times (K, ...) as one matrix product."""
+    """Sum (..., K) times (K, ...) as products too small for threads that would be waited for."""
     flat = constants.reshape(len(constants), -1)
-    return np.asarray((weights @ flat).reshape(*weights.shape[:-1], *constants.shape[1:]))
+    out = np.empty((*weights.shape[:-1], flat.shape[1]))
+    step = max(1, triangular.SMALL // max(weights.size, 1))
+    for first in range(0, flat.shape[1], step):
+        some = slice(first, first + step)
+        out[..., some] = weights @ flat[:, some]
+    return out.reshape(*weights.shape[:-1], *constants.shape[1:])
 
 
 def _constants(

@@ -18,7 +18,6 @@ from bayeslme.engine.problem import Problem
 from bayeslme.engine.reproduced import require_rest
 from bayeslme.engine.search import search
 from bayeslme.errors import FitError
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -87,7 +86,6 @@ class Estimate:
         return Likelihood(self.problem, self.method, self.sigma if self.sigma_held else None)
 
 
-@one_thread
 def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     """Maximise the marginal likelihood of a design.
 

@@ -18,7 +18,6 @@ from bayeslme.engine.interval_scales import Scales
 from bayeslme.engine.likelihood import NaturalPoint
 from bayeslme.engine.optimise import Objective
 from bayeslme.engine.parts import Part, lay_out
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
@@ -99,7 +98,6 @@ def natural_point(design: Design, found: Estimate) -> NaturalPoint:
     return NaturalPoint(np.asarray(found.sigma), random, found.corstruct, found.varfunc)
 
 
-@one_thread
 def information(design: Design, found: Estimate) -> Information:
     """Second differences of the log-likelihood on the interval scale, inverted.
 

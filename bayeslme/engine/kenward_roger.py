@@ -18,12 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh, solve_triangular
+from scipy.linalg import eigh
 
+from bayeslme import triangular
 from bayeslme.engine.dense_groups import Covariance
 from bayeslme.engine.estimate import Estimate
 from bayeslme.errors import FitError
-from bayeslme.threads import one_thread
+from bayeslme.ops import NUMPY
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
 UNSEEN = 1e-7  # relative change of V below which differences are rounding
@@ -108,7 +109,6 @@ def _quotient(top: float, bottom: float) -> float:
     return top / bottom
 
 
-@one_thread
 def kenward_roger(found: Estimate) -> KenwardRoger:
     """Sum the pieces over the outermost groups.
 
@@ -179,8 +179,7 @@ def _whitened(root: np.ndarray, slopes: np.ndarray) -> np.ndarray:
 
 def _solved(root: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """L^-1 times sides (r, ...)."""
-    flat = solve_triangular(root, sides.reshape(len(root), -1), lower=True, check_finite=False)
-    return np.asarray(flat.reshape(sides.shape))
+    return triangular.solve(root, sides.reshape(len(root), -1)).reshape(sides.shape)
 
 
 def _columns(covariance: Covariance, rows: slice) -> np.ndarray:
@@ -195,7 +194,7 @@ def _first(covariance: Covariance) -> _Sums:
     p = problem.p
     sums = _Sums(np.zeros((p, p)), np.zeros((m, p, p)), np.zeros((m, m, p, p)), np.zeros((m, m)))
     for group in covariance.groups():
-        root = np.linalg.cholesky(group.cov)
+        root = NUMPY.cholesky(group.cov)
         x, t = _solved(root, _columns(covariance, group.rows)), _whitened(root, group.slopes)
         tx = t @ x
         sums.precision += x.T @ x

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
+from bayeslme import triangular
 from bayeslme.engine.blup import Residuals
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.problem import Problem
@@ -137,7 +137,7 @@ def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndar
         same = np.all(old[:, None, :] == new[None, :, :], axis=-1)
         across = np.where(same, 1.0, across)  # a row at an observed position has its residual
     root = np.linalg.cholesky(joint[:size, :size])
-    weights = solve_triangular(root, np.nan_to_num(across), lower=True)
+    weights = triangular.solve(root, np.nan_to_num(across))
     return np.where(np.isnan(new).any(axis=1), np.nan, weights)
 
 

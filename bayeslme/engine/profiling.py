@@ -20,7 +20,6 @@ from bayeslme.engine.optimise import Objective, maximise
 from bayeslme.engine.profile_axes import FAR, Axis, axes_of, point_at
 from bayeslme.engine.search import WIDE_CELLS
 from bayeslme.engine.starts import scales
-from bayeslme.threads import one_thread
 
 CLOSE = 1e-6  # of the quantile: a limit is then good to six digits of its distance
 EXPANSIONS, REFINEMENTS = 60, 60
@@ -97,7 +96,6 @@ class Profiled:
     gain: float
 
 
-@one_thread
 def profile_variances(found: Estimate, info: Information, quantile: float) -> Profiled:
     """Limits of all variance parameters, by the criterion of the fit.
 
@@ -243,7 +241,6 @@ def _between(root: Curve, a: float, ra: float, b: float, rb: float, quantile: fl
     return float(x)
 
 
-@one_thread
 def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) -> np.ndarray:
     """Limits (p, 2) of the coefficients by the likelihood of an ML fit.
 

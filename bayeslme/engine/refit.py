@@ -21,7 +21,6 @@ from bayeslme.engine.problem import Problem
 from bayeslme.engine.reproduced import require_rest
 from bayeslme.engine.ridge import flat_moves, move_effects
 from bayeslme.engine.search import search
-from bayeslme.threads import one_thread
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
@@ -89,7 +88,6 @@ class Refitter:
         batch = 2 * problem.size + 1 + len(LENGTHS)
         return max(1, min(MOST, int(BATCH_BYTES / (COPIES * 8 * numbers * batch))))
 
-    @one_thread
     def optima(self, y: np.ndarray) -> list[Optimum]:
         """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order.
 
@@ -106,7 +104,6 @@ class Refitter:
             require_rest(self._likelihood(with_response(self.found.problem, y[k])))
         return optima(several, self._bumped(), self._max_iter)
 
-    @one_thread
     def estimate(self, y: np.ndarray, optimum: Optimum | None = None) -> Estimate:
         """Estimates for the response y (n,), in the design's row order.
 
@@ -128,7 +125,6 @@ class Refitter:
         end = self._search(problem) if optimum is None else optimum
         return read_off(self._likelihood(problem), end)
 
-    @one_thread
     def logliks(self, y: np.ndarray, method: str | None = None) -> list[float]:
         """Maxima of the log-likelihood for the responses y (s, n).
 

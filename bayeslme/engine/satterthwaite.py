@@ -27,7 +27,6 @@ from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.information import ROUNDING
 from bayeslme.engine.likelihood import Likelihood, profile
 from bayeslme.engine.starts import scales
-from bayeslme.threads import one_thread
 
 ROUGH = 1e-3  # step of the first differences, of a parameter's size
 FINE = 2e-2  # of a standard error; with the extrapolation, truncation ~ FINE^4
@@ -93,7 +92,6 @@ def mean_matched(each: np.ndarray) -> float:
     return 2.0 * (excess + len(each)) / excess
 
 
-@one_thread
 def sensitivity(found: Estimate) -> Sensitivity:
     """Differentiate the log-likelihood and the covariance of the coefficients at an estimate.
 

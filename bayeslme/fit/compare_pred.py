@@ -12,7 +12,7 @@ from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import names_of_fits
 from bayeslme.fit.comparison import check_responses
-from bayeslme.fit.curves import aug_pred
+from bayeslme.fit.curves import aug_pred, grouped_by
 from bayeslme.fit.primary import primary_of
 
 if TYPE_CHECKING:
@@ -92,5 +92,5 @@ def _one_of_several(
         number = max(depth_of(first.design, level), 1)
         of_levels = tuple(one.group for one in first.design.levels[:number])
         own = of_levels or first.spec.fixed.groups
-        return aug_pred(fit, name, groups="/".join(own) or None, **options)
+        return aug_pred(fit, name, groups=grouped_by(own) or None, **options)
     return aug_pred(fit, name, level if function == "lme" else None, **options)

@@ -56,8 +56,8 @@ def contrasts(L: Any, names: Sequence[str]) -> Contrasts:
     ----------
     L : array (p,) or (r, p), DataFrame, mapping, Series or sequence of them
         Rows of p numbers; coefficients by name, ``{"Time:Diet2": 1, "Time:Diet3": -1}``; or rows
-        with names of their own, ``{"2 - 3": {"Time:Diet2": 1, "Time:Diet3": -1}, ...}``. In a
-        DataFrame the columns are coefficients.
+        of either kind with names of their own, ``{"2 - 3": {"Time:Diet2": 1, "Time:Diet3": -1},
+        ...}``. In a DataFrame the columns are coefficients.
     names : sequence of str, length p
         The coefficients.
 
@@ -88,7 +88,7 @@ def _listed(L: Any) -> tuple[list[Any], tuple[str, ...]]:
     if isinstance(L, pd.DataFrame):
         named = not isinstance(L.index, pd.RangeIndex)
         return [row for _, row in L.iterrows()], tuple(map(str, L.index)) if named else ()
-    if isinstance(L, Mapping) and L and all(isinstance(row, NAMED) for row in L.values()):
+    if isinstance(L, Mapping) and L and all(_is_row(row) for row in L.values()):
         return list(L.values()), tuple(map(str, L))
     if isinstance(L, NAMED):
         return [L] if len(L) else [], ()
@@ -96,6 +96,11 @@ def _listed(L: Any) -> tuple[list[Any], tuple[str, ...]]:
     if any(isinstance(row, NAMED) or np.ndim(row) for row in rows):
         return list(rows), ()
     return [rows] if len(rows) else [], ()
+
+
+def _is_row(value: Any) -> bool:
+    """Whether a value in a mapping is a whole contrast, not the weight of a coefficient."""
+    return isinstance(value, (*NAMED, list, tuple)) or np.ndim(value) > 0
 
 
 def _row(row: Any, names: Sequence[str]) -> FloatArray:

@@ -17,6 +17,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.fit.arguments import check_count, check_number
 from bayeslme.fit.primary import primary_of
 from bayeslme.fit.residuals import LevelName
+from bayeslme.spec.deparse import quoted_name
 from bayeslme.spec.expr import Call, variables, walk
 from bayeslme.spec.formula import parse_formula
 
@@ -152,13 +153,14 @@ def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
     if (levels or lone) and groups is not None:
         raise SpecError("groups: these fits have groups of their own; leave the argument out")
     if lone:
-        groups = "/".join(fit.spec.fixed.groups)
+        groups = grouped_by(fit.spec.fixed.groups)
     if levels:
         level = levels[max(depth, 1) - 1]
         return _Groups(level.code, level.labels)
     if groups is not None:
         columns = Columns(fit.data.iloc[fit.design.rows], fit.design.origins)
-        names = parse_formula(f"~ 1 | {groups}").groups
+        whole = quoted_name(groups) if groups in columns else groups
+        names = parse_formula(f"~ 1 | {whole}").groups
         columns.require(names, "groups")
         found = nest(columns, names)[-1]
         return _Groups(found.code, found.labels)
@@ -166,6 +168,11 @@ def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
     if known is not None and known.groups:
         return _Groups(known.code, known.labels)
     return _Groups(np.zeros(fit.nobs, dtype=np.intp), (ALL,))
+
+
+def grouped_by(names: Sequence[str]) -> str:
+    """Grouping columns, outermost first, as a formula has them."""
+    return "/".join(map(quoted_name, names))
 
 
 def _grid(

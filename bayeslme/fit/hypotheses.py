@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cholesky
 from scipy.special import chdtrc, fdtrc, ndtri, stdtr, stdtrit
+
+from bayeslme import triangular
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,24 +39,28 @@ def f_tail(f: npt.ArrayLike, num: npt.ArrayLike, den: npt.ArrayLike) -> FloatArr
 def sequential_scores(beta: FloatArray, vcov: FloatArray) -> FloatArray:
     """Independent scores of unit variance, each column adjusted for those before it; shape (p,)."""
     sd = np.sqrt(np.diagonal(vcov))
-    return np.asarray(solve_triangular(_upper(vcov, sd), beta / sd, lower=False))
+    return triangular.solve(_flipped_root(vcov, sd), (beta / sd)[::-1])[::-1]
 
 
 def sequential_contrasts(vcov: FloatArray) -> FloatArray:
     """Contrasts (p, p) of the sequential scores: 1 for the own column, 0 for those before it."""
     sd = np.sqrt(np.diagonal(vcov))
-    rows = solve_triangular(_upper(vcov, sd), np.diag(1.0 / sd), lower=False)
+    root = _flipped_root(vcov, sd)
+    rows = triangular.solve(root, np.diag(1.0 / sd)[::-1])[::-1]
     return np.asarray(rows / np.diagonal(rows)[:, None])
 
 
-def _upper(vcov: FloatArray, sd: FloatArray) -> FloatArray:
-    """Upper triangular U of the correlation U U'."""
+def _flipped_root(vcov: FloatArray, sd: FloatArray) -> FloatArray:
+    """Upper triangular U of the correlation U U', its rows and columns from the last to the first.
+
+    That is a lower Cholesky factor.
+    """
     flipped = (vcov / np.outer(sd, sd))[::-1, ::-1]
-    return np.asarray(cholesky(flipped, lower=True)[::-1, ::-1])
+    return np.asarray(cholesky(flipped, lower=True))
 
 
 def quadratic(contrast: FloatArray, vcov: FloatArray) -> float:
     """Wald statistic of contrasts, contrast' cov^-1 contrast; shapes (r,) and (r, r)."""
     sd = np.sqrt(np.diagonal(vcov))
     root = cholesky(vcov / np.outer(sd, sd), lower=True)
-    return float(np.sum(solve_triangular(root, contrast / sd, lower=True) ** 2))
+    return float(np.sum(triangular.solve(root, contrast / sd) ** 2))

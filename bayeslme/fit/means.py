@@ -19,7 +19,7 @@ from bayeslme.errors import FitError
 from bayeslme.fit.adjustments import Adjust, adjusted, critical
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.combinations import Estimates, Labels, index_of, text_of
-from bayeslme.fit.contrast_weights import Kind, contrast_rows
+from bayeslme.fit.contrast_weights import Kind, Weighting, contrast_rows
 from bayeslme.fit.degrees import column_levels
 from bayeslme.fit.denominators import DfMethod, small_sample
 from bayeslme.fit.hypotheses import t_quantile, t_tail
@@ -57,7 +57,7 @@ class Means(Estimates):
 
     def contrasts(
         self,
-        kind: Kind | Mapping[str, Sequence[float]] = "pairwise",
+        kind: Kind | Mapping[str, Weighting] = "pairwise",
         by: str | Sequence[str] | None = None,
         adjust: Adjust | None = None,
     ) -> Estimates:
@@ -65,8 +65,11 @@ class Means(Estimates):
 
         Parameters
         ----------
-        kind : {"pairwise", "reference"} or mapping of str to sequence of float
-            Each less each after it; each less the first; or weights of the means by name.
+        kind : {"pairwise", "reference"} or mapping
+            Each less each after it; each less the first; or contrasts by name, each with weights
+            in the order of the means, or by their names: ``{"k": 1, "l": -0.5, "m": -0.5}``. A
+            mean of several factors is named by its levels, ``("k", "lo")`` or ``"k, lo"``; those
+            that are left out have no weight.
         by : str or sequence of str, optional
             Predictors within whose levels means are compared.
         adjust : {"tukey", "holm", "bonferroni", "none"}, optional
@@ -84,11 +87,15 @@ class Means(Estimates):
         >>> fit = bayeslme.lme("effort ~ Type", stool, "~ 1 | Subject")
         >>> fit.means("Type").contrasts("reference", adjust="none").table.round(3)["Value"].tolist()
         [3.889, 2.222, 0.667]
+        >>> weights = {"T2 - T1, T4": {"T2": 1, "T1": -0.5, "T4": -0.5}}
+        >>> fit.means("Type").contrasts(weights).table["Value"].round(3).tolist()
+        [3.556]
         """
         if adjust is not None:
             check_choice(adjust, get_args(Adjust), "adjust")
-        chosen: Adjust = adjust or ("tukey" if kind == "pairwise" else "holm")
-        if chosen == "tukey" and kind != "pairwise":
+        pairs = isinstance(kind, str) and kind == "pairwise"
+        chosen: Adjust = adjust or ("tukey" if pairs else "holm")
+        if chosen == "tukey" and not pairs:
             raise FitError("adjust: 'tukey' is for pairs of means; use 'holm'")
         found = contrast_rows(self.rows, self.table.index, kind, by)
         parts = [

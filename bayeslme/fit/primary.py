@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -35,6 +36,8 @@ def primary_of(fit: Fit | LmList, primary: str | None) -> str:
     SpecError
         If it is no column, or none is named and several may be meant.
     """
+    if primary is not None and primary in fit.data.columns:
+        return primary
     if primary is not None:
         node = parse_formula(primary if "~" in primary else f"~ {primary}")
         names = node.variables
@@ -56,7 +59,7 @@ def _numeric(fit: Fit | LmList, names: list[str]) -> list[str]:
 
 def _variables(fit: Fit | LmList) -> list[str]:
     """Columns on the right-hand side of the fixed part and in the random effects."""
-    fixed = parse_formula(f"~ {str(fit.spec.fixed).split('~', 1)[1]}").without_groups()
+    fixed = replace(fit.spec.fixed, lhs=None).without_groups()
     random = (level.formula.without_groups().variables for level in fit.design.levels)
     parts = [fixed.variables, *random]
     names = dict.fromkeys(str(v) for part in parts for v in part)

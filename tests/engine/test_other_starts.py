@@ -15,7 +15,6 @@ from bayeslme.engine.other_starts import unseen
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search import climb, search
 from bayeslme.engine.starts import candidates
-from bayeslme.threads import one_thread
 from reference.corpus import load_frame
 
 COOP = (
@@ -35,10 +34,10 @@ def problem(call: str, data: str) -> Problem:
 @pytest.mark.parametrize(("call", "data"), [(COOP, "coop"), (WEIGHT, "BodyWeight")])
 def test_the_search_ends_on_the_highest_of_all_candidates_hills(call: str, data: str) -> None:
     likelihood = Likelihood(problem(call, data), "REML")
-    found = one_thread(search)(likelihood, max_iter=200)
+    found = search(likelihood, max_iter=200)
     starts = candidates(likelihood.problem)
     with np.errstate(over="ignore", invalid="ignore"):  # far out the likelihood is not defined
-        ends = [one_thread(climb)(likelihood, start, 200).value for start in starts[::2]]
+        ends = [climb(likelihood, start, 200).value for start in starts[::2]]
     assert min(ends) < max(ends) - 1.0  # there are several
     assert found.value > max(ends) - 1e-6
 

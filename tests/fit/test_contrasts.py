@@ -42,6 +42,15 @@ def test_several_contrasts_in_many_ways(L: Any) -> None:
     assert found.labels == ()
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+def test_contrasts_of_numbers_may_have_names_too(kind: Any) -> None:
+    row = [0, 0, 0, 0, 1, -1]
+    numbers = pd.Series(row, index=NAMES) if kind is pd.Series else kind(row)
+    found = contrasts({"2 - 3": numbers}, NAMES)
+    np.testing.assert_array_equal(found.rows, [row])
+    assert found.labels == ("2 - 3",)
+
+
 def test_one_contrast_is_a_named_vector() -> None:
     """R: anova(f, L = c(age = 1, "SexFemale:age" = 0.5)) of distance ~ Sex * age."""
     found = contrasts({"age": 1, "SexFemale:age": 0.5}, ["(Intercept)", "age", "SexFemale:age"])

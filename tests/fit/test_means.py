@@ -166,6 +166,34 @@ def test_printed() -> None:
     assert len(oats().plot().get_yticklabels()) == 12
 
 
+def test_weights_by_name_are_weights_in_order() -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"A": list("klm") * 16, "B": np.repeat(["lo", "hi"], 24)})
+    frame["g"], frame["on"] = np.repeat(range(16), 3), np.tile([True, False], 24)
+    frame["y"] = rng.normal(size=48)
+    fit = bayeslme.lme("y ~ A * B + on", frame, "~ 1 | g")
+
+    def same(means: Means, named: object, row: list[float]) -> None:
+        tables = (means.contrasts({"c": w}).table for w in (named, row))
+        pd.testing.assert_frame_equal(*tables)
+
+    named = {"m": -0.5, "k": 1, "l": -0.5}
+    same(fit.means("A"), named, [1, -0.5, -0.5])
+    same(fit.means("A"), pd.Series(named), [1, -0.5, -0.5])
+    same(fit.means("on"), {True: 1, False: -1}, [-1, 1])
+    both = fit.means(["A", "B"])
+    order = [list(both.table.index).index(one) for one in (("k", "lo"), ("m", "hi"))]
+    row = [0.0] * 6
+    row[order[0]], row[order[1]] = 1.0, -2.0
+    for one, two in ((("k", "lo"), ("m", "hi")), ("k, lo", "m, hi"), ("k lo", "m hi")):
+        same(both, {one: 1, two: -2}, row)
+    within = both.contrasts({"c": named}, by="B").table
+    pd.testing.assert_frame_equal(both.contrasts({"c": [1, -0.5, -0.5]}, by="B").table, within)
+    numbers = orthodont().means(["age"], at={"age": [8, 14]})
+    for early, late in ((8, 14), ("8", "14"), (8.0, np.float64(14))):
+        same(numbers, {late: 1, early: -1}, [-1, 1])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "complaint"),
     [
@@ -180,6 +208,20 @@ def test_printed() -> None:
         (lambda m: m.fit.means("Sex", df="t"), SpecError, "df: 't'"),
         (lambda m: m.contrasts("all"), FitError, "kind: 'all'"),
         (lambda m: m.contrasts({"x": [1]}), FitError, "2 weights are needed"),
+        (lambda m: m.contrasts({}), FitError, "names no contrast"),
+        (lambda m: m.contrasts({"x": {"Boy": 1}}), FitError, "'Boy' in 'x' is none of the means"),
+        (lambda m: m.contrasts({"x": {"Male": "1"}}), FitError, "not made of numbers"),
+        (lambda m: m.contrasts({"x": {"Male": None}}), FitError, "missing"),
+        (lambda m: m.contrasts({"x": {"Male": np.inf}}), FitError, "infinite"),
+        (lambda m: m.contrasts({"x": {"Male": 0}}), FitError, "'x' are zero"),
+        (lambda m: m.contrasts({"x": {}}), FitError, "'x' are zero"),
+        (lambda m: m.contrasts({"x": {"Male": 1, ("Male",): 2}}), FitError, "a mean twice"),
+        (lambda m: m.contrasts({"x": "Male - Female"}), FitError, "not made of numbers"),
+        (lambda m: m.contrasts({"x": [["a"]]}), FitError, "not made of numbers"),
+        (lambda m: m.contrasts({"x": [1, [2]]}), FitError, "not made of numbers"),
+        (lambda m: m.contrasts({"x": 3}), FitError, "2 weights are needed"),
+        (lambda m: m.contrasts({"Male": 1, "Female": -1}), FitError, "2 weights are needed"),
+        (lambda m: m.contrasts(pd.DataFrame({"Male": [1]})), FitError, "kind"),
         (lambda m: m.contrasts("reference", adjust="tukey"), FitError, "'tukey' is for pairs"),
         (lambda m: m.contrasts(by="Sex"), SpecError, "by: 'Sex'"),
         (lambda m: m.fit.means("Sex", at={"Sex": "Male"}).contrasts(), FitError, "stands alone"),
