@@ -149,6 +149,8 @@ def _level(
             "an intercept"
         )
         raise SpecError(msg)
+    sizes = np.bincount(grouping.code)
+    structure.require_data(len(matrix.names), int(sizes.max()), columns.n, part.group)
     level = Level(
         part.group,
         structure,
@@ -186,6 +188,9 @@ def _sorting(
 def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
     if not names:
         return
+    n, p = X.shape
+    if p > n:
+        raise DataError(f"{n} rows cannot identify {p} fixed-effects coefficients")
     dependent = aliased(X)
     if dependent:
         what = listed([names[k] for k in dependent], quote="'")
