@@ -11,16 +11,23 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 
 def one_thread[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function's linear algebra run in one thread."""
+    """Let a function's linear algebra run in one thread.
+
+    Underflow is an ordinary zero in all of it (a correlation of rows far apart), also where the
+    caller has asked NumPy to raise.
+    """
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas"):
+        limit = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+        with limit, np.errstate(under="ignore"):
             return function(*args, **kwargs)
 
     return limited

@@ -29,6 +29,7 @@ from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
 from bayeslme.threads import one_thread
 
+RESERVED = frozenset({"fixed", "corstruct", "varfunc", "sigma"})
 SHARED = (PdIdent, PdCompSymm)  # one variance for all effects of a block
 
 
@@ -68,6 +69,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     memory = learned_before(spec, plan.terms, whole) if rows is not None else None
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
+    _check_group_names([level.group for level in plan.random])
     groupings = nest(columns, [level.group for level in plan.random])
     made = [
         _level(level, grouping, columns, contrasts, Made(X, matrix.names))
@@ -95,6 +97,17 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         random_matrices=tuple(m for _, m in made),
         response_label=deparse(left_side(spec.fixed)),
     )
+
+
+def _check_group_names(groups: list[str]) -> None:
+    """Parts of intervals and of posteriors are told by these names."""
+    for group in groups:
+        if group in RESERVED:
+            msg = (
+                f"the grouping column '{group}' has a name that posteriors use themselves, and "
+                "intervals too; give it another"
+            )
+            raise DataError(msg)
 
 
 def _contrasts(spec: LmeSpec) -> Contrasts:

@@ -261,7 +261,8 @@ class _Chain:
 
 def _start(token: Any) -> int:
     """Where a token, or a node made of tokens, stands in the text."""
-    return int(getattr(token, "start_pos", None) or getattr(token, "position", 0))
+    found = getattr(token, "start_pos", None)
+    return int(getattr(token, "position", 0) if found is None else found)
 
 
 def _plain(token: str) -> str:
