@@ -112,8 +112,9 @@ def _variance_kinds(problem: Problem) -> np.ndarray:
     most = ROW_CLASSES if problem.correlation is None else CLASSES
     coords = () if problem.variance is None else problem.variance.coords
     for one in coords if isinstance(coords, tuple) else (coords,):
-        for values in (one.stratum, one.covariate):
-            kinds = kinds if values is None else _joined(kinds, values, most)
+        kinds = _joined(kinds, one.stratum, most)
+        if one.covariate is not None:
+            kinds = _joined(kinds, _few(one.covariate, CLASSES), most)
     return kinds
 
 
