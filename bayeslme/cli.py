@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bayeslme.spec.modelfile import Model
 
 MODELS = Path("models")
+MOST_BYTES = 2**33  # of a CSV file
 WHOLE_LINES = 1000  # characters, more than any title has
 
 app = typer.Typer(
@@ -150,6 +152,17 @@ def diagnostics(posterior: Any) -> str:
     return f"{text}, R-hat at most {max(worst):.3f}" if worst else text
 
 
+def _check_regular(source: str) -> None:
+    """Refuse what has no end (``/dev/zero``), or more than memory holds, before it is read."""
+    path = Path(source)
+    if path.exists() and not path.is_file():
+        msg = f"data: {source} is not a regular file; give the path of a CSV file"
+        raise DataError(msg)
+    if path.exists() and path.stat().st_size > MOST_BYTES:
+        msg = f"data: {source} has {path.stat().st_size} bytes, and at most {MOST_BYTES} are read"
+        raise DataError(msg)
+
+
 def read_data(model: Model, path: Path | None = None) -> pd.DataFrame:
     """Data frame of a model: a CSV file, or a data set of the package.
 
@@ -175,8 +188,9 @@ def read_data(model: Model, path: Path | None = None) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        _check_regular(source)
         return pd.read_csv(source)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         msg = f"data: {source} cannot be read as CSV: {str(error).strip()}"
         raise DataError(msg) from error
 

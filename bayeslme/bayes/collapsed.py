@@ -119,6 +119,7 @@ def collapsible(layout: Layout) -> str | None:
     return "the variance depends on fitted values" if layout.problem.waiting else None
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def draw(
     design: Design,
     layout: Layout,

@@ -22,7 +22,7 @@ from bayeslme.data.functions import MATHS
 from bayeslme.errors import FitError
 from bayeslme.fit.contrasts import contrasts
 from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Binary, Call, Expr, Name, Paren, Unary, bare, variables
+from bayeslme.spec.expr import Binary, Call, Expr, Name, Paren, Unary, bare, spine, variables
 from bayeslme.spec.grammar import parse_expression
 
 if TYPE_CHECKING:
@@ -210,27 +210,51 @@ def _refuse_points(node: Expr, text: str) -> None:
 
 def _with_places(node: Expr, named: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> Expr:
     """Replace what names a parameter, however it is written, by a plain name."""
-    text = node.name if isinstance(node, Name) else deparse(node)
-    without_spaces = {name.replace(" ", ""): name for name in named}
-    own = without_spaces.get(text.replace(" ", ""))  # nlme's cor((Intercept),age) has none
-    if own is not None:
-        place = f"parameter_{list(named).index(own)}"
-        used[place] = named[own]
-        return Name(place)
+    place = _place(node, named, used)
+    if place is not None:
+        return place
     match node:
         case Unary():
             return replace(node, operand=_with_places(node.operand, named, used))
         case Binary():
-            left, right = (_with_places(side, named, used) for side in (node.left, node.right))
-            return replace(node, left=left, right=right)
+            return _chain_with_places(node, named, used)
         case Paren():
             return replace(node, inner=_with_places(node.inner, named, used))
         case Call():
             if node.function not in ELEMENTWISE:
-                raise FitError(_no_function(text, node.function, named))
+                raise FitError(_no_function(deparse(node), node.function, named))
             args = (replace(a, value=_with_places(a.value, named, used)) for a in node.args)
             return replace(node, args=tuple(args))
     return node
+
+
+def _place(node: Expr, named: dict[str, np.ndarray], used: dict[str, np.ndarray]) -> Name | None:
+    """The plain name of a parameter, where the expression as a whole names one."""
+    text = node.name if isinstance(node, Name) else deparse(node)
+    without_spaces = {name.replace(" ", ""): name for name in named}
+    own = without_spaces.get(text.replace(" ", ""))  # nlme's cor((Intercept),age) has none
+    if own is None:
+        return None
+    place = f"parameter_{list(named).index(own)}"
+    used[place] = named[own]
+    return Name(place)
+
+
+def _chain_with_places(
+    node: Binary, named: dict[str, np.ndarray], used: dict[str, np.ndarray]
+) -> Expr:
+    """A chain of operators, of which the longest beginning that names a parameter is kept whole."""
+    first, steps = spine(node)
+    out: Expr | None = None
+    for count in range(len(steps), 0, -1):
+        out = _place(steps[count - 1], named, used)
+        if out is not None:
+            break
+    else:
+        count, out = 0, _with_places(first, named, used)
+    for step in steps[count:]:
+        out = replace(step, left=out, right=_with_places(step.right, named, used))
+    return out
 
 
 def _no_function(text: str, function: str, named: dict[str, np.ndarray]) -> str:

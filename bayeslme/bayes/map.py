@@ -142,6 +142,7 @@ def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
     return {level.sd.name: np.concatenate(sds, axis=-1), **out}
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     """Mode of the posterior density of the natural parameters.
 

@@ -116,7 +116,9 @@ class ParameterPrior:
         if self.relative is not None:
             values = values * np.exp(-values @ self.relative.T)
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
-        return np.asarray(np.sum(terms, axis=0) + self.log_volume(x, given))
+        # from zeros, as a model without coefficients has no term that would tell the draws
+        total = sum(terms, np.zeros(values.shape[:-1]))
+        return np.asarray(total + self.log_volume(x, given))
 
     def log_volume(self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
         """Logarithm (...) of the change of volume to what the densities are about.

@@ -26,7 +26,8 @@ _SAMPLE = ("chain", "draw")
 
 def flatten(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Join chains and draws, (c, d, ...) to (c d, ...)."""
-    return {k: v.reshape(-1, *v.shape[2:]) for k, v in values.items()}
+    # the number of draws is written out: -1 cannot be told where a model has no coefficients
+    return {k: v.reshape(v.shape[0] * v.shape[1], *v.shape[2:]) for k, v in values.items()}
 
 
 def build_tree(

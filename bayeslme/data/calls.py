@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -9,10 +10,13 @@ import numpy as np
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.factors import Factor
-from bayeslme.data.values import Basis, Value
+from bayeslme.data.types import FloatArray
+from bayeslme.data.values import Basis, Scalar, Value, scalar_label
 from bayeslme.errors import SpecError
 from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import Call, Expr
+
+_LONG = 1e15  # from here on a number is shown with an exponent
 
 
 class Evaluation(Protocol):
@@ -44,7 +48,10 @@ class Arguments:
     def __init__(self, call: Call, names: Sequence[str]) -> None:
         self.call = call
         self.rest: list[Expr] = []
+        named = [a.name for a in call.args if a.name is not None]
         self.given: dict[str, Expr] = {a.name: a.value for a in call.args if a.name is not None}
+        if len(self.given) < len(named):
+            raise self.error("has an argument twice")
         unknown = [name for name in self.given if name not in names]
         if unknown:
             raise self.error(f"has no argument '{unknown[0]}'; it takes {', '.join(names)}")
@@ -67,13 +74,80 @@ class Arguments:
         return SpecError(f"{self.call.function}() {what}", text=deparse(self.call), position=0)
 
     def constant(self, evaluation: Evaluation, name: str, default: Any) -> Any:
-        """The value of an optional argument that must be a constant."""
+        """The value of an optional argument that must be a constant; NULL stands for the default.
+
+        A constant of one element is the element itself, as R has no scalars.
+        """
         if name not in self.given:
             return default
         value = evaluation.value(self.given[name])
         if isinstance(value, np.ndarray | Factor | Basis):
             raise self.error(f"needs a constant for '{name}'")
+        if isinstance(value, tuple) and len(value) <= 1:
+            return value[0] if value else default
         return value
+
+    def flag(self, evaluation: Evaluation, name: str, *, default: bool = False) -> bool:
+        """An optional argument that is TRUE or FALSE; 1 and 0 are read as these."""
+        value = self.constant(evaluation, name, default)
+        if isinstance(value, str | tuple) or value not in (0, 1):
+            raise self.error(f"needs TRUE or FALSE for '{name}'")
+        return bool(value)
+
+    def whole(
+        self,
+        evaluation: Evaluation,
+        name: str,
+        default: int,
+        *,
+        least: int,
+        most: int,
+        what: str = "a whole number",
+    ) -> int:
+        """An optional argument that is a whole number from `least` to `most`."""
+        value = self.constant(evaluation, name, default)
+        if not _is_number(value) or value != math.floor(value):
+            raise self.error(f"needs a whole number of at least {least} for '{name}'")
+        if not least <= value <= most:
+            shown = f"{value:.0f}" if abs(value) < _LONG else f"{value:g}"
+            bound = f"of at least {least}" if value < least else f"of at most {most}"
+            raise self.error(f"needs {what} {bound} for '{name}', not {shown}")
+        return int(value)
+
+    def numbers(self, evaluation: Evaluation, name: str) -> FloatArray | None:
+        """An optional argument that is one or several finite numbers, (k,); None if not given."""
+        value = self.constant(evaluation, name, None)
+        if value is None:
+            return None
+        items = _items(value)
+        if not all(_is_number(item) for item in items):
+            raise self.error(f"needs numbers for '{name}'")
+        return np.array(items, dtype=float)
+
+    def labels(self, evaluation: Evaluation, name: str) -> tuple[str, ...] | None:
+        """An optional argument that is one or several labels; None if not given."""
+        value = self.constant(evaluation, name, None)
+        if value is None:
+            return None
+        items = _items(value)
+        if any(isinstance(item, float) and math.isnan(item) for item in items):
+            raise self.error(f"has NA among its '{name}'")
+        return tuple(map(scalar_label, items))
+
+    def column(self, evaluation: Evaluation, name: str) -> FloatArray:
+        """A required argument that has one number per row, (n,)."""
+        value = np.asarray(evaluation.numeric(self[name]), dtype=float)
+        if not value.ndim:
+            raise self.error(f"needs a column for '{name}', not the constant {deparse(self[name])}")
+        return value
+
+
+def _items(value: Any) -> tuple[Scalar, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int) and math.isfinite(value)
 
 
 def function_name(call: Call) -> str:

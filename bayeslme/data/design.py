@@ -29,9 +29,11 @@ from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
 
 ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known
+RESERVED = frozenset({"fixed", "corstruct", "varfunc", "sigma"})
 SHARED = (PdIdent, PdCompSymm)  # one variance for all effects of a block
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     """Meet a specification with data.
 
@@ -67,6 +69,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     memory = learned_before(spec, plan.terms, whole) if rows is not None else None
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
+    _check_group_names([level.group for level in plan.random])
     groupings = nest(columns, [level.group for level in plan.random])
     made = [
         _level(level, grouping, columns, contrasts, Made(X, matrix.names))
@@ -98,6 +101,17 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         origins=dict(whole.origins),
         counted=tuple(sorted(whole.counted)),
     )
+
+
+def _check_group_names(groups: list[str]) -> None:
+    """Parts of intervals and of posteriors are told by these names."""
+    for group in groups:
+        if group in RESERVED:
+            msg = (
+                f"the grouping column '{group}' has a name that posteriors use themselves, and "
+                "intervals too; give it another"
+            )
+            raise DataError(msg)
 
 
 def _contrasts(spec: LmeSpec) -> Contrasts:
@@ -152,6 +166,8 @@ def _level(
             "an intercept"
         )
         raise SpecError(msg)
+    sizes = np.bincount(grouping.code)
+    structure.require_data(len(matrix.names), int(sizes.max()), columns.n, part.group)
     level = Level(
         part.group,
         structure,
@@ -189,6 +205,9 @@ def _sorting(
 def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
     if not names:
         return
+    n, p = X.shape
+    if p > n:
+        raise DataError(f"{n} rows cannot identify {p} fixed-effects coefficients")
     dependent = aliased(X)
     if dependent:
         what = listed([names[k] for k in dependent], quote="'")

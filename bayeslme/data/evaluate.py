@@ -46,6 +46,7 @@ from bayeslme.spec.expr import (
     Unary,
     bare,
     children,
+    spine,
 )
 
 Memory = dict[str, Any]
@@ -62,12 +63,21 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 def columns_of(expr: Expr) -> tuple[str, ...]:
     """Names of the columns in an expression, each once; the contrasts in ``C(f, .)`` are none."""
+    names: dict[str, None] = {}
+    waiting = [expr]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Name):
+            names[part.name] = None
+        waiting.extend(reversed(_data_parts(part)))
+    return tuple(names)
+
+
+def _data_parts(expr: Expr) -> tuple[Expr, ...]:
+    """Direct parts of an expression that may name columns."""
     if isinstance(expr, Call) and function_name(expr) == "C":
-        inner: tuple[Expr, ...] = tuple(a.value for a in expr.args[:1])
-    else:
-        inner = children(expr)
-    own = (expr.name,) if isinstance(expr, Name) else ()
-    return tuple(dict.fromkeys([*own, *(name for child in inner for name in columns_of(child))]))
+        return tuple(a.value for a in expr.args[:1])
+    return children(expr)
 
 
 def evaluate(expr: Expr, columns: Columns, memory: Memory | None = None) -> Value:
@@ -153,7 +163,8 @@ class _Evaluation:
             case Number(value=constant) | String(value=constant):
                 return constant
             case Constant(value=flag):
-                return np.nan if flag is None else flag
+                # NULL is R's empty vector, c()
+                return () if expr.text == "NULL" else np.nan if flag is None else flag
             case Paren(inner=inner):
                 return self.value(inner)
             case Unary() | Binary() | Call():
@@ -165,8 +176,8 @@ class _Evaluation:
         match expr:
             case Unary(op=op, operand=operand):
                 return self._unary(op, operand)
-            case Binary(op=op, left=left, right=right):
-                return self._binary(op, left, right)
+            case Binary():
+                return self._chain(expr)
             case Call():
                 return self._call(expr)
 
@@ -174,7 +185,9 @@ class _Evaluation:
         return self._number(self.value(expr), expr)
 
     def truth(self, expr: Expr) -> np.ndarray:
-        value = self.value(expr)
+        return self._truth(self.value(expr), expr)
+
+    def _truth(self, value: Value, expr: Expr) -> np.ndarray:
         if isinstance(value, bool) or (isinstance(value, float) and np.isnan(value)):
             return np.full(self.columns.n, -1 if np.isnan(value) else int(value))
         if isinstance(value, Factor) and value.kind == "logical":
@@ -185,7 +198,9 @@ class _Evaluation:
     def _number(self, value: Value, expr: Expr) -> Any:
         if isinstance(value, Dates):
             return counted(value, self.columns)
-        if isinstance(value, np.ndarray | Factor):
+        if isinstance(value, np.ndarray):
+            return value  # at once: the text of every sum within a long one takes quadratic time
+        if isinstance(value, Factor):
             return number(value, deparse(expr))
         if isinstance(value, bool | float | int):
             return float(value)
@@ -208,39 +223,50 @@ class _Evaluation:
         value: FloatArray = self.numeric(operand)
         return -value if op == "-" else value
 
-    def _binary(self, op: str, left: Expr, right: Expr) -> Value:
-        if op == "-" and _dated(left) and _dated(right):
-            a, b = self.value(left), self.value(right)
-            if isinstance(a, Dates | Day) and isinstance(b, Dates | Day):
+    def _chain(self, expr: Binary) -> Value:
+        """A chain of operators, from its first operand on."""
+        first, steps = spine(expr)
+        value = self.value(first)
+        for step in steps:
+            value = self._binary(value, step)
+        return value
+
+    def _binary(self, a: Value, step: Binary) -> Value:
+        """One operator; `a` is the value of its left side."""
+        op, left, right = step.op, step.left, step.right
+        if op == "-" and isinstance(a, Dates | Day) and _dated(left) and _dated(right):
+            b = self.value(right)
+            if isinstance(b, Dates | Day):
                 apart: FloatArray = _absolute(a) - _absolute(b)
                 return apart
         if op in ARITHMETIC:
             # R gives Inf and NaN quietly; a term that is not finite is reported by name later
             with np.errstate(all="ignore"):
-                result: FloatArray = ARITHMETIC[op](self.numeric(left), self.numeric(right))
+                result: FloatArray = ARITHMETIC[op](self._number(a, left), self.numeric(right))
             return result if np.ndim(result) else float(result)
         if op in COMPARISONS:
-            return self._compare(op, left, right)
+            return self._compare(a, step)
         if op in ("&", "|", "&&", "||"):
-            return connect(op[0], self.truth(left), self.truth(right))
+            return connect(op[0], self._truth(a, left), self.truth(right))
         if op == "%in%":
-            return self._among(left, right)
-        raise _refused(op, Binary(op, left, right))
+            return self._among(a, left, right)
+        raise _refused(op, step)
 
-    def _compare(self, op: str, left: Expr, right: Expr) -> Factor:
-        a, b = self.value(left), self.value(right)
+    def _compare(self, a: Value, step: Binary) -> Factor:
+        op, left, right = step.op, step.left, step.right
+        b = self.value(right)
         if isinstance(a, Dates | Day) or isinstance(b, Dates | Day):
             a, b = _as_days(a, left), _as_days(b, right)
             if isinstance(a, Dates | Day) and isinstance(b, Dates | Day):
                 x = np.broadcast_to(_absolute(a), (self.columns.n,))
                 return compare_numbers(op, x, np.asarray(_absolute(b)))
         if not (_countable(a) and _countable(b)):
-            return compare_labels(op, a, b, deparse(Binary(op, left, right)))
-        x = np.broadcast_to(self._number(a, left), (self.columns.n,))
-        return compare_numbers(op, x, self._number(b, right))
+            return compare_labels(step.op, a, b, deparse(step))
+        x = np.broadcast_to(self._number(a, step.left), (self.columns.n,))
+        return compare_numbers(step.op, x, self._number(b, step.right))
 
-    def _among(self, left: Expr, right: Expr) -> Factor:
-        a, b = self.value(left), self.value(right)
+    def _among(self, a: Value, left: Expr, right: Expr) -> Factor:
+        b = self.value(right)
         table: tuple[Scalar, ...]
         if isinstance(b, np.ndarray | Factor | Basis):
             msg = f"%in% needs constants on its right, such as c(1, 2), not '{deparse(right)}'"
@@ -253,7 +279,8 @@ class _Evaluation:
             labels = set(map(scalar_label, table))
             return from_logical(np.array([*(level in labels for level in a.levels), False])[a.code])
         numbers = [self._number(item, right) for item in table]
-        return from_logical(np.isin(self._number(a, left), numbers))
+        x = np.broadcast_to(self._number(a, left), (self.columns.n,))
+        return from_logical(np.isin(x, numbers))
 
     def _call(self, call: Call) -> Value:
         name = function_name(call)

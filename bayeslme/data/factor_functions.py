@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from bayeslme.data.calls import Arguments, Evaluation, Function
 from bayeslme.data.factors import Factor, collation_key, cross, drop_unused, from_numbers, relabel
 from bayeslme.data.types import FloatArray
-from bayeslme.data.values import Scalar, Value, scalar_label
+from bayeslme.data.values import Value
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.deparse import deparse
@@ -36,11 +35,11 @@ def factor(*, ordered: bool) -> Function:
     def make(ev: Evaluation, call: Call) -> Value:
         args = Arguments(call, ["x", "levels", "labels", "ordered"])
         made = as_factor(ev, args["x"])
-        chosen = args.constant(ev, "ordered", ordered or made.kind == "ordered")
+        chosen = args.flag(ev, "ordered", default=ordered or made.kind == "ordered")
         made = _with_levels(ev, args, Factor(made.code, made.levels))
-        labels = args.constant(ev, "labels", None)
+        labels = args.labels(ev, "labels")
         if labels is not None:
-            made = _with_labels(args, made, tuple(map(scalar_label, _tuple(labels))))
+            made = _with_labels(args, made, labels)
         return replace(made, kind="ordered" if chosen else "factor")
 
     return make
@@ -48,8 +47,11 @@ def factor(*, ordered: bool) -> Function:
 
 def _with_levels(ev: Evaluation, args: Arguments, made: Factor) -> Factor:
     """The levels asked for, or those that occur; labels need those of the data of the fit."""
-    if "levels" in args.given:
-        levels = tuple(map(scalar_label, _tuple(args.constant(ev, "levels", ()))))
+    asked = args.labels(ev, "levels")
+    if asked is not None:
+        levels = asked
+        if len(set(levels)) < len(levels):
+            raise args.error("has a level twice among its 'levels'")
     elif "labels" in args.given:
         levels = ev.memory.setdefault(deparse(args.call), drop_unused(made).levels)
     else:
@@ -66,14 +68,13 @@ def _with_labels(args: Arguments, made: Factor, labels: tuple[str, ...]) -> Fact
     return Factor(table[made.code], unique)
 
 
-def _tuple(value: Any) -> tuple[Scalar, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
 def relevel(ev: Evaluation, call: Call) -> Value:
     """R's ``relevel``: another level comes first."""
     args = Arguments(call, ["x", "ref"])
-    made, ref = as_factor(ev, args["x"]), scalar_label(args.constant(ev, "ref", ""))
+    made, given = as_factor(ev, args["x"]), args.labels(ev, "ref")
+    if given is None or len(given) != 1:
+        raise args.error("needs one level for 'ref'")
+    ref = given[0]
     if ref not in made.levels and ref != ev.memory.get(deparse(call)):
         msg = f"relevel(): '{ref}' is none of the levels {listed(made.levels)}"
         raise DataError(msg)
@@ -117,25 +118,36 @@ def with_contrasts(ev: Evaluation, call: Call) -> Value:
 def cut(ev: Evaluation, call: Call) -> Value:
     """R's ``cut`` at given breaks."""
     args = Arguments(call, ["x", "breaks", "labels", "include.lowest", "right", "ordered_result"])
-    x = np.asarray(ev.numeric(args["x"]), dtype=float)
-    breaks = np.sort(np.array(_tuple(args.constant(ev, "breaks", ())), dtype=float))
-    if len(breaks) < 2:  # noqa: PLR2004
-        raise args.error("needs the cut points themselves as breaks, such as c(0, 5, 10)")
-    right = bool(args.constant(ev, "right", True))
-    closed = bool(args.constant(ev, "include.lowest", False))
+    x, breaks = args.column(ev, "x"), _breaks(ev, args)
+    right = args.flag(ev, "right", default=True)
+    closed = args.flag(ev, "include.lowest")
     code = np.searchsorted(breaks, x, side="left" if right else "right") - 1
     if closed:
         code = np.where(x == breaks[0 if right else -1], 0 if right else len(breaks) - 2, code)
     inside = (code >= 0) & (code < len(breaks) - 1) & ~np.isnan(x)
-    labels = args.constant(ev, "labels", None)
     made = Factor(
         np.where(inside, code, -1).astype(np.intp),
         _intervals(breaks, right=right, closed=closed),
-        "ordered" if args.constant(ev, "ordered_result", False) else "factor",
+        "ordered" if args.flag(ev, "ordered_result") else "factor",
     )
-    if labels is None:
-        return made
-    return replace(_with_labels(args, made, tuple(map(scalar_label, labels))), kind=made.kind)
+    if args.constant(ev, "labels", None) is False:  # numbers in place of intervals
+        return np.where(inside, code + 1.0, np.nan)
+    labels = args.labels(ev, "labels")
+    return made if labels is None else replace(_with_labels(args, made, labels), kind=made.kind)
+
+
+def _breaks(ev: Evaluation, args: Arguments) -> FloatArray:
+    """The cut points, ascending; the outer ones may be infinite."""
+    given = args.constant(ev, "breaks", ())
+    items = given if isinstance(given, tuple) else (given,)
+    if len(items) < 2:  # noqa: PLR2004
+        raise args.error("needs the cut points themselves as breaks, such as c(0, 5, 10)")
+    if any(isinstance(b, str) or np.isnan(b) for b in items):
+        raise args.error("needs numbers for 'breaks'")
+    breaks = np.sort(np.array(items, dtype=float))
+    if len(np.unique(breaks)) < len(breaks):
+        raise args.error("has a cut point twice among its 'breaks'")
+    return breaks
 
 
 def _intervals(breaks: FloatArray, *, right: bool, closed: bool) -> tuple[str, ...]:

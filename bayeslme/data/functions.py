@@ -26,6 +26,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import Call
 
+MOST_DIGITS = 300  # of round(): doubles have no more on either side of the point
 MATHS: dict[str, Callable[[Any], Any]] = {
     "log2": np.log2,
     "log10": np.log10,
@@ -65,7 +66,8 @@ def _log(ev: Evaluation, call: Call) -> Value:
 
 def _round(ev: Evaluation, call: Call) -> Value:
     args = Arguments(call, ["x", "digits"])
-    result: FloatArray = np.round(ev.numeric(args["x"]), int(args.constant(ev, "digits", 0)))
+    digits = args.whole(ev, "digits", 0, least=-MOST_DIGITS, most=MOST_DIGITS)
+    result: FloatArray = np.round(ev.numeric(args["x"]), digits)
     return result
 
 
@@ -138,10 +140,14 @@ def _as_logical(ev: Evaluation, call: Call) -> Value:
 
 
 def _is_na(ev: Evaluation, call: Call) -> Value:
-    value = ev.value(Arguments(call, ["x"])["x"])
+    args = Arguments(call, ["x"])
+    value = ev.value(args["x"])
     if isinstance(value, Factor):
         return logical(value.code < 0)
-    return logical(np.isnan(np.broadcast_to(np.asarray(value, dtype=float), (ev.columns.n,))))
+    if isinstance(value, str | tuple):
+        raise args.error("needs a column, not constants")
+    x = value.values.sum(axis=1) if isinstance(value, Basis) else np.asarray(value, dtype=float)
+    return logical(np.isnan(np.broadcast_to(x, (ev.columns.n,))))
 
 
 def _if_else(ev: Evaluation, call: Call) -> Value:

@@ -21,7 +21,8 @@ from bayeslme.data.dates import Origin
 from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.factors import Factor, drop_unused
 from bayeslme.data.made import Made
-from bayeslme.data.term_columns import Evaluated, assemble, check_size
+from bayeslme.data.sizes import check_size
+from bayeslme.data.term_columns import Evaluated, assemble
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis, rows_not_finite
 from bayeslme.errors import DataError

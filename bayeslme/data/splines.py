@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslme.data.calls import Arguments, Evaluation, Function, function_name
+from bayeslme.data.sizes import check_size
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Basis, Value
 from bayeslme.spec.deparse import deparse
 from bayeslme.spec.expr import Call
 
 CUBIC = 3
+MOST_DEGREE = 100  # the recursion of B-splines costs the square of the degree at every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class _Knots:
 def spline(ev: Evaluation, call: Call) -> Value:
     """R's ``splines::bs(x, df, knots, degree)``: polynomial splines."""
     args = Arguments(call, ["x", "df", "knots", "degree", "intercept", "Boundary.knots"])
-    x, knots = _learned(ev, args, degree=int(args.constant(ev, "degree", CUBIC)))
+    x, knots = _learned(
+        ev, args, degree=args.whole(ev, "degree", CUBIC, least=1, most=MOST_DEGREE, what="a degree")
+    )
     return _basis(knots.splines(x))
 
 
@@ -70,7 +73,7 @@ def _basis(values: FloatArray) -> Basis:
 
 def _learned(ev: Evaluation, args: Arguments, *, degree: int) -> tuple[FloatArray, _Knots]:
     """The covariate, and the knots: given, or learned once from the data of the fit."""
-    x, key = np.asarray(ev.numeric(args["x"]), dtype=float), deparse(args.call)
+    x, key = args.column(ev, "x"), deparse(args.call)
     if key not in ev.memory:
         ev.memory[key] = _knots(ev, args, x[~np.isnan(x)], degree)
     return x, ev.memory[key]
@@ -78,20 +81,22 @@ def _learned(ev: Evaluation, args: Arguments, *, degree: int) -> tuple[FloatArra
 
 def _knots(ev: Evaluation, args: Arguments, x: FloatArray, degree: int) -> _Knots:
     """Quantiles of the covariate between the boundary knots, as many as df asks for."""
-    if degree < 1:
-        raise args.error("needs a degree of at least 1")
-    intercept = bool(args.constant(ev, "intercept", False))
-    ends = _numbers(ev, args, "Boundary.knots")
+    intercept = args.flag(ev, "intercept")
+    if not len(x) or not np.isfinite(x).all():
+        raise args.error(f"needs finite numbers, and '{deparse(args['x'])}' has others or none")
+    ends = args.numbers(ev, "Boundary.knots")
     ends = np.array([x.min(), x.max()]) if ends is None else np.sort(ends)
     if ends.shape != (2,) or not ends[0] < ends[1]:
         raise args.error(f"needs two different boundary knots, not {ends.tolist()}")
-    inner = _numbers(ev, args, "knots")
+    inner = args.numbers(ev, "knots")
     if inner is None:
         inner = _quantiles(ev, args, x[(x >= ends[0]) & (x <= ends[1])], degree, intercept)
     inner = np.sort(inner)
     if len(inner) and not (ends[0] < inner[0] and inner[-1] < ends[1]):
         where = f"the boundary knots {ends[0]:g} and {ends[1]:g}"
-        raise args.error(f"needs knots between {where}, not {np.round(inner, 6).tolist()}")
+        outside = inner[(inner <= ends[0]) | (inner >= ends[1])]
+        raise args.error(f"needs knots between {where}, not {outside[0]:g}")
+    _check_columns(args, len(x), len(inner) + degree + 1)
     return _Knots(inner, ends, degree, intercept)
 
 
@@ -99,21 +104,17 @@ def _quantiles(
     ev: Evaluation, args: Arguments, x: FloatArray, degree: int, intercept: bool
 ) -> FloatArray:
     fewest = (1 if function_name(args.call) == "ns" else degree) + intercept
-    df = args.constant(ev, "df", fewest)
-    if isinstance(df, bool | str | tuple) or df != int(df) or df < fewest:
-        raise args.error(f"needs a whole number of at least {fewest} for 'df'")
-    inside = np.linspace(0, 1, int(df) - fewest + 2)[1:-1]
+    df = args.whole(ev, "df", fewest, least=fewest, most=max(fewest, ev.columns.n))
+    if not len(x):
+        raise args.error("has no value between its boundary knots")
+    _check_columns(args, len(x), df)
+    inside = np.linspace(0, 1, df - fewest + 2)[1:-1]
     return np.asarray(np.quantile(x, inside), dtype=float)
 
 
-def _numbers(ev: Evaluation, args: Arguments, name: str) -> FloatArray | None:
-    value: Any = args.constant(ev, name, None)
-    if value is None:
-        return None
-    items = value if isinstance(value, tuple) else (value,)
-    if any(isinstance(v, str) for v in items):
-        raise args.error(f"needs numbers for '{name}'")
-    return np.array(items, dtype=float)
+def _check_columns(args: Arguments, n: int, columns: int) -> None:
+    """The basis is made of n rows, and of one spline for each column."""
+    check_size(max(n, columns), columns, deparse(args.call))
 
 
 SPLINES: dict[str, Function] = {"ns": natural_spline, "bs": spline}

@@ -10,13 +10,13 @@ import numpy as np
 from bayeslme.data.coding import Coding
 from bayeslme.data.factors import Factor, from_numbers
 from bayeslme.data.made import Made
+from bayeslme.data.sizes import check_size
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis
 from bayeslme.errors import DataError
 from bayeslme.spec.terms import Term, Terms, deparse_variable
 
 INTERCEPT = "(Intercept)"
-MAX_ENTRIES = 2**28  # of one factor's dummy columns: 2 GB
 Evaluated = Mapping[str, FloatArray | Factor | Basis]
 
 
@@ -89,10 +89,3 @@ def _product(first: Basis, second: Basis) -> Basis:
     check_size(n, width, f"{first.names[0]}:{second.names[0]}")
     values = (second.values[:, :, None] * first.values[:, None, :]).reshape(n, width)
     return Basis(values, tuple(f"{a}:{b}" for b in second.names for a in first.names))
-
-
-def check_size(n: int, columns: int, what: str) -> None:
-    """Refuse dummy columns that no memory holds, before they are made."""
-    if n * columns > MAX_ENTRIES:
-        msg = f"'{what}' would make {columns} columns of {n} rows; use random effects for so many"
-        raise DataError(msg)

@@ -11,6 +11,7 @@ from bayeslme.structures import Bound, Lattice
 
 LONGEST = 12  # rows of a group that is a cell
 CLASSES = 64
+ROW_CLASSES = 4096  # where rows are independent, each class costs one cross product
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def find_classes(problem: Problem) -> list[Class]:
     try:
         kinds = _variance_kinds(problem)
         if problem.correlation is None:
-            return _split(np.arange(problem.n)[:, None], 0, kinds)
+            return _split(np.arange(problem.n)[:, None], 0, kinds)  # by strata, one row a cell
         bound = problem.correlation
         memory = bound.structure.memory(bound.coords)
         if memory is None:
@@ -100,28 +101,32 @@ def _whole_groups(bound: Bound, kinds: np.ndarray) -> list[Class]:
 
 def _split(rows: np.ndarray, first: int, code: np.ndarray) -> list[Class]:
     """One class for each code."""
-    return [Class(rows[code == k], first) for k in np.unique_values(code)]
+    order = np.argsort(code, kind="stable")
+    edges = np.flatnonzero(np.diff(code[order])) + 1
+    return [Class(rows[own], first) for own in np.split(order, edges)]
 
 
 def _variance_kinds(problem: Problem) -> np.ndarray:
     """Code (n,) of rows with equal coordinates of the variance function."""
     kinds = np.zeros(problem.n, dtype=int)
+    most = ROW_CLASSES if problem.correlation is None else CLASSES
     coords = () if problem.variance is None else problem.variance.coords
     for one in coords if isinstance(coords, tuple) else (coords,):
-        for values in (one.stratum, one.covariate):
-            kinds = kinds if values is None else _joined(kinds, values)
+        kinds = _joined(kinds, one.stratum, most)
+        if one.covariate is not None:
+            kinds = _joined(kinds, _few(one.covariate, CLASSES), most)
     return kinds
 
 
-def _joined(code: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _joined(code: np.ndarray, values: np.ndarray, most: int = CLASSES) -> np.ndarray:
     """Code of equal pairs of a code and a value."""
-    own = _few(values)
-    return _few(code * (own.max(initial=0) + 1) + own)
+    own = _few(values, most)
+    return _few(code * (own.max(initial=0) + 1) + own, most)
 
 
-def _few(values: np.ndarray) -> np.ndarray:
+def _few(values: np.ndarray, most: int) -> np.ndarray:
     """Code of equal values."""
     different = np.sort(np.unique_values(values))
-    if len(different) > CLASSES:
+    if len(different) > most:
         raise _TooManyError
     return np.searchsorted(different, values)

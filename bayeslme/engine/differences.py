@@ -6,10 +6,23 @@ import numpy as np
 
 from bayeslme.engine.optimise import Objective
 
+FEW = 60  # moves whose points are made at once; those of more would fill the memory
+PIECE = 2000  # points then made at a time
+
 
 def second_differences(f: Objective, m: int, step: float) -> np.ndarray:
     """Second derivatives (m, m) of f at 0, by steps of one length."""
-    return curvature(f(stencil(step * np.eye(m))), m) / step**2
+    moves = step * np.eye(m)
+    if len(moves) <= FEW:
+        return curvature(f(stencil(moves)), m) / step**2
+    i, j = np.triu_indices(m, 1)
+    single = f(np.concatenate([np.zeros((1, m)), moves, -moves]))
+    pieces = np.array_split(np.arange(len(i)), -(-len(i) // PIECE))
+    double = [
+        [f(sign * (moves[i[piece]] + moves[j[piece]])) for piece in pieces] for sign in (1.0, -1.0)
+    ]
+    values = np.concatenate([single, *double[0], *double[1]])
+    return curvature(values, m) / step**2
 
 
 def stencil(moves: np.ndarray) -> np.ndarray:

@@ -98,6 +98,7 @@ def natural_point(design: Design, found: Estimate) -> NaturalPoint:
     return NaturalPoint(np.asarray(found.sigma), random, found.corstruct, found.varfunc)
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def information(design: Design, found: Estimate) -> Information:
     """Second differences of the log-likelihood on the interval scale, inverted.
 

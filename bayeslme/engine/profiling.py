@@ -26,6 +26,7 @@ EXPANSIONS, REFINEMENTS = 60, 60
 TINY = 1e-12
 FARTHEST = 1e4  # scales from the estimate, where the end of the range is given
 STEP = 1e-3  # of a scale, for second differences
+FLAT = 1e-12  # of the largest curvature: what is less than it is rounding
 NEGLIGIBLE = 1e-3  # scales between estimate and limit, below which the guess says nothing
 Curve = Callable[[float], float]
 
@@ -96,6 +97,7 @@ class Profiled:
     gain: float
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def profile_variances(found: Estimate, info: Information, quantile: float) -> Profiled:
     """Limits of all variance parameters, by the criterion of the fit.
 
@@ -146,8 +148,15 @@ def _curvature(f: Objective, here: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def _inverse(curved: np.ndarray) -> np.ndarray | None:
-    """Its inverse; None where it is not curved downwards in all directions."""
-    if not np.isfinite(curved).all() or np.min(np.linalg.eigvalsh(curved), initial=np.inf) <= 0:
+    """Its inverse; None where it is not curved downwards in all directions.
+
+    A parameter of which the data know nothing, as a correlation of two visits never seen together,
+    leaves a direction whose curvature is rounding.
+    """
+    if not np.isfinite(curved).all():
+        return None
+    curvature = np.linalg.eigvalsh(curved)
+    if len(curvature) and curvature[0] <= FLAT * abs(curvature[-1]):
         return None
     return np.asarray(np.linalg.inv(curved))
 
@@ -241,6 +250,7 @@ def _between(root: Curve, a: float, ra: float, b: float, rb: float, quantile: fl
     return float(x)
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) -> np.ndarray:
     """Limits (p, 2) of the coefficients by the likelihood of an ML fit.
 

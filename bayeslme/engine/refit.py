@@ -88,6 +88,7 @@ class Refitter:
         batch = 2 * problem.size + 1 + len(LENGTHS)
         return max(1, min(MOST, int(BATCH_BYTES / (COPIES * 8 * numbers * batch))))
 
+    @np.errstate(under="ignore")  # a vanishing correlation is 0
     def optima(self, y: np.ndarray) -> list[Optimum]:
         """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order.
 
@@ -104,6 +105,7 @@ class Refitter:
             require_rest(self._likelihood(with_response(self.found.problem, y[k])))
         return optima(several, self._bumped(), self._max_iter)
 
+    @np.errstate(under="ignore")  # a vanishing correlation is 0
     def estimate(self, y: np.ndarray, optimum: Optimum | None = None) -> Estimate:
         """Estimates for the response y (n,), in the design's row order.
 
@@ -125,6 +127,7 @@ class Refitter:
         end = self._search(problem) if optimum is None else optimum
         return read_off(self._likelihood(problem), end)
 
+    @np.errstate(under="ignore")  # a vanishing correlation is 0
     def logliks(self, y: np.ndarray, method: str | None = None) -> list[float]:
         """Maxima of the log-likelihood for the responses y (s, n).
 

@@ -27,6 +27,7 @@ ARRIVED = 1e-7  # relative change of the entries, after which EM has come to its
 STEP = 1e-3  # of a scale, for second differences
 FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
 LARGE = 2e5  # numbers an evaluation reads, from which on all pairs are asked only on suspicion
+MANY = 60  # parameters, from which on too
 SAME = 1e-9  # log-likelihoods closer than this are equal
 SEEN = 1e-6  # change of a relative covariance over a scale, below which it is none
 
@@ -40,7 +41,8 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     end : Optimum
         Of it.
     """
-    if likelihood.cells >= LARGE and not _suspect(likelihood, end):
+    large = likelihood.cells >= LARGE or len(end.theta) > MANY
+    if large and not _suspect(likelihood, end):
         return np.zeros((0, len(end.theta)))
     size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
     hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)

@@ -92,6 +92,7 @@ def mean_matched(each: np.ndarray) -> float:
     return 2.0 * (excess + len(each)) / excess
 
 
+@np.errstate(under="ignore")  # a vanishing correlation is 0
 def sensitivity(found: Estimate) -> Sensitivity:
     """Differentiate the log-likelihood and the covariance of the coefficients at an estimate.
 

@@ -78,7 +78,7 @@ def inner_outer(design: Design) -> Degrees:
     """
     levels = column_levels(design)
     terms, size = np.unique(design.assign, return_counts=True)
-    innermost = np.array([levels[design.assign == k].max() for k in terms])
+    innermost = np.array([levels[design.assign == k].max() for k in terms], dtype=np.intp)
     return Degrees(_left(design, levels, np.ones(len(levels))), _left(design, innermost, size))
 
 

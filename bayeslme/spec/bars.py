@@ -19,6 +19,8 @@ from bayeslme.spec.expr import (
     Paren,
     Unary,
     bare,
+    mapped,
+    spine,
     start,
     walk,
 )
@@ -104,13 +106,17 @@ def _without_bars(node: Expr, bars: list[Binary]) -> Expr | None:
     if isinstance(node, Paren) and isinstance(inner, Binary) and inner.op in _BARS:
         bars.append(inner)
         return None
-    if not (isinstance(node, Binary) and node.op in {"+", "-"}):
+    first, steps = spine(node, {"+", "-"})
+    if not steps:
         return node
-    left = _without_bars(node.left, bars)
-    right = _without_bars(node.right, bars) if node.op == "+" else node.right
-    if left is None:
-        return right if node.op == "+" or right is None else Unary("-", right)
-    return left if right is None else replace(node, left=left, right=right)
+    left = _without_bars(first, bars)
+    for step in steps:
+        right = _without_bars(step.right, bars) if step.op == "+" else step.right
+        if left is None:
+            left = right if step.op == "+" or right is None else Unary("-", right)
+        elif right is not None:
+            left = replace(step, left=left, right=right)
+    return left
 
 
 def _in_r(node: Expr) -> Expr:
@@ -125,8 +131,8 @@ def _in_r(node: Expr) -> Expr:
             out = replace(node, operand=_in_r(operand))
         case Paren(inner=inner):
             out = replace(node, inner=_in_r(inner))
-        case Binary(left=left, right=right):
-            out = replace(node, left=_in_r(left), right=_in_r(right))
+        case Binary():
+            out = mapped(node, _in_r)
     return out
 
 

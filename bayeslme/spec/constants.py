@@ -25,6 +25,7 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
+    spine,
     start,
 )
 
@@ -40,6 +41,7 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "/": operator.truediv,
     "^": operator.pow,
 }
+_OPERATORS = frozenset({*_ARITHMETIC, ":"})
 _MATHS: dict[str, Callable[[float], float]] = {
     "sqrt": math.sqrt,
     "log": math.log,
@@ -95,8 +97,11 @@ def _value(node: Expr, text: str) -> Value:
             value = _NAMES[name]
         case Unary(op="-", operand=operand):
             value = _map(operator.neg, _value(operand, text))
-        case Binary(op=op, left=left, right=right) if op in _ARITHMETIC or op == ":":
-            value = _binary(op, _value(left, text), _value(right, text))
+        case Binary(op=op) if op in _OPERATORS:
+            first, steps = spine(node, _OPERATORS)
+            value = _value(first, text)
+            for step in steps:
+                value = _binary(step.op, value, _value(step.right, text))
         case Call(function=function) if function in _CALLS:
             value = _CALLS[function](node, text)
         case Call(function=function, args=(Arg(value=inner),)) if function in _MATHS:
@@ -199,13 +204,14 @@ def _diagonal(call: Call, text: str) -> Value:
     given = match_arguments(call, ("x", "nrow"), text)
     value = _value(given["x"], text) if "x" in given else 1.0
     if isinstance(value, tuple):
-        entries = [_number(x) for x in value]
-    elif "nrow" in given:
-        entries = [_number(value)] * _count(given["nrow"], text)
+        size = len(value)
     else:
-        entries = [1.0] * int(_number(value))
-    size = len(entries)
+        size = _count(given["nrow"], text) if "nrow" in given else int(_number(value))
     _checked(size * size)
+    if isinstance(value, tuple):
+        entries = [_number(x) for x in value]
+    else:
+        entries = [_number(value) if "nrow" in given else 1.0] * size
     return tuple(tuple(entries[i] if i == j else 0.0 for j in range(size)) for i in range(size))
 
 

@@ -16,6 +16,7 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
+    spine,
 )
 from bayeslme.spec.operators import (
     NOT_LEFT_ASSOCIATIVE,
@@ -99,8 +100,8 @@ def deparse(node: Expr) -> str:
             text = f"({deparse(inner)})"
         case Unary(op=op, operand=operand):
             text = op + _operand(operand, PREFIX_PRECEDENCE[op])
-        case Binary(op=op, left=left, right=right):
-            text = _left(left, op) + spaced(op) + _right(right, op)
+        case Binary():
+            text = _chain(node)
         case Call(function=function, args=args):
             text = f"{_function(function)}({', '.join(map(_argument, args))})"
     return text
@@ -112,8 +113,17 @@ def _operand(node: Expr, strength: int) -> str:
     return f"({text})" if loose else text
 
 
-def _left(node: Expr, op: str) -> str:
-    text, strength = deparse(node), precedence(op)
+def _chain(node: Binary) -> str:
+    """Write a chain of operators, from its first operand on."""
+    first, steps = spine(node)
+    text = deparse(first)
+    for step in steps:
+        text = _left(step.left, text, step.op) + spaced(step.op) + _right(step.right, step.op)
+    return text
+
+
+def _left(node: Expr, text: str, op: str) -> str:
+    strength = precedence(op)
     loose = _tail(node) < strength
     if isinstance(node, Binary):
         own = precedence(node.op)
@@ -132,13 +142,12 @@ def _right(node: Expr, op: str) -> str:
 
 def _tail(node: Expr) -> int:
     """Return the strength of the loosest prefix operator at the right end of an expression."""
-    match node:
-        case Unary(op=op, operand=operand):
-            return min(PREFIX_PRECEDENCE[op], _tail(operand))
-        case Binary(right=right):
-            return _tail(right)
-        case _:
-            return _SAFE
+    strength = _SAFE
+    while isinstance(node, Unary | Binary):
+        if isinstance(node, Unary):
+            strength = min(strength, PREFIX_PRECEDENCE[node.op])
+        node = node.operand if isinstance(node, Unary) else node.right
+    return strength
 
 
 def _argument(arg: Arg) -> str:

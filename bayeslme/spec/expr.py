@@ -5,8 +5,9 @@ Nodes compare by meaning; the position they had in the source serves error messa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bayeslme.spec.number import r_number
 
@@ -92,12 +93,43 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A binary operator; `position` is that of the operator."""
+    """A binary operator; `position` is that of the operator.
+
+    A sum of a thousand terms is a thousand nodes deep on its left side. Whatever goes through an
+    expression follows that side by a loop (``spine``), so that recursion stays as deep as brackets
+    are; comparing, printing and copying do so here.
+    """
 
     op: str
     left: Expr
     right: Expr
     position: int = _position()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Binary):
+            return NotImplemented
+        first, steps = spine(self)
+        other_first, other_steps = spine(other)
+        return (
+            len(steps) == len(other_steps)
+            and first == other_first
+            and all(
+                a.op == b.op and a.right == b.right for a, b in zip(steps, other_steps, strict=True)
+            )
+        )
+
+    def __hash__(self) -> int:
+        first, steps = spine(self)
+        return hash((first, *((step.op, step.right) for step in steps)))
+
+    def __repr__(self) -> str:
+        first, steps = spine(self)
+        heads = "".join(f"Binary(op={step.op!r}, left=" for step in reversed(steps))
+        return heads + repr(first) + "".join(f", right={step.right!r})" for step in steps)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        first, steps = spine(self)
+        return chained, (first, tuple((s.op, s.right, s.position) for s in steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +163,58 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 def walk(node: Expr) -> Iterator[Expr]:
     """Yield the expression and all its parts, depth first, left to right."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting.extend(reversed(children(part)))
+
+
+def spine(node: Expr, ops: Collection[str] | None = None) -> tuple[Expr, list[Binary]]:
+    """Return the first operand of a chain of operators, and the operators from there outwards.
+
+    Parameters
+    ----------
+    node : Expr
+    ops : collection of str, optional
+        The operators followed; all by default.
+
+    Examples
+    --------
+    >>> from bayeslme.spec.grammar import parse_expression
+    >>> first, steps = spine(parse_expression("a + b - c"))
+    >>> first, [(step.op, step.right.name) for step in steps]
+    (Name(name='a'), [('+', 'b'), ('-', 'c')])
+    """
+    steps: list[Binary] = []
+    while isinstance(node, Binary) and (ops is None or node.op in ops):
+        steps.append(node)
+        node = node.left
+    return node, steps[::-1]
+
+
+def chained(first: Expr, steps: Iterable[tuple[str, Expr, int]]) -> Expr:
+    """Return the chain of operators with these operators, right operands and positions."""
+    for op, right, position in steps:
+        first = Binary(op, first, right, position=position)
+    return first
+
+
+def mapped(node: Binary, change: Callable[[Expr], Expr]) -> Expr:
+    """Return a chain of operators with all its operands changed."""
+    first, steps = spine(node)
+    return chained(change(first), ((s.op, change(s.right), s.position) for s in steps))
+
+
+def depth(node: Expr) -> int:
+    """Return how deep an expression is: brackets, calls, and operators but for chains of them."""
+    deepest, waiting = 0, [(node, 1)]
+    while waiting:
+        part, level = waiting.pop()
+        deepest = max(deepest, level)
+        left = part.left if isinstance(part, Binary) else None
+        waiting.extend((c, level if c is left else level + 1) for c in children(part))
+    return deepest
 
 
 def variables(node: Expr) -> tuple[str, ...]:

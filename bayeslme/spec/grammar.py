@@ -7,6 +7,7 @@ own parser does. Nothing is ever evaluated.
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
+    depth,
 )
 from bayeslme.spec.operators import (
     COMPARISONS,
@@ -35,7 +37,7 @@ from bayeslme.spec.operators import (
 if TYPE_CHECKING:
     from lark import Lark, Token
 
-MAX_LENGTH = 20_000
+MAX_LENGTH = 40_000
 MAX_DEPTH = 100
 
 _GRAMMAR = r"""
@@ -109,9 +111,7 @@ def _parse(text: str) -> Expr:
     if not text.strip():
         raise SpecError("empty text where an R expression belongs")
     if len(text) > MAX_LENGTH or _depth(text) > MAX_DEPTH:
-        raise SpecError(
-            f"expression too long or deep: at most {MAX_LENGTH} characters, {MAX_DEPTH} brackets"
-        )
+        raise _too_much()
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput
 
     try:
@@ -125,14 +125,24 @@ def _parse(text: str) -> Expr:
         raise _unexpected(error, text) from None
     except _OperatorError as error:
         raise SpecError(str(error), text=text, position=error.position) from None
+    if depth(tree) > MAX_DEPTH:  # type: ignore[arg-type]
+        raise _too_much()
     return tree  # type: ignore[return-value]
 
 
+def _too_much() -> SpecError:
+    return SpecError(
+        f"expression too long or deep: at most {MAX_LENGTH} characters, and {MAX_DEPTH} brackets "
+        "or operators within one another"
+    )
+
+
 def _depth(text: str) -> int:
-    depth = deepest = 0
+    """Depth of the brackets of a text, before it is read."""
+    now = deepest = 0
     for character in text:
-        depth += (character == "(") - (character == ")")
-        deepest = max(deepest, depth)
+        now += (character == "(") - (character == ")")
+        deepest = max(deepest, now)
     return deepest
 
 
@@ -211,12 +221,18 @@ class _Chain:
     def __init__(self, items: list[Any]) -> None:
         self.items = items
         self.next = 0
+        self.depth = 0
 
     def fold(self) -> Expr:
         """Return the tree of the whole chain."""
         return self._climb(0)
 
     def _climb(self, weakest: int) -> Expr:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _OperatorError(
+                f"more than {MAX_DEPTH} operators within one another", _start(self.items[self.next])
+            )
         left = self._operand()
         while self.next < len(self.items):
             token = self.items[self.next]
@@ -231,6 +247,7 @@ class _Chain:
             self.next += 1
             right = self._climb(strength if op in RIGHT_ASSOCIATIVE else strength + 1)
             left = Binary(op, left, right, position=_start(token))
+        self.depth -= 1
         return left
 
     def _operand(self) -> Expr:
@@ -243,7 +260,9 @@ class _Chain:
 
 
 def _start(token: Any) -> int:
-    return token.start_pos or 0
+    """Where a token, or a node made of tokens, stands in the text."""
+    found = getattr(token, "start_pos", None)
+    return int(getattr(token, "position", 0) if found is None else found)
 
 
 def _plain(token: str) -> str:
@@ -267,9 +286,16 @@ def _name(token: Token) -> Expr:
 
 
 def _number(token: Token) -> Number:
-    digits = token.rstrip("L") if token.endswith("L") else str(token)
-    value = float(int(digits, 16)) if digits[:2].lower() == "0x" else float(digits)
-    text = f"{int(value)}L" if token.endswith("L") else ""
+    whole = token.endswith("L")
+    digits = token.rstrip("L") if whole else str(token)
+    try:
+        value = float(int(digits, 16)) if digits[:2].lower() == "0x" else float(digits)
+    except OverflowError:
+        value = math.inf
+    if math.isinf(value):
+        raise _OperatorError("a number too large for double precision", _start(token))
+    # as R, which reads 1.5L as 1.5
+    text = f"{int(value)}L" if whole and value == math.floor(value) else ""
     return Number(value, text, position=_start(token))
 
 

@@ -7,7 +7,7 @@ labelled ``b:a``. Terms are ordered by their number of variables, otherwise as w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,6 +25,7 @@ from bayeslme.spec.expr import (
     String,
     Unary,
     bare,
+    spine,
     variables,
 )
 from bayeslme.spec.formula import Formula
@@ -172,22 +173,35 @@ class _Algebra:
                 self.intercept = (value == 1) == self.adding
                 masks = []
             case Unary(op="-", operand=inner):
-                masks = self._minus([], inner)
-            case Binary(op="-", left=left, right=right):
-                masks = self._minus(self.expand(left), right)
-            case Binary(op="^", left=left, right=right):
-                masks = self._power(self.expand(left), bare(right))
-            case Binary(op=op, left=left, right=right) if op in _ALGEBRA:
-                masks = self._combine(op, self.expand(left), self.expand(right))
+                self._dropped(inner)
+                masks = []
+            case Binary(op=op) if op in _ALGEBRA:
+                first, steps = spine(node, _ALGEBRA)
+                found = dict.fromkeys(self.expand(first))
+                for step in steps:
+                    found = self._step(step.op, found, step.right)
+                masks = list(found)
             case Dot():
                 masks = [self._bit(name) for name in self._dot(node)]
             case _:
                 masks = [self._bit(node)]
         return masks
 
-    def _combine(self, op: str, left: list[int], right: list[int]) -> list[int]:
+    def _step(self, op: str, found: dict[int, None], right: Expr) -> dict[int, None]:
+        """Apply one operator of a chain; sums grow in place, so that long ones take linear time."""
         if op == "+":
-            return self._trim(left + right)
+            found.update(dict.fromkeys(self.expand(right)))
+            self._check_count(found)
+            return found
+        if op == "-":
+            for mask in self._dropped(right):
+                found.pop(mask, None)
+            return found
+        if op == "^":
+            return dict.fromkeys(self._power(list(found), bare(right)))
+        return dict.fromkeys(self._combine(op, list(found), self.expand(right)))
+
+    def _combine(self, op: str, left: list[int], right: list[int]) -> list[int]:
         if op == "%in%":
             return self._trim(mask | _union(right) for mask in left)
         if op in {"*", "/"} and not left:
@@ -208,28 +222,35 @@ class _Algebra:
             masks = self._trim(one | other for one in masks for other in base)
         return masks
 
-    def _minus(self, left: list[int], right: Expr) -> list[int]:
+    def _dropped(self, right: Expr) -> list[int]:
         self.adding = not self.adding
-        dropped = set(self.expand(right))
+        dropped = self.expand(right)
         self.adding = not self.adding
-        return [mask for mask in left if mask not in dropped]
+        return dropped
 
     def _trim(self, masks: Iterable[int]) -> list[int]:
-        unique = dict.fromkeys(mask for mask in masks if mask)
-        if len(unique) > _MAX_TERMS:
-            raise self._error(f"the formula stands for more than {_MAX_TERMS} terms")
+        unique: dict[int, None] = {}
+        for mask in masks:
+            if mask:
+                unique[mask] = None
+                self._check_count(unique)
         return list(unique)
+
+    def _check_count(self, masks: Collection[int]) -> None:
+        if len(masks) > _MAX_TERMS:
+            raise self._error(f"the formula stands for more than {_MAX_TERMS} terms")
 
     def _collect(self, node: Expr) -> None:
         """Number the variables from left to right, before any operator is expanded."""
         match node:
             case Paren(inner=inner) | Unary(op="+" | "-", operand=inner):
                 self._collect(inner)
-            case Binary(op="^", left=left):
-                self._collect(left)
-            case Binary(op=op, left=left, right=right) if op in _ALGEBRA:
-                self._collect(left)
-                self._collect(right)
+            case Binary(op=op) if op in _ALGEBRA:
+                first, steps = spine(node, _ALGEBRA)
+                self._collect(first)
+                for step in steps:
+                    if step.op != "^":
+                        self._collect(step.right)
             case Number(value=value) if value in (0, 1):
                 pass
             case Dot():

@@ -18,7 +18,19 @@ from bayeslme.spec.checks import (
 )
 from bayeslme.spec.contrasts import read_contrasts
 from bayeslme.spec.control import make_control
-from bayeslme.spec.expr import Arg, Binary, Call, Dot, Expr, Name, Number, Paren, Unary, walk
+from bayeslme.spec.expr import (
+    Arg,
+    Binary,
+    Call,
+    Dot,
+    Expr,
+    Name,
+    Number,
+    Paren,
+    Unary,
+    mapped,
+    walk,
+)
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.model import LmeSpec
 from bayeslme.spec.random import read_random
@@ -141,8 +153,8 @@ def _substitute(node: Expr, old: Expr) -> Expr:
             return Call(function, tuple(Arg(a.name, _substitute(a.value, old)) for a in args))
         case Unary(op=op, operand=operand):
             return Unary(op, _operand(operand, old))
-        case Binary(op=op, left=left, right=right):
-            return Binary(op, _operand(left, old), _operand(right, old))
+        case Binary():
+            return mapped(node, lambda operand: _operand(operand, old))
         case Paren(inner=inner):
             return Paren(_substitute(inner, old))
         case _:

@@ -76,6 +76,10 @@ class PdBlocked(PdMat):
     def size(self, q: int) -> int:
         return sum(block.size(rows.stop - rows.start) for block, rows, _ in self._pieces())
 
+    def require_data(self, q: int, largest: int, n: int, group: str) -> None:
+        for block, rows, _ in self._pieces():
+            block.require_data(rows.stop - rows.start, largest, n, group)
+
     def _assemble(self, parts: list[Array], xp: Namespace) -> Array:
         total = sum(self.sizes or ())
         rows, at = [], 0

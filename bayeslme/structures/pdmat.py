@@ -18,12 +18,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bayeslme.errors import SpecError
+from bayeslme.errors import DataError, SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.supports import Namespace
 
 PERFECT = 1e-14  # of one: the square that is left beside a perfect correlation
+# A search takes the square of the number of parameters, and each step the cube: some minutes here.
+MOST_PARAMETERS = 300
 
 
 class PdMat(ABC):
@@ -69,6 +71,45 @@ class PdMat(ABC):
     @abstractmethod
     def size(self, q: int) -> int:
         """Number of parameters for q effects."""
+
+    def require_data(self, q: int, largest: int, n: int, group: str) -> None:
+        """Refuse what the data can tell nothing about, or what no search ends on.
+
+        A covariance with a parameter or more for each effect needs, as in nlme, as many rows as
+        effects in one group at least.
+
+        Parameters
+        ----------
+        q : int
+            Number of effects.
+        largest : int
+            Rows of the largest group.
+        n : int
+            Number of rows.
+        group : str
+            Name of the level, for the message.
+
+        Raises
+        ------
+        DataError
+        """
+        count = self.size(q)
+        if q <= 1 or count < q:
+            return
+        who = f"random: {self.r_name} of {q} effects for group '{group}'"
+        if q > largest:
+            msg = (
+                f"{who}: no group has more than {largest} rows, and that many effects at most can "
+                "vary; leave effects out, or let them share a variance, as PdIdent does"
+            )
+            raise DataError(msg)
+        most = min(n, MOST_PARAMETERS)
+        if count > most:
+            msg = (
+                f"{who} has {count} variance parameters, and at most {most} can be estimated from "
+                f"{n} rows; use PdDiag or PdIdent, or fewer effects"
+            )
+            raise DataError(msg)
 
     @abstractmethod
     def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bayeslme.errors import SpecError
+from bayeslme.errors import DataError, SpecError
 from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs
 from bayeslme.structures.supports import CORRELATION, Namespace
+
+MOST_CORRELATIONS = 300  # 25 positions: a search takes the square of it, each step the cube
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ class CorSymm(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         m = len(np.unique(coords.position[:, 0]))
+        if m * (m - 1) // 2 > MOST_CORRELATIONS:
+            msg = (
+                f"{self.r_name}: {m} positions have {m * (m - 1) // 2} correlations, and at most "
+                f"{MOST_CORRELATIONS} can be estimated; use a structure of few parameters, such "
+                "as CorAR1, CorARMA or CorExp"
+            )
+            raise DataError(msg)
         names = [f"cor({i + 1},{j + 1})" for i in range(m) for j in range(i + 1, m)]
         if not names:
             msg = f"{self.r_name}: every group has a single row, no correlation can be estimated"

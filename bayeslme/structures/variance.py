@@ -165,8 +165,8 @@ class VarIdent(VarFunc):
         )
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        names = [p.name for p in self.parameters(coords)]
-        place = np.array([names.index(s) for s in coords.strata])
+        names = {p.name: k for k, p in enumerate(self.parameters(coords))}
+        place = np.array([names[s] for s in coords.strata])
         return xp.log(par)[..., place[coords.stratum]]
 
 
