@@ -62,6 +62,7 @@ def eliminate(
     xp: Namespace = NUMPY,
     *,
     by_group: bool = False,
+    modes: bool = True,
 ) -> Eliminated:
     """Eliminate every level.
 
@@ -73,6 +74,8 @@ def eliminate(
         Standard relative factors A = T Lambda, innermost first.
     by_group : bool
         Keep the outermost groups apart in ``block`` and ``half_logdet``; needs ``g.roots``.
+    modes : bool
+        Keep ``upper`` and ``rest`` of levels whose rows are taken apart, too.
     """
     stages = problem.stages
     block, half = g.roots if by_group else g.total, 0.0
@@ -86,8 +89,10 @@ def eliminate(
             left = left + _through(problem, kept, first - 1, k, xp)
         for j in range(first, k):
             left = left - _through(problem, rests[j], j, k, xp)
-        upper, rest, logs = _factor_level(left, a, stage.q, xp)
         split = None if xp.symbolic else _split(g, stage, left, k)
+        upper = rest = None
+        if split is None or modes:
+            upper, rest, logs = _factor_level(left, a, stage.q, xp)
         if split is None:
             block = block - _taken(problem, rest, k, by_group, xp)
         else:

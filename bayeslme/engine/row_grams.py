@@ -136,7 +136,7 @@ class RowGrams:
         factors : tuple of arrays (..., q, q), innermost first
         """
         if len(self.pieces) == 1:
-            e = eliminate(self.problem, rows.gram, factors)
+            e = eliminate(self.problem, rows.gram, factors, modes=False)
         else:
             e = self._summed(rows, factors)
         lost = (np.einsum("...ii->...i", e.block) < LOST * e.whole).any(axis=-1)
@@ -152,7 +152,7 @@ class RowGrams:
         if g.split is not None and g.split.total is not None:
             block = g.split.total
         whole, half = np.einsum("...ii->...i", block), np.zeros(())
-        for _, part in self._eliminated(rows, factors):
+        for _, part in self._eliminated(rows, factors, modes=False):
             block, half = block + part.block, half + part.half_logdet
             whole = whole + part.whole
         return Eliminated(block, half, (), (), whole)
@@ -176,14 +176,14 @@ class RowGrams:
         return tuple(np.concatenate(level) for level in zip(*found, strict=True))
 
     def _eliminated(
-        self, rows: RowGram, factors: tuple[np.ndarray, ...]
+        self, rows: RowGram, factors: tuple[np.ndarray, ...], *, modes: bool = True
     ) -> Iterator[tuple[Problem, Eliminated]]:
         """Every piece eliminated; its block is what it takes from the total."""
         nothing = np.zeros_like(rows.gram.total)
         for piece, places in self.pieces:
             levels = tuple(s[..., place] for s, place in zip(rows.gram.levels, places, strict=True))
             split = None if rows.gram.split is None else _part_of(rows.gram.split, places)
-            yield piece, eliminate(piece, Gram(levels, nothing, split=split), factors)
+            yield piece, eliminate(piece, Gram(levels, nothing, split=split), factors, modes=modes)
 
 
 def _part_of(split: Split, places: tuple[slice, ...]) -> Split:
