@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import sys
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayeslme.errors import DataError
@@ -49,6 +53,64 @@ def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     if not isinstance(made, pd.DataFrame):
         raise DataError(f"{argument}: {_whole_name(data)} is no table of rows and columns")
     return made
+
+
+def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """Return a frame of the same values that later changes of the one given do not reach.
+
+    Copy-on-write keeps what pandas does to the one frame away from the other, at no cost. What
+    writes past pandas would come through: into an array that the frame was made of without a copy,
+    or into a column's ``.array``. The columns of the model are therefore copied, and so are others
+    whose memory something else than this frame holds. The rest of a wide frame is not copied, so
+    that a fit needs no more memory than its own columns.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    names : collection of str
+        Columns that are copied whatever holds them.
+
+    Returns
+    -------
+    DataFrame
+        Without attrs.
+    """
+    chosen, limit = set(names), _holders_of_own()
+    shared = frame.copy(deep=False)
+    shared.attrs = {}
+    # all are looked at before the first is replaced, which cuts its block into several views
+    copied = [
+        k for k, name in enumerate(shared.columns) if name in chosen or _holders(shared, k) > limit
+    ]
+    for k in copied:
+        shared.isetitem(k, shared.iloc[:, k].copy(deep=True))  # type: ignore[arg-type]
+    return shared
+
+
+def with_attrs(frame: pd.DataFrame, attrs: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return a frame of the same values with attributes of its own, copied deeply."""
+    labelled = frame.copy(deep=False)
+    labelled.attrs = copy.deepcopy(dict(attrs))
+    return labelled
+
+
+def _holders(frame: pd.DataFrame, k: int) -> float:
+    """Number of references to the memory of a column; infinite where they cannot be counted."""
+    dtype = frame.dtypes.iloc[k]
+    if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "") == "pyarrow":
+        return 0  # Arrow's arrays never change
+    if not isinstance(dtype, np.dtype) or not hasattr(sys, "getrefcount"):
+        return np.inf
+    owner: Any = frame.iloc[:, k].to_numpy()
+    if isinstance(owner.base, np.ndarray):  # NumPy's views all refer to the array that they view
+        owner = owner.base
+    return np.inf if owner.base is not None else sys.getrefcount(owner)
+
+
+def _holders_of_own() -> float:
+    """As `_holders` counts them where the caller's frame alone holds its memory."""
+    frame = pd.DataFrame({"x": np.zeros(1)})
+    return _holders(frame.copy(deep=False), 0)
 
 
 def _whole_name(data: Any) -> str:
