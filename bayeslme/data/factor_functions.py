@@ -16,13 +16,14 @@ from bayeslme.data.values import Scalar, Value, scalar_label
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, Name, String
+from bayeslme.spec.expr import Call, Expr, Name, String, bare
 
 
 def as_factor(ev: Evaluation, expr: Expr) -> Factor:
     """A value as a factor, numbers as sorted levels."""
-    if isinstance(expr, Name) and expr.name in ev.columns:
-        return ev.columns.factor(expr.name)
+    column = bare(expr)
+    if isinstance(column, Name) and column.name in ev.columns:
+        return ev.columns.factor(column.name)
     value = ev.value(expr)
     if isinstance(value, Factor):
         return value

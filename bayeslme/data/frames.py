@@ -12,6 +12,8 @@ import pandas as pd
 
 from bayeslme.errors import DataError
 
+MOST_BYTES = 2**26  # of columns that the model does not use and that are copied all the same
+
 
 def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     """Return a pandas frame as it is, and the copy that another library's frame makes of itself.
@@ -60,9 +62,10 @@ def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
 
     Copy-on-write keeps what pandas does to the one frame away from the other, at no cost. What
     writes past pandas would come through: into an array that the frame was made of without a copy,
-    or into a column's ``.array``. The columns of the model are therefore copied, and so are others
-    whose memory something else than this frame holds. The rest of a wide frame is not copied, so
-    that a fit needs no more memory than its own columns.
+    or into a column's ``.array``. The columns of the model are therefore copied, and so are the
+    others up to `MOST_BYTES`. Of a frame that is wider still, those whose memory something else
+    than this frame holds are copied, and the rest is shared: a fit of many rows does not double
+    the memory of columns it never reads.
 
     Parameters
     ----------
@@ -75,9 +78,13 @@ def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     DataFrame
         Without attrs.
     """
-    chosen, limit = set(names), _holders_of_own()
     shared = frame.copy(deep=False)
     shared.attrs = {}
+    shared.index = frame.index.copy(deep=True)
+    chosen = set(names)
+    others = [k for k, name in enumerate(shared.columns) if name not in chosen]
+    small = sum(shared.dtypes.iloc[k].itemsize for k in others) * len(shared) <= MOST_BYTES
+    limit = 0 if small else _holders_of_own()
     # all are looked at before the first is replaced, which cuts its block into several views
     copied = [
         k for k, name in enumerate(shared.columns) if name in chosen or _holders(shared, k) > limit

@@ -14,7 +14,8 @@ from bayeslme.data.factors import Factor, Keys, cross, drop_unused, from_numbers
 from bayeslme.data.labels import joined_labels
 from bayeslme.data.types import IntArray
 from bayeslme.data.values import Basis
-from bayeslme.errors import SpecError
+from bayeslme.data.wording import rows_of
+from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.grammar import parse_expression
 
 
@@ -141,6 +142,22 @@ def nest(columns: Columns, names: Sequence[str], separator: str = "/") -> tuple[
         )
         levels.append(Grouping(names[k], outer.code, outer.levels, parent, known))
     return tuple(levels)
+
+
+def complete_groups(columns: Columns, names: Sequence[str], where: str) -> Grouping:
+    """Innermost of nested groups that every row must have.
+
+    Raises
+    ------
+    DataError
+        Naming `where` they are asked for, and the column that has missing values.
+    """
+    for name in names:
+        absent = int((group_values(columns, name).code < 0).sum())
+        if absent:
+            msg = f"{where}: '{name}' is missing in {rows_of(absent)} of the fit; use other groups"
+            raise DataError(msg)
+    return nest(columns, names)[-1]
 
 
 def _labels(factors: Sequence[Factor], members: IntArray, separator: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.columns import Columns
-from bayeslme.data.groups import nest
+from bayeslme.data.groups import complete_groups
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.fit.arguments import check_count, check_number
@@ -159,8 +159,8 @@ def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
     if groups is not None:
         columns = Columns(fit.data.iloc[fit.design.rows])
         names = parse_formula(f"~ 1 | {groups}").groups
-        columns.require(names, "groups")
-        found = nest(columns, names)[-1]
+        columns.require([name for name in names if "(" not in name], "groups")
+        found = complete_groups(columns, names, "groups")
         return _Groups(found.code, found.labels)
     known = fit.design.correlation
     if known is not None and known.groups:
