@@ -83,7 +83,10 @@ def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     shared.index = frame.index.copy(deep=True)
     chosen = set(names)
     others = [k for k, name in enumerate(shared.columns) if name not in chosen]
-    small = sum(shared.dtypes.iloc[k].itemsize for k in others) * len(shared) <= MOST_BYTES
+    small = (
+        sum(getattr(shared.dtypes.iloc[k], "itemsize", 8) for k in others) * len(shared)
+        <= MOST_BYTES
+    )
     limit = 0 if small else _holders_of_own()
     # all are looked at before the first is replaced, which cuts its block into several views
     copied = [

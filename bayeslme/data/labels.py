@@ -99,7 +99,7 @@ def value_labels(keys: Sequence[Any]) -> tuple[str, ...]:
 def _label(key: Any) -> str:
     if isinstance(key, str):
         return str(key)
-    if key in LOGICAL_KEYS:
+    if isinstance(key, tuple) and key in LOGICAL_KEYS:
         return LOGICAL_LEVELS[key[1]]
     if isinstance(key, Number):
         return _number_label(key)
@@ -219,6 +219,10 @@ class _Ordered:
 
 def plain_keys(values: pd.Index[Any] | npt.NDArray[Any]) -> tuple[Any, ...]:
     """Values as Python's own, TRUE and FALSE apart from the numbers 1 and 0."""
-    return tuple(
-        LOGICAL_KEYS[bool(v)] if isinstance(v, bool | np.bool_) else v for v in values.tolist()
-    )
+    return tuple(map(_plain_key, values.tolist()))
+
+
+def _plain_key(value: Any) -> Any:
+    if isinstance(value, np.number | np.bool_ | np.str_ | np.bytes_):
+        value = value.item()
+    return LOGICAL_KEYS[value] if isinstance(value, bool) else value

@@ -93,7 +93,7 @@ class LmList:
             return self.fitted().rename("predict")
         newdata = as_frame(newdata, "newdata")
         columns, names = Columns(newdata), self.spec.fixed.groups
-        columns.require(names, "groups")
+        columns.require([name for name in names if "(" not in name], "groups")
         X = self.design.matrix.apply(columns)
         assert self.groups.known is not None
         code = self.groups.known.find([group_values(columns, name) for name in names])
