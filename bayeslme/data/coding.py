@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayeslme.data.contrasts import contrast_matrix
-from bayeslme.data.factors import Factor, Kind, drop_unused, relabel
-from bayeslme.data.types import FloatArray
+from bayeslme.data.factors import Factor, Keys, Kind, relabel
+from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError
@@ -47,19 +47,22 @@ class Coding:
     levels : tuple of str, length m
     contrasts : (m, c) float array
     names : tuple of str, length c
+    keys : tuple, length m, or None
+        The values of the levels where these are not the labels.
     """
 
     levels: tuple[str, ...]
     contrasts: FloatArray
     names: tuple[str, ...]
+    keys: Keys | None = None
 
     def columns(self, factor: Factor, label: str, *, full: bool) -> Basis:
         """Columns by contrasts, (n, c), or in full by one dummy per level, (n, m)."""
         table = np.eye(len(self.levels)) if full else self.contrasts
-        code = relabel(factor, self.levels)
+        code = relabel(factor, self.levels, self.keys)
         values = table[code]
         if (code < 0).any():
-            _check_known(factor, self.levels, label)
+            _check_known(factor, code, self.levels, label)
             values[code < 0] = np.nan
         return Basis(values, self.levels if full else self.names)
 
@@ -72,7 +75,7 @@ def coding_of(label: str, factor: Factor, contrasts: Contrasts) -> Coding:
         raise DataError(msg)
     name = factor.contrasts or contrasts.of(label, factor.kind)
     matrix, names = contrast_matrix(name, factor.levels)
-    return Coding(factor.levels, matrix, names)
+    return Coding(factor.levels, matrix, names, factor.keys)
 
 
 def coded_by_contrasts(terms: Terms, codings: Mapping[str, Coding]) -> tuple[tuple[bool, ...], ...]:
@@ -88,13 +91,13 @@ def coded_by_contrasts(terms: Terms, codings: Mapping[str, Coding]) -> tuple[tup
     return coded
 
 
-def _check_known(factor: Factor, levels: tuple[str, ...], label: str) -> None:
-    """Refuse levels that the model was not fitted to."""
-    occurring = drop_unused(factor).levels
-    new = [level for level in occurring if level not in levels]
-    if new:
+def _check_known(factor: Factor, code: IntArray, levels: tuple[str, ...], label: str) -> None:
+    """Refuse levels that the model was not fitted to; `code` is -1 where it does not know one."""
+    new = np.flatnonzero((code < 0) & (factor.code >= 0))
+    if len(new):
+        first = factor.levels[factor.code[new].min()]
         msg = (
-            f"'{label}' has the level '{new[0]}' that the model has not seen; it knows "
+            f"'{label}' has the level '{first}' that the model has not seen; it knows "
             f"{listed(levels)}"
         )
         raise DataError(msg)

@@ -11,12 +11,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.dates import Dates, Origin, kind_of, read_dates
-from bayeslme.data.factors import Factor, from_logical, from_numbers, from_text, number_labels
+from bayeslme.data.factors import (
+    Factor,
+    drop_unused,
+    from_logical,
+    from_numbers,
+    from_objects,
+    from_text,
+)
+from bayeslme.data.labels import number_labels, plain_keys, value_labels
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError
 
 CONSTANTS = {"pi": np.pi, "TRUE": True, "FALSE": False, "T": True, "F": False, "NA": np.nan}
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # as pandas infers them
 Column = FloatArray | Factor
 
 
@@ -53,6 +62,7 @@ class Columns:
         self.frame = pd.DataFrame(frame)
         self.n = len(frame)
         self._read: dict[str, Column] = {}
+        self._factors: dict[str, Factor] = {}
         self._integer: dict[str, bool] = {}
         self.origins: dict[str, Origin] = dict(origins or {})
         self.counted: set[str] = set()
@@ -102,21 +112,34 @@ class Columns:
         return Dates.of(column, known)  # numbers in the place of times are their days
 
     def factor(self, name: str) -> Factor:
-        """A column as a factor: numbers become sorted levels."""
-        column = self[name]
-        if isinstance(column, Factor):
-            return column
-        if isinstance(column, Dates):
-            return from_numbers(column, integer=False)
-        exact = self._integers(name) if self._integer[name] else column
-        return from_numbers(exact, integer=self._integer[name])
+        """A column as a factor: numbers become sorted levels.
 
-    def _integers(self, name: str) -> npt.NDArray[Any]:
-        """An integer column without the rounding of floats, which would merge long identifiers."""
-        series = self.frame[name]
-        if series.hasnans:
-            return series.to_numpy(dtype=np.float64, na_value=np.nan)
-        return series.to_numpy(dtype=np.int64)
+        Unlike the numbers of a model matrix, levels may be of any type, and are told apart by
+        their values as they are, not as rounded to floats.
+        """
+        factor = self._factors.get(name)
+        if factor is None:
+            self.require([name], "formula")
+            factor = self._factors[name] = self._read_factor(name)
+        return factor
+
+    def _read_factor(self, name: str) -> Factor:
+        return read_factor(self.frame[name])
+
+    def missing(self, name: str) -> npt.NDArray[np.bool_] | None:
+        """Where a column has no value, (n,) bool; None where it has them all."""
+        self.require([name], "formula")
+        mask: npt.NDArray[np.bool_] = self.frame[name].isna().to_numpy(dtype=bool)
+        return mask if mask.any() else None
+
+    def holds_numbers(self, name: str) -> bool:
+        """Whether a column is read as numbers."""
+        if name in self._read:
+            return isinstance(self._read[name], np.ndarray)
+        dtype = self.frame[name].dtype
+        if pd.api.types.is_object_dtype(dtype):
+            return pd.api.types.infer_dtype(self.frame[name], skipna=True) in NUMBERS
+        return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
     def is_integer(self, name: str) -> bool:
         """Whether a column is of an integer type, whose labels R prints without exponent."""
@@ -148,8 +171,14 @@ class _TakenColumns(Columns):
             self._integer[name] = self._source._integer[name]
         return column
 
-    def _integers(self, name: str) -> npt.NDArray[Any]:
-        return self._source._integers(name)[self._rows]
+    def _read_factor(self, name: str) -> Factor:
+        taken = self._source.factor(name).take(self._rows)
+        own_levels = isinstance(self.frame[name].dtype, pd.CategoricalDtype)
+        return taken if own_levels or taken.kind != "factor" else drop_unused(taken)
+
+    def missing(self, name: str) -> npt.NDArray[np.bool_] | None:
+        mask = self._source.missing(name)
+        return None if mask is None else mask[self._rows]
 
 
 def _take(column: Column, rows: IntArray) -> Column:
@@ -176,9 +205,7 @@ def read(series: pd.Series[Any]) -> Column:
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        code = series.array.codes
-        kind = "ordered" if dtype.ordered else "factor"
-        return Factor(code.astype(np.intp), _category_labels(dtype.categories), kind)  # type: ignore[arg-type]
+        return _from_categories(series.array, dtype)
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         return series.to_numpy(dtype=np.float64)
     if pd.api.types.is_bool_dtype(dtype):
@@ -198,7 +225,7 @@ def _read_objects(series: pd.Series[Any]) -> Column:
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "string":
         return from_text(series)
-    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+    if kind in NUMBERS:
         return pd.to_numeric(series.astype(object)).to_numpy(dtype=np.float64, na_value=np.nan)
     if kind == "boolean":
         missing = series.isna().to_numpy()
@@ -216,22 +243,67 @@ def _unreadable(series: pd.Series[Any], what: str) -> DataError:
     )
 
 
-def _category_labels(categories: pd.Index[Any]) -> tuple[str, ...]:
-    if pd.api.types.is_bool_dtype(categories.dtype):
-        return tuple("TRUE" if c else "FALSE" for c in categories)
-    if pd.api.types.is_numeric_dtype(categories.dtype):
-        return number_labels(
-            categories.to_numpy(), integer=pd.api.types.is_integer_dtype(categories.dtype)
-        )
-    return tuple(map(str, categories.tolist()))
+def _from_categories(values: pd.Categorical, dtype: pd.CategoricalDtype) -> Factor:
+    """A Categorical's levels in its order, under R's labels."""
+    categories = dtype.categories
+    keys = plain_keys(categories)
+    if pd.api.types.is_numeric_dtype(categories.dtype) and not pd.api.types.is_bool_dtype(
+        categories.dtype
+    ):
+        whole = pd.api.types.is_integer_dtype(categories.dtype)
+        labels = number_labels(categories.to_numpy(), integer=whole)
+    else:
+        labels = value_labels(keys)
+    kind: Any = "ordered" if dtype.ordered else "factor"
+    return Factor(values.codes.astype(np.intp), labels, kind, keys=keys)
 
 
-def missing(column: Column) -> npt.NDArray[np.bool_] | None:
-    """Where a column has no value, (n,) bool; None where it has them all."""
-    mask: npt.NDArray[np.bool_] = (
-        column.code < 0 if isinstance(column, Factor) else np.isnan(column)
-    )
-    return mask if mask.any() else None
+def read_factor(series: pd.Series[Any]) -> Factor:
+    """Turn a column into a factor, its levels told apart by their values.
+
+    Parameters
+    ----------
+    series : pandas.Series
+        Of any type; objects must be hashable.
+
+    Returns
+    -------
+    Factor
+        Numbers in their order, text as R sorts it.
+
+    Raises
+    ------
+    DataError
+        For values that cannot be told apart (lists, say).
+    """
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        return from_numbers(_widened(series.to_numpy()), integer=dtype.kind in "iu")
+    if pd.api.types.is_integer_dtype(dtype):
+        absent = series.isna().to_numpy(dtype=bool)
+        kind = np.uint64 if pd.api.types.is_unsigned_integer_dtype(dtype) else np.int64
+        values = series.to_numpy(dtype=kind, na_value=0)
+        return from_numbers(values, integer=True, missing=absent if absent.any() else None)
+    if pd.api.types.is_float_dtype(dtype):
+        return from_numbers(series.to_numpy(dtype=np.float64, na_value=np.nan), integer=False)
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
+        return read(series)  # type: ignore[return-value]
+    objects = series.astype(object)
+    kind_of_objects = pd.api.types.infer_dtype(objects, skipna=True)
+    if kind_of_objects in ("string", "boolean", "empty"):
+        column = read(objects)
+        return column if isinstance(column, Factor) else from_numbers(column, integer=False)
+    try:
+        return from_objects(objects.to_numpy(), objects.isna().to_numpy(dtype=bool))
+    except TypeError as error:
+        raise _unreadable(series, f"values of type {kind_of_objects}") from error
+
+
+def _widened(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Numbers in a type in which the difference of two neighbours never overflows."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float64, copy=False)
+    return values if values.dtype == np.uint64 else values.astype(np.int64, copy=False)
 
 
 def _unknown(name: str, where: str, columns: list[Any]) -> str:

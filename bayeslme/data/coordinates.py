@@ -69,8 +69,8 @@ def _variance(part: VarFunc, columns: Columns, sort_by: IntArray | None) -> Vari
     if source == "data" and not is_constant(form.rhs):
         covariate = evaluate_number(form.rhs, columns)
         check_finite(covariate, form.rhs, part.r_name)
-    stratum, names = strata(columns, form.groups, sort_by)
-    return VarianceCoords(covariate, source, level, stratum, names)
+    found = strata(columns, form.groups, sort_by)
+    return VarianceCoords(covariate, source, level, found.code, found.labels, found.known)
 
 
 def is_constant(expr: Expr) -> bool:
@@ -123,7 +123,7 @@ def correlation_coords(
         dated = deparse(form.rhs) in columns.origins
         _check_position(correlation, form, position, groups, dated=dated)
     names = form.groups or tuple(level.name for level in random)
-    return CorrelationCoords(groups.code, groups.labels, position, names)
+    return CorrelationCoords(groups.code, groups.labels, position, names, groups.known)
 
 
 def _correlation_groups(
@@ -155,21 +155,28 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
         raise DataError(msg)
 
 
+def position_parts(correlation: CorStruct, form: Formula) -> list[Expr]:
+    """Expressions of the times or places, one for each dimension; none where they do not matter."""
+    if is_constant(form.rhs) or isinstance(correlation, CorCompSymm):
+        return []
+    if not correlation.spatial:
+        return [form.rhs]
+    terms = expand(form.without_groups()).terms
+    if any(term.order > 1 for term in terms):
+        msg = f"{correlation.r_name}: places are written ~ x + y, not {deparse(form.rhs)}"
+        raise SpecError(msg)
+    return [v for term in terms for v in term.variables]
+
+
 def position_values(correlation: CorStruct, form: Formula, columns: Columns) -> FloatArray | None:
     """Times or places of the rows, (n, d).
 
     None stands for the order of the rows, and where places do not matter. Several variables of a
     spatial structure are its coordinates, in their order in the formula.
     """
-    if is_constant(form.rhs) or isinstance(correlation, CorCompSymm):
+    places = position_parts(correlation, form)
+    if not places:
         return None
-    if not correlation.spatial:
-        return evaluate_number(form.rhs, columns)[:, None]
-    terms = expand(form.without_groups()).terms
-    places = [v for term in terms for v in term.variables]
-    if any(term.order > 1 for term in terms):
-        msg = f"{correlation.r_name}: places are written ~ x + y, not {deparse(form.rhs)}"
-        raise SpecError(msg)
     return np.column_stack([evaluate_number(v, columns) for v in places])
 
 

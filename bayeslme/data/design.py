@@ -12,7 +12,8 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import correlation_coords, variance_coords
 from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.factors import Factor
-from bayeslme.data.groups import Grouping, first_met, group_values, nest
+from bayeslme.data.frames import owned
+from bayeslme.data.groups import Grouping, first_met, group_values, nest, renumbered
 from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
 from bayeslme.data.plan import Plan, RandomPart, learned_before, left_side
@@ -60,13 +61,16 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         Where a level has one group, or one row for each group, so that a variance is not
         identified.
     """
-    whole = Columns(frame, getattr(frame, "attrs", {}).get(ORIGINS))
-    plan = Plan.of(spec, whole, frame.attrs.get("formula"))
-    names = plan.needed(whole)
-    rows = used_rows(whole, names, spec.subset if spec.mask is None else spec.mask, spec.na_action)
+    origins = getattr(frame, "attrs", {}).get(ORIGINS)
+    given = Columns(frame, origins)
+    plan = Plan.of(spec, given, frame.attrs.get("formula"))
+    names = plan.needed(given)
+    whole = Columns(owned(frame, [*names, *plan.read()]), origins)
+    memory = learned_before(spec, plan.terms, whole)
+    subset = spec.subset if spec.mask is None else spec.mask
+    rows = used_rows(whole, names, subset, spec.na_action, plan.made(whole), memory)
     columns = whole if rows is None else whole.take(rows)
     contrasts = _contrasts(spec)
-    memory = learned_before(spec, plan.terms, whole) if rows is not None else None
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
     _check_group_names([level.group for level in plan.random])
@@ -148,7 +152,7 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
     if bad:
         msg = f"the response '{deparse(left_side(fixed))}' is not a finite number in {rows_of(bad)}"
         raise DataError(msg)
-    return y  # the frame's own values: pandas copies before it changes what the design still holds
+    return y
 
 
 def _level(
@@ -177,6 +181,7 @@ def _level(
         grouping.code,
         grouping.labels,
         grouping.parent,
+        grouping.known,
     )
     return level, matrix
 
@@ -198,7 +203,8 @@ def _sorting(
         return None
     outermost, *inner = correlation.groups
     if inner and group_values(columns, outermost).kind != "ordered":
-        return first_met(correlation.code, correlation.labels, None)[0]
+        order = first_met(correlation.code, len(correlation.labels), None)
+        return renumbered(correlation.code, order)
     return correlation.code
 
 

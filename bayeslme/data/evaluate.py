@@ -149,6 +149,17 @@ def evaluate_mask(expr: Expr, columns: Columns) -> np.ndarray:
     return np.asarray(value.code == 1)
 
 
+def missing(value: FloatArray | Factor | Basis) -> np.ndarray | None:
+    """Where a variable has no value, (n,) bool; None where it has them all."""
+    if isinstance(value, Factor):
+        mask = value.code < 0
+    elif isinstance(value, Basis):
+        mask = np.isnan(value.values).any(axis=1)
+    else:
+        mask = np.isnan(value)
+    return mask if mask.any() else None
+
+
 class _Evaluation:
     """One walk over an expression."""
 

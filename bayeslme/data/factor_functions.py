@@ -8,23 +8,26 @@ from itertools import pairwise
 import numpy as np
 
 from bayeslme.data.calls import Arguments, Evaluation, Function
-from bayeslme.data.factors import Factor, collation_key, cross, drop_unused, from_numbers, relabel
+from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers, relabel
+from bayeslme.data.labels import collation_key, joined_labels
 from bayeslme.data.types import FloatArray
 from bayeslme.data.values import Value
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, Name, String
+from bayeslme.spec.expr import Call, Expr, Name, String, bare
 
 
 def as_factor(ev: Evaluation, expr: Expr) -> Factor:
     """A value as a factor, numbers as sorted levels."""
+    column = bare(expr)
+    if isinstance(column, Name) and column.name in ev.columns:
+        return ev.columns.factor(column.name)
     value = ev.value(expr)
     if isinstance(value, Factor):
         return value
     if isinstance(value, np.ndarray):
-        name = expr.name if isinstance(expr, Name) else None
-        return from_numbers(value, integer=name is not None and ev.columns.is_integer(name))
+        return from_numbers(value, integer=False)
     msg = f"'{deparse(expr)}' cannot be made a factor: it does not have one value per row"
     raise SpecError(msg)
 
@@ -36,7 +39,7 @@ def factor(*, ordered: bool) -> Function:
         args = Arguments(call, ["x", "levels", "labels", "ordered"])
         made = as_factor(ev, args["x"])
         chosen = args.flag(ev, "ordered", default=ordered or made.kind == "ordered")
-        made = _with_levels(ev, args, Factor(made.code, made.levels))
+        made = _with_levels(ev, args, Factor(made.code, made.levels, keys=made.keys))
         labels = args.labels(ev, "labels")
         if labels is not None:
             made = _with_labels(args, made, labels)
@@ -47,16 +50,16 @@ def factor(*, ordered: bool) -> Function:
 
 def _with_levels(ev: Evaluation, args: Arguments, made: Factor) -> Factor:
     """The levels asked for, or those that occur; labels need those of the data of the fit."""
-    asked = args.labels(ev, "levels")
-    if asked is not None:
-        levels = asked
+    levels = args.labels(ev, "levels")
+    if levels is not None:
         if len(set(levels)) < len(levels):
             raise args.error("has a level twice among its 'levels'")
-    elif "labels" in args.given:
-        levels = ev.memory.setdefault(deparse(args.call), drop_unused(made).levels)
-    else:
-        return drop_unused(made)
-    return Factor(relabel(made, levels), levels)
+        return Factor(relabel(made, levels), levels)
+    used = drop_unused(made)
+    if "labels" not in args.given:
+        return used
+    levels, keys = ev.memory.setdefault(deparse(args.call), (used.levels, used.keys))
+    return Factor(relabel(made, levels, keys), levels, keys=keys)
 
 
 def _with_labels(args: Arguments, made: Factor, labels: tuple[str, ...]) -> Factor:
@@ -79,8 +82,13 @@ def relevel(ev: Evaluation, call: Call) -> Value:
         msg = f"relevel(): '{ref}' is none of the levels {listed(made.levels)}"
         raise DataError(msg)
     ev.memory[deparse(call)] = ref
-    levels = (ref, *(level for level in made.levels if level != ref))
-    return Factor(relabel(made, levels), levels)
+    if ref not in made.levels:  # new data without the reference, which the fit has
+        levels = (ref, *made.levels)
+        return Factor(relabel(made, levels), levels)
+    first = made.levels.index(ref)
+    order = np.array([first, *(k for k in range(len(made.levels)) if k != first)], dtype=np.intp)
+    levels, keys = made.reordered(order)
+    return Factor(relabel(made, levels, keys), levels, keys=keys)
 
 
 def interaction(ev: Evaluation, call: Call) -> Value:
@@ -94,8 +102,8 @@ def interaction(ev: Evaluation, call: Call) -> Value:
 
 def _fastest_first(a: Factor, b: Factor) -> Factor:
     crossed, slow, fast = cross(b, a, ".")
-    labels = (f"{a.levels[i]}.{b.levels[j]}" for i, j in zip(fast, slow, strict=True))
-    return Factor(crossed.code, tuple(labels))
+    each = (np.array(f.levels, dtype=np.str_)[at] for f, at in ((a, fast), (b, slow)))
+    return replace(crossed, levels=joined_labels([*each], "."))
 
 
 def as_character(ev: Evaluation, call: Call) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,12 +11,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.dates import Dates
+from bayeslme.data.labels import (
+    LOGICAL_KEYS,
+    LOGICAL_LEVELS,
+    collation_key,
+    joined_labels,
+    kind_of,
+    number_labels,
+    plain_keys,
+    sorting_key,
+    value_labels,
+)
 from bayeslme.data.types import IntArray
-from bayeslme.spec.number import r_number
 
 Kind = Literal["factor", "ordered", "logical", "text"]
-LOGICAL_LEVELS = ("FALSE", "TRUE")
-_EXPONENT = 1e5  # from here on R may print whole numbers with an exponent
+Keys = tuple[Hashable, ...]
 _SPREAD = 8  # times n entries: such a table is still cheaper than hashing or sorting n values
 
 
@@ -29,17 +38,32 @@ class Factor:
     code : (n,) int array
         Index into `levels`; -1 where the value is missing.
     levels : tuple of str
-        Labels in R's order.
+        Labels in R's order, each once.
     kind : {"factor", "ordered", "logical", "text"}
         Text is a character column, which R turns into a factor with sorted levels.
     contrasts : str or None
         Contrasts that the factor carries itself, from ``C(f, contr.sum)``.
+    keys : tuple or None
+        The values that the levels stand for, by which those of other data are found again; None
+        where they are the labels themselves.
     """
 
     code: IntArray
     levels: tuple[str, ...]
     kind: Kind = "factor"
     contrasts: str | None = None
+    keys: Keys | None = None
+
+    @property
+    def values(self) -> Keys:
+        """The values that the levels stand for."""
+        return self.levels if self.keys is None else self.keys
+
+    def reordered(self, places: IntArray) -> tuple[tuple[str, ...], Keys | None]:
+        """Labels and values of some levels, in the order of `places`."""
+        chosen = places.tolist()
+        keys = None if self.keys is None else tuple(self.keys[k] for k in chosen)
+        return tuple(self.levels[k] for k in chosen), keys
 
     def take(self, rows: IntArray) -> Factor:
         """Return the factor at these rows, all levels kept."""
@@ -97,10 +121,13 @@ def drop_unused(factor: Factor) -> Factor:
     code, used = _compress_known(factor.code, factor.code >= 0, len(factor.levels))
     if len(used) == len(factor.levels):
         return replace(factor, code=code)
-    return replace(factor, code=code, levels=tuple(factor.levels[k] for k in used))
+    levels, keys = factor.reordered(used)
+    return replace(factor, code=code, levels=levels, keys=keys)
 
 
-def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
+def from_numbers(
+    values: npt.NDArray[Any], *, integer: bool, missing: npt.NDArray[np.bool_] | None = None
+) -> Factor:
     """R's ``factor(x)`` of numbers: levels sorted by value, labels as R prints the numbers.
 
     Parameters
@@ -109,28 +136,56 @@ def from_numbers(values: npt.NDArray[Any], *, integer: bool) -> Factor:
         NaN is missing. Days are labelled by their dates.
     integer : bool
         Whether the numbers are of R's integer type, which never prints an exponent.
+    missing : (n,) bool array, optional
+        Where the values of an integer array are missing.
     """
     present = np.ones(len(values), dtype=bool) if values.dtype.kind in "iu" else ~np.isnan(values)
+    if missing is not None:
+        present &= ~missing
     known = values if present.all() else values[present]
     if not len(known):
         return Factor(np.full(len(values), -1, dtype=np.intp), ())
     inner, unique = _sorted_codes(known)
     code = inner if present.all() else _spread_out(inner, present)
     if isinstance(values, Dates):
-        return Factor(code, tuple(Dates.of(unique, values.origin).labels()))
-    return Factor(code, number_labels(unique, integer=integer))
+        labels = tuple(Dates.of(unique, values.origin).labels())
+    else:
+        labels = number_labels(unique, integer=integer)
+    return Factor(code, labels, keys=tuple(unique.tolist()))
 
 
 def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
     """Codes and sorted unique values; integers of a small range are counted, not sorted."""
     low, high = known.min(), known.max()
-    if np.isfinite(low) and np.isfinite(high) and high - low <= _SPREAD * len(known):
+    # the difference of integers of full range is not one of their type, but Python's has no limit
+    if np.isfinite(low) and np.isfinite(high) and high.item() - low.item() <= _SPREAD * len(known):
         whole = (known - low if low else known).astype(np.intp, copy=False)
         if (whole + low == known).all():
-            code, used = compress(whole, int(high - low) + 1)
-            return code, used + low
+            code, used = compress(whole, int(high.item() - low.item()) + 1)
+            return code, used.astype(known.dtype, copy=False) + low
     unique, code = np.unique(known, return_inverse=True)
     return code.astype(np.intp, copy=False), unique
+
+
+def from_objects(values: npt.NDArray[np.object_], missing: npt.NDArray[np.bool_]) -> Factor:
+    """Turn Python objects of any types into a factor: numbers first, then text, then the others.
+
+    Parameters
+    ----------
+    values : (n,) object array
+        Hashable, told apart by equality.
+    missing : (n,) bool array
+    """
+    seen: dict[Any, int] = {}
+    known = ~missing
+    each = plain_keys(values[known])
+    inner = np.array([seen.setdefault(key, len(seen)) for key in each], dtype=np.intp)
+    met = list(seen)
+    order = sorted(range(len(met)), key=lambda k: sorting_key(met[k]))
+    rank = np.empty(len(met), dtype=np.intp)
+    rank[order] = np.arange(len(met))
+    keys = tuple(met[k] for k in order)
+    return Factor(_spread_out(rank[inner], known), value_labels(keys), keys=keys)
 
 
 def from_text(values: pd.Series[Any]) -> Factor:
@@ -148,14 +203,6 @@ def from_text(values: pd.Series[Any]) -> Factor:
     return Factor(rank[code], tuple(labels[k] for k in order), "text")
 
 
-def collation_key(label: str) -> tuple[str, str]:
-    """Sorting key of text: letters first, then lower before upper case."""
-    if label.isascii():
-        return label.casefold(), label.swapcase()
-    plain = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
-    return plain.casefold(), label.swapcase()
-
-
 def from_logical(
     values: npt.NDArray[np.bool_], missing: npt.NDArray[np.bool_] | None = None
 ) -> Factor:
@@ -163,7 +210,7 @@ def from_logical(
     code = values.astype(np.intp)
     if missing is not None:
         code[missing] = -1
-    return Factor(code, LOGICAL_LEVELS, "logical")
+    return Factor(code, LOGICAL_LEVELS, "logical", keys=LOGICAL_KEYS)
 
 
 def cross(outer: Factor, inner: Factor, separator: str) -> tuple[Factor, IntArray, IntArray]:
@@ -172,7 +219,8 @@ def cross(outer: Factor, inner: Factor, separator: str) -> tuple[Factor, IntArra
     Returns
     -------
     crossed : Factor
-        With labels ``outer<separator>inner``; missing where one of the two is.
+        With labels ``outer<separator>inner``, whose values are pairs; missing where one of the two
+        is.
     first, second : (G,) int arrays
         The outer and the inner code of each combination.
     """
@@ -183,40 +231,33 @@ def cross(outer: Factor, inner: Factor, separator: str) -> tuple[Factor, IntArra
     first, second = np.divmod(used, width)
     left = np.array(outer.levels, dtype=np.str_)[first]
     right = np.array(inner.levels, dtype=np.str_)[second]
-    labels = np.strings.add(np.strings.add(left, separator), right)
-    return Factor(code, tuple(labels.tolist())), first, second
+    a, b = outer.values, inner.values
+    keys = tuple((a[i], b[j]) for i, j in zip(first.tolist(), second.tolist(), strict=True))
+    return Factor(code, joined_labels([left, right], separator), keys=keys), first, second
 
 
-def relabel(factor: Factor, levels: tuple[str, ...]) -> IntArray:
-    """Codes of a factor in terms of other `levels`; -1 where missing or unknown."""
-    if factor.levels == levels:
-        return factor.code
-    place = {label: k for k, label in enumerate(levels)}
-    table = np.array([*(place.get(label, -1) for label in factor.levels), -1], dtype=np.intp)
-    return table[factor.code]
+def relabel(factor: Factor, levels: tuple[str, ...], keys: Keys | None = None) -> IntArray:
+    """Codes of a factor in terms of other levels; -1 where missing or unknown.
 
+    Levels are found by their values. Only a value of a type that none of the others has, a number
+    among text, say, is found by its label.
 
-def number_labels(values: npt.NDArray[Any], *, integer: bool) -> tuple[str, ...]:
-    """Label numbers as R's ``as.character`` does.
-
-    Fifteen significant digits, in the shorter of fixed and exponent notation.
-
-    Examples
-    --------
-    >>> number_labels(np.array([1e-05, 0.2, 8.0, 1e5, 123456.0]), integer=False)
-    ('1e-05', '0.2', '8', '1e+05', '123456')
-    >>> number_labels(np.array([8, 100000]), integer=True)
-    ('8', '100000')
+    Parameters
+    ----------
+    factor : Factor
+    levels : tuple of str
+    keys : tuple, optional
+        Their values, where these are not the labels.
     """
-    if integer or _plain(values):
-        return tuple(values.astype(np.int64).astype(np.str_).tolist())
-    return tuple(map(r_number, values.tolist()))
-
-
-def _plain(values: npt.NDArray[Any]) -> bool:
-    """Whether all are whole numbers too small for an exponent."""
-    return bool(
-        np.isfinite(values).all()
-        and (np.abs(values) < _EXPONENT).all()
-        and (values == np.trunc(values)).all()
-    )
+    known = levels if keys is None else keys
+    if factor.levels == levels and factor.values == known:
+        return factor.code
+    place = {key: k for k, key in enumerate(known)}
+    found = [place.get(key, -1) for key in factor.values]
+    if -1 in found:
+        kinds = set(map(kind_of, known))
+        by_label = {label: k for k, label in enumerate(levels)}
+        for j, (label, key) in enumerate(zip(factor.levels, factor.values, strict=True)):
+            if found[j] < 0 and kind_of(key) not in kinds:
+                found[j] = by_label.get(label, -1)
+    return np.array([*found, -1], dtype=np.intp)[factor.code]

@@ -108,7 +108,8 @@ def _as_numeric(ev: Evaluation, call: Call) -> Value:
             raise DataError(msg) from error
         result = table[value.code]
     else:  # positions among the levels of the data of the fit
-        code = relabel(value, ev.memory.setdefault(deparse(call), value.levels))
+        known = ev.memory.setdefault(deparse(call), (value.levels, value.keys))
+        code = relabel(value, *known)
         result = np.where(code < 0, np.nan, code + 1.0)
     return np.trunc(result) if function_name(call) == "as.integer" else result
 

@@ -6,15 +6,67 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.dates import Dates
 from bayeslme.data.evaluate import evaluate, evaluate_rows
-from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers
+from bayeslme.data.factors import Factor, Keys, cross, drop_unused, from_numbers, relabel
+from bayeslme.data.labels import joined_labels
 from bayeslme.data.types import IntArray
 from bayeslme.data.values import Basis
-from bayeslme.errors import SpecError
+from bayeslme.data.wording import rows_of
+from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.grammar import parse_expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownGroups:
+    """Groups by the values of their columns, to find those of other rows among them.
+
+    Attributes
+    ----------
+    levels : tuple of tuple of str
+        Labels of each column, outermost first.
+    keys : tuple of tuple or None
+        Values of each column where they are not the labels.
+    members : (G, k) int array
+        Level of each group in each column.
+    """
+
+    levels: tuple[tuple[str, ...], ...]
+    keys: tuple[Keys | None, ...]
+    members: IntArray
+
+    def find(self, factors: Sequence[Factor]) -> IntArray:
+        """Group of each row, (m,).
+
+        Parameters
+        ----------
+        factors : sequence of Factor
+            The rows' values in each column.
+
+        Returns
+        -------
+        (m,) int array
+            -1 where a value is missing, or no group has these values.
+        """
+        old = np.zeros(len(self.members), dtype=np.intp)
+        new = np.zeros(len(factors[0].code), dtype=np.intp)
+        for j, factor in enumerate(factors):
+            code = relabel(factor, self.levels[j], self.keys[j])
+            width = max(1, len(self.levels[j]))
+            met = pd.Index(np.unique(old * width + self.members[:, j]))
+            wanted = np.where((code >= 0) & (new >= 0), new * width + code, -1)
+            old = met.get_indexer(pd.Index(old * width + self.members[:, j]))
+            new = met.get_indexer(pd.Index(wanted))
+        place = np.empty(len(old) + 1, dtype=np.intp)
+        place[old], place[-1] = np.arange(len(old)), -1
+        return place[new]
+
+    def take(self, order: IntArray) -> KnownGroups:
+        """The groups in another order."""
+        return replace(self, members=self.members[order])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +83,15 @@ class Grouping:
         ``"outer/inner"``, by outer level order, then inner level order.
     parent : (G,) int array
         Group one level out; zeros at the outermost level.
+    known : KnownGroups or None
+        The groups' values; None for rows that are one group.
     """
 
     name: str
     code: IntArray
     labels: tuple[str, ...]
     parent: IntArray
+    known: KnownGroups | None = None
 
 
 def group_values(columns: Columns, name: str) -> Factor:
@@ -73,54 +128,91 @@ def nest(columns: Columns, names: Sequence[str], separator: str = "/") -> tuple[
     -------
     tuple of Grouping, one for each name
     """
+    factors = [group_factor(columns, name) for name in names]
     levels: list[Grouping] = []
-    outer: Factor | None = None
-    for name in names:
-        inner = group_factor(columns, name)
+    outer, members = None, np.empty((0, 0), dtype=np.intp)
+    for k, inner in enumerate(factors):
         if outer is None:
             outer, parent = inner, np.zeros(len(inner.levels), dtype=np.intp)
+            members = np.arange(len(inner.levels))[:, None]
         else:
-            outer, parent, _ = cross(outer, inner, separator)
-        levels.append(Grouping(name, outer.code, outer.levels, parent))
+            outer, parent, own = cross(outer, inner, separator)
+            members = np.column_stack([members[parent], own])
+            outer = replace(outer, levels=_labels(factors[: k + 1], members, separator))
+        known = KnownGroups(
+            tuple(f.levels for f in factors[: k + 1]),
+            tuple(f.keys for f in factors[: k + 1]),
+            members,
+        )
+        levels.append(Grouping(names[k], outer.code, outer.levels, parent, known))
     return tuple(levels)
 
 
-def first_met(
-    code: IntArray, labels: tuple[str, ...], sort_by: IntArray | None
-) -> tuple[IntArray, tuple[str, ...]]:
-    """Renumber strata in the order in which they are met.
+def complete_groups(columns: Columns, names: Sequence[str], where: str) -> Grouping:
+    """Innermost of nested groups that every row must have.
+
+    Raises
+    ------
+    DataError
+        Naming `where` they are asked for, and the column that has missing values.
+    """
+    for name in names:
+        absent = int((group_values(columns, name).code < 0).sum())
+        if absent:
+            msg = f"{where}: '{name}' is missing in {rows_of(absent)} of the fit; use other groups"
+            raise DataError(msg)
+    return nest(columns, names)[-1]
+
+
+def _labels(factors: Sequence[Factor], members: IntArray, separator: str) -> tuple[str, ...]:
+    parts = [
+        np.array(factor.levels, dtype=np.str_)[members[:, j]] for j, factor in enumerate(factors)
+    ]
+    return joined_labels(parts, separator)
+
+
+def first_met(code: IntArray, size: int, sort_by: IntArray | None) -> IntArray:
+    """Order in which groups are met.
 
     Parameters
     ----------
     code : (n,) int array
-    labels : tuple of str
+    size : int
+        Number of groups, each of which occurs.
     sort_by : (n,) int array or None
         Groups by which the rows are thought sorted; None for the order of the rows.
 
     Returns
     -------
-    code : (n,) int array
-    labels : tuple of str
+    (size,) int array of groups, the first met first
     """
-    if len(labels) == 1:
-        return code, labels
     walked = code if sort_by is None else code[np.argsort(sort_by, kind="stable")]
-    reversed_first = np.empty(len(labels), dtype=np.intp)
+    reversed_first = np.empty(size, dtype=np.intp)
     reversed_first[walked[::-1]] = np.arange(len(walked))
-    order = np.argsort(-reversed_first)
-    rank = np.empty(len(labels), dtype=np.intp)
-    rank[order] = np.arange(len(labels))
-    return rank[code], tuple(labels[k] for k in order)
+    return np.argsort(-reversed_first)
 
 
-def strata(
-    columns: Columns, names: Sequence[str], sort_by: IntArray | None
-) -> tuple[IntArray, tuple[str, ...]]:
+def renumbered(code: IntArray, order: IntArray) -> IntArray:
+    """Codes (n,) of groups that are put into another order."""
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    return rank[code]
+
+
+def strata(columns: Columns, names: Sequence[str], sort_by: IntArray | None) -> Grouping:
     """Strata of a variance function, first met first, several factors joined by ``*``.
 
     Without grouping there is one stratum with an empty name.
     """
     if not names:
-        return np.zeros(columns.n, dtype=np.intp), ("",)
-    innermost = nest(columns, names, separator="*")[-1]
-    return first_met(innermost.code, innermost.labels, sort_by)
+        nothing = np.zeros(1, dtype=np.intp)
+        return Grouping("", np.zeros(columns.n, dtype=np.intp), ("",), nothing)
+    found = nest(columns, names, separator="*")[-1]
+    order = first_met(found.code, len(found.labels), sort_by)
+    return replace(
+        found,
+        code=renumbered(found.code, order),
+        labels=tuple(found.labels[k] for k in order.tolist()),
+        parent=found.parent[order],
+        known=None if found.known is None else found.known.take(order),
+    )

@@ -26,7 +26,7 @@ from bayeslme.data.term_columns import Evaluated, assemble
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.values import Basis, rows_not_finite
 from bayeslme.errors import DataError
-from bayeslme.spec.expr import Expr
+from bayeslme.spec.expr import Expr, Name
 from bayeslme.spec.terms import Terms, deparse_variable
 
 
@@ -84,6 +84,11 @@ class MatrixSpec:
         columns = frame if isinstance(frame, Columns) else Columns(frame, self.origins)
         columns.require(self.columns_needed, "model formula")
         evaluated = _evaluate(self.terms, columns, self.memory)
+        for variable in self.terms.variables:
+            label = deparse_variable(variable)
+            number = isinstance(evaluated[label], np.ndarray)
+            if number and label in self.codings and isinstance(variable, Name):
+                evaluated[label] = columns.factor(variable.name)  # numbers as they are, not floats
         return assemble(self.terms, evaluated, self.codings, self.by_contrasts, columns.n)[0]
 
 
@@ -158,7 +163,9 @@ def learn(
     return MatrixSpec(terms, codings, by_contrasts, memory, names, assign, columns.origins), X
 
 
-def _evaluate(terms: Terms, columns: Columns, memory: Memory) -> Evaluated:
+def _evaluate(
+    terms: Terms, columns: Columns, memory: Memory
+) -> dict[str, FloatArray | Factor | Basis]:
     return {deparse_variable(v): _variable(v, columns, memory) for v in terms.variables}
 
 

@@ -13,8 +13,8 @@ import pandas as pd
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
 from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.factors import Factor, cross, relabel
-from bayeslme.data.groups import group_values
+from bayeslme.data.factors import Factor, cross
+from bayeslme.data.groups import KnownGroups, group_values
 from bayeslme.data.types import (
     CorrelationCoords,
     Design,
@@ -93,28 +93,16 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
 
 
 def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:
-    """Known group of each new row at each level; inner labels are read within outer groups."""
-    codes: list[IntArray] = []
-    for k, (level, factor) in enumerate(zip(levels, factors, strict=True)):
-        if k == 0:
-            codes.append(relabel(factor, level.labels))
-            continue
-        skip = [len(levels[k - 1].labels[p]) + 1 for p in level.parent.tolist()]
-        own = [label[s:] for label, s in zip(level.labels, skip, strict=True)]
-        codes.append(_look_up(factor, own, level.parent, codes[-1]))
-    return tuple(codes)
+    """Known group of each new row at each level; inner groups are read within outer ones."""
+    return tuple(
+        _found(level.known, factors[: k + 1], len(factors[k].code))
+        for k, level in enumerate(levels)
+    )
 
 
-def _look_up(factor: Factor, own: list[str], parent: IntArray, outer: IntArray) -> IntArray:
-    """Code of the group with this label within this outer group; -1 where there is none."""
-    labels = tuple(dict.fromkeys(own))
-    place = {label: k for k, label in enumerate(labels)}
-    width = max(1, len(labels))
-    keys = parent * width + np.array([place[label] for label in own], dtype=np.intp)
-    wanted = relabel(factor, labels)
-    known = (wanted >= 0) & (outer >= 0)
-    found = pd.Index(keys).get_indexer(pd.Index(np.where(known, outer * width + wanted, -1)))
-    return np.where(known, found, -1).astype(np.intp)
+def _found(known: KnownGroups | None, factors: Sequence[Factor], m: int) -> IntArray:
+    """Group of each of m rows; all are one group where there are no columns to tell them apart."""
+    return np.zeros(m, dtype=np.intp) if known is None else known.find(factors)
 
 
 def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Factor, ...]:
@@ -135,14 +123,6 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
     for factor in factors:
         out.append(cross(out[-1], factor, separator)[0] if out else factor)
     return tuple(out)
-
-
-def _code_of_labels(
-    columns: Columns, names: Sequence[str], separator: str, labels: tuple[str, ...]
-) -> IntArray:
-    """Position of each row's joined label among those of the model; -1 where it is unknown."""
-    factors = [group_values(columns, name) for name in names]
-    return relabel(nested_labels(factors, separator)[-1], labels)
 
 
 def new_variance(
@@ -176,10 +156,9 @@ def _variance(part: VarFunc, old: VarianceCoords, columns: Columns) -> VarianceC
     covariate = None
     if source == "data" and not is_constant(form.rhs):
         covariate = evaluate_number(form.rhs, columns)
-    stratum = np.zeros(columns.n, dtype=np.intp)
-    if form.groups:
-        stratum = _code_of_labels(columns, form.groups, "*", old.strata)
-    return VarianceCoords(covariate, source, level, stratum, old.strata)
+    factors = [group_values(columns, name) for name in form.groups]
+    stratum = _found(old.known, factors, columns.n)
+    return VarianceCoords(covariate, source, level, stratum, old.strata, old.known)
 
 
 def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
@@ -201,8 +180,7 @@ def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
     form = parse_formula(correlation.form)
     rows.columns.require([g for g in old.groups if "(" not in g], "correlation")
     rows.columns.require(form.variables, "correlation")
-    code = np.zeros(rows.columns.n, dtype=np.intp)
-    if old.groups:
-        code = _code_of_labels(rows.columns, old.groups, "/", old.labels)
+    factors = [group_values(rows.columns, name) for name in old.groups]
+    code = _found(old.known, factors, rows.columns.n)
     position = position_values(correlation, form, rows.columns)
-    return CorrelationCoords(code, old.labels, position, old.groups)
+    return CorrelationCoords(code, old.labels, position, old.groups, old.known)

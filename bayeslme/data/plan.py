@@ -8,13 +8,15 @@ from typing import Any
 
 from bayeslme.data.calls import function_name
 from bayeslme.data.columns import Columns
-from bayeslme.data.coordinates import components
+from bayeslme.data.coordinates import components, covariate_source, position_parts
 from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.rows import used_rows
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.expr import Call, Expr, walk
+from bayeslme.spec.deparse import deparse
+from bayeslme.spec.expr import Call, Expr, variables, walk
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.functions import LEARNED
+from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.spec.terms import Terms, expand
 from bayeslme.structures import PdMat
@@ -82,6 +84,31 @@ class Plan:
         for form in self.forms:
             yield form.variables, "correlation or weights"
 
+    def read(self) -> list[str]:
+        """Names that the subset uses beside `needed`; some may be R's constants."""
+        return [] if self.spec.subset is None else list(variables(self.spec.subset))
+
+    def made(self, columns: Columns) -> list[Expr]:
+        """Expressions whose values the model uses, one value a row; columns are among them."""
+        found = [left_side(self.spec.fixed), *self.terms.variables]
+        groups = [*self.spec.fixed.groups, *(part.group for part in self.random)]
+        for part in self.random:
+            for formula in part.formulas:
+                found += expand(formula).variables
+        for form in self.forms:
+            groups += form.groups
+        found += self._covariates()
+        found += [parse_expression(g) for g in groups if g not in columns]
+        return list({deparse(expr): expr for expr in found}.values())
+
+    def _covariates(self) -> list[Expr]:
+        """Variance covariates that are functions of the data, and positions."""
+        forms = [parse_formula(part.form).rhs for part in components(self.spec.weights)]
+        found = [rhs for rhs in forms if covariate_source(rhs)[0] == "data"]
+        if self.spec.correlation is not None:
+            found += position_parts(self.spec.correlation, self.forms[-1])
+        return found
+
 
 def left_side(fixed: Formula) -> Expr:
     """The response of the fixed formula."""
@@ -125,6 +152,6 @@ def learned_before(spec: LmeSpec, terms: Terms, whole: Columns) -> Memory:
         if any(
             isinstance(part, Call) and function_name(part) in LEARNED for part in walk(variable)
         ):
-            own = used_rows(whole, columns_of(variable), None, "omit")
+            own = used_rows(whole, columns_of(variable), None, "omit", [variable])
             evaluate_rows(variable, whole if own is None else whole.take(own), memory)
     return memory

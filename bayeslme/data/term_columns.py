@@ -9,6 +9,7 @@ import numpy as np
 
 from bayeslme.data.coding import Coding
 from bayeslme.data.factors import Factor, from_numbers
+from bayeslme.data.labels import numbered
 from bayeslme.data.made import Made
 from bayeslme.data.sizes import check_size
 from bayeslme.data.types import FloatArray, IntArray
@@ -43,7 +44,8 @@ def assemble(
         basis = _term_columns(term, evaluated, codings, by_contrasts[k])
         bases.append(basis)
         assign += [k + 1] * len(basis.names)
-    names = tuple(name for b in bases for name in b.names)
+    # level "bc" of factor "a" and level "c" of factor "ab" would make two columns "abc"
+    names = numbered([name for b in bases for name in b.names])
     X = None if made is None else made.holding(bases, names)
     if X is None:
         X = np.empty((len(assign), n)).T

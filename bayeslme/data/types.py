@@ -16,6 +16,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from bayeslme.data.dates import Origin
+    from bayeslme.data.groups import KnownGroups
     from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
     from bayeslme.spec.formula import Formula
     from bayeslme.spec.model import LmeSpec
@@ -48,6 +49,8 @@ class Level:
         ``"outer/inner"``, ordered by the outer level's order, then the inner level's.
     parent : (G,) int array
         Code of the group one level out; zeros at the outermost level.
+    known : KnownGroups or None
+        The values that the groups stand for, by which new rows are found among them.
     """
 
     group: str
@@ -58,6 +61,7 @@ class Level:
     code: IntArray
     labels: tuple[str, ...]
     parent: IntArray
+    known: KnownGroups | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class VarianceCoords:
     strata : tuple of str
         Stratum names, first met first (after sorting by group in `lme`, in data order in `gls`);
         several factors joined by ``*``. One empty name where there are no strata.
+    known : KnownGroups or None
+        The values that the strata stand for.
     """
 
     covariate: FloatArray | None
@@ -85,6 +91,7 @@ class VarianceCoords:
     level: str | int | None
     stratum: IntArray
     strata: tuple[str, ...]
+    known: KnownGroups | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +108,15 @@ class CorrelationCoords:
         Times or places; None is the order of the rows within the group.
     groups : tuple of str
         Names of the grouping columns, outermost first.
+    known : KnownGroups or None
+        The values that the groups stand for.
     """
 
     code: IntArray
     labels: tuple[str, ...]
     position: FloatArray | None
     groups: tuple[str, ...]
+    known: KnownGroups | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +146,7 @@ class Design:
     correlation : CorrelationCoords or None
         Coordinates of the correlation structure.
     source : pandas.DataFrame
-        The data frame given, its values shared: later changes of the original do not reach it.
+        The values of the data frame given, which later changes of that frame do not reach.
     picked : (n,) int array or None
         Positions of the used rows in it, ascending; None where all are used.
     needed : tuple of str

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.data.factors import LOGICAL_LEVELS, Factor, collation_key, number_labels, relabel
+from bayeslme.data.factors import Factor, relabel
+from bayeslme.data.labels import LOGICAL_KEYS, LOGICAL_LEVELS, collation_key, number_labels
 from bayeslme.data.types import FloatArray
 from bayeslme.data.wording import listed
 from bayeslme.errors import DataError, SpecError
@@ -64,7 +65,7 @@ def number(value: FloatArray | Factor, label: str) -> FloatArray:
 
 def logical(code: np.ndarray) -> Factor:
     """A logical variable from 0, 1 and -1 for NA."""
-    return Factor(code.astype(np.intp), LOGICAL_LEVELS, "logical")
+    return Factor(code.astype(np.intp), LOGICAL_LEVELS, "logical", keys=LOGICAL_KEYS)
 
 
 def connect(op: str, a: np.ndarray, b: np.ndarray) -> Factor:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayeslme import engine
 from bayeslme.data.design import build
-from bayeslme.data.frames import as_frame
+from bayeslme.data.frames import as_frame, with_attrs
 from bayeslme.data.types import Design
 from bayeslme.fit.foreign import guided
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
@@ -52,7 +52,8 @@ def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
 
         return fit_list(spec, data)
     design = build(spec, data)
-    return FITS[spec.function](spec, design, _estimate(spec, design), data)
+    kept = with_attrs(design.source, data.attrs)
+    return FITS[spec.function](spec, design, _estimate(spec, design), kept)
 
 
 def _estimate(spec: LmeSpec, design: Design) -> engine.Estimate:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.columns import Columns
-from bayeslme.data.groups import nest
+from bayeslme.data.groups import complete_groups
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.fit.arguments import check_count, check_number
@@ -161,8 +161,8 @@ def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
         columns = Columns(fit.data.iloc[fit.design.rows], fit.design.origins)
         whole = quoted_name(groups) if groups in columns else groups
         names = parse_formula(f"~ 1 | {whole}").groups
-        columns.require(names, "groups")
-        found = nest(columns, names)[-1]
+        columns.require([name for name in names if name in columns or "(" not in name], "groups")
+        found = complete_groups(columns, names, "groups")
         return _Groups(found.code, found.labels)
     known = fit.design.correlation
     if known is not None and known.groups:

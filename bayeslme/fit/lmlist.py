@@ -12,9 +12,8 @@ import pandas as pd
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.design import build
-from bayeslme.data.frames import as_frame
+from bayeslme.data.frames import as_frame, with_attrs
 from bayeslme.data.groups import Grouping, group_values, nest
-from bayeslme.data.newdata import nested_labels
 from bayeslme.data.types import Design
 from bayeslme.docstrings import delegating
 from bayeslme.errors import DataError
@@ -94,11 +93,11 @@ class LmList:
             return self.fitted().rename("predict")
         newdata = as_frame(newdata, "newdata")
         columns, names = Columns(newdata, self.design.origins), self.spec.fixed.groups
-        columns.require(names, "groups")
+        columns.require([name for name in names if "(" not in name], "groups")
         X = self.design.matrix.apply(columns)
-        own = nested_labels([group_values(columns, name) for name in names])[-1]
-        labels = np.array([*own.levels, None], dtype=object)[own.code]
-        coef = self.coef.reindex(pd.Index(labels)).to_numpy()
+        assert self.groups.known is not None
+        code = self.groups.known.find([group_values(columns, name) for name in names])
+        coef = np.where(code[:, None] < 0, np.nan, self.coef.to_numpy()[code])
         values = np.einsum("mp,mp->m", X, coef)
         return pd.Series(values, index=newdata.index, name="predict")
 
@@ -202,10 +201,11 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     if df <= 0:
         raise DataError(f"lmlist: no group of {groups.name} has more rows than coefficients")
     sigma = float(np.sqrt(sum(one[2] for one in fits) / df))
+    kept = with_attrs(design.source, data.attrs)
     index, columns = pd.Index(groups.labels, name=groups.name), list(design.x_names)
     coef = pd.DataFrame([one[0] for one in fits], index=index, columns=columns)
     stderr = sigma * pd.DataFrame([one[1] for one in fits], index=index, columns=columns)
-    return LmList(spec, coef, stderr, sigma, df, len(design.y), design, groups, data)
+    return LmList(spec, coef, stderr, sigma, df, len(design.y), design, groups, kept)
 
 
 def _least_squares(

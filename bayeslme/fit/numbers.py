@@ -34,7 +34,7 @@ class Numbers:
     estimate : Estimate
         The engine's numbers.
     data : DataFrame
-        The data frame as given.
+        The data frame as it was given; later changes of that frame do not reach it.
     """
 
     spec: LmeSpec

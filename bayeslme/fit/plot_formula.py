@@ -87,7 +87,7 @@ def plotted(fit: Fit, form: str) -> Plotted:
 def _panel(formula: Formula, columns: Columns) -> Any:
     if not formula.groups:
         return np.zeros(columns.n, dtype=int)
-    columns.require(formula.groups, "form")
+    columns.require([name for name in formula.groups if "(" not in name], "form")
     groups = nest(columns, formula.groups, " ")[-1]
     return pd.Categorical.from_codes(groups.code.tolist(), pd.Index(groups.labels))
 

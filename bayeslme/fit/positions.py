@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.columns import Columns
+from bayeslme.data.coordinates import check_finite
 from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.groups import nest
+from bayeslme.data.groups import complete_groups
 from bayeslme.errors import FitError
 from bayeslme.spec.expr import Binary, Expr, Number, bare
 from bayeslme.spec.formula import parse_formula
@@ -55,6 +56,11 @@ def positions(fit: Fit, form: str | None) -> Positions:
     Returns
     -------
     Positions
+
+    Raises
+    ------
+    DataError
+        For groups, times or places that are missing in rows of the fit.
     """
     design = fit.design
     inner = design.levels[-1].code if design.levels else np.zeros(fit.nobs, dtype=np.intp)
@@ -64,9 +70,11 @@ def positions(fit: Fit, form: str | None) -> Positions:
         return Positions(code, _placed(None if known is None else known.position, code))
     formula = parse_formula(form)
     columns = Columns(fit.data.iloc[design.rows], design.origins)
-    code = nest(columns, formula.groups)[-1].code if formula.groups else inner
+    code = complete_groups(columns, formula.groups, "form").code if formula.groups else inner
     parts = _coordinates(formula.rhs)
     place = np.column_stack([evaluate_number(p, columns) for p in parts]) if parts else None
+    if place is not None:
+        check_finite(place, formula.rhs, "form")
     return Positions(code, _placed(place, code))
 
 

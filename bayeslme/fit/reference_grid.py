@@ -13,7 +13,8 @@ import pandas as pd
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.evaluate import columns_of
-from bayeslme.data.factors import LOGICAL_LEVELS, Factor
+from bayeslme.data.factors import Factor, drop_unused, from_objects, relabel
+from bayeslme.data.labels import LOGICAL_LEVELS
 from bayeslme.errors import SpecError
 from bayeslme.fit.curves import FACTOR_FUNCTIONS
 from bayeslme.spec.expr import Call, walk
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 Weights = Literal["equal", "proportional"]
 STEP = 1e-3  # of a covariate's standard deviation, for slopes
 MOST_CELLS = 100_000
@@ -84,43 +86,63 @@ def _axis(columns: Columns, name: str, at: Any, as_factor: bool) -> Axis:
     values = columns[name]
     if isinstance(values, Factor):
         return _levels(name, values, at)
-    known = np.unique(values)
-    if at is not None:
-        chosen = _numbers(name, at)
-        if as_factor and not set(chosen) <= set(known):
-            raise SpecError(f"at: {name} is a factor in the model, of {_listed(known)}")
-    else:
-        chosen = known if as_factor else np.array([values.mean()])
-    code = None
-    if as_factor or at is not None:
-        place = np.searchsorted(chosen, values).clip(max=len(chosen) - 1)
-        code = np.where(chosen[place] == values, place, -1) if as_factor else None
-    return Axis(name, tuple(float(v) for v in chosen), pd.Series(chosen), code)
+    if as_factor:
+        return _numeric_levels(name, columns.factor(name), at)
+    chosen = np.array([values.mean()]) if at is None else _numbers(name, at)
+    return Axis(name, tuple(float(v) for v in chosen), pd.Series(chosen), None)
+
+
+def _numeric_levels(name: str, factor: Factor, at: Any) -> Axis:
+    """Numbers that the model turns into a factor; they are not rounded to floats."""
+    used = drop_unused(factor)
+    places = np.arange(len(used.levels)) if at is None else _places(_numbers(name, at), used)
+    # pandas compares integers and floats as floats, so that a long integer has to stay one
+    numbers: list[Any] = [float(v) if float(v) == v else v for v in used.values]  # type: ignore[arg-type]
+    if np.any(places < 0):
+        raise SpecError(f"at: {name} is a factor in the model, of {_listed(numbers)}")
+    exact = [numbers[k] for k in places.tolist()]
+    return Axis(name, tuple(exact), pd.Series(exact), _positions(places, used))
+
+
+def _places(values: Any, factor: Factor) -> IntArray:
+    """Level of each of some values, found as those of other data are; -1 where there is none."""
+    objects = np.array([*values, None], dtype=object)[:-1]
+    asked = from_objects(objects, np.zeros(len(objects), dtype=bool))
+    return relabel(asked, factor.levels, factor.keys)
+
+
+def _positions(places: IntArray, factor: Factor) -> IntArray:
+    """Position of each row's level among those at `places`, (n,); -1 where it is none of them."""
+    table = np.full(len(factor.levels) + 1, -1)  # the last for missing values
+    table[places] = range(len(places))
+    return table[factor.code]
 
 
 def _levels(name: str, factor: Factor, at: Any) -> Axis:
-    used = [k for k in range(len(factor.levels)) if np.any(factor.code == k)]
+    used = np.flatnonzero(np.bincount(factor.code[factor.code >= 0], minlength=len(factor.levels)))
     if at is not None:
-        wanted = [_label(v) for v in ([at] if np.ndim(at) == 0 else at)]
-        unknown = [v for v in wanted if v not in [factor.levels[k] for k in used]]
+        wanted = list(dict.fromkeys([at] if np.ndim(at) == 0 else at))
+        places = _places(wanted, factor)
+        unknown = [v for v, k in zip(wanted, places, strict=True) if k not in used]
         if unknown or not wanted:
             raise SpecError(
-                f"at: {name} has no level {unknown[0] if unknown else 'among none'!r}; "
+                f"at: {name} has no level {_label(unknown[0]) if unknown else 'among none'!r}; "
                 f"it has {', '.join(factor.levels[k] for k in used)}"
             )
-        used = [factor.levels.index(v) for v in dict.fromkeys(wanted)]
-    labels = tuple(factor.levels[k] for k in used)
+        used = places
+    labels, keys = factor.reordered(used)
     column: pd.Series[Any]
     if factor.kind == "logical":
         column = pd.Series([label == LOGICAL_LEVELS[1] for label in labels])
     elif factor.kind == "text":
         column = pd.Series(list(labels))
     else:
+        named = keys is None or any(isinstance(key, tuple) for key in keys)
+        levels = factor.levels if named else factor.values
+        categories = pd.Index(levels, dtype=object)
         ordered = factor.kind == "ordered"
-        column = pd.Series(pd.Categorical(labels, list(factor.levels), ordered=ordered))
-    place = np.full(len(factor.levels) + 1, -1)  # the last for missing values
-    place[used] = range(len(used))
-    return Axis(name, labels, column, place[factor.code])
+        column = pd.Series(pd.Categorical.from_codes(used.tolist(), categories, ordered=ordered))
+    return Axis(name, labels, column, _positions(used, factor))
 
 
 def _label(value: Any) -> str:

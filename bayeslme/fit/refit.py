@@ -109,7 +109,7 @@ def _response(fit: Fit, response: npt.ArrayLike) -> npt.NDArray[np.float64]:
             raise DataError(f"response: no value for row {lacking[0]!r} of the fit")
         response = response.loc[fit.design.index]
     try:
-        y = np.asarray(response, dtype=float)
+        y = np.array(response, dtype=float)
     except (TypeError, ValueError):
         raise DataError("response: numbers are needed, and some values are none") from None
     if y.shape != (fit.nobs,):

@@ -89,8 +89,9 @@ def _groups(fit: Fit, newdata: pd.DataFrame | None, depth: int) -> pd.DataFrame:
         labels = {level.group: np.array(level.labels, dtype=object)[level.code] for level in own}
         return pd.DataFrame(labels, index=fit.design.index)
     rows = new_rows(fit.design, newdata, depth)
-    found = {
-        level.group: np.array([*factor.levels, None], dtype=object)[factor.code]
-        for level, factor in zip(own, rows.group, strict=True)
-    }
+    found = {}
+    for level, code, factor in zip(own, rows.code, rows.group, strict=True):
+        new = np.array([*factor.levels, None], dtype=object)[factor.code]
+        known = np.array(level.labels, dtype=object)[code]
+        found[level.group] = np.where(code < 0, new, known)
     return pd.DataFrame(found, index=newdata.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -74,7 +75,9 @@ def check_priors(priors: Any) -> Any:
         raise SpecError(
             f"priors are a preset's name or a mapping from variables, not {type(priors).__name__}"
         )
-    return dict(priors) if isinstance(priors, Mapping) else priors
+    if not isinstance(priors, Mapping):
+        return priors
+    return {k: copy.deepcopy(dict(v) if isinstance(v, Mapping) else v) for k, v in priors.items()}
 
 
 def read_correlation(correlation: Any) -> CorStruct | None:
@@ -130,7 +133,7 @@ def read_subset(subset: Any) -> tuple[Expr | None, npt.NDArray[np.bool_] | None]
         return check_subset(parse_expression(subset), subset), None
     import numpy as np
 
-    mask = np.asarray(subset)
+    mask = np.array(subset)  # a copy: the user may go on changing the one given
     if mask.dtype != bool or mask.ndim != 1:
         raise SpecError(
             "subset is an expression on columns, such as 'age > 8', or a boolean mask of the rows"

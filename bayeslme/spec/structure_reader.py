@@ -111,6 +111,8 @@ def structure_class(node: Expr, *families: type) -> Any:
 def canonical(structure: Any) -> Any:
     """Return a structure with formula and values in one spelling, so that equal ones compare equal.
 
+    Mappings are copied: what the user does to them later does not reach the structure.
+
     Parameters
     ----------
     structure : VarFunc, CorStruct or PdMat
@@ -127,7 +129,7 @@ def canonical(structure: Any) -> Any:
     for part in fields(structure):
         old = getattr(structure, part.name)
         new = _form(old, part.default, structure) if part.name == "form" else _plain(old)
-        if type(new) is not type(old) or new != old:
+        if isinstance(old, Mapping) or type(new) is not type(old) or new != old:
             changes[part.name] = new
     return replace(structure, **changes) if changes else structure
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.data import frames
 from bayeslme.data.frames import as_frame
 from bayeslme.errors import DataError, SpecError
 
@@ -85,3 +86,47 @@ def test_a_frame_in_the_place_of_a_formula_is_told_in_one_line() -> None:
 def test_variance_functions_in_a_list_are_told() -> None:
     with pytest.raises(SpecError, match="one after the other, in no list"):
         bayeslme.VarComb([bayeslme.VarIdent(form="~ 1 | Sex")])  # type: ignore[arg-type]
+
+
+def _views(frame: pd.DataFrame, other: pd.DataFrame) -> list[bool]:
+    pairs = zip(frame.items(), other.items(), strict=True)
+    return [np.shares_memory(a.to_numpy(), b.to_numpy()) for (_, a), (_, b) in pairs]
+
+
+def test_the_fit_owns_what_it_reads_and_shares_the_rest_of_a_wide_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frames, "MOST_BYTES", 0)
+    wide = pd.DataFrame({"y": np.zeros(9), "x": np.ones(9), "n": np.arange(9)})
+    assert _views(frames.owned(wide, ["y"]), wide) == [False, True, True]
+    monkeypatch.setattr(frames, "MOST_BYTES", 10**6)
+    assert not any(_views(frames.owned(wide, ["y"]), wide))
+
+
+@pytest.mark.parametrize("names", [[], ["b"]])
+def test_columns_that_somebody_else_can_write_to_are_copied(
+    monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    monkeypatch.setattr(frames, "MOST_BYTES", 0)
+    array, text = np.arange(9.0).reshape(3, 3), np.array(["u", "v", "w"], dtype=object)
+    data = pd.DataFrame(array, columns=["a", "b", "c"], copy=False)
+    data = pd.concat([data, pd.Series(text, name="s", copy=False)], axis=1)
+    data["k"] = pd.Categorical(["u", "v", "u"])
+    data["i"] = pd.array([1, None, 3], dtype="Int64")
+    found, expected = frames.owned(data, names), data.copy()
+    array[:], text[:] = -1, "z"
+    for name in ("k", "i"):
+        data[name].array[:] = data[name].array[2]
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_labels_of_the_rows_and_attributes_are_owned_too() -> None:
+    labels = np.array([5, 6, 7])
+    data = pd.DataFrame({"y": [1.0, 2, 3]}, index=pd.Index(labels, copy=False))
+    data.attrs["about"] = {"unit": ["mm"]}
+    found = frames.with_attrs(frames.owned(data, ["y"]), data.attrs)
+    labels[:] = 0
+    data.attrs["about"]["unit"].append("cm")
+    data.columns = ["z"]
+    assert list(found.index) == [5, 6, 7] and list(found.columns) == ["y"]
+    assert found.attrs == {"about": {"unit": ["mm"]}}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslme.data.labels import numbered
 from bayeslme.errors import DataError, SpecError
 from bayeslme.report.plots.names import axis_label, list_names, title_panels
 from bayeslme.report.plots.style import (
@@ -115,9 +116,10 @@ def _joined(used: pd.DataFrame, groups: list[str]) -> pd.Series:
     if len(groups) == 1:
         return used[groups[0]]
     places = used.groupby(groups, observed=True, sort=True).ngroup()
-    labels = used[groups].astype(str).agg(SEPARATOR.join, axis=1)
-    order = labels.iloc[np.unique(places, return_index=True)[1]]
-    return pd.Series(pd.Categorical(labels, list(order)), index=used.index)
+    first = used[groups].iloc[np.unique(places, return_index=True)[1]]
+    labels = numbered(first.astype(str).agg(SEPARATOR.join, axis=1).tolist())
+    own = pd.Categorical.from_codes(places.tolist(), pd.Index(labels))
+    return pd.Series(own, index=used.index)
 
 
 def _lines(
