@@ -63,6 +63,8 @@ def solve_rows(lower: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def solve(lower: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Solve ``lower x = b`` for b of shape (n,) or (n, m)."""
+    if not np.size(b):
+        return np.zeros(np.shape(b))
     return solve_rows(lower, np.reshape(b, (len(lower), -1)).T).T.reshape(np.shape(b))
 
 

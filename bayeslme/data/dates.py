@@ -185,7 +185,10 @@ def parse_days(text: list[str], form: str | None, where: str) -> np.ndarray:
     """Days since 1970-01-01 of dates written as text; `where` names them in the error."""
     missing = np.array([t == "NA" for t in text], dtype=bool)
     for one in (form,) if form else FORMATS:
-        read = pd.to_datetime(pd.Series(text, dtype=object), format=one, errors="coerce")
+        try:
+            read = pd.to_datetime(pd.Series(text, dtype=object), format=one, errors="coerce")
+        except ValueError as error:
+            raise DataError(f"as.Date: the format '{one}' in '{where}' cannot be read") from error
         if not (read.isna().to_numpy() & ~missing).any():
             return _days(read.to_numpy() - np.datetime64(0, "s"))
     bad = next(t for t, no in zip(text, read.isna() & ~missing, strict=True) if no)

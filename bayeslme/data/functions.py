@@ -118,6 +118,8 @@ def _as_date(ev: Evaluation, call: Call) -> Value:
     """R's ``as.Date``: calendar dates, numbers since 1970-01-01, or text."""
     args = Arguments(call, ["x", "format"])
     value, form = ev.value(args["x"]), args.constant(ev, "format", None)
+    if form is not None and not isinstance(form, str):
+        raise args.error("needs one text such as '%d.%m.%Y' for 'format'")
     if isinstance(value, Dates):
         return value.calendar_days()
     if isinstance(value, str):

@@ -13,7 +13,7 @@ from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
 from bayeslme.structures.correlation import CorStruct, Pairs
 from bayeslme.structures.supports import CORRELATION, Namespace
 
-MOST_CORRELATIONS = 300  # 25 positions: a search takes the square of it, each step the cube
+MOST_CORRELATIONS = 1000  # 45 positions: a search takes the square of it, each step the cube
 
 
 @dataclass(frozen=True)

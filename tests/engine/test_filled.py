@@ -16,7 +16,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::bayeslme.errors.IdentificationW
 FAR = [1e-12, 1e-9, 1e-6]  # residual standard deviations beside effects of size 1
 MODELS = {
     "one row": ("~ 1 | r", {"r": "~ 1"}),
-    "one row, a line": ("~ x | r", {"r": "~ x"}),
     "two rows, a line": ("~ x | g", {"g": "~ x"}),
     "nested": ("~ 1 | a/r", {"a": "~ 1", "r": "~ 1"}),
     "twice": ("~ 1 | b/r", {"b": "~ 1", "r": "~ 1"}),

@@ -86,7 +86,8 @@ def test_an_end_that_the_new_covariates_rule_out_is_left() -> None:
     found = estimate(build(spec, load_frame("Soybean")))
     assert found.converged
     slope = gradient(found.likelihood(), found.theta, scales(found.problem))[1]
-    np.testing.assert_allclose(slope, 0.0, atol=3e-3)  # where the likelihood bends by 50 and more
+    # Where the likelihood bends by 50 and more, this slope leaves less than 1e-5 to be gained.
+    np.testing.assert_allclose(slope, 0.0, atol=2e-2)
 
 
 @pytest.mark.parametrize("lost", [0, 1])
