@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -286,6 +286,13 @@ class Bound:
         )
 
 
+def refuse_text(values: object, what: str) -> None:
+    """Refuse text in the place of numbers, which is most often a formula without ``form=``."""
+    if isinstance(values, str):
+        told = f"; a formula is the argument form='{values}'" if "~" in values else ""
+        raise SpecError(f"{what}: numbers are needed, not {values!r}{told}")
+
+
 def as_named(
     values: Values, names: Sequence[str], what: str, *, repeat: bool = True
 ) -> dict[str, float]:
@@ -308,10 +315,7 @@ def as_named(
     """
     if values is None:
         return {}
-    text = cast("object", values)
-    if isinstance(text, str):
-        told = f"; a formula is the argument form='{text}'" if "~" in text else ""
-        raise SpecError(f"{what}: numbers are needed, not {text!r}{told}")
+    refuse_text(values, what)
     if isinstance(values, Mapping):
         unknown = [k for k in values if k not in names]
         if unknown:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayeslme.errors import DataError, SpecError
 from bayeslme.ops import NUMPY, Array
-from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
+from bayeslme.structures.base import Parameter, RowStructure, Values, as_named, refuse_text
 from bayeslme.structures.correlation import CorStruct, Pairs
 from bayeslme.structures.supports import CORRELATION, Namespace
 
@@ -42,6 +42,7 @@ class CorSymm(CorStruct):
     needs_integers = True
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
+        refuse_text(self.value, f"{self.r_name} value")
         m = len(np.unique(coords.position[:, 0]))
         if m * (m - 1) // 2 > MOST_CORRELATIONS:
             msg = (
