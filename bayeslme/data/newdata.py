@@ -10,11 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
-from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.factors import Factor, cross
-from bayeslme.data.groups import KnownGroups, group_values
+from bayeslme.data.evaluation.evaluate import evaluate_number
 from bayeslme.data.types import (
     CorrelationCoords,
     Design,
@@ -23,7 +20,10 @@ from bayeslme.data.types import (
     Level,
     VarianceCoords,
 )
-from bayeslme.spec.formula import parse_formula
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Factor, cross
+from bayeslme.data.variables.groups import KnownGroups, group_values
+from bayeslme.formula.formula import parse_formula
 from bayeslme.structures import VarFunc
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.engine.columns import Columns, standardise
-from bayeslme.engine.filled import filled_rows
-from bayeslme.engine.problem import Problem, Stage, runs
+from bayeslme.engine.likelihood.reproduced_rows import filled_rows
+from bayeslme.engine.problem import Columns, Problem, Stage, runs, standardise
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, build_lattice
 

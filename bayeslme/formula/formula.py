@@ -6,10 +6,20 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Binary, Call, Expr, Name, String, Unary, bare, start, variables
-from bayeslme.spec.functions import check_functions
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import (
+    Binary,
+    Call,
+    Expr,
+    Name,
+    String,
+    Unary,
+    bare,
+    start,
+    variables,
+)
+from bayeslme.formula.functions import check_functions
+from bayeslme.formula.grammar import parse_expression
 
 
 @dataclass(frozen=True, slots=True)

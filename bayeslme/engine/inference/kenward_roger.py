@@ -21,10 +21,10 @@ import numpy as np
 from scipy.linalg import eigh
 
 from bayeslme import triangular
-from bayeslme.engine.dense_groups import Covariance
+from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference.response_covariance import Covariance
 from bayeslme.errors import FitError
-from bayeslme.ops import NUMPY
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
 UNSEEN = 1e-7  # relative change of V below which differences are rounding

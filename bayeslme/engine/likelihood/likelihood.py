@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from bayeslme.engine.eliminate import Eliminated, eliminate
+from bayeslme.arrays import NUMPY, Array
+from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
+from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.row_grams import RowGram, RowGrams
-from bayeslme.ops import NUMPY, Array
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values

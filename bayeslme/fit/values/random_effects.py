@@ -5,16 +5,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.engine import depth_of
+from bayeslme.engine.prediction.blup import Targets, blup, whitened_columns
 from bayeslme.errors import FitError
-from bayeslme.fit.ranef_errors import ranef_errors
-from bayeslme.fit.residuals import LevelName
-from bayeslme.report.frames import Tables
+from bayeslme.fit.values.residuals import LevelName
+from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
+
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
+    """Standard deviation of b less its prediction, for every group and effect of a level.
+
+    Parameters
+    ----------
+    fit : LmeFit
+    k : int
+        Position of the level, outermost first.
+
+    Returns
+    -------
+    (G, q) array
+    """
+    levels = fit.design.levels
+    groups, q = fit.estimate.modes[k].shape
+    m = groups * q
+    code = [np.zeros(m, dtype=np.intp) for _ in levels]
+    code[k] = np.repeat(np.arange(groups), q)
+    for outer in range(k - 1, -1, -1):
+        code[outer] = levels[outer + 1].parent[code[outer + 1]]
+    Z = [np.zeros((m, level.Z.shape[1])) for level in levels]
+    Z[k] = np.tile(np.eye(q), (groups, 1))
+    targets = Targets(np.zeros((m, len(fit.fixef))), tuple(Z), tuple(code))
+    found = blup(fit.estimate, targets, whitened_columns(fit.estimate))
+    return np.sqrt(found.variance).reshape(groups, q)
 
 
 def _frame(fit: LmeFit, k: int, se: bool, standard: bool) -> pd.DataFrame:
