@@ -168,7 +168,7 @@ class Problem:
         Least-squares coefficients taken out of y, natural scale.
     variance, correlation : Bound or None
     theta_variance, theta_correlation : slice
-    waiting : bool
+    needs_fitted_values : bool
         True while a variance covariate (fitted values) is still to be supplied.
     """
 
@@ -182,7 +182,7 @@ class Problem:
     correlation: Bound | None
     theta_variance: slice
     theta_correlation: slice
-    waiting: bool
+    needs_fitted_values: bool
 
     @property
     def n(self) -> int:

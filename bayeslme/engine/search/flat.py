@@ -40,7 +40,7 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     end : Optimum
         Of it.
     """
-    large = likelihood.cells >= LARGE or len(end.theta) > MANY
+    large = likelihood.n_numbers >= LARGE or len(end.theta) > MANY
     if large and not _suspect(likelihood, end):
         return np.zeros((0, len(end.theta)))
     size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
