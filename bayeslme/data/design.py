@@ -12,10 +12,11 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import correlation_coords, variance_coords
 from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.factors import Factor
-from bayeslme.data.groups import Grouping, first_met, group_values, nest
+from bayeslme.data.crossed import Placed, placed
+from bayeslme.data.groups import Grouping, first_met, group_values
 from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
-from bayeslme.data.plan import Plan, RandomPart, learned_before, left_side
+from bayeslme.data.plan import Plan, learned_before, left_side
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, IntArray, Level
@@ -68,15 +69,15 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     memory = learned_before(spec, plan.terms, whole) if rows is not None else None
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
-    groupings = nest(columns, [level.group for level in plan.random])
-    made = [
-        _level(level, grouping, columns, contrasts, Made(X, matrix.names))
-        for level, grouping in zip(plan.random, groupings, strict=True)
-    ]
+    where = placed(columns, plan.random, own_labels=spec.function == "lmer")
+    groupings = tuple(one.grouping for one in where)
+    made = [_level(one, columns, contrasts, Made(X, matrix.names)) for one in where]
     ignored = _ignored_contrasts(spec, whole, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
-    correlation = correlation_coords(spec.correlation, columns, groupings)
+    correlation = correlation_coords(
+        spec.correlation, columns, groupings, crossed=any(level.branch for level in levels)
+    )
     return Design(
         spec=spec,
         y=_response(spec.fixed, columns),
@@ -135,8 +136,9 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
 
 
 def _level(
-    part: RandomPart, grouping: Grouping, columns: Columns, contrasts: Contrasts, made: Made
+    where: Placed, columns: Columns, contrasts: Contrasts, made: Made
 ) -> tuple[Level, MatrixSpec | JoinedMatrix]:
+    part, grouping = where.part, where.grouping
     learned = [learn(expand(formula), columns, contrasts, made) for formula in part.formulas]
     matrix = learned[0][0] if len(learned) == 1 else JoinedMatrix(tuple(m for m, _ in learned))
     Z = learned[0][1] if len(learned) == 1 else np.concatenate([z for _, z in learned], axis=1)
@@ -150,7 +152,7 @@ def _level(
         )
         raise SpecError(msg)
     level = Level(
-        part.group,
+        grouping.name,
         structure,
         part.formulas[0],
         Z,
@@ -158,6 +160,9 @@ def _level(
         grouping.code,
         grouping.labels,
         grouping.parent,
+        where.branch,
+        where.alone,
+        part.group,
     )
     return level, matrix
 
@@ -200,7 +205,7 @@ def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
     """Say which variances the data cannot tell apart; the model is fitted as in nlme."""
     for k, level in enumerate(levels):
         count = len(level.labels)
-        outer = levels[k - 1] if k else None
+        outer = levels[k - 1] if k and levels[k - 1].branch == level.branch else None
         if count == 1 and not _shares(level):
             _warn(
                 f"group '{level.group}' has one level in the data: the variance of its random "

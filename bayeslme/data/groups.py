@@ -13,6 +13,7 @@ from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers
 from bayeslme.data.types import IntArray
 from bayeslme.data.values import Basis
 from bayeslme.errors import SpecError
+from bayeslme.spec.expr import Binary, Expr, Name, bare, variables
 from bayeslme.spec.grammar import parse_expression
 
 
@@ -38,11 +39,27 @@ class Grouping:
     parent: IntArray
 
 
+def group_columns(name: str, columns: Columns) -> tuple[str, ...]:
+    """A group is a column, an expression such as factor(x), or a combination a:b of these."""
+    if name in columns or not ("(" in name or ":" in name or "`" in name):
+        return (name,)
+    return variables(parse_expression(name))
+
+
 def group_values(columns: Columns, name: str) -> Factor:
-    """A grouping column, or an expression such as factor(x), as a factor with all its levels."""
+    """A grouping column, or an expression such as factor(x) or a:b, with all its levels."""
     if name in columns:
         return columns.factor(name)
-    value = evaluate_rows(parse_expression(name), columns)
+    return _values(bare(parse_expression(name)), name, columns)
+
+
+def _values(node: Expr, name: str, columns: Columns) -> Factor:
+    if isinstance(node, Binary) and node.op == ":":
+        left, right = (_values(bare(part), name, columns) for part in (node.left, node.right))
+        return cross(left, right, ":")[0]
+    if isinstance(node, Name) and node.name in columns:
+        return columns.factor(node.name)
+    value = evaluate_rows(node, columns)
     if isinstance(value, Basis):
         msg = f"'{name}' has several columns and cannot be a group"
         raise SpecError(msg)

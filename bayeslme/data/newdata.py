@@ -14,7 +14,7 @@ from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
 from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.factors import Factor, cross, relabel
-from bayeslme.data.groups import group_values
+from bayeslme.data.groups import group_columns, group_values
 from bayeslme.data.types import (
     CorrelationCoords,
     Design,
@@ -59,7 +59,9 @@ class NewRows:
     columns: Columns
 
 
-def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> NewRows:
+def new_rows(
+    design: Design, frame: pd.DataFrame, depth: int | Sequence[int] | None = None
+) -> NewRows:
     """Read a new data frame.
 
     Parameters
@@ -68,9 +70,9 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
         Of the fitted model.
     frame : pandas.DataFrame
         Needs no response; groups that the model has not met are allowed and get code -1.
-    depth : int, optional
-        How many levels are needed: 0 for the fixed part alone (no grouping column is then
-        needed), default all.
+    depth : int or sequence of int, optional
+        How many levels are needed, or the places of these among the design's: 0 for the fixed part
+        alone (no grouping column is then needed), default all.
 
     Returns
     -------
@@ -83,20 +85,23 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
     """
     columns = Columns(frame)
     X = design.matrix.apply(columns)
-    levels = design.levels[:depth]
-    columns.require([level.group for level in levels if "(" not in level.group], "random groups")
-    Z = tuple(matrix.apply(columns) for matrix in design.random_matrices[: len(levels)])
-    factors = [group_values(columns, level.group) for level in levels]
+    chosen = range(len(design.levels))[:depth] if depth is None or isinstance(depth, int) else depth
+    levels = [design.levels[k] for k in chosen]
+    for level in levels:
+        columns.require(list(group_columns(level.column, columns)), "random groups")
+    Z = tuple(design.random_matrices[k].apply(columns) for k in chosen)
+    factors = [group_values(columns, level.column) for level in levels]
     codes = _codes(levels, factors)
     complete = ~np.isnan(X).any(axis=1)
-    return NewRows(X, Z, codes, nested_labels(factors), complete, frame.index, columns)
+    labels = nested_labels(factors, alone=[level.alone for level in levels])
+    return NewRows(X, Z, codes, labels, complete, frame.index, columns)
 
 
 def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:
     """Known group of each new row at each level; inner labels are read within outer groups."""
     codes: list[IntArray] = []
     for k, (level, factor) in enumerate(zip(levels, factors, strict=True)):
-        if k == 0:
+        if k == 0 or level.alone:
             codes.append(relabel(factor, level.labels))
             continue
         skip = [len(levels[k - 1].labels[p]) + 1 for p in level.parent.tolist()]
@@ -117,7 +122,9 @@ def _look_up(factor: Factor, own: list[str], parent: IntArray, outer: IntArray) 
     return np.where(known, found, -1).astype(np.intp)
 
 
-def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Factor, ...]:
+def nested_labels(
+    factors: Sequence[Factor], separator: str = "/", alone: Sequence[bool] = ()
+) -> tuple[Factor, ...]:
     """Joined labels of nested groups, missing ones allowed.
 
     Parameters
@@ -125,6 +132,8 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
     factors : sequence of Factor
         Each grouping column's own labels, outermost first.
     separator : str
+    alone : sequence of bool, optional
+        Factors that keep their own labels.
 
     Returns
     -------
@@ -132,8 +141,9 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
         Code -1 where any of the labels is missing.
     """
     out: list[Factor] = []
-    for factor in factors:
-        out.append(cross(out[-1], factor, separator)[0] if out else factor)
+    for k, factor in enumerate(factors):
+        own = not out or (k < len(alone) and alone[k])
+        out.append(factor if own else cross(out[-1], factor, separator)[0])
     return tuple(out)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from bayeslme.data.calls import function_name
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components
+from bayeslme.data.groups import group_columns
 from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.rows import used_rows
 from bayeslme.errors import DataError, SpecError
@@ -27,6 +28,7 @@ class RandomPart:
     group: str
     structure: PdMat
     formulas: tuple[Formula, ...]
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,9 @@ class Plan:
         for variable in self.terms.variables:
             yield columns_of(variable), "fixed"
         for group in self.spec.fixed.groups:
-            yield _group_columns(group, columns), "groups"
+            yield group_columns(group, columns), "groups"
         for part in self.random:
-            yield _group_columns(part.group, columns), "random groups"
+            yield group_columns(part.group, columns), "random groups"
             for formula in part.formulas:
                 yield columns_of(formula.rhs), "random"
         for form in self.forms:
@@ -91,16 +93,11 @@ def left_side(fixed: Formula) -> Expr:
     return fixed.lhs
 
 
-def _group_columns(group: str, columns: Columns) -> tuple[str, ...]:
-    """A group is a column, or an expression such as factor(x)."""
-    if group in columns or "(" not in group:
-        return (group,)
-    return parse_formula(f"~ {group}").variables
-
-
 def _parts_of(level: RandomLevel, grouped: Any) -> tuple[RandomPart, ...]:
     groups = (level.group,) if level.group else _default_groups(grouped)
-    return tuple(RandomPart(group, level.structure, level.formulas) for group in groups)
+    return tuple(
+        RandomPart(group, level.structure, level.formulas, level.branch) for group in groups
+    )
 
 
 def _default_groups(text: Any) -> tuple[str, ...]:

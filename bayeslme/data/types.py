@@ -46,6 +46,12 @@ class Level:
         ``"outer/inner"``, ordered by the outer level's order, then the inner level's.
     parent : (G,) int array
         Code of the group one level out; zeros at the outermost level.
+    branch : int
+        Levels of one branch nest, outermost first; levels of different branches are crossed.
+    alone : bool
+        Whether the labels are those of the grouping column itself, not ``"outer/inner"``.
+    column : str
+        The grouping column, or an expression of columns.
     """
 
     group: str
@@ -56,6 +62,9 @@ class Level:
     code: IntArray
     labels: tuple[str, ...]
     parent: IntArray
+    branch: int = 0
+    alone: bool = False
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ class Design:
     has_intercept : bool
         Whether the first column of `X` is the intercept.
     levels : tuple of Level
-        The grouping levels, outermost first; empty for `gls` and `lm`.
+        The grouping levels, outermost first, branch by branch; empty for `gls` and `lm`.
     variance : VarianceCoords, tuple of VarianceCoords (one per component of a VarComb) or None
         Coordinates of the variance function.
     correlation : CorrelationCoords or None
@@ -163,6 +172,16 @@ class Design:
     matrix: MatrixSpec
     random_matrices: tuple[MatrixSpec | JoinedMatrix, ...]
     response_label: str
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the grouping levels come in several branches."""
+        return any(level.branch for level in self.levels)
+
+    def outer(self, k: int) -> tuple[int, ...]:
+        """Places of the levels that the k-th nests in, outermost first, and its own."""
+        branch = self.levels[k].branch
+        return tuple(j for j in range(k + 1) if self.levels[j].branch == branch)
 
     @property
     def term_columns(self) -> tuple[IntArray, ...]:

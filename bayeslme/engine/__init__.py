@@ -17,7 +17,7 @@ from bayeslme.engine.build import build_problem
 from bayeslme.engine.conditional import modes
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate, estimate
-from bayeslme.engine.fitted import depth_of, fitted_values
+from bayeslme.engine.fitted import depth_of, fitted_values, places_of
 from bayeslme.engine.gram import Gram, gram
 from bayeslme.engine.information import Information, information, natural_point
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile
@@ -35,6 +35,7 @@ __all__ = [
     "Problem",
     "build_problem",
     "depth_of",
+    "places_of",
     "eliminate",
     "estimate",
     "fitted_values",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.engine.columns import Columns, standardise
+from bayeslme.engine.crossed import Crossed, plan
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, build_lattice
@@ -41,6 +42,7 @@ def build_problem(design: Design) -> Problem:
     permutation = _permutation(design)
     order: Any = slice(None) if permutation is None else permutation
     stages = _stages(design)
+    nested = bool(stages) and not design.crossed
     x_basis, inverse, coef = standardise(design.X, design.y)
     parts = [
         (level.Z, np.linalg.inv(stage.basis))
@@ -60,7 +62,7 @@ def build_problem(design: Design) -> Problem:
         source=source,
         permutation=permutation,
         stages=stages,
-        row_starts=runs(design.levels[-1].code[order]) if stages else np.zeros(1, dtype=int),
+        row_starts=runs(design.levels[-1].code[order]) if nested else np.zeros(1, dtype=int),
         x_basis=x_basis,
         shift=inverse @ coef,
         variance=None,
@@ -68,8 +70,18 @@ def build_problem(design: Design) -> Problem:
         theta_variance=slice(last, last),
         theta_correlation=slice(first, last),
         waiting=False,
+        crossed=_crossed(design, order, stages),
     )
     return bind_variance(problem, design, None)
+
+
+def _crossed(
+    design: Design, order: np.ndarray | slice, stages: tuple[Stage, ...]
+) -> Crossed | None:
+    if not design.crossed:
+        return None
+    corr = None if design.correlation is None else design.correlation.code[order]
+    return plan(design, order, [stage.q for stage in stages], corr)
 
 
 def _stages(design: Design) -> tuple[Stage, ...]:
@@ -79,7 +91,8 @@ def _stages(design: Design) -> tuple[Stage, ...]:
     for k, level in enumerate(design.levels):
         basis = level.structure.basis(level.Z)
         size = level.structure.size(len(basis))
-        parent = level.parent if k else np.zeros(len(level.labels), dtype=int)
+        apart = k == 0 or design.crossed
+        parent = np.zeros(len(level.labels), dtype=int) if apart else level.parent
         stages.append(
             Stage(
                 group=level.group,
@@ -143,7 +156,7 @@ def _permutation(design: Design) -> np.ndarray | None:
         if position is not None and position.shape[1] == 1:
             keys.append(position[:, 0])
         keys.append(design.correlation.code)
-    if design.levels:
+    if design.levels and not design.crossed:
         keys.append(design.levels[-1].code)
     if not keys or (len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1])):
         return None
@@ -165,6 +178,6 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
 def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:
     """First sorted row of each correlation group, none of which spans two random groups."""
     starts = runs(code)
-    if not design.levels:
+    if not design.levels or design.crossed:
         return starts
     return np.union1d(starts, runs(design.levels[-1].code[order]))

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from bayeslme.engine.crossed_grams import CrossedGrams, CrossedRows
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.row_grams import RowGram, RowGrams
@@ -112,10 +113,13 @@ class Likelihood:
     method: Method
     sigma: float | None = None
     evaluations: int = 0
-    grams: RowGrams = field(init=False, repr=False)
+    grams: RowGrams | CrossedGrams = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.grams = RowGrams(self.problem)
+        crossed = self.problem.crossed
+        self.grams = (
+            RowGrams(self.problem) if crossed is None else CrossedGrams(self.problem, crossed)
+        )
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""
@@ -201,6 +205,8 @@ class Likelihood:
     def cells(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
+        if self.problem.crossed is not None:
+            return self.problem.crossed.numbers + (0 if self.grams.row_free else c * n)
         grams = sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c
         return grams + (0 if self.grams.row_free else c * n)
 

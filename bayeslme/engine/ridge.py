@@ -40,6 +40,8 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     end : Optimum
         Of it.
     """
+    if likelihood.cells >= LARGE and likelihood.problem.crossed is not None:
+        return np.zeros((0, len(end.theta)))  # two names of one factor are refused before
     if likelihood.cells >= LARGE and not _suspect(likelihood, end):
         return np.zeros((0, len(end.theta)))
     size = np.maximum(scales(likelihood.problem), np.abs(end.theta))

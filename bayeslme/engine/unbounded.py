@@ -101,7 +101,7 @@ def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
         further = end.theta.copy()
         further[stage.theta] *= FURTHER
         if gone or likelihood(further[None])[0] > end.value + GAIN:
-            rows = np.diff(np.append(problem.level_starts(k), problem.n))
+            rows = problem.group_sizes(k)
             msg = (
                 "random: the likelihood has no maximum: it grows without bound as the effects of "
                 f"'{stage.group}' take up all of the residual variance ({stage.q} effects, groups "

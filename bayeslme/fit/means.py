@@ -110,7 +110,7 @@ def means(
     slope: str | None = None,
     weights: Weights = "equal",
     level: float = 0.95,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Means:
     """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
@@ -129,7 +129,7 @@ def means(
         Combinations that are averaged over count the same, or as often as they are in the data.
     level : float
         Of the limits.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Degrees of freedom. By the first rule a mean has the fewest of the coefficients that have a
         part in it, where the intercept counts at the outermost level of grouping.
 

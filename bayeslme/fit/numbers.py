@@ -17,6 +17,7 @@ from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from bayeslme.fit.degrees import Degrees
+    from bayeslme.fit.denominators import DfMethod
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -108,11 +109,21 @@ class Numbers:
         of = verbs.degrees.inner_outer if self.kind == "lme" else verbs.degrees.residual
         return of(self.design)
 
+    @property
+    def default_df(self) -> DfMethod:
+        """Method of the denominator degrees of freedom where none is asked for.
+
+        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`.
+        """
+        small = self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
+        return "satterthwaite" if small and self.method != "MAP" else "inner-outer"
+
     @cached_property
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
+        adjusted = self.method == "ML" and self.spec.function != "lmer"  # lme4 does not
+        return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
 
     @cached_property
     def information(self) -> Information:

@@ -79,15 +79,15 @@ def ranef(
 
 
 def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:
-    """Group at each level 1 to `number` that contains each group of level `number`, shapes (G,)."""
+    """Group, at each level outside level `number`, of each of its groups; last itself; (G,)."""
     levels = fit.design.levels
     chain = [np.arange(len(levels[number - 1].labels))]
-    for k in range(number - 1, 0, -1):
+    for k in fit.design.outer(number - 1)[:0:-1]:
         chain.insert(0, levels[k].parent[chain[0]])
     return chain
 
 
-def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
+def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Coefficients of each group: fixed effects plus the random effects down to a level.
 
     Parameters
@@ -99,7 +99,8 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each group; effects without a fixed counterpart come last.
+        A row for each group; effects without a fixed counterpart come last. Of crossed random
+        effects, where no level is named, a dict of such tables by group, as lme4 has it.
 
     Examples
     --------
@@ -108,21 +109,21 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     >>> coef(fit).loc["M13"].round(3).to_dict()
     {'(Intercept)': 16.965, 'age': 0.66}
     """
+    if level is None and fit.design.crossed:
+        return Tables((one.group, coef(fit, one.group)) for one in fit.design.levels)  # type: ignore[misc]
     number = depth_of(fit.design, level)
     if number == 0:
         return fit.fixef.to_frame("fixed").T
     level_ = fit.design.levels[number - 1]
-    names = list(
-        dict.fromkeys(
-            [*fit.fixef.index, *(e for one in fit.design.levels[:number] for e in one.effects)]
-        )
-    )
+    outer = fit.design.outer(number - 1)
+    effects = [e for k in outer for e in fit.design.levels[k].effects]
+    names = list(dict.fromkeys([*fit.fixef.index, *effects]))
     start = fit.fixef.reindex(names, fill_value=0.0).to_numpy()
     table = pd.DataFrame(
         np.tile(start, (len(level_.labels), 1)),
         index=pd.Index(level_.labels, name=level_.group),
         columns=names,
     )
-    for k, at in enumerate(ancestors(fit, number)):
+    for k, at in zip(outer, ancestors(fit, number), strict=True):
         table[list(fit.design.levels[k].effects)] += fit.estimate.modes[k][at]
     return table

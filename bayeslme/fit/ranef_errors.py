@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayeslme.engine.blup import Targets, blup, whitened_columns
+from bayeslme.engine.crossed_blup import crossed_blup
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
@@ -33,10 +34,14 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     m = groups * q
     code = [np.zeros(m, dtype=np.intp) for _ in levels]
     code[k] = np.repeat(np.arange(groups), q)
-    for outer in range(k - 1, -1, -1):
-        code[outer] = levels[outer + 1].parent[code[outer + 1]]
+    chain = fit.design.outer(k)
+    for outer, inner in zip(chain[-2::-1], chain[:0:-1], strict=True):
+        code[outer] = levels[inner].parent[code[inner]]
     Z = [np.zeros((m, level.Z.shape[1])) for level in levels]
     Z[k] = np.tile(np.eye(q), (groups, 1))
     targets = Targets(np.zeros((m, len(fit.fixef))), tuple(Z), tuple(code))
-    found = blup(fit.estimate, targets, whitened_columns(fit.estimate))
+    if fit.design.crossed:
+        found = crossed_blup(fit.estimate, targets)
+    else:
+        found = blup(fit.estimate, targets, whitened_columns(fit.estimate))
     return np.sqrt(found.variance).reshape(groups, q)

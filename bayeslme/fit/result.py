@@ -40,9 +40,9 @@ class Fit(Numbers):
         """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
         return verbs.denominators.KenwardRogerTests(self)
 
-    def summary(self, df: DfMethod = "inner-outer") -> verbs.summary.Summary:
+    def summary(self, df: DfMethod | None = None) -> verbs.summary.Summary:
         """Summarise; see `bayeslme.fit.summary.summary`."""
-        return self._summary if df == "inner-outer" else verbs.summary.summary(self, df)
+        return self._summary if df in (None, self.default_df) else verbs.summary.summary(self, df)
 
     @cached_property
     def _summary(self) -> verbs.summary.Summary:
@@ -103,7 +103,7 @@ class Fit(Numbers):
         type: Literal["sequential", "marginal"] = "sequential",
         terms: Any = None,
         L: Any = None,
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
         return verbs.anova.anova_of(self, type, terms, L, df)
@@ -122,7 +122,7 @@ class Fit(Numbers):
         level: float = 0.95,
         which: verbs.intervals.Which = "all",
         method: verbs.intervals.Method = "wald",
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
         return verbs.intervals.intervals(self, level, which, method, df)
@@ -222,7 +222,7 @@ class Fit(Numbers):
     def __repr__(self) -> str:
         from bayeslme.report.pages import fit_text
 
-        return fit_text(self._summary.page)
+        return fit_text(verbs.summary.short_page(self))
 
     __str__ = __repr__
 

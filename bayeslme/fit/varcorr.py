@@ -120,7 +120,10 @@ def component(level: Level, factor: FloatArray, sigma: float) -> Component:
 
 def nested_name(design: Design, k: int) -> str:
     """Name nlme prints for the k-th level (from 0), ``"pig %in% litter"``."""
-    return " %in% ".join(one.group for one in reversed(design.levels[: k + 1]))
+    level = design.levels[k]
+    if level.alone:
+        return level.group
+    return " %in% ".join(design.levels[j].column for j in reversed(design.outer(k)))
 
 
 def _blocks(level: Level) -> list[tuple[PdMat, str, slice]]:
