@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from bayeslme.engine.blup import Predicted, Targets, standard_rows
-from bayeslme.engine.crossed import Crossed
+from bayeslme.engine.crossed import Crossed, as_array
 from bayeslme.engine.crossed_eliminate import Swept, scaled_columns
 from bayeslme.engine.crossed_grams import CrossedGrams
 from bayeslme.engine.estimate import Estimate
@@ -61,6 +61,25 @@ def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -
     return Predicted(np.where(known, mean, np.nan), np.where(known, variance, np.nan))
 
 
+def _merged(
+    shares: list[tuple[np.ndarray, np.ndarray]],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Shares in the groups of a level, those of one target in one group added up.
+
+    A target's own group may be another than that which its inner group lies in.
+    """
+    out: list[tuple[np.ndarray, np.ndarray]] = []
+    for group, values in shares:
+        rest = values.copy()
+        for known, total in out:
+            same = known == group
+            total[same] += rest[same]
+            rest[same] = 0.0
+        if not out or np.any(rest):
+            out.append((group, rest))
+    return out
+
+
 def _reduced(
     found: Estimate,
     crossed: Crossed,
@@ -82,23 +101,26 @@ def _reduced(
         for j in range(sizes[k]):
             block[np.arange(m), place.start + code[k] * sizes[k] + j] += z[k][:, j]
     spread = np.zeros(m)
+    shares: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {
+        k: [(code[k], z[k])] for k in crossed.chain
+    }
     for at, k in enumerate(crossed.chain):
         link, pattern = done.links[at], crossed.patterns[at]
-        group = code[k]
-        lower = np.moveaxis(link.upper, -1, 0)[group].swapaxes(-1, -2)
-        v = np.linalg.solve(lower, (z[k] @ factors[k])[..., None])[..., 0]
-        spread += np.square(v).sum(axis=1)
-        left = np.einsum("mqd,mq->md", np.moveaxis(link.rest, -1, 0)[group], v)
-        first = 0
-        for j in crossed.chain[at + 1 :]:
-            z[j] -= left[:, first : first + sizes[j]]
-            first += sizes[j]
-        fixed -= left[:, first:]
-        matrix = pattern.matrix(link.meets_rest)
-        for j in range(sizes[k]):
-            own = matrix[j * pattern.n_groups + group]
-            dense = own if isinstance(own, np.ndarray) else own.toarray()
-            block -= v[:, j, None] * dense
+        meets = pattern.matrix(link.meets_rest)
+        for group, own in _merged(shares[k]):
+            lower = np.moveaxis(link.upper, -1, 0)[group].swapaxes(-1, -2)
+            v = np.linalg.solve(lower, (own @ factors[k])[..., None])[..., 0]
+            spread += np.square(v).sum(axis=1)
+            left = np.einsum("mqd,mq->md", np.moveaxis(link.rest, -1, 0)[group], v)
+            first = 0
+            for j in crossed.chain[at + 1 :]:
+                outer = -left[:, first : first + sizes[j]]
+                shares[j].append((crossed.parents[k, j][group], outer))
+                first += sizes[j]
+            fixed -= left[:, first:]
+            for j in range(sizes[k]):
+                rows_of = meets[j * pattern.n_groups + group]
+                block -= v[:, j, None] * as_array(rows_of)
     own_factors = [factors[k] for k in crossed.block]
     right = scaled_columns(block, own_factors, crossed).T
     v = solve_triangular(done.lower, right, lower=True, check_finite=False)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
+from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
 from bayeslme.engine.dense_groups import Covariance
 from bayeslme.engine.estimate import Estimate
 from bayeslme.errors import FitError
@@ -123,15 +124,20 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         Where a group is too large for dense matrices, and where V is singular or so little known
         that no positive variance is left.
     """
-    covariance = Covariance(found)
+    crossed = found.problem.crossed is not None
+    covariance = CrossedCovariance(found) if crossed else Covariance(found)
     try:
         return _adjusted(found, covariance)
     except np.linalg.LinAlgError:
         raise FitError(SINGULAR) from None
 
 
-def _adjusted(found: Estimate, covariance: Covariance) -> KenwardRoger:
-    sums = _first(covariance)
+def _adjusted(found: Estimate, covariance: Covariance | CrossedCovariance) -> KenwardRoger:
+    sums = (
+        _Sums(*covariance.sums())
+        if isinstance(covariance, CrossedCovariance)
+        else _first(covariance)
+    )
     phi = np.linalg.inv(sums.precision)
     information = 0.5 * (
         sums.traces
@@ -206,7 +212,7 @@ def _first(covariance: Covariance) -> _Sums:
     return sums
 
 
-def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:
+def _sizes(covariance: Covariance | CrossedCovariance, sums: _Sums) -> np.ndarray:
     """Relative change of V (m,) with each parameter, infinite where it cannot be told from none."""
     sizes = np.sqrt(np.diagonal(sums.traces))
     seen = sizes > UNSEEN * np.sqrt(covariance.problem.n)

@@ -171,7 +171,7 @@ def lmer(
     weights: Any = None,
     correlation: Any = None,
     subset: Any = None,
-    na_action: str = "fail",
+    na_action: str = "omit",
     contrasts: Any = None,
     control: Any = None,
     priors: Any = None,
@@ -193,7 +193,9 @@ def lmer(
         sigma^2 / w. Or a variance function, as in `lme`.
     correlation : CorStruct, optional
         Of the residuals, within groups that lie within one of the factors.
-    subset, na_action, contrasts, control, priors
+    na_action : {"omit", "fail", "exclude"}
+        What to do about missing values; by default rows with any are left out, as by lme4.
+    subset, contrasts, control, priors
         As in `lme`.
     data2 : dict, optional
         Matrices that the formula names.

@@ -94,7 +94,7 @@ def make_lmer(
     weights: Any = None,
     correlation: Any = None,
     subset: Any = None,
-    na_action: str = "fail",
+    na_action: str = "omit",
     contrasts: Any = None,
     control: Mapping[str, Any] | None = None,
     priors: Any = None,

@@ -131,7 +131,7 @@ def python_call(spec: LmeSpec) -> str:
         parts.append(f"subset={_quote(deparse(spec.subset))}")
     if spec.method == "ML":
         parts.append("REML=False" if lmer else 'method="ML"')
-    if spec.na_action != "fail":
+    if spec.na_action != ("omit" if lmer else "fail"):
         parts.append(f"na_action={_quote(spec.na_action)}")
     if spec.control.options:
         parts.append(f"control={python_value(dict(spec.control.options))}")
