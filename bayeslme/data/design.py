@@ -16,6 +16,7 @@ from bayeslme.data.crossed import Placed, placed
 from bayeslme.data.groups import Grouping, first_met, group_values
 from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
+from bayeslme.data.offset import offset_values
 from bayeslme.data.plan import Plan, learned_before, left_side
 from bayeslme.data.rank import aliased
 from bayeslme.data.rows import used_rows
@@ -95,6 +96,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         matrix=matrix,
         random_matrices=tuple(m for _, m in made),
         response_label=deparse(left_side(spec.fixed)),
+        offset=offset_values(plan.offsets, columns, finite=True),
     )
 
 

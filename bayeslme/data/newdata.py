@@ -12,9 +12,10 @@ import pandas as pd
 
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
-from bayeslme.data.evaluate import evaluate_number
+from bayeslme.data.evaluate import columns_of, evaluate_number
 from bayeslme.data.factors import Factor, cross, relabel
 from bayeslme.data.groups import group_columns, group_values
+from bayeslme.data.offset import offset_values
 from bayeslme.data.types import (
     CorrelationCoords,
     Design,
@@ -24,6 +25,7 @@ from bayeslme.data.types import (
     VarianceCoords,
 )
 from bayeslme.spec.formula import parse_formula
+from bayeslme.spec.offset import offsets
 from bayeslme.structures import VarFunc
 
 
@@ -48,6 +50,7 @@ class NewRows:
     index : pandas.Index, length m
     columns : Columns
         The new frame, for further coordinates.
+    offset : (m,) float array, or 0
     """
 
     X: FloatArray
@@ -57,6 +60,7 @@ class NewRows:
     complete: npt.NDArray[np.bool_]
     index: pd.Index[Any]
     columns: Columns
+    offset: FloatArray | float = 0.0
 
 
 def new_rows(
@@ -94,7 +98,10 @@ def new_rows(
     codes = _codes(levels, factors)
     complete = ~np.isnan(X).any(axis=1)
     labels = nested_labels(factors, alone=[level.alone for level in levels])
-    return NewRows(X, Z, codes, labels, complete, frame.index, columns)
+    terms = offsets(design.spec.fixed)
+    columns.require([name for one in terms for name in columns_of(one)], "offset")
+    added = offset_values(terms, columns)
+    return NewRows(X, Z, codes, labels, complete, frame.index, columns, added)
 
 
 def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:

@@ -17,6 +17,7 @@ from bayeslme.spec.expr import Call, Expr, walk
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.functions import LEARNED
 from bayeslme.spec.model import LmeSpec, RandomLevel
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.terms import Terms, expand
 from bayeslme.structures import PdMat
 
@@ -40,6 +41,8 @@ class Plan:
     spec : LmeSpec
     terms : Terms
         Of the fixed part, a dot expanded to the data's columns.
+    offsets : tuple of Expr
+        What the offset() terms of the fixed part hold.
     random : tuple of RandomPart
         Outermost first.
     forms : tuple of Formula
@@ -48,6 +51,7 @@ class Plan:
 
     spec: LmeSpec
     terms: Terms
+    offsets: tuple[Expr, ...]
     random: tuple[RandomPart, ...]
     forms: tuple[Formula, ...]
 
@@ -58,7 +62,8 @@ class Plan:
         rows = [part.form for part in components(spec.weights)]
         rows += [] if spec.correlation is None else [spec.correlation.form]
         terms = expand(spec.fixed, tuple(map(str, columns.frame.columns)))
-        return cls(spec, terms, random, tuple(map(parse_formula, rows)))
+        own = offsets(spec.fixed)
+        return cls(spec, terms, own, random, tuple(map(parse_formula, rows)))
 
     def needed(self, columns: Columns) -> list[str]:
         """Names of the columns used, each checked to exist."""
@@ -75,6 +80,8 @@ class Plan:
         yield columns_of(left_side(self.spec.fixed)), "response"
         for variable in self.terms.variables:
             yield columns_of(variable), "fixed"
+        for value in self.offsets:
+            yield columns_of(value), "offset"
         for group in self.spec.fixed.groups:
             yield group_columns(group, columns), "groups"
         for part in self.random:

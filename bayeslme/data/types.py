@@ -154,6 +154,8 @@ class Design:
         The same for each level; blocked structures have a matrix for each block.
     response_label : str
         The left-hand side, deparsed.
+    offset : (n,) float array, or 0
+        Sum of the offset() terms, part of every fitted value.
     """
 
     spec: LmeSpec
@@ -172,6 +174,12 @@ class Design:
     matrix: MatrixSpec
     random_matrices: tuple[MatrixSpec | JoinedMatrix, ...]
     response_label: str
+    offset: FloatArray | float = 0.0
+
+    @property
+    def response(self) -> FloatArray:
+        """The response less the offset, (n,): what coefficients and random effects explain."""
+        return self.y if isinstance(self.offset, float) else self.y - self.offset
 
     @property
     def crossed(self) -> bool:

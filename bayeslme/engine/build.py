@@ -43,13 +43,14 @@ def build_problem(design: Design) -> Problem:
     order: Any = slice(None) if permutation is None else permutation
     stages = _stages(design)
     nested = bool(stages) and not design.crossed
-    x_basis, inverse, coef = standardise(design.X, design.y)
+    response = design.response
+    x_basis, inverse, coef = standardise(design.X, response)
     parts = [
         (level.Z, np.linalg.inv(stage.basis))
         for level, stage in zip(design.levels[::-1], stages, strict=True)
     ]
-    source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
-    if source.rest() <= EXACT * np.linalg.norm(design.y):
+    source = Columns(permutation, (*parts, (design.X, inverse)), response, coef)
+    if source.rest() <= EXACT * np.linalg.norm(response):
         msg = (
             f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
             "which variances could be estimated"

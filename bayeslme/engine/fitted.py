@@ -26,7 +26,7 @@ def fitted_values(
     """
     some = depth is None or isinstance(depth, int)
     chosen = range(len(modes))[:depth] if some else depth
-    values = design.X @ beta
+    values = design.X @ beta + design.offset
     for k in chosen or ():
         level = design.levels[k]
         values = values + np.einsum("nq,nq->n", level.Z, modes[k][level.code])

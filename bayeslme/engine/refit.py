@@ -79,6 +79,8 @@ class Refitter:
     def together(self) -> int:
         """Number of responses that are maximised side by side; 1 where each is searched alone."""
         problem = self.found.problem
+        if problem.crossed is not None:
+            return 1
         if problem.correlation is not None or problem.variance is not None or not problem.size:
             return 1
         if self.on_a_ridge:
@@ -92,9 +94,9 @@ class Refitter:
     def optima(self, y: np.ndarray) -> list[Optimum]:
         """Maxima of the log-likelihood for the responses y (s, n), rows in the design's order."""
         if self.together == 1:
-            return [self._search(with_response(self.found.problem, one)) for one in y]
+            return [self._search(with_response(self.found.problem, one)) for one in self._less(y)]
         sigma = self.found.sigma if self.found.sigma_held else None
-        several = Responses.of(self.found.problem, y, self.found.method, sigma)
+        several = Responses.of(self.found.problem, self._less(y), self.found.method, sigma)
         return optima(several, self._bumped(), self._max_iter)
 
     @one_thread
@@ -115,7 +117,7 @@ class Refitter:
         design = replace(self.design, y=np.asarray(y, float))
         if self.moving_covariate:
             return estimate(design)
-        problem = with_response(self.found.problem, design.y)
+        problem = with_response(self.found.problem, design.response)
         end = self._search(problem) if optimum is None else optimum
         return read_off(self._likelihood(problem), end)
 
@@ -133,8 +135,12 @@ class Refitter:
             return [self.estimate(one).loglik for one in y]
         if self.found.problem.size:
             return [one.value for one in self.optima(y)]
-        problems = (with_response(self.found.problem, one) for one in y)
+        problems = (with_response(self.found.problem, one) for one in self._less(y))
         return [self._search(problem, method).value for problem in problems]
+
+    def _less(self, y: np.ndarray) -> np.ndarray:
+        """Responses (s, n) less the offset."""
+        return np.asarray(y - self.design.offset)
 
     @property
     def _max_iter(self) -> int:

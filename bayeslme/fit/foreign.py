@@ -33,7 +33,7 @@ ELSEWHERE = {
     "autocor": "the correlation of the residuals is correlation=CorAR1(...)",
     "corr": "the correlation of the residuals is correlation=CorAR1(...)",
     "cov_struct": "the correlation of the residuals is correlation=CorAR1(...)",
-    "offset": "subtract an offset from the response",
+    "offset": "an offset is a term of the formula, y ~ x + offset(z)",
 }
 FORMULAS = ("fixed", "model", "formula")
 

@@ -88,7 +88,7 @@ def mean_values(
     reach : tuple of int, optional
         Those of them whose effects are added; all by default.
     """
-    values = new.X @ fit.estimate.beta
+    values = new.X @ fit.estimate.beta + new.offset
     unknown = 0.0 if fit.spec.new_groups_are_zero else np.nan
     for k, Z, code in zip(places, new.Z, new.code, strict=True):
         if reach is None or k in reach:

@@ -147,14 +147,14 @@ def predict(
     new = new_rows(fit.design, frame, places)
     asked = _Asked(new, places, use_correlation, newdata is None)
     found = asked.predicted(fit)
-    table = pd.DataFrame({"fit": found.mean}, index=new.index)
+    table = pd.DataFrame({"fit": found.mean + new.offset}, index=new.index)
     if se:
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
         variance = asked.variance(fit, found)
         den = _degrees(fit, df, asked, variance)
         width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
-        table["lower"], table["upper"] = found.mean - width, found.mean + width
+        table["lower"], table["upper"] = table["fit"] - width, table["fit"] + width
     return table if se or interval is not None else table["fit"].rename("predict")
 
 

@@ -42,6 +42,7 @@ from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import check_functions
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import LmeSpec, RandomLevel
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.terms import Terms, expand
 from bayeslme.structures import (
     PdBlocked,
@@ -343,6 +344,9 @@ def _structure(bars: list[Bar], group: str, text: str) -> PdMat:
     for bar in bars:
         terms = expand(bar.effects)
         labels = {*terms.labels, *(["1"] if terms.intercept else [])}
+        if offsets(bar.effects):
+            message = "lmer: an offset belongs outside of the bars, y ~ x + offset(z) + (1 | g)"
+            raise SpecError(message, text=text, position=bar.position)
         if not labels:
             message = f"lmer: the term of {group} has no effects; write (1 | {group})"
             raise SpecError(message, text=text, position=bar.position)

@@ -16,7 +16,7 @@ def is_offset(node: Expr) -> bool:
 def offsets(formula: Formula) -> tuple[Expr, ...]:
     """What stands in the offset() terms of a formula's right-hand side, each once.
 
-    As in R an offset counts wherever it stands in a sum; one that a minus takes away does not.
+    One that a minus takes away again does not count.
     """
     found: dict[Expr, None] = {}
     _collect(formula.rhs, found)
@@ -33,7 +33,7 @@ def _collect(node: Expr, found: dict[Expr, None]) -> None:
         _collect(inner.right, gone)
         for one in gone:
             found.pop(one, None)
-    elif isinstance(inner, Binary) and inner.op in {"+", "*", ":", "/", "%in%", "^"}:
+    elif isinstance(inner, Binary) and inner.op == "+":
         _collect(inner.left, found)
         _collect(inner.right, found)
     elif isinstance(inner, Unary) and inner.op == "+":

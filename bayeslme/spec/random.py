@@ -12,6 +12,7 @@ from bayeslme.spec.expr import Call, Expr, String, bare, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.model import RandomLevel
 from bayeslme.spec.structure_reader import (
     canonical,
@@ -239,6 +240,8 @@ def _expandable(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:
     for level in levels:
         for formula in level.formulas:
             refuse_fitted(formula.rhs, "random")
+            if offsets(formula):
+                raise SpecError("random: an offset belongs into the fixed formula, y ~ offset(z)")
             terms = expand(formula)
             if not terms.intercept and not terms.terms:
                 raise SpecError(f"random: {formula} has no effects")

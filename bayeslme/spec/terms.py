@@ -26,8 +26,10 @@ from bayeslme.spec.expr import (
     Unary,
     bare,
     variables,
+    walk,
 )
 from bayeslme.spec.formula import Formula
+from bayeslme.spec.offset import is_offset
 
 _ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "%in%"})
 _MAX_TERMS = 5000
@@ -115,7 +117,7 @@ def expand(formula: Formula, data_columns: Sequence[str] | None = None) -> Terms
     Raises
     ------
     SpecError
-        For a number other than 0 and 1, an offset, or a dot without columns.
+        For a number other than 0 and 1, an offset within another term, or a dot without columns.
 
     Examples
     --------
@@ -181,6 +183,8 @@ class _Algebra:
                 masks = self._combine(op, self.expand(left), self.expand(right))
             case Dot():
                 masks = [self._bit(name) for name in self._dot(node)]
+            case Call() if is_offset(node):
+                masks = []
             case _:
                 masks = [self._bit(node)]
         return masks
@@ -226,8 +230,11 @@ class _Algebra:
             case Paren(inner=inner) | Unary(op="+" | "-", operand=inner):
                 self._collect(inner)
             case Binary(op="^", left=left):
+                self._refuse_offset(node)
                 self._collect(left)
             case Binary(op=op, left=left, right=right) if op in _ALGEBRA:
+                if op not in {"+", "-"}:
+                    self._refuse_offset(node)
                 self._collect(left)
                 self._collect(right)
             case Number(value=value) if value in (0, 1):
@@ -243,9 +250,18 @@ class _Algebra:
             raise self._error(
                 f"{deparse(node)} cannot be a term of a formula; write I({deparse(node)} * x)"
             )
-        if isinstance(node, Call) and node.function == "offset":
-            raise self._error("offset() is not allowed, as in nlme: subtract it from the response")
+        if any(is_offset(part) for part in walk(node)):
+            self._check_offset(node)
+            return
         self.bits.setdefault(node, len(self.bits))
+
+    def _refuse_offset(self, node: Expr) -> None:
+        if any(is_offset(part) for part in walk(node)):
+            raise self._error("an offset is a summand of its own, + offset(z)")
+
+    def _check_offset(self, node: Expr) -> None:
+        if not (is_offset(node) and isinstance(node, Call) and len(node.args) == 1):
+            raise self._error("an offset is a summand of its own, + offset(z)")
 
     def _dot(self, node: Expr) -> tuple[Name, ...]:
         if self.columns is None:

@@ -22,6 +22,7 @@ from bayeslme.spec.expr import Arg, Binary, Call, Dot, Expr, Name, Number, Paren
 from bayeslme.spec.formula import Formula, parse_formula
 from bayeslme.spec.lmer import prior_weights, reml, updated
 from bayeslme.spec.model import LmeSpec
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.random import read_random
 from bayeslme.spec.terms import Term, expand
 
@@ -133,6 +134,8 @@ def update_formula(old: Formula, new: Formula) -> Formula:
     rhs = parts[0]
     for part in parts[1:]:
         rhs = Binary("+", rhs, part)
+    for value in offsets(Formula(left, right)):
+        rhs = Binary("+", rhs, Call("offset", (Arg(None, value),)))
     if not terms.intercept:
         rhs = Binary("-", rhs, Number(1))
     grouping = old.grouping if new.grouping is None else new.grouping
