@@ -249,9 +249,7 @@ def _add_integrated(
         draws = []
         for _ in range(int(np.prod(size)) if size else 1):
             own["fixef"] = rng.multivariate_normal(gaussian.mean, covariance)
-            draws.append(
-                new_response(layout, own, given["X"], z, rng, offset=given.get("offset"))
-            )
+            draws.append(new_response(layout, own, given["X"], z, rng, offset=given.get("offset")))
         return np.reshape(draws, (*size, problem.n)) if size else draws[0]
 
     _observe([*data.values(), *values.values()], logp, random, layout.design.y)

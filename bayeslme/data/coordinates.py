@@ -121,9 +121,9 @@ def correlation_coords(
         return None
     form = parse_formula(correlation.form)
     if crossed and not form.groups:
-        names = ", ".join(one.name for one in random)
+        listed = ", ".join(one.name for one in random)
         msg = (
-            f"{correlation.r_name}: beside crossed random effects ({names}) its form names its "
+            f"{correlation.r_name}: beside crossed random effects ({listed}) its form names its "
             f"groups, as in form='{form} | {random[0].name}'"
         )
         raise DataError(msg)

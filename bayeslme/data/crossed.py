@@ -140,4 +140,3 @@ def _sorted(grouping: Grouping, parent: IntArray) -> Grouping:
     rank[order] = np.arange(len(order))
     labels = tuple(grouping.labels[k] for k in order)
     return Grouping(grouping.name, rank[grouping.code], labels, parent[order])
-

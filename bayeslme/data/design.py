@@ -10,9 +10,9 @@ import pandas as pd
 from bayeslme.data.coding import Contrasts
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import correlation_coords, variance_coords
+from bayeslme.data.crossed import Placed, placed
 from bayeslme.data.evaluate import evaluate_number
 from bayeslme.data.factors import Factor
-from bayeslme.data.crossed import Placed, placed
 from bayeslme.data.groups import Grouping, first_met, group_values
 from bayeslme.data.made import Made
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn

@@ -9,8 +9,8 @@ from typing import Any
 from bayeslme.data.calls import function_name
 from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components
-from bayeslme.data.groups import group_columns
 from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
+from bayeslme.data.groups import group_columns
 from bayeslme.data.rows import used_rows
 from bayeslme.errors import DataError, SpecError
 from bayeslme.spec.expr import Call, Expr, walk

@@ -35,7 +35,6 @@ __all__ = [
     "Problem",
     "build_problem",
     "depth_of",
-    "places_of",
     "eliminate",
     "estimate",
     "fitted_values",
@@ -44,6 +43,7 @@ __all__ = [
     "modes",
     "natural_point",
     "normalise",
+    "places_of",
     "profile",
     "whiten",
 ]

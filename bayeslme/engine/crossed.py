@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -42,8 +42,8 @@ class Pattern:
     n_groups: int
     n_columns: int
 
-    def matrix(self, values: np.ndarray) -> np.ndarray | sparse.csr_matrix:
-        """Values (q, m) as a matrix of q n_groups rows, effect by effect."""
+    def matrix(self, values: np.ndarray) -> Any:
+        """Values (q, m) as a matrix of q n_groups rows, effect by effect; a large one is sparse."""
         q = len(values)
         if q * self.n_groups * self.n_columns <= DENSE:
             out = np.zeros((q, self.n_groups, self.n_columns))
@@ -66,7 +66,9 @@ class Pattern:
 
     def products(self, values: np.ndarray) -> np.ndarray:
         """Cross products (n_columns, n_columns) of the columns, values (q, m)."""
-        return as_array(_squared(self.matrix(values)))
+        matrix = self.matrix(values)
+        turned = matrix.T if isinstance(matrix, np.ndarray) else matrix.T.tocsr()
+        return as_array(turned @ matrix)
 
     def times(self, values: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Cross products (n_columns, r) with other columns (q, r, n_groups)."""
@@ -99,12 +101,8 @@ class Pattern:
         return float(product.data @ block[rows, product.indices])
 
 
-def _squared(matrix: np.ndarray | sparse.csr_matrix) -> np.ndarray | sparse.csr_matrix:
-    return matrix.T @ matrix if isinstance(matrix, np.ndarray) else matrix.T.tocsr() @ matrix
-
-
-def as_array(matrix: np.ndarray | sparse.csr_matrix) -> np.ndarray:
-    """A matrix with its zeros."""
+def as_array(matrix: Any) -> np.ndarray:
+    """A matrix, sparse or not, with its zeros."""
     return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
 
 
@@ -151,7 +149,7 @@ class Crossed:
     @property
     def n_columns(self) -> int:
         """Number of columns of the block."""
-        return self.columns[-1].stop
+        return int(self.columns[-1].stop)
 
     @property
     def numbers(self) -> int:
@@ -327,7 +325,7 @@ def _places(pattern: Pattern, group: np.ndarray, column: np.ndarray) -> np.ndarr
     """Place of meetings in a pattern that has them."""
     width = pattern.n_columns
     keys = pattern.group * width + pattern.column
-    return np.searchsorted(keys, group * width + column)
+    return np.asarray(np.searchsorted(keys, group * width + column))
 
 
 def _local(

@@ -37,7 +37,7 @@ def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -
         raise TypeError("a crossed problem is needed")
     factors = likelihood.factors(found.theta)
     rows = grams.at(*likelihood.row_parameters(found.theta))
-    done = grams.swept(rows.gram, factors)
+    done = grams.swept(rows, factors)
     relative = float(np.exp(rows.centre))
     known = targets.known
     targets, unseen = targets.unseen(tuple(f / relative for f in found.factors))

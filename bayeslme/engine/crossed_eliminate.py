@@ -67,7 +67,7 @@ class Swept:
     side : array, shape (c, p + 1)
         The same of the block's columns by [X | y].
     lower : array, shape (c, c)
-        L of the block; what is above its diagonal is not used.
+        L of the block.
     rest : array, shape (c, p + 1)
         U of the block.
     block : array, shape (p + 1, p + 1)
@@ -113,7 +113,7 @@ def sweep(
     own = [factors[k] for k in crossed.block]
     h = scaled_columns(scaled_columns(schur, own, crossed).T, own, crossed)
     h[np.diag_indices(len(h))] += 1.0
-    lower, info = lapack.dpotrf(h.T, lower=1, clean=0, overwrite_a=1)
+    lower, info = lapack.dpotrf(h.T, lower=1, clean=1, overwrite_a=1)
     if info != 0:
         nothing = np.full_like(total, np.nan)
         return Swept(tuple(links), schur, side, lower, side, nothing, np.inf)

@@ -4,10 +4,11 @@ Each step of the elimination turns cross products S into a Schur complement S' =
 with Q = A H^-1 A' and H = A' S_zz A + I. With G the derivative of the log-likelihood by S' and
 N = S_zr G S_rz, the derivatives one step further in are
 
-    by S_zr: -2 Q S_zr G,     by S_zz: Q N Q - Q / 2,     by A: 2 (S_zz Q - I) N A H^-1 - S_zz A H^-1
+    by S_zr: -2 Q S_zr G,        by S_zz: Q N Q - Q / 2,
+    by A: 2 (S_zz Q - I) N A H^-1 - S_zz A H^-1
 
 (reverse mode differentiation; the last term of each is that of -log|H| / 2). Nothing is divided by
-A, so a zero variance is an ordinary point. Parameters of the rows are differentiated by differences.
+A, so a zero variance is an ordinary point. Parameters of the rows are asked by differences.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def value_and_gradient(likelihood: Likelihood, theta: np.ndarray) -> tuple[float
     rows = grams.at(*likelihood.row_parameters(theta))
     factors = likelihood.factors(theta)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        done = grams.swept(rows.gram, factors)
+        done = grams.swept(rows, factors)
         e = Eliminated(done.block, np.asarray(done.half_logdet), (), ())
-        profiled = likelihood.profiled(e, rows)  # type: ignore[arg-type]
+        profiled = likelihood.profiled(e, rows)
     value = float(profiled.loglik)
     out = np.zeros(len(theta))
     if not np.isfinite(value):
@@ -136,8 +137,8 @@ def _block_step(
     """Through the elimination of the block."""
     own = [factors[k] for k in crossed.block]
     inverse, _ = lapack.dpotri(done.lower, lower=1)  # the lower triangle of H^-1
-    inverse = np.tril(inverse)
-    inverse += np.tril(inverse, -1).T
+    inverse[np.diag_indices(len(inverse))] *= 0.5
+    inverse = inverse + inverse.T
     spherical = solve_triangular(done.lower, done.rest, lower=True, trans="T", check_finite=False)
     natural = scaled_columns(spherical.T, own, crossed, transposed=True).T  # A H^-1 A' S_side
     left = -2.0 * (done.side - done.schur @ natural) @ outer
@@ -239,8 +240,6 @@ def _rest_slopes(
 
 
 def _contracted(right: np.ndarray, by_rest: np.ndarray) -> np.ndarray:
-    if by_rest.ndim == 2:  # noqa: PLR2004 - the same for all groups
-        return np.einsum("qdg,de->qeg", right, by_rest, optimize=True)
-    return np.einsum("qdg,deg->qeg", right, by_rest, optimize=True)
-
-
+    same = by_rest.ndim == 2  # noqa: PLR2004 - for all groups
+    how = "qdg,de->qeg" if same else "qdg,deg->qeg"
+    return np.asarray(np.einsum(how, right, by_rest, optimize=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +11,7 @@ from bayeslme.engine.crossed import Crossed, as_array
 from bayeslme.engine.crossed_eliminate import Swept, block_modes, sweep
 from bayeslme.engine.eliminate import Eliminated
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.row_grams import RowGram
 from bayeslme.engine.whitening import whiten
 
 Parameters = np.ndarray | None
@@ -41,28 +42,6 @@ class CrossedGram:
     total: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class CrossedRows:
-    """Cross products at given row parameters; leading axes (...) are batches.
-
-    Attributes
-    ----------
-    grams : tuple of CrossedGram
-        One for all, or one for each value of the row parameters.
-    half_logdet, centre : arrays, shape (...,)
-        As in `bayeslme.engine.row_grams.RowGram`.
-    """
-
-    grams: tuple[CrossedGram, ...]
-    half_logdet: np.ndarray
-    centre: np.ndarray
-
-    @property
-    def gram(self) -> CrossedGram:
-        """The first of the cross products."""
-        return self.grams[0]
-
-
 class CrossedGrams:
     """Cross products of a crossed problem's rows, at any row parameters.
 
@@ -88,8 +67,11 @@ class CrossedGrams:
             None if problem.variance is None else problem.variance.natural(none),
         )
 
-    def at(self, cor: Parameters, var: Parameters) -> CrossedRows:
-        """Cross products at natural parameters (..., k) of correlation and variance function."""
+    def at(self, cor: Parameters, var: Parameters) -> RowGram:
+        """Cross products at natural parameters (..., k) of correlation and variance function.
+
+        ``gram`` is a tuple of these, one for all or one for each value of the parameters.
+        """
         if self._known is not None:
             return self._known
         lead = next(p.shape[:-1] for p in (cor, var) if p is not None)
@@ -98,13 +80,13 @@ class CrossedGrams:
         count = int(np.prod(lead))
         flat = [None if p is None else p.reshape(count, p.shape[-1]) for p in (cor, var)]
         made = [self._at(*(None if p is None else p[i] for p in flat)) for i in range(count)]
-        return CrossedRows(
-            tuple(one.gram for one in made),
+        return RowGram(
+            tuple(one.gram[0] for one in made),
             np.array([one.half_logdet for one in made]).reshape(lead),
             np.array([one.centre for one in made]).reshape(lead),
         )
 
-    def _at(self, cor: Parameters, var: Parameters) -> CrossedRows:
+    def _at(self, cor: Parameters, var: Parameters) -> RowGram:
         problem, local = self.problem, self.crossed.local
         columns = problem.columns
         if local is not None:
@@ -113,7 +95,7 @@ class CrossedGrams:
             columns = np.concatenate([columns, own])
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             white = whiten(problem, cor, var, columns=columns, centred=True)
-            return CrossedRows(
+            return RowGram(
                 (self._products(np.asarray(white.columns)),),
                 np.asarray(white.half_logdet).sum(axis=-1),
                 np.asarray(white.centre),
@@ -158,20 +140,18 @@ class CrossedGrams:
 
     def _by_group(self, left: np.ndarray, right: np.ndarray, k: int) -> np.ndarray:
         code, count = self.crossed.code[k], self.problem.stages[k].n_groups
-        return np.stack(
-            [np.stack([np.bincount(code, a * b, count) for b in right]) for a in left]
-        )
+        return np.stack([np.stack([np.bincount(code, a * b, count) for b in right]) for a in left])
 
-    def swept(self, gram: CrossedGram, factors: tuple[np.ndarray, ...]) -> Swept:
+    def swept(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Swept:
         """Eliminate all random effects at one value of theta, keeping every step."""
-        return sweep(self.problem, self.crossed, gram, factors)
+        return sweep(self.problem, self.crossed, rows.gram[0], factors)
 
-    def reduce(self, rows: CrossedRows, factors: tuple[np.ndarray, ...]) -> Eliminated:
+    def reduce(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
         """Eliminate all random effects, keeping only the [X | y] block and log|H| / 2.
 
         Parameters
         ----------
-        rows : CrossedRows
+        rows : RowGram
         factors : tuple of arrays (..., q, q), innermost first
         """
         lead = np.broadcast_shapes(*(f.shape[:-2] for f in factors), np.shape(rows.half_logdet))
@@ -179,25 +159,20 @@ class CrossedGrams:
         block, half = np.empty((*lead, wide, wide)), np.empty(lead)
         full = [np.broadcast_to(f, (*lead, *f.shape[-2:])) for f in factors]
         for i, at in enumerate(np.ndindex(lead)):
-            gram = rows.grams[i if len(rows.grams) > 1 else 0]
-            done = self.swept(gram, tuple(f[at] for f in full))
+            gram = rows.gram[i if len(rows.gram) > 1 else 0]
+            done = sweep(self.problem, self.crossed, gram, tuple(f[at] for f in full))
             lost = np.any(np.diagonal(done.block) < LOST * np.diagonal(gram.total))
             block[at] = np.nan if lost else done.block
             half[at] = done.half_logdet
         return Eliminated(block, half, (), ())
 
     def modes(
-        self, rows: CrossedRows, factors: tuple[np.ndarray, ...], beta: np.ndarray
+        self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray
     ) -> tuple[np.ndarray, ...]:
         """Conditional modes (G, q) of the random effects, in the order of the stages."""
-        done = self.swept(rows.gram, factors)
+        done = self.swept(rows, factors)
         found = block_modes(self.problem, self.crossed, done, factors, beta)
         return tuple(
             np.linalg.solve(stage.basis, b).T
             for stage, b in zip(self.problem.stages, found, strict=True)
         )
-
-
-def with_crossed(problem: Problem, crossed: Crossed) -> Problem:
-    """The problem of a crossed model."""
-    return replace(problem, crossed=crossed)

@@ -7,6 +7,8 @@ a row and a column for every random effect, such as Z'PZ.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
@@ -76,7 +78,7 @@ class CrossedCovariance:
         slopes = -np.array([left.T @ one for one in f])
         return x.T @ left / sigma2, slopes / sigma2, q / sigma2, self._traces(z, zt, s, c, moves)
 
-    def _effects(self) -> sparse.csr_matrix:
+    def _effects(self) -> Any:
         """Standard random-effects columns of all stages (n, C)."""
         problem, crossed = self.problem, self.problem.crossed
         if crossed is None:
@@ -91,7 +93,7 @@ class CrossedCovariance:
             at += stage.q
         return sparse.hstack(parts, format="csr")
 
-    def _residual_parts(self) -> tuple[sparse.csr_matrix, list[sparse.csr_matrix]]:
+    def _residual_parts(self) -> tuple[Any, list[Any]]:
         """R^-1/2 (n, n) relative to sigma^2, and R^-1/2 R_k R^-T/2 for the residual parameters."""
         problem, residual = self.problem, self.residual
         if residual.linear and problem.correlation is None and problem.variance is None:
@@ -142,11 +144,11 @@ class CrossedCovariance:
 
     def _traces(
         self,
-        z: sparse.csr_matrix,
-        zt: sparse.csr_matrix,
+        z: Any,
+        zt: Any,
         s: np.ndarray,
         c: np.ndarray,
-        moves: list[sparse.csr_matrix],
+        moves: list[Any],
     ) -> np.ndarray:
         """Trace of V^-1 V_k V^-1 V_l for all pairs of parameters."""
         sc = s @ c
@@ -185,7 +187,7 @@ class CrossedCovariance:
         return own.reshape(one.n_groups, one.q, two.n_groups, two.q)
 
 
-def _diagonal(blocks: list[np.ndarray]) -> sparse.csr_matrix:
+def _diagonal(blocks: list[np.ndarray]) -> Any:
     out = sparse.block_diag(blocks, format="csr")
     out.eliminate_zeros()
     return out

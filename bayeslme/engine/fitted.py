@@ -24,10 +24,10 @@ def fitted_values(
 
     ``depth`` is the number of these from the outermost in, or their places among the design's.
     """
-    some = depth is None or isinstance(depth, int)
-    chosen = range(len(modes))[:depth] if some else depth
+    places = range(len(modes))
+    chosen = places[:depth] if depth is None or isinstance(depth, int) else depth
     values = design.X @ beta + design.offset
-    for k in chosen or ():
+    for k in chosen:
         level = design.levels[k]
         values = values + np.einsum("nq,nq->n", level.Z, modes[k][level.code])
     return np.asarray(values)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from bayeslme.engine.crossed_grams import CrossedGrams, CrossedRows
+from bayeslme.engine.crossed_grams import CrossedGrams
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.row_grams import RowGram, RowGrams

@@ -177,7 +177,7 @@ class Problem:
     def group_of(self, k: int, rows: np.ndarray) -> np.ndarray:
         """Group of level ``k`` of some sorted rows."""
         if self.crossed is not None:
-            return self.crossed.code[k][rows]
+            return np.asarray(self.crossed.code[k][rows])
         return np.searchsorted(self.level_starts(k), rows, side="right") - 1
 
     def root_of_group(self) -> np.ndarray:

@@ -167,7 +167,7 @@ def lme(
 def lmer(
     formula: str,
     data: pd.DataFrame,
-    REML: bool = True,  # noqa: N803 - lme4's name
+    REML: bool = True,
     weights: Any = None,
     correlation: Any = None,
     subset: Any = None,

@@ -114,7 +114,11 @@ def intervals(
     check_choice(which, get_args(Which), "which")
     check_choice(method, get_args(Method), "method")
     found = small_sample(fit, df) if which != "var-cov" or df is not None else None
-    if df is not None and found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
+    if (
+        df is not None
+        and found is not None
+        and (which == "var-cov" or (method == "profile" and fit.method == "ML"))
+    ):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")
     parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level, found)}
     notes: tuple[str, ...] = ()

@@ -52,7 +52,7 @@ class Means(Estimates):
     """
 
     fit: Fit
-    df: DfMethod
+    df: DfMethod | None
     level: float
 
     def contrasts(
@@ -206,7 +206,7 @@ def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
     return np.asarray(np.where(part, columns, np.inf).min(axis=1))
 
 
-def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFrame:
+def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod | None) -> pd.DataFrame:
     """Values of combinations of the coefficients with their errors and limits."""
     method = small_sample(fit, df)
     vcov = fit.test_vcov if method is None else method.vcov
@@ -245,7 +245,7 @@ def _grid_notes(
     return [*notes, f"at {', '.join(fixed)}"] if fixed else notes
 
 
-def _df_notes(fit: Fit, df: DfMethod) -> tuple[str, ...]:
+def _df_notes(fit: Fit, df: DfMethod | None) -> tuple[str, ...]:
     method = small_sample(fit, df)
     return () if method is None else method.notes
 

@@ -87,7 +87,12 @@ def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:
     return chain
 
 
-def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+def coefs(fit: LmeFit) -> dict[str, pd.DataFrame]:
+    """Coefficients of the groups of every level, as lme4 has them for crossed random effects."""
+    return Tables((one.group, coef(fit, one.group)) for one in fit.design.levels)
+
+
+def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     """Coefficients of each group: fixed effects plus the random effects down to a level.
 
     Parameters
@@ -100,7 +105,7 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.Da
     -------
     DataFrame
         A row for each group; effects without a fixed counterpart come last. Of crossed random
-        effects, where no level is named, a dict of such tables by group, as lme4 has it.
+        effects ``fit.coef()`` is a dict of such tables by group, as lme4 has it.
 
     Examples
     --------
@@ -109,8 +114,6 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame | dict[str, pd.Da
     >>> coef(fit).loc["M13"].round(3).to_dict()
     {'(Intercept)': 16.965, 'age': 0.66}
     """
-    if level is None and fit.design.crossed:
-        return Tables((one.group, coef(fit, one.group)) for one in fit.design.levels)  # type: ignore[misc]
     number = depth_of(fit.design, level)
     if number == 0:
         return fit.fixef.to_frame("fixed").T

@@ -246,8 +246,10 @@ class LmeFit(Fit):
             return verbs.several_levels.ranef(self, level, se, standard)
         return verbs.ranef.ranef(self, level, se, standard)
 
-    def coef(self, level: LevelName = None) -> pd.DataFrame:
+    def coef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Coefficients by group; see `bayeslme.fit.ranef.coef`."""
+        if level is None and self.design.crossed:
+            return verbs.ranef.coefs(self)
         return verbs.ranef.coef(self, level)
 
 

@@ -100,11 +100,7 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
-    function = (
-        _PACKAGE.sub("", node.function)
-        if isinstance(node, Call)
-        else ""
-    )
+    function = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
     if not isinstance(node, Call) or function not in ARGUMENTS:
         raise SpecError(_unknown(node, function), text=text, position=start(node))
     given = match_arguments(node, ARGUMENTS[function], text)
@@ -231,10 +227,9 @@ class _Reader:
 
     def _control(self, node: Expr) -> Control:
         node = bare(node)
-        if self.function == "lmer" and isinstance(node, Call):
-            if node.function.removeprefix("lme4::") == "lmerControl":
-                return Control()  # its options steer lme4's optimisers only
-        function = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
+        function = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
+        if self.function == "lmer" and function == "lmerControl":
+            return Control()  # its options steer lme4's optimisers only
         if not isinstance(node, Call) or function not in _CONTROLS:
             raise SpecError(f"control is {', '.join(_CONTROLS)} with options, not {deparse(node)}")
         options: dict[str, Any] = {}

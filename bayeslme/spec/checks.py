@@ -10,8 +10,8 @@ from bayeslme.spec.expr import Dot, Expr, is_expression, start, variables, walk
 from bayeslme.spec.formula import Formula
 from bayeslme.spec.functions import check_functions, refuse_fitted
 from bayeslme.spec.grammar import parse_expression
-from bayeslme.spec.offset import offsets
 from bayeslme.spec.model import NaAction
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,

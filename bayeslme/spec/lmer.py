@@ -91,7 +91,7 @@ class Bar:
 
 def make_lmer(
     formula: str | Formula,
-    REML: Any = True,  # noqa: N803 - lme4's name
+    REML: Any = True,
     weights: Any = None,
     correlation: Any = None,
     subset: Any = None,
@@ -365,7 +365,9 @@ def _structure(bars: list[Bar], group: str, text: str) -> PdMat:
 
 def _blocks(bar: Bar, terms: Terms) -> list[PdMat]:
     form = str(bar.effects)
-    if bar.independent:  # as lme4: each term a block, a factor's effects among themselves correlated
+    if (
+        bar.independent
+    ):  # as lme4: each term a block, a factor's effects among themselves correlated
         parts = ["~1"] if terms.intercept else []
         return [PdLogChol(form=part) for part in [*parts, *(f"~0 + {t}" for t in terms.labels)]]
     kinds: dict[str, Callable[..., PdMat]] = {"us": PdLogChol, "diag": PdDiag, "cs": PdCompSymm}

@@ -12,8 +12,8 @@ from bayeslme.spec.expr import Call, Expr, String, bare, start
 from bayeslme.spec.formula import Formula, as_formula, parse_formula
 from bayeslme.spec.functions import refuse_fitted
 from bayeslme.spec.grammar import parse_expression
-from bayeslme.spec.offset import offsets
 from bayeslme.spec.model import RandomLevel
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
