@@ -115,8 +115,12 @@ class Numbers:
 
         Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`.
         """
-        small = self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
-        return "satterthwaite" if small and self.method != "MAP" else "inner-outer"
+        return "satterthwaite" if self.as_lme4 and self.method != "MAP" else "inner-outer"
+
+    @property
+    def as_lme4(self) -> bool:
+        """Whether the fit is one that nlme has no page for: crossed effects, or `lmer`."""
+        return self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
 
     @cached_property
     def test_vcov(self) -> FloatArray:

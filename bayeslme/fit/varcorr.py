@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.data.types import Design, Level
 from bayeslme.report.html import varcorr_html
+from bayeslme.report.lme4_page import SHORT_DIGITS, components_text
 from bayeslme.report.records import RandomBlock, RandomPart
 from bayeslme.report.tables import varcorr_text
 from bayeslme.spec.deparse import deparse
@@ -45,7 +46,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class VarCorr(Mapping[str, Component]):
-    """Variance components by group, outermost first; prints as nlme's VarCorr.
+    """Variance components by group, outermost first; prints as nlme's VarCorr, or lme4's.
 
     Attributes
     ----------
@@ -54,11 +55,14 @@ class VarCorr(Mapping[str, Component]):
         Residual standard deviation.
     parts : tuple of RandomPart
         What is printed.
+    as_lme4 : bool
+        Whether it is laid out as lme4's VarCorr.
     """
 
     components: dict[str, Component]
     sigma: float
     parts: tuple[RandomPart, ...]
+    as_lme4: bool = False
 
     def __getitem__(self, group: str) -> Component:
         return self.components[group]
@@ -70,6 +74,8 @@ class VarCorr(Mapping[str, Component]):
         return len(self.components)
 
     def __str__(self) -> str:
+        if self.as_lme4:
+            return components_text(self.parts, self.sigma, digits=SHORT_DIGITS, variances=False)
         return varcorr_text(self.parts, self.sigma)
 
     __repr__ = __str__
@@ -180,4 +186,4 @@ def varcorr(fit: Fit) -> VarCorr:
         random_part(level, one, nested_name(design, k))
         for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
     )
-    return VarCorr({one.group: one for one in made}, fit.sigma, parts)
+    return VarCorr({one.group: one for one in made}, fit.sigma, parts, fit.as_lme4)
