@@ -133,6 +133,12 @@ def _check_generative(layout: Layout, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
+    if layout.design.crossed and form == "marginal":
+        msg = (
+            "form: crossed random effects are variables of the model, they are not integrated out "
+            "symbolically; use form='hierarchical'"
+        )
+        raise SpecError(msg)
 
 
 def _add_data(layout: Layout) -> dict[str, Tensor]:

@@ -176,7 +176,7 @@ class Likelihood:
                 stage.basis @ stage.structure.natural_factor(par, stage.q) / scale
                 for stage, par in zip(self.problem.stages, point.random[::-1], strict=True)
             )
-            if whole:
+            if whole and self.problem.crossed is None:
                 e = eliminate(self.problem, rows.gram, factors)
             else:
                 e = self.grams.reduce(rows, factors)

@@ -121,12 +121,12 @@ def small_sample(fit: Fit, df: DfMethod | None) -> SmallSample | None:
     FitError
         For fits with priors, and by Kenward and Roger for fits by maximum likelihood.
     """
-    df = fit.default_df if df is None else df
     if df == "inner-outer" and fit.design.crossed:
         raise FitError(
             "df: 'inner-outer' counts groups of nested levels, and the random effects of this fit "
             "are crossed; use 'satterthwaite' or 'kenward-roger'"
         )
+    df = fit.default_df if df is None else df
     if df not in METHODS:
         raise SpecError(f"df: {df!r} is none of {', '.join(map(repr, METHODS))}")
     if df == "inner-outer" or fit.kind == "lm":

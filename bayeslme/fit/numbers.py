@@ -105,8 +105,9 @@ class Numbers:
 
     @cached_property
     def degrees(self) -> Degrees:
-        """Denominator degrees of freedom of coefficients and terms."""
-        of = verbs.degrees.inner_outer if self.kind == "lme" else verbs.degrees.residual
+        """Denominator degrees of freedom of coefficients and terms: inner-outer, or n - p."""
+        nested = self.kind == "lme" and not self.design.crossed
+        of = verbs.degrees.inner_outer if nested else verbs.degrees.residual
         return of(self.design)
 
     @property
