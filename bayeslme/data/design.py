@@ -218,11 +218,15 @@ def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
                 f"group '{level.group}' has one row per level: its variance and the residual "
                 "variance are not identified apart"
             )
-        elif outer is not None and count == len(outer.labels):
+        elif outer is not None and count == len(outer.labels) and _share_effects(outer, level):
             _warn(
                 f"every '{outer.group}' has one '{level.group}': the variances of these two "
                 "levels are not identified apart"
             )
+
+
+def _share_effects(one: Level, other: Level) -> bool:
+    return bool(set(one.effects) & set(other.effects))
 
 
 def _warn(message: str) -> None:

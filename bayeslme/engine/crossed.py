@@ -52,7 +52,7 @@ class Pattern:
         shape = (q * self.n_groups, self.n_columns)
         starts = np.append((len(self.group) * np.arange(q)[:, None] + self._starts[:-1]).ravel(),
                            q * len(self.group))  # fmt: skip
-        return sparse.csr_matrix((values.ravel(), np.tile(self.column, q), starts), shape=shape)
+        return sparse.csr_array((values.ravel(), np.tile(self.column, q), starts), shape=shape)
 
     @cached_property
     def _starts(self) -> np.ndarray:

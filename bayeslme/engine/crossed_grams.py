@@ -113,7 +113,7 @@ class CrossedGrams:
         values, fixed = self.entries(white), white[self._fixed]
         starts = np.searchsorted(crossed.row, np.arange(problem.n + 1))
         shape = (problem.n, crossed.n_columns)
-        w = sparse.csr_matrix((values, crossed.column, starts), shape=shape)
+        w = sparse.csr_array((values, crossed.column, starts), shape=shape)
         wt = w.T.tocsr()
         levels, meets = [], []
         for at, k in enumerate(crossed.chain):

@@ -89,7 +89,7 @@ class CrossedCovariance:
             column = crossed.code[k][:, None] * stage.q + np.arange(stage.q)
             starts = np.arange(n + 1) * stage.q
             shape = (n, stage.q * stage.n_groups)
-            parts.append(sparse.csr_matrix((values.ravel(), column.ravel(), starts), shape=shape))
+            parts.append(sparse.csr_array((values.ravel(), column.ravel(), starts), shape=shape))
             at += stage.q
         return sparse.hstack(parts, format="csr")
 
@@ -97,7 +97,7 @@ class CrossedCovariance:
         """R^-1/2 (n, n) relative to sigma^2, and R^-1/2 R_k R^-T/2 for the residual parameters."""
         problem, residual = self.problem, self.residual
         if residual.linear and problem.correlation is None and problem.variance is None:
-            unit = sparse.identity(problem.n, format="csr")
+            unit = sparse.eye_array(problem.n, format="csr")
             return unit, [2.0 * unit] * residual.size
         corr = problem.correlation
         starts = np.arange(0, problem.n, CHUNK) if corr is None else corr.coords.starts
@@ -122,7 +122,9 @@ class CrossedCovariance:
         """C = A H^-1 A'."""
         pairs = zip(self.problem.stages, self.found.factors[::-1], strict=True)
         blocks = [
-            sparse.kron(sparse.identity(stage.n_groups), stage.basis @ own, format="csr")
+            sparse.kron(
+                sparse.eye_array(stage.n_groups), sparse.coo_array(stage.basis @ own), format="csr"
+            )
             for stage, own in pairs
         ]
         a = sparse.block_diag(blocks, format="csr")
@@ -188,6 +190,6 @@ class CrossedCovariance:
 
 
 def _diagonal(blocks: list[np.ndarray]) -> Any:
-    out = sparse.block_diag(blocks, format="csr")
+    out = sparse.block_diag([sparse.coo_array(one) for one in blocks], format="csr")
     out.eliminate_zeros()
     return out
