@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.engine.columns import Columns, standardise
-from bayeslme.engine.crossed import Crossed, plan
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, build_lattice
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
+    from bayeslme.engine.crossed import Crossed
 
 
 EXACT = 1e-12  # residual norm over the response's, below which it is rounding
@@ -81,6 +81,8 @@ def _crossed(
 ) -> Crossed | None:
     if not design.crossed:
         return None
+    from bayeslme.engine.crossed import plan  # SciPy's sparse matrices take long to import
+
     corr = None if design.correlation is None else design.correlation.code[order]
     return plan(design, order, [stage.q for stage in stages], corr)
 

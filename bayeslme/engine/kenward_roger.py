@@ -16,15 +16,18 @@ cancelled by the bias of the estimated parameters (Kenward and Roger 2009, Compu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
-from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
 from bayeslme.engine.dense_groups import Covariance
 from bayeslme.engine.estimate import Estimate
 from bayeslme.errors import FitError
 from bayeslme.threads import one_thread
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
 UNSEEN = 1e-7  # relative change of V below which differences are rounding
@@ -124,8 +127,13 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         Where a group is too large for dense matrices, and where V is singular or so little known
         that no positive variance is left.
     """
-    crossed = found.problem.crossed is not None
-    covariance = CrossedCovariance(found) if crossed else Covariance(found)
+    covariance: Covariance | CrossedCovariance
+    if found.problem.crossed is None:
+        covariance = Covariance(found)
+    else:
+        from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
+
+        covariance = CrossedCovariance(found)
     try:
         return _adjusted(found, covariance)
     except np.linalg.LinAlgError:
@@ -133,11 +141,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
 
 
 def _adjusted(found: Estimate, covariance: Covariance | CrossedCovariance) -> KenwardRoger:
-    sums = (
-        _Sums(*covariance.sums())
-        if isinstance(covariance, CrossedCovariance)
-        else _first(covariance)
-    )
+    sums = _first(covariance) if isinstance(covariance, Covariance) else _Sums(*covariance.sums())
     phi = np.linalg.inv(sums.precision)
     information = 0.5 * (
         sums.traces

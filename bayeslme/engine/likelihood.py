@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bayeslme.engine.crossed_grams import CrossedGrams
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.row_grams import RowGram, RowGrams
 from bayeslme.ops import NUMPY, Array
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed_grams import CrossedGrams
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
@@ -117,9 +119,12 @@ class Likelihood:
 
     def __post_init__(self) -> None:
         crossed = self.problem.crossed
-        self.grams = (
-            RowGrams(self.problem) if crossed is None else CrossedGrams(self.problem, crossed)
-        )
+        if crossed is None:
+            self.grams = RowGrams(self.problem)
+            return
+        from bayeslme.engine.crossed_grams import CrossedGrams
+
+        self.grams = CrossedGrams(self.problem, crossed)
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""

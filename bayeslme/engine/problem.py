@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayeslme.engine.columns import Columns
-from bayeslme.engine.crossed import Crossed
 from bayeslme.structures import Bound, PdMat
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed import Crossed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.engine.ascent import ascend
 from bayeslme.engine.conventions import normalised, to_boundary, upright
-from bayeslme.engine.crossed_gradient import value_and_gradient
 from bayeslme.engine.crossed_starts import crossed_candidates, inverse_curvature
 from bayeslme.engine.hills import other_hills
 from bayeslme.engine.kinks import settle
@@ -155,6 +153,9 @@ def _ascend(
     inverse: np.ndarray | None,
 ) -> Optimum:
     """Maximise with the exact gradient of a crossed model."""
+    from bayeslme.engine.ascent import ascend
+    from bayeslme.engine.crossed_gradient import value_and_gradient
+
     if inverse is None:
         inverse = inverse_curvature(likelihood, start)
 

@@ -13,7 +13,6 @@ from bayeslme.data.frames import as_frame
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows
 from bayeslme.engine import Estimate, places_of
 from bayeslme.engine.blup import Predicted, Targets, blup, whitened_columns
-from bayeslme.engine.crossed_blup import crossed_blup
 from bayeslme.engine.kriging import NewResiduals, krige, lattice_groups, observed_positions
 from bayeslme.engine.satterthwaite import differentiated
 from bayeslme.errors import FitError
@@ -173,6 +172,8 @@ class _Asked:
         if fit.design.crossed:
             if self.use_correlation:
                 raise FitError(CROSSED)
+            from bayeslme.engine.crossed_blup import crossed_blup
+
             return crossed_blup(fit.estimate, targets)
         columns, residuals = whitened_columns(fit.estimate), None
         if self.use_correlation:

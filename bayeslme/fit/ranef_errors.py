@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bayeslme.engine.blup import Targets, blup, whitened_columns
-from bayeslme.engine.crossed_blup import crossed_blup
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
@@ -41,6 +40,8 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     Z[k] = np.tile(np.eye(q), (groups, 1))
     targets = Targets(np.zeros((m, len(fit.fixef))), tuple(Z), tuple(code))
     if fit.design.crossed:
+        from bayeslme.engine.crossed_blup import crossed_blup
+
         found = crossed_blup(fit.estimate, targets)
     else:
         found = blup(fit.estimate, targets, whitened_columns(fit.estimate))

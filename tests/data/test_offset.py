@@ -20,7 +20,7 @@ def test_offsets_are_summed_and_their_columns_needed() -> None:
     np.testing.assert_allclose(design.response, [-2.0, -4.0])
     new = new_rows(design, pd.DataFrame({"x": [1.0], "z": [5.0]}))
     np.testing.assert_allclose(new.offset, [15.0])
-    with pytest.raises(DataError, match="'z' .*offset"):
+    with pytest.raises(DataError, match=r"'z' .*offset"):
         new_rows(design, pd.DataFrame({"x": [1.0]}))
 
 
