@@ -45,6 +45,8 @@ class Pattern:
     def matrix(self, values: np.ndarray) -> Any:
         """Values (q, m) as a matrix of q n_groups rows, effect by effect; a large one is sparse."""
         q = len(values)
+        if self.full:
+            return values.reshape(q * self.n_groups, self.n_columns)
         if q * self.n_groups * self.n_columns <= DENSE:
             out = np.zeros((q, self.n_groups, self.n_columns))
             out[:, self.group, self.column] = values
@@ -55,11 +57,28 @@ class Pattern:
         return sparse.csr_array((values.ravel(), np.tile(self.column, q), starts), shape=shape)
 
     @cached_property
+    def full(self) -> bool:
+        """Whether every group meets every column."""
+        return len(self.group) == self.n_groups * self.n_columns
+
+    def mixed(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Values (q, m) of each group combined by its own weights (q, q, n_groups)."""
+        if len(values) == 1:
+            return np.asarray(weights[0, 0][self.group] * values)
+        if self.full:
+            shape = (len(values), self.n_groups, self.n_columns)
+            own = np.moveaxis(weights, -1, 0) @ np.swapaxes(values.reshape(shape), 0, 1)
+            return np.swapaxes(own, 0, 1).reshape(values.shape)
+        return np.einsum("abe,be->ae", weights[:, :, self.group], values)
+
+    @cached_property
     def _starts(self) -> np.ndarray:
         return np.searchsorted(self.group, np.arange(self.n_groups + 1))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sums (..., n_groups) of values (..., m) by group."""
+        if self.full:
+            return values.reshape(*values.shape[:-1], self.n_groups, self.n_columns).sum(axis=-1)
         flat = values.reshape(-1, values.shape[-1])
         out = np.stack([np.bincount(self.group, one, self.n_groups) for one in flat])
         return out.reshape(*values.shape[:-1], self.n_groups)

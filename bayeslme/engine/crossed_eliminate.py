@@ -25,6 +25,8 @@ from bayeslme.ops import NUMPY
 if TYPE_CHECKING:
     from bayeslme.engine.crossed_grams import CrossedGram
 
+FEW_GROUPS = 5_000  # up to which several effects are factored group by group
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -105,7 +107,8 @@ def sweep(
         left, meets = _left_over(problem, crossed, gram, links, at)
         link, logs = _factor_link(left, meets, factors[k], crossed.patterns[at])
         tail = link.rest[:, link.rest.shape[1] - total.shape[0] :]
-        total -= np.einsum("qag,qbg->ab", tail, tail, optimize=True)
+        flat = np.swapaxes(tail, 0, 1).reshape(tail.shape[1], -1)
+        total -= flat @ flat.T
         schur -= crossed.patterns[at].products(link.meets_rest)
         side -= crossed.patterns[at].times(link.meets_rest, tail)
         half += logs
@@ -133,10 +136,10 @@ def _left_over(
         first = sum(problem.stages[k].q for k in crossed.chain[inner + 1 : at])
         own = link.rest[:, first : first + q]
         owner = crossed.parents[crossed.chain[inner], crossed.chain[at]]
-        lost = np.einsum("bqg,bdg->qdg", own, link.rest[:, first:], optimize=True)
+        lost = np.einsum("bqg,bdg->qdg", own, link.rest[:, first:])
         left = left - summed(lost, owner, left.shape[-1])
         group = crossed.patterns[inner].group
-        lost_meets = np.einsum("bqe,be->qe", own[..., group], link.meets_rest, optimize=True)
+        lost_meets = np.einsum("bqe,be->qe", own[..., group], link.meets_rest)
         meets = meets - summed(lost_meets, crossed.up[inner, at], meets.shape[-1])
     return left, meets
 
@@ -154,13 +157,30 @@ def _factor_link(
 ) -> tuple[Link, float]:
     """Factor one level; columns of the identity beside its own give L^-1 A'."""
     q, _, count = left.shape
-    unit = np.broadcast_to(np.eye(q)[:, :, None], (q, q, count))
-    whole = np.concatenate([left[:, :q], unit, left[:, q:]], axis=1)
-    upper, solved, logs = _factor_level(whole, a, q, NUMPY)
-    middle = solved[:, :q]
-    spread = middle[:, :, pattern.group]
-    meets_rest = np.einsum("abe,be->ae", spread, meets, optimize=True)
-    return Link(left, meets, upper, middle, solved[:, q:], meets_rest), float(logs.sum())
+    if q > 1 and count <= FEW_GROUPS:
+        upper, middle, rest, logs = _by_lapack(left, a)
+    else:
+        unit = np.broadcast_to(np.eye(q)[:, :, None], (q, q, count))
+        whole = np.concatenate([left[:, :q], unit, left[:, q:]], axis=1)
+        upper, solved, logs = _factor_level(whole, a, q, NUMPY)
+        middle, rest = solved[:, :q], solved[:, q:]
+    meets_rest = pattern.mixed(middle, meets)
+    return Link(left, meets, upper, middle, rest, meets_rest), float(logs.sum())
+
+
+def _by_lapack(
+    left: np.ndarray, a: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """L', L^-1 A', U (q, ..., G) and log|L| of a level of not too many groups."""
+    q = len(a)
+    rows = a.T @ np.moveaxis(left, -1, 0)
+    lower = NUMPY.cholesky(rows[:, :, :q] @ a + np.eye(q))
+    middle = np.linalg.inv(lower) @ np.concatenate(
+        [np.broadcast_to(a.T, (len(lower), q, q)), rows[:, :, q:]], axis=2
+    )
+    logs = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum()
+    done = np.moveaxis(middle, 0, -1)
+    return np.moveaxis(np.swapaxes(lower, 1, 2), 0, -1), done[:, :q], done[:, q:], logs
 
 
 def scaled_columns(

@@ -58,6 +58,17 @@ def value_and_gradient(likelihood: Likelihood, theta: np.ndarray) -> tuple[float
     return value, out
 
 
+def hessian_of(likelihood: Likelihood, theta: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Second derivatives (k, k) of the log-likelihood, by differences of its gradient."""
+    moves = np.diag(step)
+    up, down = (
+        np.stack([value_and_gradient(likelihood, theta + sign * move)[1] for move in moves])
+        for sign in (1.0, -1.0)
+    )
+    out = (up - down) / (2.0 * step[:, None])
+    return np.asarray(0.5 * (out + out.T))
+
+
 def _by_block(likelihood: Likelihood, block: np.ndarray, sigma: float) -> np.ndarray:
     """Derivative (p + 1, p + 1) of the log-likelihood by the block that is left of [X | y]."""
     p = likelihood.problem.p
@@ -150,7 +161,7 @@ def _block_step(
             trace = np.array([[np.vdot(done.schur[place], half[place])]])
         else:
             pair = (_grouped(done.schur[place], q), _grouped(half[place], q))
-            trace = np.einsum("gic,gjc->ij", *pair, optimize=True)
+            trace = np.tensordot(*pair, axes=((0, 2), (0, 2)))
         found[k] = low_rank - trace
     block = scaled_columns(half.T, own, crossed, transposed=True)
     block *= -0.5
@@ -181,9 +192,9 @@ def _chain_step(
     by_rest, by_meets = _rest_slopes(problem, crossed, at, adjoint)
     rest = _contracted(right, by_rest)
     rest += pattern.sums(link.meets[:, None] * by_meets)
-    turned = np.einsum("ijg,jkg->ikg", own, square)
+    turned = _product(own, square)
     turned -= np.eye(q)[:, :, None]
-    slope = -np.einsum("ijg,jkg->ik", own, through, optimize=True)
+    slope = -np.einsum("ijg,jkg->ik", own, through)
     if at == 0 and q == 1:  # the whole block at once: a second sum of squares with other weights
         left = (turned[0, 0] * through[0, 0])[pattern.group] * link.meets[0]
         slope = slope + 2.0 * pattern.inner(left, link.meets[0], adjoint.block)
@@ -193,13 +204,18 @@ def _chain_step(
         meets += pattern.pulled(link.meets, adjoint.block)
     inner = np.einsum("ixg,jxg->ijg", rest, right)
     inner += pattern.sums(meets[:, None] * link.meets[None])
-    found[k] = slope + 2.0 * np.einsum("ijg,jkg,klg->il", turned, inner, through, optimize=True)
+    found[k] = slope + 2.0 * np.einsum("ijg,jlg->il", turned, _product(inner, through))
     if at == 0:
         return
-    by_own = np.einsum("ijg,jkg,klg->ilg", square, inner, square, optimize=True) - 0.5 * square
+    by_own = _product(square, _product(inner, square)) - 0.5 * square
     by_right = -2.0 * np.einsum("ijg,jdg->idg", square, rest)
     adjoint.levels[at] = np.concatenate([by_own, by_right], axis=1)
-    adjoint.meets[at] = -2.0 * np.einsum("ije,je->ie", square[..., pattern.group], meets)
+    adjoint.meets[at] = -2.0 * pattern.mixed(square, meets)
+
+
+def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Products of small matrices (q, q, G) group by group."""
+    return np.asarray(np.einsum("ijg,jkg->ikg", one, other))
 
 
 def _through(link: Link, a: np.ndarray) -> np.ndarray:
@@ -242,4 +258,4 @@ def _rest_slopes(
 def _contracted(right: np.ndarray, by_rest: np.ndarray) -> np.ndarray:
     same = by_rest.ndim == 2  # noqa: PLR2004 - for all groups
     how = "qdg,de->qeg" if same else "qdg,deg->qeg"
-    return np.asarray(np.einsum(how, right, by_rest, optimize=True))
+    return np.asarray(np.einsum(how, right, by_rest))
