@@ -69,7 +69,25 @@ class Pattern:
             shape = (len(values), self.n_groups, self.n_columns)
             own = np.moveaxis(weights, -1, 0) @ np.swapaxes(values.reshape(shape), 0, 1)
             return np.swapaxes(own, 0, 1).reshape(values.shape)
-        return np.einsum("abe,be->ae", weights[:, :, self.group], values)
+        return np.asarray(np.einsum("abe,be->ae", weights[:, :, self.group], values))
+
+    def contracted(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Sums (a, b, n_groups) by group of products of values (a, m) and (b, m)."""
+        if not self.full:
+            return self.sums(left[:, None] * right)
+        one, other = (
+            np.swapaxes(x.reshape(len(x), self.n_groups, self.n_columns), 0, 1)
+            for x in (left, right)
+        )
+        return np.moveaxis(one @ np.swapaxes(other, 1, 2), 0, -1)
+
+    def spread(self, by_group: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Combinations (q, m) of values (w, m), by each group's weights (q, w, n_groups)."""
+        if not self.full:
+            return np.asarray(np.einsum("qde,de->qe", by_group[..., self.group], values))
+        own = np.swapaxes(values.reshape(len(values), self.n_groups, self.n_columns), 0, 1)
+        out = np.moveaxis(by_group, -1, 0) @ own
+        return np.swapaxes(out, 0, 1).reshape(len(by_group), -1)
 
     @cached_property
     def _starts(self) -> np.ndarray:

@@ -120,8 +120,7 @@ def sweep(
     if info != 0:
         nothing = np.full_like(total, np.nan)
         return Swept(tuple(links), schur, side, lower, side, nothing, np.inf)
-    rest = solve_triangular(lower, scaled_columns(side.T, own, crossed).T, lower=True,
-                            check_finite=False)  # fmt: skip
+    rest, _ = lapack.dtrtrs(lower, scaled_columns(side.T, own, crossed).T, lower=1)
     half += float(np.log(np.diagonal(lower)).sum())
     return Swept(tuple(links), schur, side, lower, rest, total - rest.T @ rest, half)
 

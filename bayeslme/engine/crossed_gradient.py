@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import lapack
 
 from bayeslme.engine.conditional import _back_substitute
 from bayeslme.engine.crossed import Crossed
@@ -150,7 +150,7 @@ def _block_step(
     inverse, _ = lapack.dpotri(done.lower, lower=1)  # the lower triangle of H^-1
     inverse[np.diag_indices(len(inverse))] *= 0.5
     inverse = inverse + inverse.T
-    spherical = solve_triangular(done.lower, done.rest, lower=True, trans="T", check_finite=False)
+    spherical, _ = lapack.dtrtrs(done.lower, done.rest, lower=1, trans=1)
     natural = scaled_columns(spherical.T, own, crossed, transposed=True).T  # A H^-1 A' S_side
     left = -2.0 * (done.side - done.schur @ natural) @ outer
     half = scaled_columns(inverse, own, crossed, transposed=True)  # H^-1 A'
@@ -191,19 +191,19 @@ def _chain_step(
     square = np.einsum("aig,ajg->ijg", link.middle, link.middle)  # Q
     by_rest, by_meets = _rest_slopes(problem, crossed, at, adjoint)
     rest = _contracted(right, by_rest)
-    rest += pattern.sums(link.meets[:, None] * by_meets)
+    rest += pattern.contracted(link.meets, by_meets)
     turned = _product(own, square)
     turned -= np.eye(q)[:, :, None]
     slope = -np.einsum("ijg,jkg->ik", own, through)
     if at == 0 and q == 1:  # the whole block at once: a second sum of squares with other weights
         left = (turned[0, 0] * through[0, 0])[pattern.group] * link.meets[0]
         slope = slope + 2.0 * pattern.inner(left, link.meets[0], adjoint.block)
-        meets = np.einsum("qde,de->qe", right[..., pattern.group], by_meets)
+        meets = pattern.spread(right, by_meets)
     else:
-        meets = np.einsum("qde,de->qe", right[..., pattern.group], by_meets)
+        meets = pattern.spread(right, by_meets)
         meets += pattern.pulled(link.meets, adjoint.block)
     inner = np.einsum("ixg,jxg->ijg", rest, right)
-    inner += pattern.sums(meets[:, None] * link.meets[None])
+    inner += pattern.contracted(meets, link.meets)
     found[k] = slope + 2.0 * np.einsum("ijg,jlg->il", turned, _product(inner, through))
     if at == 0:
         return

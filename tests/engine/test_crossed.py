@@ -67,6 +67,13 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def complete() -> pd.DataFrame:
+    """Every subject meets every item, in rows of any order."""
+    data = pd.concat([frame(seed) for seed in (1, 2)], ignore_index=True).head(11 * 7 * 3)
+    pairs = np.random.default_rng(4).permutation(len(data)) % 77
+    return data.assign(subject=pairs % 11, item=pairs // 11, site=pairs % 11 % 3)
+
+
 def made(name: str) -> tuple[Design, Likelihood]:
     """Design and likelihood of a model."""
     formula, options = MODELS[name]
@@ -136,6 +143,22 @@ def test_gradient_is_that_of_differences(name: str, zero: bool) -> None:
     )
     expected = (4 * near - far) / 3
     np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["intercepts", "slopes", "chain", "variance"])
+def test_complete_designs_are_worked_off_as_matrices(name: str) -> None:
+    formula, options = MODELS[name]
+    spec = make_lmer(formula, **options)
+    problem = build_problem(build(spec, complete()))
+    assert problem.crossed is not None
+    assert problem.crossed.patterns[0].full
+    likelihood = Likelihood(problem, spec.method)  # type: ignore[arg-type]
+    theta = points(problem.size)[0]
+    value, slope = value_and_gradient(likelihood, theta)
+    assert value == pytest.approx(dense(likelihood, theta)[0], rel=1e-9)
+    step = 1e-5 * np.eye(len(theta))
+    expected = (likelihood(theta + step) - likelihood(theta - step)) / 2e-5
+    np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 @EVERY
