@@ -191,6 +191,26 @@ class Design:
         branch = self.levels[k].branch
         return tuple(j for j in range(k + 1) if self.levels[j].branch == branch)
 
+    def included(self, k: int) -> tuple[int, ...]:
+        """Places of the levels whose effects the name of the k-th includes, its own last.
+
+        Those it is written to nest in; each term of `lmer` stands for itself.
+        """
+        first = k
+        while not self.levels[first].alone:
+            first -= 1
+        return tuple(range(first, k + 1))
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Places of the levels in the order in which results list them, that of the formula."""
+        if self.spec.function != "lmer":
+            return tuple(range(len(self.levels)))
+        written = [level.group for level in self.spec.random]
+        return tuple(
+            sorted(range(len(written)), key=lambda k: written.index(self.levels[k].column))
+        )
+
     @property
     def term_columns(self) -> tuple[IntArray, ...]:
         """Columns of `X` of each term, the intercept first where there is one."""

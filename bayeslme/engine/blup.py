@@ -102,7 +102,12 @@ def whitened_columns(found: Estimate) -> np.ndarray:
 
 
 def blup(
-    found: Estimate, targets: Targets, columns: np.ndarray, residuals: Residuals | None = None
+    found: Estimate,
+    targets: Targets,
+    columns: np.ndarray,
+    residuals: Residuals | None = None,
+    *,
+    with_beta: bool = True,
 ) -> Predicted:
     """Predict targets, with the error variance of every one.
 
@@ -114,6 +119,8 @@ def blup(
         From `whitened_columns`.
     residuals : Residuals, optional
         Adds each target's own residual, predicted from the observed ones.
+    with_beta : bool
+        Count the error of the coefficients; without it they are taken as known.
 
     Returns
     -------
@@ -134,7 +141,9 @@ def blup(
     through_beta = np.linalg.solve(root, rest[:, :p].T).T
     beta = problem.x_basis @ (found.beta - problem.shift)
     mean = rest[:, :p] @ beta - rest[:, p] + targets.X @ problem.shift
-    spread = spread + unseen + np.square(through_beta).sum(axis=1)
+    spread = spread + unseen
+    if with_beta:
+        spread = spread + np.square(through_beta).sum(axis=1)
     if residuals is not None:
         spread = spread + residuals.left
     return Predicted(

@@ -41,7 +41,7 @@ def places_of(design: Design, level: str | int | None) -> tuple[int, ...]:
     depth = depth_of(design, level)
     if level is None or depth == 0:
         return tuple(range(depth))
-    return design.outer(depth - 1)
+    return design.included(depth - 1)
 
 
 def depth_of(design: Design, level: str | int | None) -> int:

@@ -91,7 +91,7 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
     Page
     """
     spec, design = fit.spec, fit.design
-    groups = {nested_name(design, k): len(one.labels) for k, one in enumerate(design.levels)}
+    groups = {nested_name(design, k): len(design.levels[k].labels) for k in design.shown}
     return Page(
         kind=fit.kind,
         method=fit.method,

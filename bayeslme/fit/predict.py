@@ -213,6 +213,10 @@ def _targets(fit: Fit, new: NewRows, places: tuple[int, ...]) -> Targets:
     code = [np.zeros(m, dtype=np.intp) for _ in levels]
     for k, own, group in zip(places, new.Z, new.code, strict=True):
         Z[k], code[k] = own, group
+    for k in range(len(levels) - 2, -1, -1):  # where the groups of the levels asked for lie
+        inner = fit.design.levels[k + 1]
+        if k not in places and inner.branch == fit.design.levels[k].branch:
+            code[k] = inner.parent[np.maximum(code[k + 1], 0)]
     return Targets(new.X, tuple(Z), tuple(code), zero_unknown=fit.spec.new_groups_are_zero)
 
 

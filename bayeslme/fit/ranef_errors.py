@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
+def ranef_errors(fit: LmeFit, k: int, *, conditional: bool = False) -> FloatArray:
     """Standard deviation of b less its prediction, for every group and effect of a level.
 
     Parameters
@@ -23,6 +23,8 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     fit : LmeFit
     k : int
         Position of the level, outermost first.
+    conditional : bool
+        Take the coefficients as known.
 
     Returns
     -------
@@ -42,7 +44,8 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     if fit.design.crossed:
         from bayeslme.engine.crossed_blup import crossed_blup
 
-        found = crossed_blup(fit.estimate, targets)
+        found = crossed_blup(fit.estimate, targets, with_beta=not conditional)
     else:
-        found = blup(fit.estimate, targets, whitened_columns(fit.estimate))
+        columns = whitened_columns(fit.estimate)
+        found = blup(fit.estimate, targets, columns, with_beta=not conditional)
     return np.sqrt(found.variance).reshape(groups, q)

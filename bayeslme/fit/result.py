@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bayeslme.fit.denominators import DfMethod
+    from bayeslme.fit.ranef import ErrorKind
     from bayeslme.fit.residuals import LevelName, ResidualType
     from bayeslme.fit.several_levels import Several
 
@@ -239,7 +240,7 @@ class LmeFit(Fit):
     kind = "lme"
 
     def ranef(
-        self, level: LevelName | Several = None, se: bool = False, standard: bool = False
+        self, level: LevelName | Several = None, se: ErrorKind = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Random effects at one level or several; see `bayeslme.fit.ranef.ranef`."""
         if isinstance(level, SEVERAL):
@@ -248,7 +249,7 @@ class LmeFit(Fit):
 
     def coef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Coefficients by group; see `bayeslme.fit.ranef.coef`."""
-        if level is None and self.design.crossed:
+        if level is None and self.as_lme4 and len(self.design.levels) > 1:
             return verbs.ranef.coefs(self)
         return verbs.ranef.coef(self, level)
 

@@ -17,6 +17,7 @@ from bayeslme.fit import residuals as _residuals
 from bayeslme.report.frames import Tables
 
 if TYPE_CHECKING:
+    from bayeslme.fit.ranef import ErrorKind
     from bayeslme.fit.residuals import ResidualType
     from bayeslme.fit.result import Fit, LmeFit
 
@@ -68,7 +69,7 @@ def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataF
     return table
 
 
-def ranef(fit: LmeFit, levels: Several, se: bool, standard: bool) -> Tables:
+def ranef(fit: LmeFit, levels: Several, se: ErrorKind, standard: bool) -> Tables:
     """Random effects of several levels, a table for each."""
     found = ((name, _ranef.ranef(fit, k, se, standard)) for name, k in _named(fit, levels))
     return Tables(found)  # type: ignore[arg-type]
@@ -84,7 +85,7 @@ def _named(fit: Fit, levels: Several) -> list[tuple[str, int]]:
 
 def _groups(fit: Fit, newdata: pd.DataFrame | None, named: list[tuple[str, int]]) -> pd.DataFrame:
     """Labels of the groups of each row, a column for each level that is needed."""
-    outer = (fit.design.outer(k - 1) for _, k in named if k > 0)
+    outer = (fit.design.included(k - 1) for _, k in named if k > 0)
     places = sorted({place for one in outer for place in one})
     own = [fit.design.levels[k] for k in places]
     if newdata is None:

@@ -186,4 +186,10 @@ def varcorr(fit: Fit) -> VarCorr:
         random_part(level, one, nested_name(design, k))
         for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
     )
-    return VarCorr({one.group: one for one in made}, fit.sigma, parts, fit.as_lme4)
+    shown = design.shown
+    return VarCorr(
+        {made[k].group: made[k] for k in shown},
+        fit.sigma,
+        tuple(parts[k] for k in shown),
+        fit.as_lme4,
+    )

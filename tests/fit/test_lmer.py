@@ -91,6 +91,47 @@ def test_nested_terms_are_the_nested_model() -> None:
         np.testing.assert_allclose(fit.fitted(), nested.fitted(), rtol=1e-5)
 
 
+def test_each_term_of_a_nested_formula_stands_for_itself() -> None:
+    data = load_data("Pastes")
+    fit, nested = (
+        lmer("strength ~ (1 | sample) + (1 | batch)", data),
+        lme("strength ~ 1", data, "~ 1 | batch/cask"),
+    )
+    assert list(fit.varcorr()) == ["sample", "batch"]
+    ranef = fit.ranef()
+    assert list(ranef) == ["sample", "batch"]
+    alone = fit.fixef.iloc[0] + ranef["sample"]["(Intercept)"].loc[data["sample"]].to_numpy()
+    np.testing.assert_allclose(fit.fitted("sample"), alone)
+    outer = fit.predict(data, level="batch", se=True)
+    pd.testing.assert_frame_equal(outer, nested.predict(data, level="batch", se=True), rtol=1e-4)
+    n, one = len(data), np.ones(len(data))
+    inverse = np.linalg.inv(nested.marginal_cov().to_numpy())
+    variance = fit.varcorr()["sample"].sd.iloc[0] ** 2
+    own = variance * np.equal.outer(data["sample"].to_numpy(), data["sample"].to_numpy())
+    phi = 1.0 / float(one @ inverse @ one)
+    left = variance - np.einsum("ij,jk,ik->i", own, inverse, own)
+    error = left + phi * (1.0 - own @ inverse @ one) ** 2
+    found = fit.predict(data, level="sample", se=True)["se"]
+    np.testing.assert_allclose(found, np.sqrt(error), rtol=1e-4)
+    assert n == len(found)
+
+
+def test_conditional_deviations_are_lme4s(penicillin: LmeFit) -> None:
+    """sqrt(attr(ranef(fm, condVar = TRUE)$plate, "postVar")) with the fit of crossed.json."""
+    conditional, full = penicillin.ranef(se="conditional"), penicillin.ranef(se=True)
+    assert isinstance(conditional, dict)
+    assert isinstance(full, dict)
+    v = penicillin.marginal_cov().to_numpy()
+    data = load_data("Penicillin")
+    variance = penicillin.varcorr()["plate"].sd.iloc[0] ** 2
+    own = variance * (data["plate"] == "a").to_numpy()
+    expected = np.sqrt(variance - own @ np.linalg.solve(v, own))
+    assert conditional["plate"]["se"].loc["a"].iloc[0] == pytest.approx(expected, rel=1e-6)
+    assert (full["sample"]["se"] > conditional["sample"]["se"]).all(axis=None)
+    with pytest.raises(FitError, match="se: True, False or 'conditional'"):
+        penicillin.ranef(se="both")  # type: ignore[arg-type]
+
+
 def test_values_by_factor(penicillin: LmeFit) -> None:
     data, ranef = load_data("Penicillin"), penicillin.ranef()
     assert isinstance(ranef, dict)
