@@ -76,9 +76,10 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     ignored = _ignored_contrasts(spec, whole, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
-    correlation = correlation_coords(
-        spec.correlation, columns, groupings, crossed=any(level.branch for level in levels)
-    )
+    crossed = any(level.branch for level in levels)
+    correlation = correlation_coords(spec.correlation, columns, groupings, crossed=crossed)
+    # Crossed groups have no order in which rows could be sorted by all of them.
+    sorting = None if crossed else _sorting(groupings, correlation, columns)
     return Design(
         spec=spec,
         y=_response(spec.fixed, columns),
@@ -88,7 +89,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         term_labels=plan.terms.labels,
         has_intercept=plan.terms.intercept,
         levels=levels,
-        variance=variance_coords(spec.weights, columns, _sorting(groupings, correlation, columns)),
+        variance=variance_coords(spec.weights, columns, sorting),
         correlation=correlation,
         source=whole.frame,
         picked=rows,

@@ -74,6 +74,20 @@ def test_three_ways_to_say_it(penicillin: LmeFit) -> None:
     assert list(turned.varcorr()) == ["sample", "plate"]
 
 
+def test_the_order_of_terms_does_not_matter_with_a_variance_function() -> None:
+    data = load_data("sleepstudy")
+    data["late"] = np.where(data["Days"] > 4, "late", "early")
+    weights = bayeslme.VarIdent(form="~ 1 | late")
+    one, other = (
+        lmer(f"Reaction ~ Days + {terms}", data, weights=weights)
+        for terms in ("(1 | Subject) + (1 | Days)", "(1 | Days) + (1 | Subject)")
+    )
+    assert one.sigma == pytest.approx(other.sigma, rel=1e-6)
+    assert list(one.weights_coef.index) == [
+        "late"
+    ]  # the first stratum in the data is the reference
+
+
 def test_rows_and_groups_may_come_in_any_order(penicillin: LmeFit) -> None:
     data = load_data("Penicillin")
     shuffled = data.sample(frac=1.0, random_state=1)
