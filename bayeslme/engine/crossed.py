@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Columns of the dense block: five matrices of so many rows and columns are held at a time.
 MOST_COLUMNS = 10_000
 MATRICES = 5
+MOST_LOCAL = 250_000_000  # numbers of the columns that whitening mixes, 2 GB
 DENSE = 200_000  # numbers of a matrix that is handled faster with all its zeros
 CHUNK = 4_000_000  # numbers of a product that is formed at a time
 
@@ -373,6 +374,12 @@ def _local(
     first = np.searchsorted(own.group, np.arange(own.n_groups + 1))
     slot = np.arange(len(own.group)) - first[own.group]
     most = int(slot.max()) + 1
+    if most * n > MOST_LOCAL:
+        msg = (
+            f"correlation: a group of it meets {most} crossed effects, and whitening them in {n} "
+            f"rows needs {8e-9 * most * n:.0f} GB; take smaller correlation groups, or fewer rows"
+        )
+        raise FitError(msg)
     counts = np.diff(first)[corr]  # columns that each row's group meets
     rows = np.repeat(np.arange(n), counts)
     slots = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)

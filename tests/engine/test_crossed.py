@@ -288,6 +288,12 @@ def test_what_is_too_large_is_refused_with_its_size(monkeypatch: pytest.MonkeyPa
         build_problem(design)
 
 
+def test_correlation_groups_that_meet_too_many_effects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossed, "MOST_LOCAL", 500)
+    with pytest.raises(FitError, match=r"meets \d+ crossed effects"):
+        made("serial")
+
+
 def test_correlation_groups_lie_within_a_factor() -> None:
     spec = make_lmer(
         "y ~ x + (1 | subject) + (1 | item)", correlation=MODELS["serial"][1]["correlation"]
