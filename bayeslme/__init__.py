@@ -17,7 +17,7 @@ _HOME = {
     "bayeslme.spec.model": ("LmeSpec",),
     "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
-    "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
+    "bayeslme.fit.api": ("gls", "lm", "lme", "lmer", "lmlist"),
     "bayeslme.fit.compare_fits": ("compare_fits",),
     "bayeslme.fit.comparison": ("anova",),
     "bayeslme.fit.compare_pred": ("compare_pred",),
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import gls as gls
     from bayeslme.fit.api import lm as lm
     from bayeslme.fit.api import lme as lme
+    from bayeslme.fit.api import lmer as lmer
     from bayeslme.fit.api import lmlist as lmlist
     from bayeslme.fit.compare_fits import compare_fits as compare_fits
     from bayeslme.fit.compare_pred import compare_pred as compare_pred

@@ -57,7 +57,8 @@ def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, 
 def _means(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> list[Tensor]:
     """X beta, then with the random effects of one level more each; the effects join the model."""
     n = layout.problem.n
-    means = [pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)]
+    fixed = pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)
+    means = [fixed + data["offset"] if "offset" in data else fixed]
     for level in layout.levels:
         dims = (level.key, f"{level.key}_effect")
         z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)

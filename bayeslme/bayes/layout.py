@@ -208,7 +208,7 @@ def build_layout(design: Design) -> Layout:
     """
     problem = build_problem(design)
     if problem.waiting:  # bound for its names; see ``fitted_variance``
-        fitted = design.X @ problem.shift
+        fitted = design.X @ problem.shift + design.offset
         coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
         bound = bind_variance(problem, design, (fitted,) * len(coords))
         problem = replace(bound, waiting=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.bayes.hypothesis import combined
+from bayeslme.bayes.hypothesis import combinations, combined
 from bayeslme.bayes.limits import IntervalKind
 from bayeslme.fit.combinations import Estimates, index_of
 from bayeslme.fit.contrast_weights import Kind, Weighting, contrast_rows
@@ -37,7 +37,7 @@ class PosteriorMeans(Estimates):
     @property
     def draws(self) -> np.ndarray:
         """Draws of the means, shape (s, g)."""
-        return np.asarray(self.posterior.values["fixef"] @ self.rows.T)
+        return combinations(self.posterior, self.rows)
 
     def contrasts(
         self,

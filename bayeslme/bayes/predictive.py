@@ -33,7 +33,7 @@ def fitted(
     -------
     array, shape (s, n), design's row order
     """
-    out = values["fixef"] @ layout.design.X.T
+    out = values["fixef"] @ layout.design.X.T + layout.design.offset
     for level in layout.levels[:depth]:
         out = out + np.einsum("nq,snq->sn", level.level.Z, effects[level.key][:, level.level.code])
     return np.asarray(out)

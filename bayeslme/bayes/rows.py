@@ -59,6 +59,7 @@ class Rows:
     place : Place or None
         None without a correlation structure, at an outer level, and where new data have no columns
         for it.
+    offset : array, shape (m,), or 0
     """
 
     X: np.ndarray
@@ -67,6 +68,7 @@ class Rows:
     own: tuple[np.ndarray, ...]
     variance: VarianceCoords | tuple[VarianceCoords, ...] | None
     place: Place | None
+    offset: np.ndarray | float = 0.0
 
     def take(self, at: slice) -> Rows:
         """Some of the rows."""
@@ -75,7 +77,8 @@ class Rows:
         variance: Any = chosen if isinstance(self.variance, tuple) else chosen[0]
         z, code, own = (tuple(x[at] for x in part) for part in (self.Z, self.code, self.own))
         place = None if self.place is None else self.place.take(at)
-        return Rows(self.X[at], z, code, own, variance, place)
+        offset = self.offset if isinstance(self.offset, float) else self.offset[at]
+        return Rows(self.X[at], z, code, own, variance, place, offset)
 
 
 def _chosen(coords: VarianceCoords, at: slice) -> VarianceCoords:
@@ -95,7 +98,7 @@ def own_rows(layout: Layout, depth: int) -> Rows:
         place = Place(group, group, position)
     code = tuple(level.code for level in levels)
     z = tuple(level.Z for level in levels)
-    return Rows(design.X, z, code, code, design.variance, place)
+    return Rows(design.X, z, code, code, design.variance, place, design.offset)
 
 
 def rows_of(posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located: bool) -> Rows:
@@ -119,7 +122,7 @@ def rows_of(posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located:
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)
     place = _place(posterior, new, located=located) if depth == len(design.levels) else None
-    return Rows(new.X, new.Z, new.code, own, new_variance(design, new), place)
+    return Rows(new.X, new.Z, new.code, own, new_variance(design, new), place, new.offset)
 
 
 def _place(posterior: Posterior, new: NewRows, *, located: bool) -> Place | None:

@@ -17,7 +17,7 @@ from bayeslme.engine.build import build_problem
 from bayeslme.engine.conditional import modes
 from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate, estimate
-from bayeslme.engine.fitted import depth_of, fitted_values
+from bayeslme.engine.fitted import depth_of, fitted_values, places_of
 from bayeslme.engine.gram import Gram, gram
 from bayeslme.engine.information import Information, information, natural_point
 from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile
@@ -43,6 +43,7 @@ __all__ = [
     "modes",
     "natural_point",
     "normalise",
+    "places_of",
     "profile",
     "whiten",
 ]

@@ -20,6 +20,8 @@ ELSEWHERE = {
     "exog_re": _RANDOM,
     "reml": _METHOD,
     "REML": _METHOD,
+    "method": "lmer says REML=True or REML=False, and lm has one method",
+    "random": "lmer has the random effects in the formula, y ~ x + (x | g); lm and gls have none",
     "family": _ERRORS,
     "link": _ERRORS,
     "missing": 'say na_action="omit" to leave out rows with missing values',
@@ -33,7 +35,7 @@ ELSEWHERE = {
     "autocor": "the correlation of the residuals is correlation=CorAR1(...)",
     "corr": "the correlation of the residuals is correlation=CorAR1(...)",
     "cov_struct": "the correlation of the residuals is correlation=CorAR1(...)",
-    "offset": "subtract an offset from the response",
+    "offset": "an offset is a term of the formula, y ~ x + offset(z)",
 }
 FORMULAS = ("fixed", "model", "formula")
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bayeslme.data.newdata import NewRows, new_variance
 from bayeslme.data.types import VarianceCoords
-from bayeslme.engine import depth_of
+from bayeslme.engine import places_of
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def new_log_sd(fit: Fit, new: NewRows, depth: int) -> FloatArray:
+def new_log_sd(fit: Fit, new: NewRows, places: tuple[int, ...]) -> FloatArray:
     """Log residual standard deviation of new rows relative to sigma.
 
     Parameters
     ----------
     fit : Fit
     new : NewRows
-        Read down to `depth`.
-    depth : int
-        Level of the prediction; fitted values as covariates go no further in than this.
+        Read at these levels.
+    places : tuple of int
+        Levels of the prediction; fitted values as covariates use no others.
 
     Returns
     -------
@@ -49,12 +49,14 @@ def new_log_sd(fit: Fit, new: NewRows, depth: int) -> FloatArray:
     known = np.ones(len(new.X), dtype=bool)
     for part in parts:
         known &= part.stratum >= 0
-    filled = tuple(_filled(fit, new, part, depth) for part in parts)
+    filled = tuple(_filled(fit, new, part, places) for part in parts)
     values = bound.structure.log_sd(fit.estimate.varfunc, filled if several else filled[0])
     return np.where(known, values, np.nan)
 
 
-def _filled(fit: Fit, new: NewRows, coords: VarianceCoords, depth: int) -> VarianceCoords:
+def _filled(
+    fit: Fit, new: NewRows, coords: VarianceCoords, places: tuple[int, ...]
+) -> VarianceCoords:
     """Coordinates with fitted values put in, unknown strata replaced by any."""
     stratum = np.maximum(coords.stratum, 0)
     if coords.source == "data":
@@ -65,14 +67,31 @@ def _filled(fit: Fit, new: NewRows, coords: VarianceCoords, depth: int) -> Varia
             "conditioning on residuals; use weights by fitted(.) or a covariate"
         )
         raise FitError(msg)
-    reach = min(depth, depth_of(fit.design, coords.level))
-    return replace(coords, stratum=stratum, covariate=mean_values(fit, new, reach))
+    own = places_of(fit.design, coords.level)
+    reach = tuple(k for k in places if k in own)
+    return replace(coords, stratum=stratum, covariate=mean_values(fit, new, places, reach))
 
 
-def mean_values(fit: Fit, new: NewRows, depth: int) -> FloatArray:
-    """X beta plus the random effects down to a level, (m,); NaN for unknown groups."""
-    values = new.X @ fit.estimate.beta
-    for modes, Z, code in zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False):
-        effects = np.where(code[:, None] < 0, np.nan, modes[code])
-        values = values + np.einsum("nq,nq->n", Z, effects)
+def mean_values(
+    fit: Fit, new: NewRows, places: tuple[int, ...], reach: tuple[int, ...] | None = None
+) -> FloatArray:
+    """X beta plus the random effects of some levels, (m,).
+
+    Those of unknown groups are NaN, in fits by `lmer` 0.
+
+    Parameters
+    ----------
+    fit : Fit
+    new : NewRows
+    places : tuple of int
+        Levels at which the rows were read.
+    reach : tuple of int, optional
+        Those of them whose effects are added; all by default.
+    """
+    values = new.X @ fit.estimate.beta + new.offset
+    unknown = 0.0 if fit.spec.new_groups_are_zero else np.nan
+    for k, Z, code in zip(places, new.Z, new.code, strict=True):
+        if reach is None or k in reach:
+            effects = np.where(code[:, None] < 0, unknown, fit.estimate.modes[k][code])
+            values = values + np.einsum("nq,nq->n", Z, effects)
     return np.asarray(values)

@@ -17,6 +17,7 @@ from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from bayeslme.fit.degrees import Degrees
+    from bayeslme.fit.denominators import DfMethod
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -104,15 +105,30 @@ class Numbers:
 
     @cached_property
     def degrees(self) -> Degrees:
-        """Denominator degrees of freedom of coefficients and terms."""
-        of = verbs.degrees.inner_outer if self.kind == "lme" else verbs.degrees.residual
+        """Denominator degrees of freedom of coefficients and terms: inner-outer, or n - p."""
+        nested = self.kind == "lme" and not self.design.crossed
+        of = verbs.degrees.inner_outer if nested else verbs.degrees.residual
         return of(self.design)
+
+    @property
+    def default_df(self) -> DfMethod:
+        """Method of the denominator degrees of freedom where none is asked for.
+
+        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`.
+        """
+        return "satterthwaite" if self.as_lme4 and self.method != "MAP" else "inner-outer"
+
+    @property
+    def as_lme4(self) -> bool:
+        """Whether the fit is one that nlme has no page for: crossed effects, or `lmer`."""
+        return self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
 
     @cached_property
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
+        adjusted = self.method == "ML" and self.spec.function != "lmer"  # lme4 does not
+        return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
 
     @cached_property
     def information(self) -> Information:

@@ -15,6 +15,7 @@ from bayeslme.fit.varcorr import nested_name, varcorr
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
 from bayeslme.spec.deparse import deparse
 from bayeslme.spec.formula import parse_formula
+from bayeslme.spec.lmer import write_formula
 from bayeslme.structures import Bound, CorARMA, CorSymm, VarComb, VarFunc
 from bayeslme.structures.symmetric import matrix_of
 
@@ -93,11 +94,11 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
     Page
     """
     spec, design = fit.spec, fit.design
-    groups = {nested_name(design, k): len(one.labels) for k, one in enumerate(design.levels)}
+    groups = {nested_name(design, k): len(design.levels[k].labels) for k in design.shown}
     return Page(
         kind=fit.kind,
         method=fit.method,
-        formula=str(spec.fixed),
+        formula=write_formula(spec) if fit.as_lme4 else str(spec.fixed),
         data=spec.data,
         subset=None if spec.subset is None else deparse(spec.subset),
         criteria=pd.Series({"AIC": fit.aic, "BIC": fit.bic, "logLik": fit.loglik}),
@@ -111,6 +112,7 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
         nobs=fit.nobs,
         groups=pd.Series(groups, dtype=int),
         notes=notes(fit),
+        as_lme4=fit.as_lme4,
     )
 
 

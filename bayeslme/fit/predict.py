@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayeslme.data.frames import as_frame
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows
-from bayeslme.engine import Estimate, depth_of
+from bayeslme.engine import Estimate, places_of
 from bayeslme.engine.blup import Predicted, Targets, blup, whitened_columns
 from bayeslme.engine.kriging import NewResiduals, krige, lattice_groups, observed_positions
 from bayeslme.engine.satterthwaite import differentiated
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 IntervalDf = Literal["residual", "satterthwaite"]
+CROSSED = (
+    "use_correlation: residuals are predicted in nested models only, and the random effects of "
+    "this fit are crossed; leave it out"
+)
 
 
 @overload
@@ -71,7 +75,8 @@ def predict(
         The rows of the fit by default. Needs no response.
     level : str, int or None
         ``"fixed"`` or 0 for X beta alone, which a new group needs; a group or its number adds the
-        random effects down to it; None is the innermost level.
+        random effects down to it; None is the innermost level. Of crossed random effects a name
+        adds those of that group alone (with the groups it is written to nest in), None all.
     se : bool
         Also the standard error: of the mean at that level, with the errors of the coefficients and
         of the predicted random effects; under `use_correlation` of the new response.
@@ -92,8 +97,9 @@ def predict(
     Returns
     -------
     Series, or DataFrame with columns fit, se, lower, upper (those asked for)
-        NaN in rows whose group the fit has not seen (at a grouping level), whose variance stratum
-        it has not seen (limits), or with a missing value.
+        NaN in rows whose group the fit has not seen (at a grouping level; in fits by `lmer` its
+        effects count as 0), whose variance stratum it has not seen (limits), or with a missing
+        value.
 
     Raises
     ------
@@ -127,27 +133,27 @@ def predict(
     check_choice(df, get_args(IntervalDf), "df")
     if df != "residual" and interval is None:
         raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
-    depth = depth_of(fit.design, level)
+    places = places_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
         if newdata is None:
             return fitted(fit, level).rename("predict")
-        plain = mean_values(fit, new_rows(fit.design, newdata, depth), depth)
+        plain = mean_values(fit, new_rows(fit.design, newdata, places), places)
         return pd.Series(plain, index=newdata.index, name="predict")
-    if use_correlation and depth < len(fit.design.levels):
+    if use_correlation and len(places) < len(fit.design.levels):
         msg = "use_correlation: residuals are those of the innermost level; leave level out"
         raise FitError(msg)
     frame = fit.design.frame if newdata is None else newdata
-    new = new_rows(fit.design, frame, depth)
-    asked = _Asked(new, depth, use_correlation, newdata is None)
+    new = new_rows(fit.design, frame, places)
+    asked = _Asked(new, places, use_correlation, newdata is None)
     found = asked.predicted(fit)
-    table = pd.DataFrame({"fit": found.mean}, index=new.index)
+    table = pd.DataFrame({"fit": found.mean + new.offset}, index=new.index)
     if se:
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
         variance = asked.variance(fit, found)
         den = _degrees(fit, df, asked, variance)
         width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
-        table["lower"], table["upper"] = found.mean - width, found.mean + width
+        table["lower"], table["upper"] = table["fit"] - width, table["fit"] + width
     return table if se or interval is not None else table["fit"].rename("predict")
 
 
@@ -156,25 +162,32 @@ class _Asked:
     """New rows, observed ones or not, at a level, with their own residuals or without."""
 
     new: NewRows
-    depth: int
+    places: tuple[int, ...]
     use_correlation: bool
     observed: bool
 
     def predicted(self, fit: Fit) -> Predicted:
         """Means at the level, or under `use_correlation` new responses."""
+        targets = _targets(fit, self.new, self.places)
+        if fit.design.crossed:
+            if self.use_correlation:
+                raise FitError(CROSSED)
+            from bayeslme.engine.crossed_blup import crossed_blup
+
+            return crossed_blup(fit.estimate, targets)
         columns, residuals = whitened_columns(fit.estimate), None
         if self.use_correlation:
-            log_sd = new_log_sd(fit, self.new, self.depth)
+            log_sd = new_log_sd(fit, self.new, self.places)
             place = _residuals(fit, self.new, log_sd, observed=self.observed)
             residuals = krige(fit.estimate, place, columns)
-        return blup(fit.estimate, _targets(fit, self.new, self.depth), columns, residuals)
+        return blup(fit.estimate, targets, columns, residuals)
 
     def variance(self, fit: Fit, found: Predicted) -> FloatArray:
         """Variance (m,) of new responses less their predictions."""
         if self.use_correlation:
             return found.variance
-        log_sd = new_log_sd(fit, self.new, self.depth)
-        return found.variance + _own_variance(fit, self.new, log_sd, self.depth)
+        log_sd = new_log_sd(fit, self.new, self.places)
+        return found.variance + _own_variance(fit, self.new, log_sd, self.places)
 
 
 def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
@@ -192,14 +205,19 @@ def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArr
     return near.matched(variance, differentiated(fit.estimate, near, moved))
 
 
-def _targets(fit: Fit, new: NewRows, depth: int) -> Targets:
-    """The mean at a level; the levels further in have no part in it."""
+def _targets(fit: Fit, new: NewRows, places: tuple[int, ...]) -> Targets:
+    """The mean at some levels; the others have no part in it."""
     m = len(new.X)
-    inner = fit.design.levels[depth:]
-    zeros = tuple(np.zeros((m, level.Z.shape[1])) for level in inner)
-    return Targets(
-        new.X, (*new.Z, *zeros), (*new.code, *(np.zeros(m, dtype=np.intp) for _ in inner))
-    )
+    levels = range(len(fit.design.levels))
+    Z = [np.zeros((m, fit.design.levels[k].Z.shape[1])) for k in levels]
+    code = [np.zeros(m, dtype=np.intp) for _ in levels]
+    for k, own, group in zip(places, new.Z, new.code, strict=True):
+        Z[k], code[k] = own, group
+    for k in range(len(levels) - 2, -1, -1):  # where the groups of the levels asked for lie
+        inner = fit.design.levels[k + 1]
+        if k not in places and inner.branch == fit.design.levels[k].branch:
+            code[k] = inner.parent[np.maximum(code[k + 1], 0)]
+    return Targets(new.X, tuple(Z), tuple(code), zero_unknown=fit.spec.new_groups_are_zero)
 
 
 def _residuals(fit: Fit, new: NewRows, log_sd: FloatArray, *, observed: bool) -> NewResiduals:
@@ -216,11 +234,13 @@ def _residuals(fit: Fit, new: NewRows, log_sd: FloatArray, *, observed: bool) ->
     return NewResiduals(group, position, log_sd)
 
 
-def _own_variance(fit: Fit, new: NewRows, log_sd: FloatArray, depth: int) -> FloatArray:
-    """Variance (m,) of a new response about its mean at a level."""
+def _own_variance(
+    fit: Fit, new: NewRows, log_sd: FloatArray, places: tuple[int, ...]
+) -> FloatArray:
+    """Variance (m,) of a new response about its mean at some levels."""
     total = np.square(fit.sigma * np.exp(log_sd))
-    inner = fit.estimate.factors[depth:]
-    for matrix, factor in zip(fit.design.random_matrices[depth:], inner, strict=True):
-        Z = matrix.apply(new.columns)
-        total = total + np.square(fit.sigma * Z @ factor).sum(axis=1)
+    for k, matrix in enumerate(fit.design.random_matrices):
+        if k not in places:
+            Z = matrix.apply(new.columns)
+            total = total + np.square(fit.sigma * Z @ fit.estimate.factors[k]).sum(axis=1)
     return np.asarray(total)

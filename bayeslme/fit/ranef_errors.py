@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
+def ranef_errors(fit: LmeFit, k: int, *, conditional: bool = False) -> FloatArray:
     """Standard deviation of b less its prediction, for every group and effect of a level.
 
     Parameters
@@ -23,6 +23,8 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     fit : LmeFit
     k : int
         Position of the level, outermost first.
+    conditional : bool
+        Take the coefficients as known.
 
     Returns
     -------
@@ -33,10 +35,17 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     m = groups * q
     code = [np.zeros(m, dtype=np.intp) for _ in levels]
     code[k] = np.repeat(np.arange(groups), q)
-    for outer in range(k - 1, -1, -1):
-        code[outer] = levels[outer + 1].parent[code[outer + 1]]
+    chain = fit.design.outer(k)
+    for outer, inner in zip(chain[-2::-1], chain[:0:-1], strict=True):
+        code[outer] = levels[inner].parent[code[inner]]
     Z = [np.zeros((m, level.Z.shape[1])) for level in levels]
     Z[k] = np.tile(np.eye(q), (groups, 1))
     targets = Targets(np.zeros((m, len(fit.fixef))), tuple(Z), tuple(code))
-    found = blup(fit.estimate, targets, whitened_columns(fit.estimate))
+    if fit.design.crossed:
+        from bayeslme.engine.crossed_blup import crossed_blup
+
+        found = crossed_blup(fit.estimate, targets, with_beta=not conditional)
+    else:
+        columns = whitened_columns(fit.estimate)
+        found = blup(fit.estimate, targets, columns, with_beta=not conditional)
     return np.sqrt(found.variance).reshape(groups, q)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bayeslme.fit.denominators import DfMethod
+    from bayeslme.fit.ranef import ErrorKind
     from bayeslme.fit.residuals import LevelName, ResidualType
     from bayeslme.fit.several_levels import Several
 
@@ -40,9 +41,9 @@ class Fit(Numbers):
         """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
         return verbs.denominators.KenwardRogerTests(self)
 
-    def summary(self, df: DfMethod = "inner-outer") -> verbs.summary.Summary:
+    def summary(self, df: DfMethod | None = None) -> verbs.summary.Summary:
         """Summarise; see `bayeslme.fit.summary.summary`."""
-        return self._summary if df == "inner-outer" else verbs.summary.summary(self, df)
+        return self._summary if df in (None, self.default_df) else verbs.summary.summary(self, df)
 
     @cached_property
     def _summary(self) -> verbs.summary.Summary:
@@ -103,7 +104,7 @@ class Fit(Numbers):
         type: Literal["sequential", "marginal"] = "sequential",
         terms: Any = None,
         L: Any = None,
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
         return verbs.anova.anova_of(self, type, terms, L, df)
@@ -122,7 +123,7 @@ class Fit(Numbers):
         level: float = 0.95,
         which: verbs.intervals.Which = "all",
         method: verbs.intervals.Method = "wald",
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
         return verbs.intervals.intervals(self, level, which, method, df)
@@ -222,7 +223,7 @@ class Fit(Numbers):
     def __repr__(self) -> str:
         from bayeslme.report.pages import fit_text
 
-        return fit_text(self._summary.page)
+        return fit_text(verbs.summary.short_page(self))
 
     __str__ = __repr__
 
@@ -239,15 +240,17 @@ class LmeFit(Fit):
     kind = "lme"
 
     def ranef(
-        self, level: LevelName | Several = None, se: bool = False, standard: bool = False
+        self, level: LevelName | Several = None, se: ErrorKind = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Random effects at one level or several; see `bayeslme.fit.ranef.ranef`."""
         if isinstance(level, SEVERAL):
             return verbs.several_levels.ranef(self, level, se, standard)
         return verbs.ranef.ranef(self, level, se, standard)
 
-    def coef(self, level: LevelName = None) -> pd.DataFrame:
+    def coef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Coefficients by group; see `bayeslme.fit.ranef.coef`."""
+        if level is None and self.as_lme4 and len(self.design.levels) > 1:
+            return verbs.ranef.coefs(self)
         return verbs.ranef.coef(self, level)
 
 

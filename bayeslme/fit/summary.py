@@ -72,15 +72,22 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
+def short_page(fit: Fit) -> Page:
+    """What ``print(fit)`` shows: no tests, so that no degrees of freedom have to be found."""
+    table = pd.DataFrame({"Value": fit.estimate.beta}, index=list(fit.design.x_names))
+    return page(fit, table, fixed_correlation(fit))
+
+
+def summary(fit: Fit, df: DfMethod | None = None) -> Summary:
     """Summarise a fit.
 
     Parameters
     ----------
     fit : Fit
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
-        too. The second and third give `gls` a column DF.
+        too. The second and third give `gls` a column DF. By default the first, and Satterthwaite's
+        for `lmer` and crossed random effects, which the first does not cover.
 
     Returns
     -------
@@ -88,7 +95,8 @@ def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
 
     Notes
     -----
-    Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does.
+    Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does,
+    but not those of `lmer`, as lme4 does.
 
     Examples
     --------

@@ -7,6 +7,7 @@ import pandas as pd
 from bayeslme.report.abbreviate import abbreviate
 from bayeslme.report.grid import grid, named, number_grid
 from bayeslme.report.labels import METHOD, TITLE
+from bayeslme.report.lme4_page import fit_page, summary_page
 from bayeslme.report.numbers import format_numbers, format_p_values, format_zapped
 from bayeslme.report.parts import groups_text, lower_triangle, random_text, row_parts_text
 from bayeslme.report.records import Page
@@ -105,7 +106,7 @@ def _gls_summary(page: Page) -> list[str]:
 
 
 def summary_text(page: Page) -> str:
-    """Print the summary of a fit in nlme's layout.
+    """Print the summary of a fit in nlme's layout, or in lme4's.
 
     Parameters
     ----------
@@ -115,12 +116,16 @@ def summary_text(page: Page) -> str:
     -------
     str
     """
+    if page.as_lme4:
+        return summary_page(page)
     body = _lme_summary(page) if page.kind == "lme" else _gls_summary(page)
     return "\n".join([*_head(page), _criteria(page), "", *body, *_notes(page)])
 
 
 def fit_text(page: Page) -> str:
     """Print a fit in short: log-likelihood, coefficients, variance components."""
+    if page.as_lme4:
+        return fit_page(page)
     name = LOGLIK.get(page.method, "Log-likelihood")
     loglik = f"  {name}: {format_numbers([page.criteria['logLik']])[0]}"
     coef = named(page.fixed["Value"])

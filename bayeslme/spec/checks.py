@@ -12,6 +12,7 @@ from bayeslme.spec.formula import Formula
 from bayeslme.spec.functions import check_functions, refuse_fitted
 from bayeslme.spec.grammar import parse_expression
 from bayeslme.spec.model import NaAction
+from bayeslme.spec.offset import offsets
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
@@ -42,6 +43,8 @@ def check_fixed(formula: Formula, function: str) -> Formula:
         )
     refuse_fitted(formula.rhs, function)
     refuse_fitted(formula.lhs, function)
+    if function == "lmList" and offsets(formula):
+        raise SpecError("lmList: offset() is not available here; subtract it from the response")
     if not any(isinstance(node, Dot) for node in walk(formula.rhs)):
         _check_terms(formula)
     return formula

@@ -175,7 +175,7 @@ def _bar_message(op: str) -> str:
         return "a formula has one tilde"
     return (
         f"'{op}' is lme4's way here; put random effects into random = ~ x | g "
-        "(uncorrelated ones: list(g = pdDiag(~ x))), or let from_bambi() read the formula"
+        "(uncorrelated ones: list(g = pdDiag(~ x))), or let lmer() or from_bambi() read the formula"
     )
 
 
