@@ -18,18 +18,15 @@ _HOME = {
     "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmer", "lmlist"),
-    "bayeslme.fit.compare_fits": ("compare_fits",),
-    "bayeslme.fit.comparison": ("anova",),
-    "bayeslme.fit.compare_pred": ("compare_pred",),
-    "bayeslme.fit.simulated_lrt": ("simulated_lrt",),
+    "bayeslme.fit.values.compared": ("compare_fits", "compare_pred"),
+    "bayeslme.fit.inference.comparison": ("anova",),
+    "bayeslme.fit.inference.simulated_lrt": ("simulated_lrt",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
-    "bayeslme.bayes.calibrate": ("calibrate",),
+    "bayeslme.bayes.checks.calibrate": ("calibrate",),
     "bayeslme.bayes.compare": ("compare",),
-    "bayeslme.bayes.compare_models": ("compare_models",),
-    "bayeslme.bayes.evidence": ("bayes_factor",),
-    "bayeslme.bayes.storage": ("load_posterior",),
-    "bayeslme.report.plots.groups": ("group_plot",),
-    "bayeslme.report.plots.interaction": ("interaction_plot",),
+    "bayeslme.bayes.checks.model_comparison": ("compare_models", "bayes_factor"),
+    "bayeslme.bayes.posterior.storage": ("load_posterior",),
+    "bayeslme.report.plots.data": ("group_plot", "interaction_plot"),
     "bayeslme.structures": (
         "CorAR1",
         "CorARMA",
@@ -77,11 +74,11 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.calibrate import calibrate as calibrate
+    from bayeslme.bayes.checks.calibrate import calibrate as calibrate
+    from bayeslme.bayes.checks.model_comparison import bayes_factor as bayes_factor
+    from bayeslme.bayes.checks.model_comparison import compare_models as compare_models
     from bayeslme.bayes.compare import compare as compare
-    from bayeslme.bayes.compare_models import compare_models as compare_models
-    from bayeslme.bayes.evidence import bayes_factor as bayes_factor
-    from bayeslme.bayes.storage import load_posterior as load_posterior
+    from bayeslme.bayes.posterior.storage import load_posterior as load_posterior
     from bayeslme.data.datasets import data_names as data_names
     from bayeslme.data.datasets import load_data as load_data
     from bayeslme.errors import BayesLMEError as BayesLMEError
@@ -93,15 +90,15 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import lme as lme
     from bayeslme.fit.api import lmer as lmer
     from bayeslme.fit.api import lmlist as lmlist
-    from bayeslme.fit.compare_fits import compare_fits as compare_fits
-    from bayeslme.fit.compare_pred import compare_pred as compare_pred
-    from bayeslme.fit.comparison import anova as anova
+    from bayeslme.fit.inference.comparison import anova as anova
+    from bayeslme.fit.inference.simulated_lrt import simulated_lrt as simulated_lrt
     from bayeslme.fit.result import GlsFit as GlsFit
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit
-    from bayeslme.fit.simulated_lrt import simulated_lrt as simulated_lrt
-    from bayeslme.report.plots.groups import group_plot as group_plot
-    from bayeslme.report.plots.interaction import interaction_plot as interaction_plot
+    from bayeslme.fit.values.compared import compare_fits as compare_fits
+    from bayeslme.fit.values.compared import compare_pred as compare_pred
+    from bayeslme.report.plots.data import group_plot as group_plot
+    from bayeslme.report.plots.data import interaction_plot as interaction_plot
     from bayeslme.spec.bars import from_bambi as from_bambi
     from bayeslme.spec.call import translate as translate
     from bayeslme.spec.model import LmeSpec as LmeSpec

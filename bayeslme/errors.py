@@ -1,6 +1,11 @@
-"""The tree of errors, one branch for each stage; every error a user can cause is one of these."""
+"""The tree of errors, one branch for each stage; every error a user can cause is one of these.
+
+Words of error messages.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 LIMIT = 300
 _WINDOW = 60
@@ -76,3 +81,20 @@ def _caret(text: str, position: int) -> str:
     start = max(0, min(position - _WINDOW // 2, len(text) - _WINDOW))
     line = "".join(" " if c.isspace() else c for c in text[start : start + _WINDOW])
     return f"    {line.rstrip()}\n    {' ' * (position - start)}^"
+
+
+def listed(names: Sequence[object], limit: int = 8, quote: str = "") -> str:
+    """Names joined by commas, cut after `limit` of them.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], limit=2, quote="'")
+    "'a', 'b', ..."
+    """
+    shown = [f"{quote}{name}{quote}" for name in names[:limit]]
+    return ", ".join([*shown, "..."] if len(names) > limit else shown)
+
+
+def rows_of(count: int) -> str:
+    """``"1 row"`` or ``"3 rows"``."""
+    return "1 row" if count == 1 else f"{count} rows"

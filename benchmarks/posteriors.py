@@ -23,9 +23,9 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import bayeslme
-from bayeslme.bayes import collapsed
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.sampling import collapsed
 from bayeslme.errors import BayesLMEError
 from reference.corpus import by_id, load_frame, weights_follow_the_fit
 

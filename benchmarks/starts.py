@@ -24,8 +24,8 @@ import bayeslme
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.engine import Estimate, estimate
-from bayeslme.engine.search import search
-from bayeslme.engine.starts import candidates, generic_start, scales
+from bayeslme.engine.search.search import search
+from bayeslme.engine.search.starts import candidates, generic_start, scales
 
 CLOSE = 1e-3  # of the log-likelihood
 MAX_ITER = 200

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from bayeslme.bayes.posterior import Posterior
+from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.docstrings import Pointer
 from bayeslme.fit.lmlist import LmList
 from bayeslme.fit.result import Fit, LmeFit

@@ -14,7 +14,8 @@ FLOORS = (
     "errors",
     "docstrings",
     "triangular",
-    "ops",
+    "arrays",
+    "formula",
     "structures",
     "spec",
     "data",
@@ -36,7 +37,7 @@ HEAVY = {
     "arviz": "bayes",
     "nutpie": "bayes",
 }
-PYTENSOR_BRIDGE = "ops.py"  # the one file that knows both array libraries
+PYTENSOR_BRIDGE = "arrays.py"  # the one file that knows both array libraries
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -46,15 +46,19 @@ def test_a_fit_loads_none_of_the_verbs_that_it_has_not_used() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     loaded, used = (set(line.split()) for line in done.stdout.splitlines())
-    assert not loaded & {"bayeslme.fit.anova", "bayeslme.fit.summary", "scipy.special"}
-    assert {"bayeslme.fit.anova", "scipy.special"} <= used
+    assert not loaded & {
+        "bayeslme.fit.inference.anova",
+        "bayeslme.fit.output.summary",
+        "scipy.special",
+    }
+    assert {"bayeslme.fit.inference.anova", "scipy.special"} <= used
 
 
 def test_defaults_of_a_verb_are_those_of_its_module() -> None:
     from inspect import signature
 
     from bayeslme.fit.result import Fit
-    from bayeslme.fit.singular import PRIOR
+    from bayeslme.fit.values.singular import PRIOR
 
     assert signature(Fit.singular).parameters["prior"].default == PRIOR
 

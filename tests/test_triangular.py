@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bayeslme import triangular
-from bayeslme.ops import NUMPY, upper_factor
+from bayeslme.arrays import NUMPY, upper_factor
 
 SIZES = (1, 2, 24, 63, 64, 65, 130, 200)
 

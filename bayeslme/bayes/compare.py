@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bayeslme.bayes.limits import limits
+from bayeslme.bayes.posterior.estimates import limits
 from bayeslme.errors import SpecError
 from bayeslme.fit.result import Fit
 from bayeslme.report.html import wrap
@@ -76,7 +76,7 @@ class Comparison:
         SpecError
             For a part the table has not.
         """
-        from bayeslme.report.plots.forest import forest_panels, forest_rows
+        from bayeslme.report.plots.estimates import forest_panels, forest_rows
 
         parts = list(dict.fromkeys(self.frame.index.get_level_values("part")))
         if part is not None and part not in parts:
@@ -180,7 +180,7 @@ def _table_of(result: Any, level: float) -> pd.DataFrame:
         )
         return _from_parts(result.intervals(level), errors)
     if hasattr(result, "intervals") and hasattr(result, "layout"):
-        from bayeslme.bayes.estimates import parts
+        from bayeslme.bayes.posterior.estimates import parts
 
         errors = {
             (part, str(n)): v

@@ -1,28 +1,78 @@
-"""How the named variables of a Bayesian model feed the engine.
+"""The variables of a Bayesian model, and how they feed the engine.
 
 The same functions serve draws (NumPy, leading axes are batches) and models (PyTensor).
+
+The variables of a Bayesian model. ``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``,
+``varfunc``, ``corstruct``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bayeslme.bayes.margins import Margins
-from bayeslme.bayes.parameters import Block
+from bayeslme.arrays import NUMPY, Array
+from bayeslme.bayes.centring import Margins
 from bayeslme.engine.build import bind_variance, build_problem
-from bayeslme.engine.columns import Columns
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.problem import Columns, Problem
 from bayeslme.errors import SpecError
-from bayeslme.ops import NUMPY, Array
 from bayeslme.structures import Bound, Parameter, PdBlocked, PdMat, PdSymm, RowStructure
 from bayeslme.structures.supports import Namespace
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
+
+
+Kind = Literal["fixef", "sigma", "sd", "cor", "varfunc", "corstruct"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One named variable of the model.
+
+    Attributes
+    ----------
+    name : str
+        ``"sd_Subject"``.
+    kind : {"fixef", "sigma", "sd", "cor", "varfunc", "corstruct"}
+        Which sort of parameter it is.
+    coefs : tuple of str, length k
+        Names of its coefficients, as nlme prints them; of a correlation matrix the names of its
+        rows.
+    lower, upper : tuple of float, length k
+        The open interval each coefficient (each entry of a matrix) lives in.
+    dim : str or None
+        Name of its dimension; None for a single number.
+    matrix : bool
+        Whether the variable is a whole (k, k) correlation matrix.
+    structure : str
+        Of corstruct and varfunc: nlme's name of the structure.
+    dimension : int
+        Of corstruct: number of coordinates of a position.
+    image_lower : float or None
+        Of a correlation of which the data do not know the sign, and which is positive unless a
+        prior of the user's speaks of negative numbers too: where those begin.
+    """
+
+    name: str
+    kind: Kind
+    coefs: tuple[str, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    dim: str | None = None
+    matrix: bool = False
+    structure: str = ""
+    dimension: int = 0
+    image_lower: float | None = None
+
+    @property
+    def autoregressive(self) -> bool:
+        """Whether it is the one correlation of neighbours in a process of order 1."""
+        return self.coefs == ("Phi",) and self.structure in ("corAR1", "corCAR1", "corARMA")
+
 
 Values = Mapping[str, Array]
 _RESERVED = (

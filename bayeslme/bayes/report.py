@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayeslme.bayes.compare import compare
-from bayeslme.fit.report import fit_sections, write
-from bayeslme.report.document import Section, code, document, heading, picture
+from bayeslme.fit.output.report import fit_sections, write
+from bayeslme.report.html import Section, code, document, heading, picture
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
     from bayeslme.fit.result import Fit
 
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.groups import Grouping, nest, strata
+from bayeslme.data.evaluation.evaluate import evaluate_number
 from bayeslme.data.types import (
     CorrelationCoords,
     FloatArray,
@@ -16,15 +14,15 @@ from bayeslme.data.types import (
     VarianceCoords,
     VarianceSource,
 )
-from bayeslme.data.values import rows_not_finite
-from bayeslme.data.wording import rows_of
-from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, Number, bare
-from bayeslme.spec.fit_calls import read_fit_call
-from bayeslme.spec.formula import Formula, parse_formula
-from bayeslme.spec.number import r_number
-from bayeslme.spec.terms import expand
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import rows_not_finite
+from bayeslme.data.variables.groups import Grouping, nest, strata
+from bayeslme.errors import DataError, SpecError, rows_of
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call, Expr, Number, bare, r_number
+from bayeslme.formula.formula import Formula, parse_formula
+from bayeslme.formula.functions import read_fit_call
+from bayeslme.formula.terms import expand
 from bayeslme.structures import CorCompSymm, CorStruct, VarComb, VarFunc
 
 MODEL_COVARIATES: dict[str, VarianceSource] = {

@@ -7,28 +7,22 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.coding import Contrasts
-from bayeslme.data.columns import Columns
+from bayeslme.data.contrasts import Contrasts
 from bayeslme.data.coordinates import correlation_coords, variance_coords
-from bayeslme.data.crossed import Placed, placed
-from bayeslme.data.evaluate import evaluate_number
-from bayeslme.data.factors import Factor
-from bayeslme.data.frames import owned
-from bayeslme.data.groups import Grouping, first_met, group_values, renumbered
-from bayeslme.data.made import Made
-from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec, learn
+from bayeslme.data.evaluation.evaluate import evaluate_number
+from bayeslme.data.model_matrix import JoinedMatrix, Made, MatrixSpec, aliased, learn
 from bayeslme.data.offset import offset_values
-from bayeslme.data.plan import Plan, learned_before, left_side
-from bayeslme.data.rank import aliased
-from bayeslme.data.rows import used_rows
+from bayeslme.data.plan import Plan, learned_before, left_side, used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, IntArray, Level
-from bayeslme.data.values import rows_not_finite
-from bayeslme.data.wording import listed, rows_of
-from bayeslme.errors import DataError, IdentificationWarning, SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.formula import Formula
+from bayeslme.data.variables.columns import Columns, owned
+from bayeslme.data.variables.crossed import Placed, placed
+from bayeslme.data.variables.factors import Factor, rows_not_finite
+from bayeslme.data.variables.groups import Grouping, first_met, group_values, renumbered
+from bayeslme.errors import DataError, IdentificationWarning, SpecError, listed, rows_of
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.formula import Formula
+from bayeslme.formula.terms import expand
 from bayeslme.spec.model import LmeSpec
-from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
 
 ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known

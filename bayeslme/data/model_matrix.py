@@ -1,4 +1,4 @@
-"""Model matrices by R's rules: column names, their order, and the coding of factors.
+"""Model matrices by R's rules: names and order of columns, coding, rank.
 
 A factor in a term is coded by contrasts where the rest of the term is already in the model, by
 one dummy per level otherwise; without an intercept the first factor of the first term that has
@@ -11,23 +11,182 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.coding import Coding, Contrasts, coded_by_contrasts, coding_of
-from bayeslme.data.columns import Columns
-from bayeslme.data.dates import Origin
-from bayeslme.data.evaluate import Memory, columns_of, evaluate_rows
-from bayeslme.data.factors import Factor, drop_unused
-from bayeslme.data.made import Made
-from bayeslme.data.sizes import check_size
-from bayeslme.data.term_columns import Evaluated, assemble
+from bayeslme.data.contrasts import Coding, Contrasts, coded_by_contrasts, coding_of
+from bayeslme.data.evaluation.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.types import FloatArray, IntArray
-from bayeslme.data.values import Basis, rows_not_finite
+from bayeslme.data.variables.columns import Columns, check_size
+from bayeslme.data.variables.dates import Origin
+from bayeslme.data.variables.factors import (
+    Basis,
+    Factor,
+    drop_unused,
+    from_numbers,
+    rows_not_finite,
+)
+from bayeslme.data.variables.labels import numbered
 from bayeslme.errors import DataError
-from bayeslme.spec.expr import Expr, Name
-from bayeslme.spec.terms import Terms, deparse_variable
+from bayeslme.formula.expressions import Expr, Name
+from bayeslme.formula.terms import Term, Terms, deparse_variable
+
+TOLERANCE = (
+    1e-7  # as R's qr(): a column less than this part of its length outside the others is aliased
+)
+_SAFE = 1e-8  # squared; above it the Gram matrix alone, whose rounding is near 1e-16, decides
+
+
+def aliased(X: FloatArray) -> list[int]:
+    """Columns that depend linearly on the columns before them.
+
+    Parameters
+    ----------
+    X : (n, p) float array
+
+    Returns
+    -------
+    list of int
+        Positions of the aliased columns; empty for full rank.
+    """
+    norms = np.sqrt(np.einsum("ij,ij->j", X, X))
+    scaled = np.where(norms > 0, norms, 1.0)
+    gram = (X.T @ X) / np.outer(scaled, scaled)
+    if X.shape[0] >= X.shape[1] and norms.all() and _independent(gram):
+        return []
+    return _gram_schmidt(X / scaled)
+
+
+def _independent(gram: FloatArray) -> bool:
+    """Whether every pivot of the Cholesky factor is far from zero."""
+    try:
+        pivots = np.diagonal(np.linalg.cholesky(gram))
+    except np.linalg.LinAlgError:
+        return False
+    return bool((pivots**2 > _SAFE).all())
+
+
+def _gram_schmidt(X: FloatArray) -> list[int]:
+    """Orthogonalise twice, column by column, leaving out what vanishes."""
+    basis = np.empty((X.shape[0], 0))
+    dependent = []
+    for k in range(X.shape[1]):
+        rest = X[:, k]
+        for _ in range(2):
+            rest = rest - basis @ (basis.T @ rest)
+        length = float(np.linalg.norm(rest))
+        if length < TOLERANCE:
+            dependent.append(k)
+        else:
+            basis = np.column_stack([basis, rest / length])
+    return dependent
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Columns that exist already, so that a matrix which holds them too need not copy them.
+
+    Attributes
+    ----------
+    values : (n, k) float array
+    names : tuple of str, length k
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+
+    def holding(self, bases: list[Basis], names: tuple[str, ...]) -> FloatArray | None:
+        """Consecutive columns with these names and values, (n, p); None where there are none."""
+        p = len(names)
+        starts = (k for k in range(len(self.names) - p + 1) if self.names[k : k + p] == names)
+        at = next(starts, None) if p else None
+        if at is None:
+            return None
+        found, k = self.values[:, at : at + p], 0
+        for basis in bases:
+            width = len(basis.names)
+            if not np.array_equal(found[:, k : k + width], basis.values):
+                return None
+            k += width
+        return found
+
+
+INTERCEPT = "(Intercept)"
+Evaluated = Mapping[str, FloatArray | Factor | Basis]
+
+
+def assemble(
+    terms: Terms,
+    evaluated: Evaluated,
+    codings: Mapping[str, Coding],
+    by_contrasts: tuple[tuple[bool, ...], ...],
+    n: int,
+    made: Made | None = None,
+) -> tuple[FloatArray, tuple[str, ...], IntArray]:
+    """Put the columns of all terms side by side.
+
+    Returns
+    -------
+    X : (n, p) float array
+        Each column contiguous.
+    names : tuple of str, length p
+    assign : (p,) int array
+    """
+    bases = [Basis(np.broadcast_to(1.0, (n, 1)), (INTERCEPT,))] if terms.intercept else []
+    assign = [0] if terms.intercept else []
+    for k, term in enumerate(terms.terms):
+        basis = _term_columns(term, evaluated, codings, by_contrasts[k])
+        bases.append(basis)
+        assign += [k + 1] * len(basis.names)
+    # level "bc" of factor "a" and level "c" of factor "ab" would make two columns "abc"
+    names = numbered([name for b in bases for name in b.names])
+    X = None if made is None else made.holding(bases, names)
+    if X is None:
+        X = np.empty((len(assign), n)).T
+        if bases:
+            np.concatenate([b.values for b in bases], axis=1, out=X)
+    return X, names, np.array(assign, dtype=np.intp)
+
+
+def _term_columns(
+    term: Term, evaluated: Evaluated, codings: Mapping[str, Coding], by_contrasts: tuple[bool, ...]
+) -> Basis:
+    """Columns of one term: products over its variables, those of the first varying fastest."""
+    labels = [deparse_variable(v) for v in term.variables]
+    parts = [
+        _variable_columns(label, evaluated[label], codings.get(label), full=not contrast)
+        for label, contrast in zip(labels, by_contrasts, strict=True)
+    ]
+    return reduce(_product, parts)
+
+
+def _variable_columns(
+    label: str, value: FloatArray | Factor | Basis, coding: Coding | None, *, full: bool
+) -> Basis:
+    """Columns of one variable under R's names."""
+    if isinstance(value, np.ndarray) and coding is not None:
+        value = from_numbers(value, integer=bool((value == np.round(value)).all()))
+    if isinstance(value, np.ndarray):
+        return Basis(value[:, None], (label,))
+    if isinstance(value, Basis):
+        return _named(value, label, single=len(value.names) == 1)
+    if coding is None:
+        msg = f"'{label}' is a factor in the new data and was a number in the data of the fit"
+        raise DataError(msg)
+    return _named(coding.columns(value, label, full=full), label)
+
+
+def _named(basis: Basis, label: str, *, single: bool = False) -> Basis:
+    return Basis(basis.values, tuple(label if single else label + name for name in basis.names))
+
+
+def _product(first: Basis, second: Basis) -> Basis:
+    n, width = len(first.values), len(first.names) * len(second.names)
+    check_size(n, width, f"{first.names[0]}:{second.names[0]}")
+    values = (second.values[:, :, None] * first.values[:, None, :]).reshape(n, width)
+    return Basis(values, tuple(f"{a}:{b}" for b in second.names for a in first.names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
-from bayeslme.data.evaluate import columns_of, evaluate_number
-from bayeslme.data.factors import Factor, cross
-from bayeslme.data.groups import KnownGroups, group_columns, group_values
+from bayeslme.data.evaluation.evaluate import columns_of, evaluate_number
 from bayeslme.data.offset import offset_values
 from bayeslme.data.types import (
     CorrelationCoords,
@@ -24,8 +21,10 @@ from bayeslme.data.types import (
     Level,
     VarianceCoords,
 )
-from bayeslme.spec.formula import parse_formula
-from bayeslme.spec.offset import offsets
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Factor, cross
+from bayeslme.data.variables.groups import KnownGroups, group_columns, group_values
+from bayeslme.formula.formula import offsets, parse_formula
 from bayeslme.structures import VarFunc
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bayeslme.data.columns import Columns
 from bayeslme.data.coordinates import check_finite
-from bayeslme.data.evaluate import evaluate_number
+from bayeslme.data.evaluation.evaluate import evaluate_number
 from bayeslme.data.types import FloatArray
-from bayeslme.spec.expr import Expr
+from bayeslme.data.variables.columns import Columns
+from bayeslme.formula.expressions import Expr
 
 
 def offset_values(

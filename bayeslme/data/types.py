@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
-    from bayeslme.data.dates import Origin
-    from bayeslme.data.groups import KnownGroups
     from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
-    from bayeslme.spec.formula import Formula
+    from bayeslme.data.variables.dates import Origin
+    from bayeslme.data.variables.groups import KnownGroups
+    from bayeslme.formula.formula import Formula
     from bayeslme.spec.model import LmeSpec
     from bayeslme.structures import PdMat
 

@@ -1,29 +1,28 @@
 """The numerical core: arrays in, numbers out.
 
-    y = X beta + sum_k Z_k b_k + eps,
-    b_k ~ N(0, sigma^2 Lambda_k Lambda_k'),   eps ~ N(0, sigma^2 R)
+y = X beta + sum_k Z_k b_k + eps,
+b_k ~ N(0, sigma^2 Lambda_k Lambda_k'),   eps ~ N(0, sigma^2 R)
 
 Symbols used in every module: n rows, p fixed-effects columns, K grouping levels, q random effects
 of a level, G groups of a level, c columns of [Z_K ... Z_1 | X | y], k entries of theta. ``theta``
 holds the free parameters: relative factors of the levels (outermost first), then the correlation
 structure's, then the variance function's, each on its unconstrained scale.
 
-A fit flows one way: ``build`` (sorted, standardised, bound: a ``problem``) -> ``likelihood``
-(``whiten``, ``eliminate``, ``profile``) -> ``optimise`` -> ``estimate``; ``conditional`` and
-``information`` read off the rest.
+A fit flows one way, which is the order to read in: `build` (sorted, standardised, bound: a
+`problem`), the folder `likelihood` (whiten, eliminate, profile), the folder `search`, `estimate`.
+The folders `inference` and `prediction` read off the rest. Imports `structures` and `arrays`; of
+`data` only types.
 """
 
 from bayeslme.engine.build import build_problem
-from bayeslme.engine.conditional import modes
-from bayeslme.engine.eliminate import Eliminated, eliminate
 from bayeslme.engine.estimate import Estimate, estimate
 from bayeslme.engine.fitted import depth_of, fitted_values, places_of
-from bayeslme.engine.gram import Gram, gram
-from bayeslme.engine.information import Information, information, natural_point
-from bayeslme.engine.likelihood import Likelihood, NaturalPoint, profile
-from bayeslme.engine.normalise import normalise
+from bayeslme.engine.inference.information import Information, information, natural_point
+from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate, modes
+from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint, profile
+from bayeslme.engine.likelihood.whiten import Gram, gram, whiten
+from bayeslme.engine.prediction.residuals import normalise
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.whitening import whiten
 
 __all__ = [
     "Eliminated",

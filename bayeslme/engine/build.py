@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.engine.columns import Columns, standardise
-from bayeslme.engine.filled import filled_rows
-from bayeslme.engine.problem import Problem, Stage, runs
+from bayeslme.engine.likelihood.reproduced_rows import filled_rows
+from bayeslme.engine.problem import Columns, Problem, Stage, runs, standardise
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice, build_lattice
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
-    from bayeslme.engine.crossed import Crossed
+    from bayeslme.engine.crossed.problem import Crossed
 
 
 EXACT = 1e-12  # residual norm over the response's, below which it is rounding
@@ -82,7 +81,7 @@ def _crossed(
 ) -> Crossed | None:
     if not design.crossed:
         return None
-    from bayeslme.engine.crossed import plan  # SciPy's sparse matrices take long to import
+    from bayeslme.engine.crossed.problem import plan  # SciPy's sparse matrices take long to import
 
     corr = None if design.correlation is None else design.correlation.code[order]
     return plan(design, order, [stage.q for stage in stages], corr)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.engine.build import build_problem
-from bayeslme.engine.few_groups import require_groups
-from bayeslme.engine.fixed_point import agree
-from bayeslme.engine.likelihood import Likelihood, Method, NaturalPoint
-from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.likelihood.likelihood import Likelihood, Method, NaturalPoint
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.reproduced import require_rest
-from bayeslme.engine.search import search
+from bayeslme.engine.search.fixed_point import agree
+from bayeslme.engine.search.no_maximum import require_groups
+from bayeslme.engine.search.optimise import Optimum
+from bayeslme.engine.search.reproduced import require_rest
+from bayeslme.engine.search.search import search
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:

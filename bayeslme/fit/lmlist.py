@@ -10,24 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.columns import Columns
 from bayeslme.data.design import build
-from bayeslme.data.frames import as_frame, with_attrs
-from bayeslme.data.groups import Grouping, group_values, nest
 from bayeslme.data.types import Design
+from bayeslme.data.variables.columns import Columns, as_frame, with_attrs
+from bayeslme.data.variables.groups import Grouping, group_values, nest
 from bayeslme.docstrings import delegating
 from bayeslme.errors import DataError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.hypotheses import t_quantile, t_tail
-from bayeslme.fit.limits import COLUMNS
-from bayeslme.report.frames import Tables
+from bayeslme.fit.inference.hypotheses import t_quantile, t_tail
+from bayeslme.fit.inference.intervals import COLUMNS
 from bayeslme.report.grid import number_grid
 from bayeslme.report.html import html_table, wrap
 from bayeslme.report.numbers import format_numbers
+from bayeslme.report.tables import Tables
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
-    from bayeslme.fit.lmlist_plots import LmListPlots
+    from bayeslme.fit.output.group_plots import LmListPlots
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -102,8 +101,11 @@ class LmList:
         return pd.Series(values, index=newdata.index, name="predict")
 
     def aug_pred(self, primary: str | None = None, **options: Any) -> pd.DataFrame:
-        """Observed responses and the line of each group; see `bayeslme.fit.curves.aug_pred`."""
-        from bayeslme.fit.curves import aug_pred
+        """Observed responses and the line of each group.
+
+        Arguments and result: see `bayeslme.fit.values.curves.aug_pred`.
+        """
+        from bayeslme.fit.values.curves import aug_pred
 
         return aug_pred(self, primary, **options)
 
@@ -135,7 +137,7 @@ class LmList:
         )
 
     def update(self, **changes: Any) -> LmList:
-        """Fit again with some arguments of the call changed; see `bayeslme.fit.update.update`.
+        """Fit again with some arguments of the call changed; see `bayeslme.fit.refit.update`.
 
         A new formula (``fixed=``, ``formula=``) may use dots, and keeps the groups where it names
         none.
@@ -147,14 +149,14 @@ class LmList:
         >>> fits.update(fixed="distance ~ I(age - 11)").coef.round(2).loc["M13"].to_dict()
         {'(Intercept)': 24.25, 'I(age - 11)': 1.95}
         """
-        from bayeslme.fit.update import update
+        from bayeslme.fit.refit import update
 
         return cast("LmList", update(self, **changes))
 
     @property
     def plot(self) -> LmListPlots:
-        """Plots, ``fits.plot.intervals()``; see `bayeslme.fit.lmlist_plots.LmListPlots`."""
-        from bayeslme.fit.lmlist_plots import LmListPlots
+        """Plots, ``fits.plot.intervals()``; see `bayeslme.fit.output.group_plots.LmListPlots`."""
+        from bayeslme.fit.output.group_plots import LmListPlots
 
         return LmListPlots(self)
 

@@ -1,23 +1,24 @@
-"""Fit the same model to another response, quickly: everything that was read of the data is kept."""
+"""Fit again: to another response, or with some arguments changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.engine.refit import Refitter
+from bayeslme.engine.search.refit import Refitter
 from bayeslme.errors import DataError
-from bayeslme.fit.varcorr import moments
+from bayeslme.fit.values.varcorr import moments
 from bayeslme.spec import bind
 
 if TYPE_CHECKING:
     from bayeslme.engine import Estimate
-    from bayeslme.engine.optimise import Optimum
+    from bayeslme.engine.search.optimise import Optimum
+    from bayeslme.fit.lmlist import LmList
     from bayeslme.fit.result import Fit
 
 
@@ -39,7 +40,7 @@ class Refits:
 
     @property
     def together(self) -> int:
-        """Number of responses whose search is one; see `bayeslme.engine.refit.Refitter`."""
+        """Number of responses whose search is one; see `bayeslme.engine.search.refit.Refitter`."""
         alone = self.fit.spec.priors is not None or self.engine.moving_covariate
         return 1 if alone else self.engine.together
 
@@ -152,3 +153,33 @@ def _components(fit: Fit) -> dict[str, float]:
         for i, j in zip(*np.triu_indices(len(sd), 1), strict=True):
             out[f"{level.group} cor({level.effects[i]},{level.effects[j]})"] = float(corr[i, j])
     return out
+
+
+def update(fit: Fit | LmList, **changes: Any) -> Fit:
+    """Fit again with some arguments of the call changed.
+
+    Parameters
+    ----------
+    fit : Fit or LmList
+    **changes
+        Arguments of `lme`, `gls` or `lm`. ``fixed`` (``model``, ``formula``) may use dots, ``". ~ .
+        - x"``; None takes a correlation, weights or a subset away; ``data`` is another data frame.
+
+    Returns
+    -------
+    Fit or LmList
+        Contrasts and everything else not named stay.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> round(update(fit, fixed=". ~ . + Sex", method="ML").loglik, 3)
+    -217.428
+    """
+    from bayeslme.fit.api import fit_spec, label_of
+
+    data = changes.pop("data", fit.data)
+    if isinstance(data, pd.DataFrame) and data is not fit.data:
+        changes["data"] = label_of(data)
+    return cast("Fit", fit_spec(fit.spec.update(**changes), data))

@@ -1,48 +1,176 @@
-"""Fitted models: names and delegation; every verb lives in the module of its name."""
+"""Fitted models: what a fit holds, and the verbs that delegate to the modules."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data.types import Design
 from bayeslme.docstrings import delegating
+from bayeslme.engine import Estimate, Information, information
 from bayeslme.errors import FitError
 from bayeslme.fit import verbs
-from bayeslme.fit.numbers import Numbers
 from bayeslme.spec import bind
+from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bayeslme.fit.denominators import DfMethod
-    from bayeslme.fit.ranef import ErrorKind
-    from bayeslme.fit.residuals import LevelName, ResidualType
-    from bayeslme.fit.several_levels import Several
+    from bayeslme.fit.inference.degrees import Degrees, DfMethod
+    from bayeslme.fit.values.random_effects import ErrorKind
+    from bayeslme.fit.values.residuals import LevelName, ResidualType
+    from bayeslme.fit.values.several_levels import Several
+
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A fitted specification and the numbers read off it at once.
+
+    Attributes
+    ----------
+    spec : LmeSpec
+        The specification.
+    design : Design
+        Its arrays for the data.
+    estimate : Estimate
+        The engine's numbers.
+    data : DataFrame
+        The data frame as it was given; later changes of that frame do not reach it.
+    """
+
+    spec: LmeSpec
+    design: Design
+    estimate: Estimate
+    data: pd.DataFrame
+    kind: ClassVar[Literal["lme", "gls", "lm"]]
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood, restricted under REML (without log|X'X|); with priors a log density."""
+        return self.estimate.loglik
+
+    @property
+    def df(self) -> int:
+        """Number of estimated parameters."""
+        return self.estimate.n_parameters
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return len(self.design.y)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion; NaN for fits with priors."""
+        return np.nan if self.method == "MAP" else -2.0 * self.loglik + 2.0 * self.df
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion; REML counts n - p observations; NaN for fits with priors."""
+        if self.method == "MAP":
+            return np.nan
+        spent = len(self.estimate.beta) if self.method == "REML" else 0
+        return -2.0 * self.loglik + float(np.log(self.nobs - spent)) * self.df
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation (of a residual with unit variance function)."""
+        return self.estimate.sigma
+
+    @property
+    def method(self) -> str:
+        """``"REML"``, ``"ML"``, ``"OLS"``; ``"MAP"`` with priors."""
+        return self.estimate.method
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search settled."""
+        return self.estimate.converged
+
+    @property
+    def fixef(self) -> pd.Series:
+        """Coefficients, length p."""
+        return pd.Series(self.estimate.beta, index=list(self.design.x_names), name="fixef")
+
+    @property
+    def weights_coef(self) -> pd.Series:
+        """Estimated coefficients of the variance function under nlme's names."""
+        bound, values = self.estimate.problem.variance, self.estimate.varfunc
+        return verbs.summary.named(bound, values).iloc[[] if bound is None else bound.free]
+
+    @property
+    def correlation_coef(self) -> pd.Series:
+        """Coefficients of the correlation structure under nlme's names, held ones included."""
+        return verbs.summary.named(self.estimate.problem.correlation, self.estimate.corstruct)
+
+    @cached_property
+    def degrees(self) -> Degrees:
+        """Denominator degrees of freedom of coefficients and terms: inner-outer, or n - p."""
+        nested = self.kind == "lme" and not self.design.crossed
+        of = verbs.degrees.inner_outer if nested else verbs.degrees.residual
+        return of(self.design)
+
+    @property
+    def default_df(self) -> DfMethod:
+        """Method of the denominator degrees of freedom where none is asked for.
+
+        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`.
+        """
+        return "satterthwaite" if self.as_lme4 and self.method != "MAP" else "inner-outer"
+
+    @property
+    def as_lme4(self) -> bool:
+        """Whether the fit is one that nlme has no page for: crossed effects, or `lmer`."""
+        return self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
+
+    @cached_property
+    def test_vcov(self) -> FloatArray:
+        """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
+        n, p = self.design.X.shape
+        adjusted = self.method == "ML" and self.spec.function != "lmer"  # lme4 does not
+        return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
+
+    @cached_property
+    def information(self) -> Information:
+        """Approximate covariance of the variance parameters on nlme's scales."""
+        return information(self.design, self.estimate)
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
+        values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
+        return pd.DataFrame(
+            values, index=list(self.design.x_names), columns=list(self.design.x_names)
+        )
+
 
 SEVERAL = (list, tuple, range)  # of levels
 
 
 @delegating
 class Fit(Numbers):
-    """What all fits share; what they hold is told by `bayeslme.fit.numbers.Numbers`."""
+    """What all fits share; what they hold is told by `bayeslme.fit.result.Numbers`."""
 
     @cached_property
-    def satterthwaite(self) -> verbs.denominators.SatterthwaiteTests:
+    def satterthwaite(self) -> verbs.degrees.SatterthwaiteTests:
         """Tests with Satterthwaite's degrees of freedom, behind ``df="satterthwaite"``."""
-        return verbs.denominators.SatterthwaiteTests(self)
+        return verbs.degrees.SatterthwaiteTests(self)
 
     @cached_property
-    def kenward_roger(self) -> verbs.denominators.KenwardRogerTests:
+    def kenward_roger(self) -> verbs.degrees.KenwardRogerTests:
         """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
-        return verbs.denominators.KenwardRogerTests(self)
+        return verbs.degrees.KenwardRogerTests(self)
 
     def summary(self, df: DfMethod | None = None) -> verbs.summary.Summary:
-        """Summarise; see `bayeslme.fit.summary.summary`."""
+        """Summarise; see `bayeslme.fit.output.summary.summary`."""
         return self._summary if df in (None, self.default_df) else verbs.summary.summary(self, df)
 
     @cached_property
@@ -50,7 +178,7 @@ class Fit(Numbers):
         return verbs.summary.summary(self)
 
     def varcorr(self) -> verbs.varcorr.VarCorr:
-        """Variance components; see `bayeslme.fit.varcorr.varcorr`."""
+        """Variance components; see `bayeslme.fit.values.varcorr.varcorr`."""
         return verbs.varcorr.varcorr(self)
 
     @overload
@@ -60,7 +188,7 @@ class Fit(Numbers):
     def fitted(self, level: Several) -> pd.DataFrame: ...
 
     def fitted(self, level: LevelName | Several = None) -> pd.Series | pd.DataFrame:
-        """Fitted values at one level or several; see `bayeslme.fit.residuals.fitted`."""
+        """Fitted values at one level or several; see `bayeslme.fit.values.residuals.fitted`."""
         if isinstance(level, SEVERAL):
             return verbs.several_levels.fitted(self, level)
         return verbs.residuals.fitted(self, level)
@@ -74,7 +202,7 @@ class Fit(Numbers):
     def residuals(
         self, level: LevelName | Several = None, type: ResidualType = "response"
     ) -> pd.Series | pd.DataFrame:
-        """Residuals at one level or several; see `bayeslme.fit.residuals.residuals`."""
+        """Residuals at one level or several; see `bayeslme.fit.values.residuals.residuals`."""
         if isinstance(level, SEVERAL):
             return verbs.several_levels.residuals(self, level, type)
         return verbs.residuals.residuals(self, level, type)
@@ -88,10 +216,10 @@ class Fit(Numbers):
         interval: float | None = None,
         df: verbs.predict.IntervalDf = "residual",
     ) -> pd.Series | pd.DataFrame:
-        """Predictions; see `bayeslme.fit.predict.predict`.
+        """Predictions; see `bayeslme.fit.values.predict.predict`.
 
         Several levels, ``level=[0, 1]``, give nlme's table of them without errors; see
-        `bayeslme.fit.several_levels.predict`.
+        `bayeslme.fit.values.several_levels.predict`.
         """
         if isinstance(level, SEVERAL):
             if se or use_correlation or interval is not None or df != "residual":
@@ -106,7 +234,7 @@ class Fit(Numbers):
         L: Any = None,
         df: DfMethod | None = None,
     ) -> verbs.anova.Anova:
-        """Test terms or contrasts; see `bayeslme.fit.anova.anova_of`."""
+        """Test terms or contrasts; see `bayeslme.fit.inference.anova.anova_of`."""
         return verbs.anova.anova_of(self, type, terms, L, df)
 
     def means(
@@ -115,7 +243,7 @@ class Fit(Numbers):
         at: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> verbs.means.Means:
-        """Marginal means or slopes, to be compared; see `bayeslme.fit.means.means`."""
+        """Marginal means or slopes, to be compared; see `bayeslme.fit.inference.means.means`."""
         return verbs.means.means(self, factors, at, **options)
 
     def intervals(
@@ -125,7 +253,7 @@ class Fit(Numbers):
         method: verbs.intervals.Method = "wald",
         df: DfMethod | None = None,
     ) -> verbs.intervals.Intervals:
-        """Confidence intervals; see `bayeslme.fit.intervals.intervals`."""
+        """Confidence intervals; see `bayeslme.fit.inference.intervals.intervals`."""
         return verbs.intervals.intervals(self, level, which, method, df)
 
     def acf(
@@ -135,37 +263,40 @@ class Fit(Numbers):
         form: str | None = None,
         level: LevelName = None,
     ) -> pd.DataFrame:
-        """Autocorrelation of residuals; see `bayeslme.fit.acf.acf`."""
-        return verbs.acf.acf(self, max_lag, type, form, level)
+        """Autocorrelation of residuals; see `bayeslme.fit.values.dependence.acf`."""
+        return verbs.dependence.acf(self, max_lag, type, form, level)
 
     def variogram(
         self, form: str | None = None, type: ResidualType = "pearson", **options: Any
     ) -> pd.DataFrame:
-        """Semivariogram of residuals; see `bayeslme.fit.variogram.variogram`."""
-        return verbs.variogram.variogram(self, form, type, **options)
+        """Semivariogram of residuals; see `bayeslme.fit.values.dependence.variogram`."""
+        return verbs.dependence.variogram(self, form, type, **options)
 
     def aug_pred(
         self, primary: str | None = None, level: verbs.curves.Levels = None, **options: Any
     ) -> pd.DataFrame:
-        """Observed responses and predicted curves; see `bayeslme.fit.curves.aug_pred`."""
+        """Observed responses and predicted curves; see `bayeslme.fit.values.curves.aug_pred`."""
         return verbs.curves.aug_pred(self, primary, level, **options)
 
     def marginal_cov(self, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
-        """Covariance of the responses; see `bayeslme.fit.marginal_cov.marginal_cov`."""
-        return verbs.marginal_cov.marginal_cov(self, group, symbolic=symbolic)
+        """Covariance of the responses; see `bayeslme.fit.values.covariance.marginal_cov`."""
+        return verbs.covariance.marginal_cov(self, group, symbolic=symbolic)
 
     def residual_cov(self, group: str | None = None) -> pd.DataFrame:
-        """Covariance given the random effects; see `bayeslme.fit.marginal_cov.residual_cov`."""
-        return verbs.marginal_cov.residual_cov(self, group)
+        """Covariance given the random effects.
+
+        Arguments and result: see `bayeslme.fit.values.covariance.residual_cov`.
+        """
+        return verbs.covariance.residual_cov(self, group)
 
     def singular(self, prior: str | None = "boundary-avoiding") -> verbs.singular.Singular:
-        """Empty directions of the random effects; see `bayeslme.fit.singular.singular`."""
+        """Empty directions of the random effects; see `bayeslme.fit.values.singular.singular`."""
         return verbs.singular.singular(self, prior)
 
     def simulate(
         self, nsim: int = 1, seed: int | np.random.Generator | None = None
     ) -> pd.DataFrame:
-        """Draw new responses; see `bayeslme.fit.simulate.simulate`."""
+        """Draw new responses; see `bayeslme.fit.values.simulate.simulate`."""
         return verbs.simulate.simulate(self, nsim, seed)
 
     def refit(self, response: npt.ArrayLike) -> Fit:
@@ -180,12 +311,15 @@ class Fit(Numbers):
         *,
         progress: bool = True,
     ) -> verbs.bootstrap.Bootstrap:
-        """Bootstrap by refitting simulated responses; see `bayeslme.fit.bootstrap.bootstrap`."""
+        """Bootstrap by refitting simulated responses.
+
+        Arguments and result: see `bayeslme.fit.inference.bootstrap.bootstrap`.
+        """
         return verbs.bootstrap.bootstrap(self, nsim, statistic, seed, progress=progress)
 
     def update(self, **changes: Any) -> Fit:
-        """Fit again with some arguments changed; see `bayeslme.fit.update.update`."""
-        return verbs.update.update(self, **changes)
+        """Fit again with some arguments changed; see `bayeslme.fit.refit.update`."""
+        return verbs.refit.update(self, **changes)
 
     def sample(
         self,
@@ -199,7 +333,7 @@ class Fit(Numbers):
         tune: int | None = None,
         ranef: bool = True,
     ) -> Any:
-        """Draw from the posterior; see `bayeslme.bayes.sample.sample`."""
+        """Draw from the posterior; see `bayeslme.bayes.sampling.sample.sample`."""
         options = {"method": method, "priors": priors, "seed": seed, "nuts_sampler": nuts_sampler}
         return bind.sample(
             self,
@@ -213,11 +347,11 @@ class Fit(Numbers):
 
     @property
     def plot(self) -> verbs.plots.Plots:
-        """Plots, ``fit.plot.residuals(...)``; see `bayeslme.fit.plots.Plots`."""
+        """Plots, ``fit.plot.residuals(...)``; see `bayeslme.fit.output.plots.Plots`."""
         return verbs.plots.Plots(self)
 
     def report(self, path: str | Path, title: str | None = None, description: str = "") -> Path:
-        """Write a page of HTML; see `bayeslme.fit.report.report`."""
+        """Write a page of HTML; see `bayeslme.fit.output.report.report`."""
         return verbs.report.report(self, path, title, description)
 
     def __repr__(self) -> str:
@@ -242,16 +376,19 @@ class LmeFit(Fit):
     def ranef(
         self, level: LevelName | Several = None, se: ErrorKind = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
-        """Random effects at one level or several; see `bayeslme.fit.ranef.ranef`."""
+        """Random effects at one level or several.
+
+        Arguments and result: see `bayeslme.fit.values.random_effects.ranef`.
+        """
         if isinstance(level, SEVERAL):
             return verbs.several_levels.ranef(self, level, se, standard)
-        return verbs.ranef.ranef(self, level, se, standard)
+        return verbs.random_effects.ranef(self, level, se, standard)
 
     def coef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
-        """Coefficients by group; see `bayeslme.fit.ranef.coef`."""
+        """Coefficients by group; see `bayeslme.fit.values.random_effects.coef`."""
         if level is None and self.as_lme4 and len(self.design.levels) > 1:
-            return verbs.ranef.coefs(self)
-        return verbs.ranef.coef(self, level)
+            return verbs.random_effects.coefs(self)
+        return verbs.random_effects.coef(self, level)
 
 
 class GlsFit(Fit):

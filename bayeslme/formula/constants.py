@@ -1,4 +1,4 @@
-"""Values written inside an R call: numbers, ``c()``, ``list()``, ``matrix()``, ``diag()``.
+"""Arguments of an R call: how they are matched, and the constants written in them.
 
 They are folded here, by a handful of functions; a variable has no value.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from itertools import cycle, islice
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.arguments import match_arguments
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import (
+from bayeslme.formula.deparse import deparse, quoted_name
+from bayeslme.formula.expressions import (
     Arg,
     Binary,
     Call,
@@ -28,6 +28,87 @@ from bayeslme.spec.expr import (
     spine,
     start,
 )
+
+
+def match_arguments(call: Call, names: Sequence[str], text: str) -> dict[str, Expr]:
+    """Match the arguments of a call as R does.
+
+    Parameters
+    ----------
+    call : Call
+    names : sequence of str
+        The names the function knows, in order.
+    text : str
+        The source, for error messages.
+
+    Returns
+    -------
+    dict
+        Name to expression, only what was given.
+
+    Raises
+    ------
+    SpecError
+        For an unknown, ambiguous, repeated or superfluous argument.
+
+    Examples
+    --------
+    >>> from bayeslme.formula.grammar import parse_expression
+    >>> call = parse_expression("corAR1(0.2, fo = ~1)")
+    >>> list(match_arguments(call, ("value", "form", "fixed"), ""))
+    ['form', 'value']
+    """
+    given: dict[str, Expr] = {}
+    for arg in call.args:
+        if arg.name is not None:
+            name = _full_name(arg.name, names, call, text, start(arg.value))
+            if name in given:
+                raise SpecError(
+                    f"argument '{name}' of {call.function}() is given twice",
+                    text=text,
+                    position=start(arg.value),
+                )
+            given[name] = arg.value
+    free = [name for name in names if name not in given]
+    for arg in call.args:
+        if arg.name is None:
+            if not free:
+                raise SpecError(
+                    f"too many arguments for {call.function}(): it has {', '.join(names)}",
+                    text=text,
+                    position=start(arg.value),
+                )
+            given[free.pop(0)] = arg.value
+    return given
+
+
+def _full_name(name: str, names: Sequence[str], call: Call, text: str, at: int) -> str:
+    if name in names:
+        return name
+    found = [n for n in names if n.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    where = locate_name(name, text, at)
+    if found:
+        raise SpecError(
+            f"argument '{name}' of {call.function}() may be {' or '.join(found)}",
+            text=text,
+            position=where,
+        )
+    near = get_close_matches(name, names, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise SpecError(
+        f"unknown argument '{name}' of {call.function}(){hint}; it has {', '.join(names)}",
+        text=text,
+        position=where,
+    )
+
+
+def locate_name(name: str, text: str, value_at: int) -> int:
+    """Return the place of an argument's name, the last one before its value."""
+    found = max(text.rfind(form, 0, value_at) for form in (name, quoted_name(name)))
+    return found if found >= 0 else value_at
+
 
 type Scalar = float | bool | str | None
 type Value = Scalar | tuple[Any, ...] | dict[str, Any]
@@ -72,7 +153,7 @@ def constant(node: Expr, text: str) -> Value:
 
     Examples
     --------
-    >>> from bayeslme.spec.grammar import parse_expression
+    >>> from bayeslme.formula.grammar import parse_expression
     >>> constant(parse_expression("c(Female = -1/2)"), "")
     {'Female': -0.5}
     >>> constant(parse_expression("diag(c(4, 2))"), "")

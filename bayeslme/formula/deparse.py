@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-from bayeslme.spec.expr import (
+from bayeslme.formula.expressions import (
+    NOT_LEFT_ASSOCIATIVE,
+    PREFIX_PRECEDENCE,
+    RIGHT_ASSOCIATIVE,
     Arg,
     Binary,
     Call,
@@ -16,14 +19,9 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
-    spine,
-)
-from bayeslme.spec.operators import (
-    NOT_LEFT_ASSOCIATIVE,
-    PREFIX_PRECEDENCE,
-    RIGHT_ASSOCIATIVE,
     precedence,
     spaced,
+    spine,
 )
 
 _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*\Z|\.\Z")
@@ -82,7 +80,7 @@ def deparse(node: Expr) -> str:
 
     Examples
     --------
-    >>> from bayeslme.spec.grammar import parse_expression
+    >>> from bayeslme.formula.grammar import parse_expression
     >>> deparse(parse_expression("I( (days / 100)^2 )+a : b"))
     'I((days/100)^2) + a:b'
     """

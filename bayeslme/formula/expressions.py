@@ -1,15 +1,88 @@
-"""Expressions of R's formula language: a handful of frozen nodes.
+"""Expressions of R's formula language: frozen nodes, operators, and numbers as R prints them.
 
 Nodes compare by meaning; the position they had in the source serves error messages only.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bayeslme.spec.number import r_number
+PRECEDENCE = {
+    "~": 1,
+    "|": 2,
+    "||": 2,
+    "&": 3,
+    "&&": 3,
+    "==": 5,
+    "!=": 5,
+    "<": 5,
+    ">": 5,
+    "<=": 5,
+    ">=": 5,
+    "+": 6,
+    "-": 6,
+    "*": 7,
+    "/": 7,
+    ":": 9,
+    "^": 11,
+    "$": 12,
+    "@": 12,
+}
+PREFIX_PRECEDENCE = {"~": 1, "!": 4, "-": 10, "+": 10}
+COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
+RIGHT_ASSOCIATIVE = frozenset({"^"})
+NOT_LEFT_ASSOCIATIVE = RIGHT_ASSOCIATIVE | COMPARISONS
+_SPECIAL = 8
+_TIGHT = frozenset({"/", ":", "^", "$", "@"})
+
+
+def precedence(operator: str) -> int:
+    """Binding strength of a binary operator; every ``%op%`` binds alike."""
+    return _SPECIAL if operator.startswith("%") else PRECEDENCE[operator]
+
+
+def spaced(operator: str) -> str:
+    """The operator between two operands as R's deparse writes it."""
+    return operator if operator in _TIGHT else f" {operator} "
+
+
+def r_number(value: float) -> str:
+    """Format a number as R's deparse does.
+
+    Parameters
+    ----------
+    value : float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> [r_number(x) for x in (0.5, 100000, 123456, 1e-4, 4.5679)]
+    ['0.5', '1e+05', '123456', '1e-04', '4.5679']
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Inf" if value > 0 else "-Inf"
+    mantissa, exponent = f"{value:.14e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    power = int(exponent)
+    significant = sum(c.isdigit() for c in mantissa)
+    decimals = max(0, significant - 1 - power)
+    fixed = f"{value:.{decimals}f}"
+    scientific = f"{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    return fixed if len(fixed) <= len(scientific) else scientific
+
+
+def exact_number(value: float) -> str:
+    """Format a number as R prints it where that loses nothing, else with all its digits."""
+    text = r_number(value)
+    return text if math.isnan(value) or float(text) == value else repr(float(value))
 
 
 def _position() -> int:
@@ -181,7 +254,7 @@ def spine(node: Expr, ops: Collection[str] | None = None) -> tuple[Expr, list[Bi
 
     Examples
     --------
-    >>> from bayeslme.spec.grammar import parse_expression
+    >>> from bayeslme.formula.grammar import parse_expression
     >>> first, steps = spine(parse_expression("a + b - c"))
     >>> first, [(step.op, step.right.name) for step in steps]
     (Name(name='a'), [('+', 'b'), ('-', 'c')])
@@ -222,7 +295,7 @@ def variables(node: Expr) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> from bayeslme.spec.grammar import parse_expression
+    >>> from bayeslme.formula.grammar import parse_expression
     >>> variables(parse_expression("log(y) ~ x + sin(2 * pi * x)"))
     ('y', 'x', 'pi')
     """

@@ -13,7 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.expr import (
+from bayeslme.formula.expressions import (
+    COMPARISONS,
+    PREFIX_PRECEDENCE,
+    RIGHT_ASSOCIATIVE,
     Arg,
     Binary,
     Call,
@@ -26,11 +29,6 @@ from bayeslme.spec.expr import (
     String,
     Unary,
     depth,
-)
-from bayeslme.spec.operators import (
-    COMPARISONS,
-    PREFIX_PRECEDENCE,
-    RIGHT_ASSOCIATIVE,
     precedence,
 )
 

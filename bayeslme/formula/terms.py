@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse, quoted_name
-from bayeslme.spec.expr import (
+from bayeslme.formula.deparse import deparse, quoted_name
+from bayeslme.formula.expressions import (
     Binary,
     Call,
     Constant,
@@ -29,8 +29,7 @@ from bayeslme.spec.expr import (
     variables,
     walk,
 )
-from bayeslme.spec.formula import Formula
-from bayeslme.spec.offset import is_offset
+from bayeslme.formula.formula import Formula, is_offset
 
 _ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "%in%"})
 _MAX_TERMS = 5000
@@ -122,7 +121,7 @@ def expand(formula: Formula, data_columns: Sequence[str] | None = None) -> Terms
 
     Examples
     --------
-    >>> from bayeslme.spec.formula import parse_formula
+    >>> from bayeslme.formula.formula import parse_formula
     >>> expand(parse_formula("y ~ b + a + a:b - 1"))
     Terms(intercept=False, ...)
     >>> expand(parse_formula("y ~ (a + b)^2 + a %in% c")).labels

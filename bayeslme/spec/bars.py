@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import (
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import (
     Arg,
     Binary,
     Call,
@@ -24,11 +24,11 @@ from bayeslme.spec.expr import (
     start,
     walk,
 )
-from bayeslme.spec.formula import Formula, as_formula
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.formula import Formula, as_formula
+from bayeslme.formula.grammar import parse_expression
+from bayeslme.formula.terms import Terms, expand
 from bayeslme.spec.make import make_lm, make_lme
 from bayeslme.spec.model import LmeSpec
-from bayeslme.spec.terms import Terms, expand
 from bayeslme.structures import PdBlocked, PdDiag, PdLogChol, PdMat
 
 if TYPE_CHECKING:

@@ -40,8 +40,8 @@ def to_pymc(spec: LmeSpec, data: Any, **options: Any) -> Any:
     -------
     pymc.Model
     """
-    from bayeslme.bayes.model import to_pymc as build
-    from bayeslme.data.frames import as_frame
+    from bayeslme.bayes.pymc.model import to_pymc as build
+    from bayeslme.data.variables.columns import as_frame
 
     return build(spec, as_frame(data), **options)
 
@@ -60,8 +60,8 @@ def prior_predictive(spec: LmeSpec, data: Any, **options: Any) -> Any:
     -------
     xarray.DataTree
     """
-    from bayeslme.bayes.prior_predictive import prior_predictive as draw
-    from bayeslme.data.frames import as_frame
+    from bayeslme.bayes.priors.predictive import prior_predictive as draw
+    from bayeslme.data.variables.columns import as_frame
 
     return draw(spec, as_frame(data), **options)
 
@@ -78,7 +78,7 @@ def map_estimate(design: Any, priors: Any) -> Any:
     -------
     Estimate
     """
-    from bayeslme.bayes.map import map_estimate as mode
+    from bayeslme.bayes.sampling.map import map_estimate as mode
 
     return mode(design, priors)
 
@@ -97,7 +97,7 @@ def sample(fit: Fit, **options: Any) -> Any:
     -------
     Posterior
     """
-    from bayeslme.bayes.sample import sample as run
+    from bayeslme.bayes.sampling.sample import sample as run
 
     return run(fit, **options)
 
@@ -116,7 +116,7 @@ def to_bambi(spec: LmeSpec, data: Any, priors: Any = None) -> Any:
     -------
     bambi.Model
     """
-    from bayeslme.bayes.bambi import to_bambi as build
-    from bayeslme.data.frames import as_frame
+    from bayeslme.bayes.bambi.to_bambi import to_bambi as build
+    from bayeslme.data.variables.columns import as_frame
 
     return build(spec, as_frame(data), priors=priors)

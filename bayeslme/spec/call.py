@@ -8,18 +8,23 @@ from functools import lru_cache
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.arguments import locate_name, match_arguments
-from bayeslme.spec.checks import check_fixed, check_method, check_na_action, check_subset
-from bayeslme.spec.constants import constant
-from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
-from bayeslme.spec.control import Control, check_option, make_control
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Constant, Expr, Name, String, bare, start
-from bayeslme.spec.formula import Formula, as_formula
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.constants import constant, locate_name, match_arguments
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
+from bayeslme.formula.formula import Formula, as_formula, with_offset
+from bayeslme.formula.grammar import parse_expression
 from bayeslme.spec.lmer import prior_weights, read_lmer, reml
-from bayeslme.spec.model import LmeSpec, RandomLevel
-from bayeslme.spec.offset import with_offset
+from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
+from bayeslme.spec.model import (
+    DEFAULT,
+    Control,
+    LmeSpec,
+    RandomLevel,
+    check_option,
+    contrast_name,
+    contrast_pair,
+    make_control,
+)
 from bayeslme.spec.random import random_of, same_effects
 from bayeslme.spec.structure_reader import (
     canonical,

@@ -10,18 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.checks import (
-    check_fixed,
-    check_na_action,
-    check_priors,
-    read_correlation,
-    read_subset,
-    read_weights,
-)
-from bayeslme.spec.contrasts import read_contrasts
-from bayeslme.spec.control import make_control
-from bayeslme.spec.deparse import deparse, quoted_name
-from bayeslme.spec.expr import (
+from bayeslme.formula.deparse import deparse, quoted_name
+from bayeslme.formula.expressions import (
     Arg,
     Binary,
     Call,
@@ -38,12 +28,19 @@ from bayeslme.spec.expr import (
     variables,
     walk,
 )
-from bayeslme.spec.formula import Formula, as_formula, parse_formula
-from bayeslme.spec.functions import check_functions
-from bayeslme.spec.grammar import parse_expression
-from bayeslme.spec.model import LmeSpec, RandomLevel
-from bayeslme.spec.offset import offsets
-from bayeslme.spec.terms import Terms, expand
+from bayeslme.formula.formula import Formula, as_formula, offsets, parse_formula
+from bayeslme.formula.functions import check_functions
+from bayeslme.formula.grammar import parse_expression
+from bayeslme.formula.terms import Terms, expand
+from bayeslme.spec.make import (
+    check_fixed,
+    check_na_action,
+    check_priors,
+    read_correlation,
+    read_subset,
+    read_weights,
+)
+from bayeslme.spec.model import LmeSpec, RandomLevel, make_control, read_contrasts
 from bayeslme.structures import (
     PdBlocked,
     PdCompSymm,

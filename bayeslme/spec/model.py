@@ -2,20 +2,176 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from bayeslme.docstrings import delegating
-from bayeslme.spec.contrasts import DEFAULT
-from bayeslme.spec.control import Control
-from bayeslme.spec.expr import Expr
-from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.errors import SpecError
+from bayeslme.formula.expressions import Expr
+from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.structures import CorStruct, PdBlocked, PdMat, VarFunc
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+OPTIONS = (
+    "sigma", "max_iter", "maxIter", "msMaxIter", "tolerance", "niterEM", "msMaxEval", "msTol",
+    "msVerbose", "returnObject", "gradHess", "apVar", ".relStep", "minAbsParApVar", "opt",
+    "optimMethod", "natural", "singular.ok", "allow.n.lt.q", "nlmStepMax", "step.min", "step.max",
+)  # fmt: skip
+_ITERATIONS = ("max_iter", "msMaxIter", "maxIter")
+_OBEYED = OPTIONS[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the user asked of the optimiser.
+
+    Attributes
+    ----------
+    sigma : float or None
+        Residual standard deviation held at this value; None where it is estimated.
+    max_iter : int or None
+        Limit of iterations; None for the engine's own.
+    options : tuple of (str, value)
+        All options under R's names; those that steer only R's optimisers, its tolerances among
+        them, are kept so that the call can be written back, and have no effect here.
+    """
+
+    sigma: float | None = None
+    max_iter: int | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+def make_control(options: Mapping[str, Any] | Control | None) -> Control:
+    """Check control options.
+
+    Parameters
+    ----------
+    options : mapping, Control or None
+        R's names, or ``max_iter``.
+
+    Returns
+    -------
+    Control
+
+    Raises
+    ------
+    SpecError
+        For unknown options and values out of range.
+
+    Examples
+    --------
+    >>> make_control({"sigma": 1.4, "msMaxIter": 200}).max_iter
+    200
+    """
+    if options is None:
+        return Control()
+    if isinstance(options, Control):
+        return options
+    if not isinstance(options, Mapping):
+        raise SpecError(
+            f"control is a mapping such as {{'sigma': 1.4}}, not {type(options).__name__}"
+        )
+    for name in options:
+        check_option(name)
+    limit = next((options[n] for n in _ITERATIONS if options.get(n) is not None), None)
+    sigma = _positive(options.get("sigma") or None, "sigma")  # R: sigma = 0 means estimate it
+    count = _positive(limit, "the limit of iterations")
+    if count is not None and count % 1:
+        raise SpecError(f"control: the limit of iterations is a whole number, not {limit!r}")
+    kept = tuple(
+        ("msMaxIter" if k == "max_iter" else str(k), _plain(v))
+        for k, v in options.items()
+        if v is not None
+    )
+    return Control(sigma, None if count is None else int(count), kept)
+
+
+def check_option(name: Any) -> None:
+    """Raise a SpecError for an option that neither nlme nor this package knows."""
+    if name not in OPTIONS:
+        near = get_close_matches(str(name), OPTIONS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        allowed = ", ".join(_OBEYED)
+        raise SpecError(
+            f"unknown control option '{name}'{hint}; {allowed} and R's lmeControl are known"
+        )
+
+
+def _positive(value: Any, what: str) -> float | None:
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < float("inf")
+    ):
+        raise SpecError(f"control: {what} is a positive number, not {value!r}")
+    return float(value)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as floats, so that options read from R and from Python compare equal."""
+    return value if isinstance(value, bool | str) or not isinstance(value, int) else float(value)
+
+
+CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
+DEFAULT = ("contr.treatment", "contr.poly")
+
+
+def contrast_name(name: Any) -> str:
+    """Return R's full name of a contrast, ``"sum"`` or ``"contr.sum"``.
+
+    Raises
+    ------
+    SpecError
+        For another name.
+
+    Examples
+    --------
+    >>> contrast_name("sum")
+    'contr.sum'
+    """
+    full = str(name) if str(name).startswith("contr.") else f"contr.{name}"
+    if not isinstance(name, str) or full not in CONTRASTS:
+        raise SpecError(f"unknown contrasts {name!r}; allowed are {', '.join(CONTRASTS)}")
+    return full
+
+
+def contrast_pair(pair: Any) -> tuple[str, str]:
+    """Check R's option pair ``(for unordered factors, for ordered factors)``."""
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != len(DEFAULT):
+        raise SpecError(
+            f"contrasts are a pair such as {DEFAULT}, or a dict {{factor: 'sum'}}, not {pair!r}"
+        )
+    unordered, ordered = (contrast_name(name) for name in pair)
+    return unordered, ordered
+
+
+def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
+    """Read the contrasts argument of the Python functions.
+
+    Parameters
+    ----------
+    contrasts : None, pair of str, or mapping
+        R's option pair, or factor -> name.
+
+    Returns
+    -------
+    pair : tuple of two str
+    by_factor : dict
+    """
+    if contrasts is None:
+        return DEFAULT, {}
+    if isinstance(contrasts, Mapping):
+        return DEFAULT, {str(k): contrast_name(v) for k, v in contrasts.items()}
+    return contrast_pair(contrasts), {}
+
 
 type Function = Literal["lme", "gls", "lm", "lmList", "lmer"]
 type Method = Literal["REML", "ML", "OLS"]
@@ -139,7 +295,7 @@ class LmeSpec:
     def to_pymc(
         self, data: Any, form: str = "marginal", priors: Any = None, beta: str = "variable"
     ) -> Any:
-        """Build a PyMC model; see `bayeslme.bayes.model.to_pymc`."""
+        """Build a PyMC model; see `bayeslme.bayes.pymc.model.to_pymc`."""
         from bayeslme.spec.bind import to_pymc
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
@@ -147,13 +303,13 @@ class LmeSpec:
     def prior_predictive(
         self, data: Any, priors: Any = None, draws: int = 500, seed: int | None = None
     ) -> Any:
-        """Draw from the priors; see `bayeslme.bayes.prior_predictive.prior_predictive`."""
+        """Draw from the priors; see `bayeslme.bayes.priors.predictive.prior_predictive`."""
         from bayeslme.spec.bind import prior_predictive
 
         return prior_predictive(self, data, priors=priors, draws=draws, seed=seed)
 
     def to_bambi(self, data: Any, priors: Any = None) -> Any:
-        """Build a bambi model; see `bayeslme.bayes.bambi.to_bambi`."""
+        """Build a bambi model; see `bayeslme.bayes.bambi.to_bambi.to_bambi`."""
         from bayeslme.spec.bind import to_bambi
 
         return to_bambi(self, data, priors=priors)

@@ -25,8 +25,7 @@ from pydantic import (
 
 from bayeslme.errors import SpecError
 from bayeslme.spec.call import translate
-from bayeslme.spec.contrasts import DEFAULT, contrast_name, contrast_pair
-from bayeslme.spec.model import LmeSpec
+from bayeslme.spec.model import DEFAULT, LmeSpec, contrast_name, contrast_pair
 
 _MAX_BYTES = 1_000_000
 _PRIOR = re.compile(r"[A-Za-z][A-Za-z0-9]*\s*\([\w\s.,=+\-\[\]()]*\)")

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, String, bare, start
-from bayeslme.spec.formula import Formula, as_formula, parse_formula
-from bayeslme.spec.functions import refuse_fitted
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call, Expr, String, bare, start
+from bayeslme.formula.formula import Formula, as_formula, offsets, parse_formula
+from bayeslme.formula.functions import refuse_fitted
+from bayeslme.formula.grammar import parse_expression
+from bayeslme.formula.terms import expand
 from bayeslme.spec.model import RandomLevel
-from bayeslme.spec.offset import offsets
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
@@ -22,7 +22,6 @@ from bayeslme.spec.structure_reader import (
     structure_classes,
     structure_of,
 )
-from bayeslme.spec.terms import expand
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat
 
 _ALLOWED = (

@@ -9,14 +9,13 @@ from typing import Any
 
 from bayeslme import structures
 from bayeslme.errors import SpecError
-from bayeslme.spec.arguments import match_arguments
-from bayeslme.spec.constants import constant
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Binary, Call, Constant, Expr, Unary, bare, start
-from bayeslme.spec.formula import Formula, as_formula, parse_formula
-from bayeslme.spec.functions import refuse_fitted
-from bayeslme.spec.grammar import parse_expression
-from bayeslme.structures.lattice import METRICS
+from bayeslme.formula.constants import constant, match_arguments
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Binary, Call, Constant, Expr, Unary, bare, start
+from bayeslme.formula.formula import Formula, as_formula, parse_formula
+from bayeslme.formula.functions import refuse_fitted
+from bayeslme.formula.grammar import parse_expression
+from bayeslme.structures.correlation.positions import METRICS
 
 FAMILIES = (structures.VarFunc, structures.CorStruct, structures.PdMat)
 _ALSO = {"nam", "data"}  # of nlme's pdMat classes: names and data come with the model here

@@ -7,18 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.checks import (
-    check_fixed,
-    check_method,
-    check_na_action,
-    check_priors,
-    read_correlation,
-    read_subset,
-    read_weights,
-)
-from bayeslme.spec.contrasts import read_contrasts
-from bayeslme.spec.control import make_control
-from bayeslme.spec.expr import (
+from bayeslme.formula.expressions import (
     Arg,
     Binary,
     Call,
@@ -31,12 +20,20 @@ from bayeslme.spec.expr import (
     mapped,
     walk,
 )
-from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.formula.formula import Formula, offsets, parse_formula
+from bayeslme.formula.terms import Term, expand
 from bayeslme.spec.lmer import prior_weights, reml, updated
-from bayeslme.spec.model import LmeSpec
-from bayeslme.spec.offset import offsets
+from bayeslme.spec.make import (
+    check_fixed,
+    check_method,
+    check_na_action,
+    check_priors,
+    read_correlation,
+    read_subset,
+    read_weights,
+)
+from bayeslme.spec.model import LmeSpec, make_control, read_contrasts
 from bayeslme.spec.random import read_random
-from bayeslme.spec.terms import Term, expand
 
 _FORMULA_NAMES = ("fixed", "model", "formula")
 _CHANGES: dict[str, Callable[[Any], dict[str, Any]]] = {

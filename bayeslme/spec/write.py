@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from bayeslme.spec.contrasts import DEFAULT
-from bayeslme.spec.deparse import deparse, quoted_name, quoted_string
-from bayeslme.spec.formula import parse_formula
-from bayeslme.spec.model import LmeSpec, RandomLevel
-from bayeslme.spec.number import exact_number
+from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
+from bayeslme.formula.expressions import exact_number
+from bayeslme.formula.formula import parse_formula
+from bayeslme.spec.model import DEFAULT, LmeSpec, RandomLevel
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
 
 _FORMULA_ARGUMENT = {"lme": "fixed", "gls": "model", "lm": "formula", "lmList": "object"}

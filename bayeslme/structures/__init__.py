@@ -3,21 +3,37 @@
 Each is one small frozen class with nlme's arguments. It holds no data; bound to coordinates it
 gives its parameters and one formula, written once against an array namespace and used with NumPy
 (estimation) and PyTensor (models).
+
+Read `base` first, then `variance`, `random` and `blocked`, and the folder `correlation`. What is
+known of a structure is known here. Imports only `errors` and `arrays`.
 """
 
 from bayeslme.structures.base import Bound, Parameter, RowStructure
-from bayeslme.structures.correlation import CorStruct, Pairs
-from bayeslme.structures.lattice import Lattice, build_lattice
-from bayeslme.structures.pdblocked import PdBlocked
-from bayeslme.structures.pdcompsymm import PdCompSymm
-from bayeslme.structures.pddiag import PdDiag, PdIdent
-from bayeslme.structures.pdmat import PdMat
-from bayeslme.structures.pdsymm import PdLogChol, PdNatural, PdSymm
-from bayeslme.structures.serial import CorAR1, CorARMA, CorCAR1, CorCompSymm
-from bayeslme.structures.spatial import CorExp, CorGaus, CorLin, CorRatio, CorSpher
-from bayeslme.structures.symmetric import CorNatural, CorSymm
-from bayeslme.structures.variance import VarComb, VarFixed, VarFunc, VarIdent
-from bayeslme.structures.variance_covariate import VarConstPower, VarConstProp, VarExp, VarPower
+from bayeslme.structures.blocked import PdBlocked
+from bayeslme.structures.correlation.base import CorStruct, Pairs
+from bayeslme.structures.correlation.positions import Lattice, build_lattice
+from bayeslme.structures.correlation.serial import CorAR1, CorARMA, CorCAR1, CorCompSymm
+from bayeslme.structures.correlation.spatial import CorExp, CorGaus, CorLin, CorRatio, CorSpher
+from bayeslme.structures.correlation.unstructured import CorNatural, CorSymm
+from bayeslme.structures.random import (
+    PdCompSymm,
+    PdDiag,
+    PdIdent,
+    PdLogChol,
+    PdMat,
+    PdNatural,
+    PdSymm,
+)
+from bayeslme.structures.variance import (
+    VarComb,
+    VarConstPower,
+    VarConstProp,
+    VarExp,
+    VarFixed,
+    VarFunc,
+    VarIdent,
+    VarPower,
+)
 
 __all__ = [
     "Bound",

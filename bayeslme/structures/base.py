@@ -1,4 +1,4 @@
-"""What every structure has: named parameters, their supports, and the unconstrained scale.
+"""What every structure has: named parameters, and the unconstrained scale.
 
 A structure (``VarPower``, ``CorAR1``, ...) is what the user writes: a frozen record of arguments.
 Bound to coordinates (covariates, strata, positions; always NumPy) it becomes a ``Bound``, which
@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
-from bayeslme.ops import NUMPY, Array
-from bayeslme.structures.shown import AS_IT_IS, Shown
-from bayeslme.structures.supports import Namespace, Support
+from bayeslme.structures.supports import AS_IT_IS, Namespace, Shown, Support
 
 MOST_NAMES = 6  # listed in an error
 EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
-from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter
-from bayeslme.structures.pdmat import PdMat
-from bayeslme.structures.pdsymm import PdSymm
+from bayeslme.structures.random import PdMat, PdSymm
 from bayeslme.structures.supports import Namespace
 
 

@@ -1,23 +1,176 @@
-"""Any covariance of random effects, under the names of nlme's three parametrisations of it."""
+"""Covariances of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors.
+
+Covariance of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors. Estimation runs
+over the entries of the relative factor Lambda itself, signs free, so that a zero variance or a
+perfect correlation is an ordinary point (Bates, Maechler, Bolker and Walker 2015, JSS 67(1),
+section 2). The natural parameters (standard deviations, correlations) are what is printed, what
+intervals and priors speak of.
+
+Random-effects columns are handled on a standard scale: Z = Q T with a ``basis`` T chosen by the
+class, so that A = T Lambda is of order one and a covariate's units or origin do not change the path
+of the optimiser.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from bayeslme.ops import NUMPY, Array, upper_factor
+from bayeslme.arrays import NUMPY, Array, upper_factor
+from bayeslme.errors import DataError, SpecError
 from bayeslme.structures.base import Parameter
-from bayeslme.structures.pdmat import (
-    PERFECT,
-    PdMat,
-    deviations_and_correlations,
-    not_negative,
-    sd_names,
-)
-from bayeslme.structures.supports import CORRELATION, POSITIVE, Namespace
+from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
+
+PERFECT = 1e-14  # of one: the square that is left beside a perfect correlation
+# A search takes the square of the number of parameters, and each step the cube: some minutes here.
+MOST_PARAMETERS = 300
+
+
+class PdMat(ABC):
+    """Abstract positive semidefinite covariance of q random effects.
+
+    Parameters
+    ----------
+    value : array, shape (q, q), optional
+        Starting covariance relative to sigma^2.
+    form : str
+        One-sided formula of the effects, ``"~ age"``. A text given as the first argument is taken
+        for it, as in nlme.
+    """
+
+    r_name: ClassVar[str]
+    description: ClassVar[str | None] = None
+    value: Any
+    form: Any
+
+    def __post_init__(self) -> None:
+        if self.form is None and (isinstance(self.value, str) or hasattr(self.value, "rhs")):
+            object.__setattr__(self, "form", self.value)
+            object.__setattr__(self, "value", None)
+        if self.value is not None:
+            value = np.atleast_2d(np.asarray(self.value, dtype=float))
+            if (
+                value.shape[0] != value.shape[1]
+                or not np.allclose(value, value.T)
+                or np.linalg.eigvalsh(value).min() < 0
+            ):
+                msg = f"{self.r_name}: the value must be a symmetric, positive semidefinite matrix"
+                raise SpecError(msg)
+            object.__setattr__(self, "value", tuple(map(tuple, value.tolist())))
+
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        """Standard scale T (q, q) of the columns z (n, q).
+
+        Here the root mean squares of the columns.
+        """
+        size = np.sqrt(np.mean(np.square(z), axis=0))
+        return np.diag(np.where(size > 0, size, 1.0))
+
+    @abstractmethod
+    def size(self, q: int) -> int:
+        """Number of parameters for q effects."""
+
+    def require_data(self, q: int, largest: int, n: int, group: str) -> None:
+        """Refuse what the data can tell nothing about, or what no search ends on.
+
+        A covariance with a parameter or more for each effect needs, as in nlme, as many rows as
+        effects in one group at least.
+
+        Parameters
+        ----------
+        q : int
+            Number of effects.
+        largest : int
+            Rows of the largest group.
+        n : int
+            Number of rows.
+        group : str
+            Name of the level, for the message.
+
+        Raises
+        ------
+        DataError
+        """
+        count = self.size(q)
+        if q <= 1 or count < q:
+            return
+        who = f"random: {self.r_name} of {q} effects for group '{group}'"
+        if q > largest:
+            msg = (
+                f"{who}: no group has more than {largest} rows, and that many effects at most can "
+                "vary; leave effects out, or let them share a variance, as PdIdent does"
+            )
+            raise DataError(msg)
+        most = min(n, MOST_PARAMETERS)
+        if count > most:
+            msg = (
+                f"{who} has {count} variance parameters, and at most {most} can be estimated from "
+                f"{n} rows; use PdDiag or PdIdent, or fewer effects"
+            )
+            raise DataError(msg)
+
+    @abstractmethod
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        """Standard relative factor A = T Lambda.
+
+        Shape (..., q, q), from unconstrained u (..., size).
+        """
+
+    def independent(self, q: int) -> np.ndarray:
+        """Tell the pairs (q, q) of effects that have no covariance whatever the parameters are."""
+        root = self.factor(np.random.default_rng(0).standard_normal(self.size(q)), np.eye(q))
+        return np.asarray(root @ root.T == 0.0)
+
+    @abstractmethod
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        """Unconstrained u (size,) whose relative covariance is ``cov``, or near it."""
+
+    @abstractmethod
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
+        """Names and supports of the natural parameters.
+
+        Parameters
+        ----------
+        effects : sequence of q names
+        label : str
+            Right-hand side of the formula, which names parameters shared by all effects.
+        """
+
+    @abstractmethod
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        """Natural parameters (..., size) of covariances (..., q, q).
+
+        Correlations of a zero variance are 0.
+        """
+
+    @abstractmethod
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
+        """A factor F (..., q, q) with F F' = covariance, from natural parameters (..., size)."""
+
+
+def deviations_and_correlations(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviations (..., q) and correlations (..., q, q), 0 beside a zero variance.
+
+    A perfect correlation is exactly 1 or -1: the quotient can be larger by rounding, and there the
+    covariance of the natural parameters would not exist.
+    """
+    sd = np.sqrt(np.maximum(np.diagonal(cov, axis1=-2, axis2=-1), 0.0))
+    scale = np.where(sd > 0, sd, 1.0)
+    return sd, np.clip(cov / scale[..., :, None] / scale[..., None, :], -1.0, 1.0)
+
+
+def not_negative(rest: np.ndarray) -> np.ndarray:
+    """NaN below zero; what rounding leaves of a perfect correlation is zero."""
+    return np.where(rest > PERFECT, rest, np.where(rest >= -PERFECT, 0.0, np.nan))
+
+
+def sd_names(effects: Sequence[str]) -> list[str]:
+    """Names of the standard deviations as nlme prints them."""
+    return [f"sd({e})" for e in effects]
 
 
 @dataclass(frozen=True)
@@ -153,3 +306,150 @@ def _semidefinite_cholesky(a: np.ndarray) -> np.ndarray:
             out[j, j] = np.sqrt(pivot)
             out[j + 1 :, j] = (a[j + 1 :, j] - out[j + 1 :, :j] @ out[j, :j]) / out[j, j]
     return out
+
+
+@dataclass(frozen=True)
+class PdDiag(PdMat):
+    """Independent effects, a standard deviation for each.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Orthodont")
+    >>> fit = bayeslme.lme("distance ~ age", data, {"Subject": PdDiag("~ age")})
+    >>> fit.varcorr()["Subject"].sd.round(2).to_dict()
+    {'(Intercept)': 1.39, 'age': 0.15}
+    """
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdDiag"
+    description: ClassVar[str | None] = "Diagonal"
+
+    def size(self, q: int) -> int:
+        return q
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        return u[..., :, None] * np.eye(len(basis))
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(np.diagonal(cov)) * np.diagonal(basis))
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
+        return tuple(Parameter(n, POSITIVE, 1.0) for n in sd_names(effects))
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        return deviations_and_correlations(cov)[0]
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
+        return par[..., :, None] * np.eye(q)
+
+
+@dataclass(frozen=True)
+class PdIdent(PdMat):
+    """Independent effects with one common standard deviation.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Oats")
+    >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": PdIdent("~ Variety - 1")})
+    >>> fit.varcorr()["Block"].sd.round(2).tolist()
+    [17.51, 17.51, 17.51]
+    """
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdIdent"
+    description: ClassVar[str | None] = "Multiple of an Identity"
+
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        rank = max(1, int(np.linalg.matrix_rank(z[: 4 * z.shape[1]])))
+        size = float(np.sqrt(np.mean(np.square(z)) * z.shape[1] / rank))
+        return np.eye(z.shape[1]) * (size if size > 0 else 1.0)
+
+    def size(self, q: int) -> int:
+        return 1
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        return u[..., :, None] * np.eye(len(basis))
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        return np.array([np.sqrt(np.mean(np.diagonal(cov))) * basis[0, 0]])
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
+        return (Parameter(f"sd({effects[0] if len(effects) == 1 else label})", POSITIVE, 1.0),)
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(np.maximum(cov[..., :1, 0], 0.0)))
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
+        return par[..., :, None] * np.eye(q)
+
+
+@dataclass(frozen=True)
+class PdCompSymm(PdMat):
+    """One variance and one correlation for all pairs of effects.
+
+    Notes
+    -----
+    The covariance has two eigenvalues, for the mean of the effects and for their contrasts; their
+    roots are the parameters of estimation.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("Oats")
+    >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": PdCompSymm("~ Variety - 1")})
+    >>> float(fit.varcorr()["Block"].corr.iloc[0, 1].round(2))
+    0.63
+    """
+
+    value: Any = None
+    form: Any = None
+    r_name: ClassVar[str] = "pdCompSymm"
+    description: ClassVar[str | None] = "Compound Symmetry"
+
+    def basis(self, z: np.ndarray) -> np.ndarray:
+        size = float(np.sqrt(np.mean(np.square(z))))
+        return np.eye(z.shape[1]) * (size if size > 0 else 1.0)
+
+    def size(self, q: int) -> int:
+        return 2 if q > 1 else 1
+
+    def factor(self, u: Array, basis: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        q = len(basis)
+        mean = np.full((q, q), 1.0 / q)
+        if q == 1:
+            return u[..., :, None] * np.eye(1)
+        return u[..., 0][..., None, None] * mean + u[..., 1][..., None, None] * (np.eye(q) - mean)
+
+    def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        q = len(cov)
+        mean = cov.sum() / q
+        if q == 1:
+            return np.array([np.sqrt(mean) * basis[0, 0]])
+        return np.asarray(
+            np.sqrt(np.maximum([mean, (np.trace(cov) - mean) / (q - 1)], 0.0)) * basis[0, 0]
+        )
+
+    def natural_parameters(self, effects: Sequence[str], label: str) -> tuple[Parameter, ...]:
+        q = len(effects)
+        cor = (Parameter("corr.", Interval(-1.0 / (q - 1), 1.0), 0.0),) if q > 1 else ()
+        return (Parameter("std. dev", POSITIVE, 1.0), *cor)
+
+    def to_natural(self, cov: np.ndarray) -> np.ndarray:
+        sd, cor = deviations_and_correlations(cov)
+        q = cov.shape[-1]
+        if q == 1:
+            return sd[..., :1]
+        lowest = -1.0 / (q - 1)  # below it, by rounding, there is no covariance
+        return np.stack([sd[..., 0], np.maximum(cor[..., 0, 1], lowest)], axis=-1)
+
+    def natural_factor(self, par: Array, q: int, xp: Namespace = NUMPY) -> Array:
+        if q == 1:
+            return par[..., :, None] * np.eye(1)
+        sd, rho, mean = par[..., 0], par[..., 1], np.full((q, q), 1.0 / q)
+        shares = 1.0 + (q - 1) * rho, 1.0 - rho  # squares of the two roots over sd^2
+        common, apart = (sd * xp.sqrt(s if xp.symbolic else not_negative(s)) for s in shares)
+        return common[..., None, None] * mean + apart[..., None, None] * (np.eye(q) - mean)

@@ -1,7 +1,13 @@
-"""Where a parameter lives, and the map from the whole real line to that set.
+"""Where a parameter lives, on the scales inside and as printed, and the maps between them.
 
 The maps are those of nlme: the logarithm of a positive parameter, the scaled logit of one between
 two bounds.
+
+Between a parameter as it is computed with and as it is printed. Times and places are counted inside
+in a unit near the distances between rows, so that a search does not depend on the user's unit: Phi
+inside is the correlation one such unit apart, a range is in these units. What is printed is in the
+user's unit, as in nlme. In nanoseconds Phi is within rounding of 1; the number inside keeps its
+digits.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.ops import NUMPY, Array, NumpyOps, PyTensorOps
+from bayeslme.arrays import NUMPY, Array, NumpyOps, PyTensorOps
 
 Namespace = NumpyOps | PyTensorOps
 
@@ -120,3 +126,140 @@ class Interval(Support):
 REAL, POSITIVE = Real(), Positive()
 CORRELATION = Interval(-1.0, 1.0)
 UNIT = Interval(0.0, 1.0)
+
+
+# Starting values inside: nearer to the ends a search sees nothing.
+NEAREST, FARTHEST = 1e-3, 0.999
+SMALL_START = 0.2  # in the place of 0, where slopes vanish, or which is outside the range
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Printed as it is computed with."""
+
+    def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        """The number printed, elementwise."""
+        return x
+
+    def inside(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        """Inverse of ``printed``."""
+        return x
+
+    def log_slope(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        """Logarithm of the derivative of ``printed``, elementwise."""
+        return xp.zeros_like(x)
+
+    def support(self, inside: Support) -> Support:
+        """Where the printed number lives."""
+        return inside
+
+    def to_scale(self, x: np.ndarray, support: Support) -> np.ndarray:
+        """From inside to nlme's unconstrained scale of the printed number."""
+        return np.asarray(support.unconstrain(x))
+
+    def from_scale(self, u: np.ndarray, support: Support) -> np.ndarray:
+        """Inverse of ``to_scale``."""
+        return np.asarray(support.constrain(u))
+
+
+@dataclass(frozen=True, slots=True)
+class Times(Shown):
+    """Printed in another unit: inside times ``factor``.
+
+    Parameters
+    ----------
+    factor : float
+    """
+
+    factor: float
+
+    def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        return x * self.factor
+
+    def inside(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        return x / self.factor
+
+    def log_slope(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        return xp.zeros_like(x) + np.log(self.factor)
+
+    def support(self, inside: Support) -> Support:
+        return Above(inside.lower * self.factor) if isinstance(inside, Above) else Positive()
+
+    def to_scale(self, x: np.ndarray, support: Support) -> np.ndarray:
+        return np.asarray(support.unconstrain(x) + np.log(self.factor))
+
+    def from_scale(self, u: np.ndarray, support: Support) -> np.ndarray:
+        return np.asarray(support.constrain(u - np.log(self.factor)))
+
+
+@dataclass(frozen=True, slots=True)
+class Root(Shown):
+    """A correlation over ``power`` units, printed as that over one: its root, the sign kept.
+
+    Parameters
+    ----------
+    power : float
+    """
+
+    power: float
+
+    def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        return xp.sign(x) * xp.abs(x) ** (1.0 / self.power)
+
+    def inside(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        return xp.sign(x) * xp.abs(x) ** self.power
+
+    def log_slope(self, x: Array, xp: Namespace = NUMPY) -> Array:
+        with np.errstate(divide="ignore"):
+            return (1 / self.power - 1) * xp.log(xp.abs(x)) - np.log(self.power)
+
+    def to_scale(self, x: np.ndarray, support: Support) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            log_size = np.log(np.abs(x)) / self.power
+            to_one = np.log(-np.expm1(log_size))
+        if support.lower == 0:
+            return np.asarray(log_size - to_one)
+        return np.asarray(np.sign(x) * (np.log1p(np.exp(log_size)) - to_one))
+
+    def from_scale(self, u: np.ndarray, support: Support) -> np.ndarray:
+        if support.lower == 0:
+            return np.asarray(np.exp(-self.power * np.logaddexp(0.0, -u)))
+        near = np.exp(-np.abs(u))
+        with np.errstate(divide="ignore"):
+            log_size = np.log(-np.expm1(-np.abs(u))) - np.log1p(near)
+        return np.asarray(np.sign(u) * np.exp(self.power * log_size))
+
+
+AS_IT_IS = Shown()
+
+
+def correlation_of(power: float) -> Shown:
+    """How a correlation over some units of time is printed as that over one."""
+    return AS_IT_IS if power == 1.0 else Root(power)
+
+
+def length_in(unit: float) -> Shown:
+    """How a length in another unit is printed in the user's."""
+    return AS_IT_IS if unit == 1.0 else Times(unit)
+
+
+def start_inside(shown: Shown, given: float, support: Support, usual: float) -> float:
+    """A starting correlation inside, from what is given in the user's unit.
+
+    Parameters
+    ----------
+    shown : Shown
+    given : float
+        Outside (-1, 1) it is returned as it is, for an error to show.
+    support : Support
+        Of the number inside.
+    usual : float
+        Nlme's own start, which is not the user's: it counts inside, whatever the unit.
+    """
+    if shown == AS_IT_IS or not -1.0 < given < 1.0:
+        return given
+    positive = support.lower == 0
+    if given == usual:
+        return usual or SMALL_START
+    inside = float(shown.inside(np.asarray(abs(given) if positive else given)))
+    return float(np.clip(inside, NEAREST if positive else -FARTHEST, FARTHEST))

@@ -10,8 +10,8 @@ import arviz as az
 import numpy as np
 
 import bayeslme
-from bayeslme.bayes.generate import colour
-from bayeslme.bayes.layout import Layout, build_layout
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.posterior.simulate import colour
 from bayeslme.data.design import build
 from bayeslme.engine.problem import Problem
 

@@ -10,9 +10,9 @@ import pytest
 
 import bayeslme
 from bayes.support import layout_of
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.margins import Margins, flat, unflat
-from bayeslme.bayes.prior_draws import draw_priors
+from bayeslme.bayes.centring import Margins, flat, unflat
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.draws import draw_priors
 
 CALL = "lme(distance ~ Sex * {0}, random = ~ {0} | Subject)"
 FAR = "I(age + 1990)"
@@ -142,7 +142,7 @@ def test_it_survives_the_disk(orthodont: Any, tmp_path: Path) -> None:
 @pytest.mark.pymc
 @pytest.mark.usefixtures("fast_compile")
 def test_models_have_it_too(orthodont: Any) -> None:
-    from bayeslme.bayes.margin_variables import natural_draws
+    from bayeslme.bayes.pymc.variables import natural_draws
 
     spec = bayeslme.translate(CALL.format("age"))
     model, layout = spec.to_pymc(orthodont), layout_of(CALL.format("age"), orthodont)

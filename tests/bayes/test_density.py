@@ -11,8 +11,8 @@ import pytest
 import bayeslme
 from bayes.support import KINDS, random_covariance, residual_covariance
 from bayeslme.bayes.density import by_group
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.recover import random_effects
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.posterior.random_effects import random_effects
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood
 
@@ -22,7 +22,7 @@ RTOL = 1e-9
 
 def some_point(model: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """A point near the start: unconstrained as PyMC names it, and natural."""
-    from bayeslme.bayes.natural import natural_values
+    from bayeslme.bayes.pymc.nuts import natural_values
 
     rng = np.random.default_rng(11)
     point = {
@@ -55,7 +55,7 @@ def design(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.usefixtures("fast_compile")
 def test_marginal_density_and_gradient(design: Any) -> None:
-    from bayeslme.bayes.model import build_model
+    from bayeslme.bayes.pymc.model import build_model
 
     layout = build_layout(design)
     model = build_model(design, priors="flat")
@@ -70,7 +70,7 @@ def test_marginal_density_and_gradient(design: Any) -> None:
 
 @pytest.mark.usefixtures("fast_compile")
 def test_integrated_density(design: Any) -> None:
-    from bayeslme.bayes.model import build_model
+    from bayeslme.bayes.pymc.model import build_model
 
     layout = build_layout(design)
     priors = {"preset": "flat", "fixef": "Normal(1, 10)"}
@@ -83,8 +83,8 @@ def test_integrated_density(design: Any) -> None:
 
 def test_the_engine_s_log_likelihoods(growth_fit: Any) -> None:
     """At the estimates: ML's from beta, REML's from beta integrated."""
+    from bayeslme.arrays import NUMPY
     from bayeslme.bayes.density import integrated
-    from bayeslme.ops import NUMPY
 
     ml = growth_fit.update(method="ML")
     for fit in (ml, growth_fit):
@@ -110,7 +110,7 @@ def test_the_engine_s_log_likelihoods(growth_fit: Any) -> None:
 def test_the_gradient_is_finite_in_the_hierarchical_form(
     kind: str, orthodont: pd.DataFrame
 ) -> None:
-    from bayeslme.bayes.model import build_model
+    from bayeslme.bayes.pymc.model import build_model
 
     design = build(bayeslme.translate(KINDS[kind]), orthodont)
     model = build_model(design, form="hierarchical")
@@ -120,7 +120,7 @@ def test_the_gradient_is_finite_in_the_hierarchical_form(
 @pytest.mark.usefixtures("fast_compile")
 def test_forms_agree_through_the_random_effects() -> None:
     """p(y) = p(y | b) p(b) / p(b | y) at any b ties the two densities together."""
-    from bayeslme.bayes.model import build_model
+    from bayeslme.bayes.pymc.model import build_model
 
     data = bayeslme.load_data("piglets")
     spec = bayeslme.load_model("models/piglets.toml").spec
@@ -180,7 +180,7 @@ def test_random_effects_are_drawn_from_their_conditional(name: str) -> None:
             "lme(distance ~ age, random = ~ I(age - 11) | Subject, correlation = corAR1(0.3))"
         )
     )
-    from bayeslme.bayes.starting import starting_values
+    from bayeslme.bayes.sampling.starting import starting_values
 
     layout = build_layout(build(spec, data))
     values = {k: v for k, v in starting_values(layout).items()}

@@ -10,14 +10,14 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import bayeslme
-from bayeslme.bayes.fitted_variance import (
+from bayeslme.bayes.density import (
     at_fitted,
     fitted_by_depth,
     given_effects_by_group,
     problem_of_draws,
 )
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.tree import log_likelihood_dim
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.posterior.tree import log_likelihood_dim
 from bayeslme.data.design import build
 
 pytestmark = pytest.mark.pymc
@@ -35,7 +35,7 @@ def layout_of(kind: str, data: pd.DataFrame) -> Layout:
 
 
 def draws_of(layout: Layout, count: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    from bayeslme.bayes.starting import starting_values
+    from bayeslme.bayes.sampling.starting import starting_values
 
     rng = np.random.default_rng(2)
     start = starting_values(layout)
@@ -47,8 +47,8 @@ def draws_of(layout: Layout, count: int) -> tuple[dict[str, Any], dict[str, np.n
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.usefixtures("fast_compile")
 def test_the_hierarchical_density_is_the_definition(kind: str, orthodont: pd.DataFrame) -> None:
-    from bayeslme.bayes.model import build_model
-    from bayeslme.bayes.natural import natural_values
+    from bayeslme.bayes.pymc.model import build_model
+    from bayeslme.bayes.pymc.nuts import natural_values
 
     layout = layout_of(kind, orthodont)
     model = build_model(layout.design, form="hierarchical")

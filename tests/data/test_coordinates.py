@@ -14,7 +14,7 @@ from bayeslme.data.coordinates import covariate_source, ties
 from bayeslme.data.datasets import load_data
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.grammar import parse_expression
 from bayeslme.spec.make import make_gls, make_lme
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from bayeslme.data.datasets import data_names, load_data, simulate
 from bayeslme.errors import DataError
-from bayeslme.spec.formula import parse_formula
+from bayeslme.formula.formula import parse_formula
 
 
 @pytest.mark.parametrize("name", data_names())

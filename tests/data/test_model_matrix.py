@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayeslme.data.coding import Contrasts
-from bayeslme.data.columns import Columns
-from bayeslme.data.contrasts import CONTRASTS, contrast_matrix
+from bayeslme.data.contrasts import CONTRASTS, Contrasts, contrast_matrix
 from bayeslme.data.model_matrix import JoinedMatrix, learn
+from bayeslme.data.variables.columns import Columns
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.formula import parse_formula
-from bayeslme.spec.terms import Terms, expand
+from bayeslme.formula.formula import parse_formula
+from bayeslme.formula.terms import Terms, expand
 from data.support import answers, typed
 
 FRAME, NEW = typed("r_frame.csv"), typed("r_new.csv")

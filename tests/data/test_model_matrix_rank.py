@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayeslme.data.rank import aliased
+from bayeslme.data.model_matrix import aliased
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(0, 4))

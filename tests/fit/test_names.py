@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 import bayeslme
-from bayeslme.spec.deparse import quoted_name
+from bayeslme.formula.deparse import quoted_name
 
 REPORTED = ("age (years)", "a`b")
 NAMES = (

@@ -10,7 +10,7 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import BayesLMEError, DataError, FitError, SpecError
-from bayeslme.fit.degrees import constant_within
+from bayeslme.fit.inference.degrees import constant_within
 from bayeslme.structures import CorAR1, PdDiag, VarIdent
 
 

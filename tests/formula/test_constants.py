@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.arguments import match_arguments
-from bayeslme.spec.constants import constant
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.constants import constant, match_arguments
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call
+from bayeslme.formula.grammar import parse_expression
 from bayeslme.spec.write import r_value
 
 

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import (
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import (
     Arg,
     Binary,
     Call,
@@ -23,10 +23,11 @@ from bayeslme.spec.expr import (
     Paren,
     String,
     Unary,
+    exact_number,
+    r_number,
     variables,
 )
-from bayeslme.spec.grammar import parse_expression
-from bayeslme.spec.number import exact_number, r_number
+from bayeslme.formula.grammar import parse_expression
 
 R = json.loads((Path(__file__).parent / "r_formulas.json").read_text(encoding="utf-8"))
 

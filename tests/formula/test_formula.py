@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Name
-from bayeslme.spec.formula import Formula, parse_formula
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Name
+from bayeslme.formula.formula import Formula, parse_formula
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bayeslme import SpecError, translate
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.formula import parse_formula
-from bayeslme.spec.offset import offsets
-from bayeslme.spec.terms import expand
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.formula import offsets, parse_formula
+from bayeslme.formula.terms import expand
 
 
 @pytest.mark.parametrize(

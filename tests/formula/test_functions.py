@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bayeslme.data.functions import FUNCTIONS as EVALUATED
-from bayeslme.data.functions import MATHS
+from bayeslme.data.evaluation.functions import FUNCTIONS as EVALUATED
+from bayeslme.data.evaluation.functions import MATHS
 from bayeslme.errors import SpecError
-from bayeslme.spec.functions import FUNCTIONS, VARIANCE_COVARIATES, check_functions
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.functions import FUNCTIONS, VARIANCE_COVARIATES, check_functions
+from bayeslme.formula.grammar import parse_expression
 
 
 def test_what_may_be_written_can_be_evaluated() -> None:

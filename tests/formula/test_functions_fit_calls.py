@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.fit_calls import FitCall, read_fit_call
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.functions import FitCall, read_fit_call
+from bayeslme.formula.grammar import parse_expression
 
 BOTH = ("level", "type")
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bayeslme.errors import SpecError
-from bayeslme.spec.formula import parse_formula
-from bayeslme.spec.terms import expand
+from bayeslme.formula.formula import parse_formula
+from bayeslme.formula.terms import expand
 
 R = json.loads((Path(__file__).parent / "r_formulas.json").read_text(encoding="utf-8"))
 

@@ -17,7 +17,7 @@ from bayeslme.engine import Likelihood
 from bayeslme.engine.build import bind_variance
 from bayeslme.engine.estimate import read_off
 from bayeslme.engine.fitted import variance_covariates
-from bayeslme.engine.search import climb
+from bayeslme.engine.search.search import climb
 from reference.compare import INTERVAL
 from reference.corpus import DIFFERENT, HERE, by_id, load_frame
 from reference.fitting import fitted

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.report.document import Section, document
-from bayeslme.report.html import frames_html, html_table, wrap
+from bayeslme.report.html import Section, document, frames_html, html_table, wrap
 
 
 def parsed(html: str) -> ET.Element:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bayeslme.report.abbreviate import abbreviate
-from bayeslme.report.numbers import format_numbers, format_p_values, format_zapped
+from bayeslme.report.numbers import abbreviate, format_numbers, format_p_values, format_zapped
 
 R = json.loads((Path(__file__).parent / "r_formats.json").read_text())
 

@@ -12,16 +12,10 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import bayeslme
-from bayeslme.report.plots.caterpillar import caterpillar_panels
-from bayeslme.report.plots.curves import curve_panels
-from bayeslme.report.plots.interaction import look
-from bayeslme.report.plots.interval_panels import interval_panels
-from bayeslme.report.plots.lags import lag_plot
-from bayeslme.report.plots.names import folded, short_names
-from bayeslme.report.plots.pairs import pairs_grid
-from bayeslme.report.plots.scatter import scatter_panels
-from bayeslme.report.plots.style import COLOURS
-from bayeslme.report.plots.variogram import variogram_plot
+from bayeslme.report.plots.data import curve_panels, look
+from bayeslme.report.plots.estimates import caterpillar_panels, interval_panels, pairs_grid
+from bayeslme.report.plots.residuals import lag_plot, scatter_panels, variogram_plot
+from bayeslme.report.plots.style import COLOURS, folded, short_names
 
 
 @pytest.fixture(autouse=True)

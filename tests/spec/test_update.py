@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from bayeslme.errors import SpecError
+from bayeslme.formula.formula import parse_formula
 from bayeslme.spec.call import translate
-from bayeslme.spec.formula import parse_formula
 from bayeslme.spec.update import update, update_formula
 from bayeslme.structures import CorAR1, VarPower
 
-R = json.loads((Path(__file__).parent / "r_formulas.json").read_text(encoding="utf-8"))
+R = json.loads(
+    (Path(__file__).parents[1] / "formula" / "r_formulas.json").read_text(encoding="utf-8")
+)
 SPEC = translate(
     "lme(y ~ a * b, data = d, random = ~ a | g/h, correlation = corAR1(), na.action = na.omit)",
     ("contr.sum", "contr.poly"),

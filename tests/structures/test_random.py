@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslme import structures as s
-from bayeslme.ops import pytensor_ops
+from bayeslme.arrays import pytensor_ops
 
 EFFECTS = ("(Intercept)", "x", "z")
 PDMATS = [

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslme import structures as s
+from bayeslme.arrays import NUMPY, SINGULAR, pytensor_ops
 from bayeslme.errors import BayesLMEError
-from bayeslme.ops import NUMPY, SINGULAR, pytensor_ops
-from bayeslme.structures.lattice import Lattice, build_lattice
+from bayeslme.structures.correlation.positions import Lattice, build_lattice
 
 ROUNDING = 1e-10  # both sides are exact algebra; the factors here have condition numbers below 1e4
 

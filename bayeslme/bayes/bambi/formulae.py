@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.factors import Factor, drop_unused
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Factor, drop_unused
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Arg, Binary, Call, Expr, Name, Number, Unary, bare, walk
-from bayeslme.spec.grammar import parse_expression
-from bayeslme.spec.terms import Terms
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Arg, Binary, Call, Expr, Name, Number, Unary, bare, walk
+from bayeslme.formula.grammar import parse_expression
+from bayeslme.formula.terms import Terms
 
 _PLAIN = re.compile(r"[^\W\d_][\w.]*\Z")
 _FORBIDDEN = frozenset("`|/")

@@ -13,9 +13,9 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.penalised_complexity import scale_rate
-from bayeslme.bayes.priors import ParameterPrior
+from bayeslme.bayes.priors.densities import scale_rate
+from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.priors import ParameterPrior
 from bayeslme.errors import SpecError
 
 Tensor = Any

@@ -30,14 +30,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.bayes.bambi_residual import Residual
-from bayeslme.bayes.bambi_terms import Translation, matched, same_groups, translate
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.priors import Priors, PriorsLike
+from bayeslme.bayes.bambi.terms import Residual, Translation, matched, same_groups, translate
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.priors import Priors, PriorsLike
 from bayeslme.data.types import Design
 from bayeslme.errors import SpecError
-from bayeslme.spec.offset import offsets
+from bayeslme.formula.formula import offsets
 
 if TYPE_CHECKING:
     import bambi
@@ -116,7 +115,7 @@ def _is_centred(priors: Priors, design: Design, plan: Translation) -> bool:
 
 def _hand_over(model: bambi.Model, layout: Layout, priors: Priors, plan: Translation) -> None:
     """Set priors by the names of bambi's terms, after comparing its matrices with the design's."""
-    from bayeslme.bayes.bambi_priors import common_prior, margin_potential
+    from bayeslme.bayes.bambi.priors import common_prior, margin_potential
 
     mu = model.parameters["mu"]
     _check_names([*mu.common_terms, model.response_term.name])
@@ -164,7 +163,7 @@ def _places(mu: Any, design: Design) -> dict[str, list[int]]:
 
 
 def _random_priors(mu: Any, layout: Layout, priors: Priors, plan: Translation) -> dict[str, Any]:
-    from bayeslme.bayes.bambi_priors import group_prior
+    from bayeslme.bayes.bambi.priors import group_prior
 
     out: dict[str, Any] = {}
     _check_count(mu.group_specific_terms, plan.random)
@@ -179,7 +178,7 @@ def _random_priors(mu: Any, layout: Layout, priors: Priors, plan: Translation) -
 
 
 def _residual_priors(sigma: Any, priors: Priors, part: Residual) -> dict[str, Any]:
-    from bayeslme.bayes.bambi_priors import common_prior, log_prior
+    from bayeslme.bayes.bambi.priors import common_prior, log_prior
 
     out = {"Intercept": log_prior(priors["sigma"], [0], "sigma")}
     for name, term in sigma.common_terms.items():

@@ -23,14 +23,14 @@ import numpy as np
 import pandas as pd
 
 from bayeslme import engine
-from bayeslme.bayes.calibration import Calibration
-from bayeslme.bayes.collapsed import collapsible
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.map import natural_values
-from bayeslme.bayes.prior_draws import check_drawable, draw_priors
-from bayeslme.bayes.priors import Priors, PriorsLike
-from bayeslme.bayes.replication import Draws, Replication, Task, replicate
+from bayeslme.bayes.checks.calibration import Calibration
+from bayeslme.bayes.checks.replication import Draws, Replication, Task, replicate
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.draws import check_drawable, draw_priors
+from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.sampling.collapsed import collapsible
+from bayeslme.bayes.sampling.map import natural_values
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.arguments import check_seed

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.bayes.density import LOG_2PI, draw_pieces, engine_coefficients
-from bayeslme.bayes.fitted_variance import problem_of_draws
-from bayeslme.bayes.layout import Layout, Values
-from bayeslme.bayes.predictive import fitted
+from bayeslme.arrays import NUMPY
+from bayeslme.bayes.density import LOG_2PI, draw_pieces, engine_coefficients, problem_of_draws
+from bayeslme.bayes.model_parameters import Layout, Values
+from bayeslme.bayes.posterior.simulate import fitted
 from bayeslme.engine import Eliminated, eliminate, gram, whiten
 from bayeslme.engine.problem import Problem
-from bayeslme.ops import NUMPY
 
 UNITS = 8  # unit columns whitened at a time
 

@@ -9,13 +9,13 @@ import arviz_stats as azs
 import numpy as np
 import xarray as xr
 
-from bayeslme.bayes import left_out
-from bayeslme.bayes.tree import row_labels
+from bayeslme.bayes.checks import left_out
+from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
 
 LEAST = 100  # draws
 LISTED = 5  # rows or groups named in a note

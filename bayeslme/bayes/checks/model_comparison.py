@@ -1,4 +1,10 @@
-"""Posteriors of the same data ranked by how well they predict, and their stacking weights."""
+"""Posteriors of the same data compared: by prediction, and by Bayes factors.
+
+Bayes factors: how well priors and model together foretold the data. The mean of the importance
+weights of the collapsed sampler is an unbiased estimate of p(y), with everything integrated out; no
+bridge is needed. It rests on the priors: it answers for these and no others, and improper ones have
+none.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +14,17 @@ from typing import TYPE_CHECKING
 import arviz_stats as azs
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
-from bayeslme.bayes.loo import LooKind, loo
-from bayeslme.bayes.posterior import Posterior
-from bayeslme.errors import SpecError
+from bayeslme.bayes.checks.loo import LooKind, loo
+from bayeslme.bayes.model_parameters import is_joint
+from bayeslme.bayes.posterior.posterior import Posterior
+from bayeslme.bayes.priors.draws import check_drawable, log_share_inside
+from bayeslme.errors import FitError, SpecError
 
 if TYPE_CHECKING:
     from xarray import DataArray
+
 
 LEAST = 2
 
@@ -29,7 +39,7 @@ def compare_models(
     posteriors : mapping of name to Posterior
         Two or more, of the same rows of the same response.
     kind : {"conditional", "marginal", "group"}
-        The question; see `bayeslme.bayes.loo.loo`.
+        The question; see `bayeslme.bayes.checks.loo.loo`.
 
     Returns
     -------
@@ -99,3 +109,71 @@ def _same_data(one: Posterior, other: Posterior) -> bool:
 def _same_pieces(one: DataArray, other: DataArray) -> bool:
     labels = [[str(v) for v in x[x.dims[0]].to_numpy()] for x in (one, other)]
     return labels[0] == labels[1]
+
+
+def bayes_factor(posteriors: Mapping[str, Posterior]) -> pd.DataFrame:
+    """Compare models by their marginal likelihoods p(y).
+
+    Unlike leave-one-out cross-validation this judges the priors too: a wide prior of a parameter
+    that one model alone has counts against it. Name priors you mean before you use it, and see how
+    it moves with them.
+
+    Parameters
+    ----------
+    posteriors : mapping of name to Posterior
+        Two or more, of the same rows of the same response, by the collapsed sampler.
+
+    Returns
+    -------
+    DataFrame, a row for each model, best first
+        log_evidence (log p(y)), mcse (its Monte Carlo standard error), log_bayes_factor (against
+        the best model, 0 or less), probability (of equal prior ones).
+
+    Raises
+    ------
+    SpecError
+        For fewer than two posteriors, something else among them, different data, or improper
+        priors.
+    FitError
+        Where draws have no importance weights (NUTS, annealing).
+
+    References
+    ----------
+    Kass and Raftery (1995), Journal of the American Statistical Association 90, 773, section 4.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> one = bayeslme.lme("distance ~ age + Sex", data, "~ 1 | Subject")
+    >>> two = one.update(weights=bayeslme.VarIdent(form="~ 1 | Sex"))
+    >>> found = {name: fit.sample(seed=1) for name, fit in (("one", one), ("two", two))}
+    >>> bayeslme.bayes_factor(found)["log_bayes_factor"].round(1).to_dict()
+    {'two': 0.0, 'one': -6.6}
+    """
+    check_posteriors("bayes_factor", posteriors)
+    rows = {name: _log_evidence(name, one) for name, one in posteriors.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["log_evidence", "mcse"])
+    table = table.sort_values("log_evidence", ascending=False, kind="stable")
+    log = table["log_evidence"].to_numpy()
+    table["log_bayes_factor"] = log - log[0]
+    table["probability"] = np.exp(log - logsumexp(log))
+    return table.rename_axis("model")
+
+
+def _log_evidence(name: str, posterior: Posterior) -> tuple[float, float]:
+    """Log p(y) and its Monte Carlo standard error."""
+    check_drawable(posterior.priors)
+    stats = posterior.data["sample_stats"].attrs
+    value = float(stats.get("log_evidence", np.nan))
+    if not np.isfinite(value):
+        raise FitError(
+            f"bayes_factor: '{name}' has no importance weights ({stats['method']}), whose mean the "
+            "evidence is; sample it with method='collapsed'"
+        )
+    variance = float(stats["log_evidence_mcse"]) ** 2
+    bound, block = posterior.layout.problem.correlation, posterior.layout.corstruct
+    if bound is not None and block is not None and is_joint(bound) and len(bound.free) > 1:
+        share, error = log_share_inside(posterior.priors[block.name], bound)
+        value, variance = value - share, variance + error**2
+    return value, float(np.sqrt(variance))

@@ -21,15 +21,15 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtr
 
-from bayeslme.bayes import left_out
-from bayeslme.bayes.loo import check_draws, relative_efficiency
+from bayeslme.bayes.checks import left_out
+from bayeslme.bayes.checks.loo import check_draws, relative_efficiency
 from bayeslme.errors import FitError
 from bayeslme.report.html import frames_html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
 
 PitKind = Literal["conditional", "marginal"]
 SIGNIFICANT = 0.05
@@ -80,7 +80,7 @@ class Pit:
         -------
         Axes
         """
-        from bayeslme.report.plots.pit import pit_plot
+        from bayeslme.report.plots.checks import pit_plot
 
         return pit_plot(self.values, self.p, ax)
 
@@ -102,8 +102,8 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     ----------
     posterior : Posterior
     kind : {"marginal", "conditional"}
-        With the random effects integrated out, or given them; see `bayeslme.bayes.loo.loo`. The
-        first needs weights far less.
+        With the random effects integrated out, or given them; see `bayeslme.bayes.checks.loo.loo`.
+        The first needs weights far less.
 
     Returns
     -------

@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from bayeslme import engine
-from bayeslme.bayes import collapsed
 from bayeslme.bayes.density import by_group
-from bayeslme.bayes.estimates import parts_of
-from bayeslme.bayes.generate import new_effects, new_response
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.priors import Priors
-from bayeslme.bayes.recover import random_effects
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.posterior.estimates import parts_of
+from bayeslme.bayes.posterior.random_effects import random_effects
+from bayeslme.bayes.posterior.simulate import new_effects, new_response
+from bayeslme.bayes.priors.priors import Priors
+from bayeslme.bayes.sampling import collapsed
 from bayeslme.errors import FitError
 from bayeslme.fit.api import FITS
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.collapsed import CollapsedDraws
+    from bayeslme.bayes.sampling.collapsed import CollapsedDraws
     from bayeslme.data.types import Design
 
 Quantity = tuple[str, str]

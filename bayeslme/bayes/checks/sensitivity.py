@@ -9,15 +9,15 @@ import arviz_stats as azs
 import pandas as pd
 import xarray as xr
 
-from bayeslme.bayes.estimates import parts
-from bayeslme.bayes.loo import check_draws
+from bayeslme.bayes.checks.loo import check_draws
+from bayeslme.bayes.posterior.estimates import parts
 from bayeslme.errors import SpecError
 
 DIGITS = 10  # ArviZ rounds what it returns
 CONSTANT = 1e-10  # spread of a log density that does not depend on its parameter
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
 
 
 def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None) -> pd.DataFrame:

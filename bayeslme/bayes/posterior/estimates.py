@@ -1,23 +1,57 @@
-"""Natural parameters of every draw under nlme's names: means, intervals, variance components."""
+"""Natural parameters of every draw under nlme's names, and credible intervals."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
+import arviz_stats as azs
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.bayes.layout import Layout, LevelLayout
-from bayeslme.bayes.limits import IntervalKind, limits
+from bayeslme.arrays import NUMPY
+from bayeslme.bayes.model_parameters import Layout, LevelLayout
+from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_probability
-from bayeslme.fit.intervals import Intervals
-from bayeslme.fit.limits import COLUMNS
-from bayeslme.fit.varcorr import Component, VarCorr, nested_name, random_part
-from bayeslme.ops import NUMPY
-from bayeslme.spec.deparse import deparse
+from bayeslme.fit.inference.intervals import COLUMNS, Intervals
+from bayeslme.fit.values.varcorr import Component, VarCorr, nested_name, random_part
+from bayeslme.formula.deparse import deparse
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
+
+
+FloatArray = npt.NDArray[np.float64]
+IntervalKind = Literal["eti", "hdi"]
+
+
+def limits(draws: FloatArray, level: float, kind: IntervalKind = "eti") -> FloatArray:
+    """Limits of an interval of every column.
+
+    Parameters
+    ----------
+    draws : array, shape (s, k)
+    level : float
+        Probability inside.
+    kind : {"eti", "hdi"}
+        Equal tails, or the shortest interval.
+
+    Returns
+    -------
+    array, shape (2, k)
+        Lower and upper; NaN where draws are.
+
+    Raises
+    ------
+    FitError
+    """
+    check_probability(level)
+    if kind not in get_args(IntervalKind):
+        raise FitError(f"kind: {kind!r} is neither 'eti' (equal tails) nor 'hdi' (the shortest)")
+    if kind == "eti" or not draws.shape[1]:
+        return np.asarray(np.quantile(draws, (0.5 - level / 2, 0.5 + level / 2), axis=0))
+    each = [azs.hdi(np.ascontiguousarray(column), prob=level) for column in draws.T]
+    return np.asarray(each, dtype=float).T
 
 
 def flat_values(posterior: Posterior) -> dict[str, np.ndarray]:

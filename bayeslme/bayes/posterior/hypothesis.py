@@ -1,4 +1,4 @@
-"""Probabilities of statements about parameters, and contrasts of coefficients.
+"""Statements about parameters, functions of them, and marginal means.
 
 A statement is an R expression, ``"SexFemale < 0"`` or ``"sigma^2 > `sd((Intercept))`^2"``, read by
 the grammar of formulas and evaluated on the draws: it can run no code. A parameter is named as the
@@ -8,25 +8,46 @@ summary names it; where two parts of the model share a name, as ``part name`` in
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslme.bayes.estimates import parts
-from bayeslme.bayes.limits import IntervalKind, limits
-from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import evaluate_mask, evaluate_number
-from bayeslme.data.functions import MATHS
+from bayeslme.bayes.posterior.estimates import IntervalKind, limits, parts
+from bayeslme.bayes.posterior.summary import effective_draws
+from bayeslme.data.evaluation.evaluate import evaluate_mask, evaluate_number
+from bayeslme.data.evaluation.functions import MATHS
+from bayeslme.data.variables.columns import Columns
 from bayeslme.errors import FitError
-from bayeslme.fit.contrasts import contrasts
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Binary, Call, Expr, Name, Paren, Unary, bare, spine, variables
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.fit.inference.contrasts import (
+    Estimates,
+    Kind,
+    Weighting,
+    contrast_rows,
+    contrasts,
+    index_of,
+)
+from bayeslme.fit.inference.means import marginal, of_what
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import (
+    Binary,
+    Call,
+    Expr,
+    Name,
+    Paren,
+    Unary,
+    bare,
+    spine,
+    variables,
+)
+from bayeslme.formula.grammar import parse_expression
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.fit.inference.reference_grid import Weights
+
 
 ELEMENTWISE = {*MATHS, "log"}
 COMPARISONS = ("<", "<=", ">", ">=")
@@ -165,7 +186,7 @@ def _row(
     level: float,
     kind: IntervalKind,
 ) -> dict[str, float]:
-    from bayeslme.bayes.posterior_summary import effective_draws
+    from bayeslme.bayes.posterior.summary import effective_draws
 
     known, columns = read_expression(text, named)
     true = evaluate_mask(known, columns) if is_statement(known) else None
@@ -283,3 +304,148 @@ def _unknown(name: str, text: str, named: dict[str, np.ndarray]) -> str:
     listed = ", ".join(f"`{n}`" if " " in n else n for n in named)
     shown = listed if len(listed) <= MOST_LISTED else listed[:MOST_LISTED] + " ..."
     return f"'{name}' in '{text}' is no parameter; there are {shown}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PosteriorMeans(Estimates):
+    """Marginal means, or slopes, over the posterior; see `posterior_means`.
+
+    Attributes
+    ----------
+    posterior : Posterior
+    level : float
+    kind : {"eti", "hdi"}
+    """
+
+    posterior: Posterior
+    level: float
+    kind: IntervalKind
+
+    @property
+    def draws(self) -> np.ndarray:
+        """Draws of the means, shape (s, g)."""
+        return combinations(self.posterior, self.rows)
+
+    def contrasts(
+        self,
+        kind: Kind | Mapping[str, Weighting] = "pairwise",
+        by: str | Sequence[str] | None = None,
+    ) -> Estimates:
+        """Differences of the means, or other combinations.
+
+        Arguments and result: see `bayeslme.fit.inference.means.Means`.
+
+        Limits and probabilities are of each by itself: a posterior needs no adjustment for how
+        many are looked at.
+        """
+        found = contrast_rows(self.rows, self.table.index, kind, by)
+        table = combined(self.posterior, found.rows, self.level, self.kind)
+        table.index = found.index
+        return self._contrasts(table, found.rows)
+
+
+def posterior_means(
+    posterior: Posterior,
+    factors: str | Sequence[str],
+    at: Mapping[str, Any] | None = None,
+    *,
+    slope: str | None = None,
+    weights: Weights = "equal",
+    level: float = 0.95,
+    kind: IntervalKind = "eti",
+) -> PosteriorMeans:
+    """Marginal means over the posterior, for levels of some predictors.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    factors, at, slope, weights
+        As for `bayeslme.fit.inference.means.means`.
+    level : float
+    kind : {"eti", "hdi"}
+
+    Returns
+    -------
+    PosteriorMeans
+        ``.table`` has Value, SD, lower, upper, P(> 0); ``.draws`` the draws of the means.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> fit = bayeslme.lme("distance ~ Sex * age", data, "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1, progress=False)
+    >>> posterior.means("Sex", at={"age": 14}).contrasts().table["P(> 0)"].round(2).tolist()
+    [1.0]
+    """
+    labels, rows, notes = marginal(posterior.fit, factors, at, slope, weights)
+    table = combined(posterior, rows, level, kind)
+    shown = [factors] if isinstance(factors, str) else list(factors)
+    table.index = index_of(labels, shown)
+    of, slopes = of_what(posterior.fit, slope), slope is not None
+    return PosteriorMeans(table, rows, tuple(notes), of, slopes, posterior, level, kind)
+
+
+def quantities(
+    posterior: Posterior,
+    expressions: Mapping[str, str] | str,
+    level: float = 0.95,
+    kind: IntervalKind = "eti",
+    *,
+    draws: bool = False,
+) -> pd.DataFrame:
+    """Summarise quantities that are functions of the parameters.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    expressions : mapping of str to str, or str
+        Name to expression: parameters as the summary names them, numbers, R's arithmetic and
+        functions (``exp``, ``sqrt``, ...); evaluated draw by draw.
+    level : float
+        Of the interval.
+    kind : {"eti", "hdi"}
+        Of the interval.
+    draws : bool
+        Give the draws, chains joined, in the place of the table.
+
+    Returns
+    -------
+    DataFrame
+        A row for each quantity: Value (posterior mean), SD, lower, upper, and mcse, the Monte Carlo
+        standard error of the mean. Under `draws` shape (s, quantities).
+
+    Raises
+    ------
+    FitError
+        For an unknown parameter, and for a statement, whose probability is `hypothesis`.
+    SpecError
+        For text that is no expression.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+    >>> posterior = fit.sample(draws=500, seed=1)
+    >>> icc = "sd((Intercept))^2 / (sd((Intercept))^2 + sigma^2)"
+    >>> float(posterior.quantities({"ICC": icc}).loc["ICC", "Value"].round(1))
+    0.7
+    """
+    given = {expressions: expressions} if isinstance(expressions, str) else dict(expressions)
+    if not given:
+        raise FitError("quantities: give at least one expression, such as 'sigma^2'")
+    named = draws_by_name(posterior)
+    found = pd.DataFrame({name: _evaluated(text, named) for name, text in given.items()})
+    if draws:
+        return found
+    low, high = limits(found.to_numpy(), level, kind)
+    sizes = [effective_draws(posterior, found[name].to_numpy()) for name in found]
+    table = {"Value": found.mean(), "SD": found.std(), "lower": low, "upper": high}
+    return pd.DataFrame({**table, "mcse": found.std() / np.sqrt(sizes)}, index=found.columns)
+
+
+def _evaluated(text: str, named: dict[str, np.ndarray]) -> np.ndarray:
+    known, columns = read_expression(text, named)
+    if is_statement(known):
+        raise FitError(f"quantities: '{text}' is true or false; its probability is hypothesis()")
+    return np.broadcast_to(evaluate_number(known, columns), (columns.n,))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import arviz as az
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
 
 
 @dataclass(frozen=True, repr=False)

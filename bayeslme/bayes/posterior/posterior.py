@@ -12,26 +12,26 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslme.bayes import estimates as _estimates
-from bayeslme.bayes import posterior_summary as _tables
-from bayeslme.bayes import prediction as _prediction
-from bayeslme.bayes import random_draws as _random
-from bayeslme.bayes import storage as _storage
-from bayeslme.bayes import verbs as _verbs
-from bayeslme.bayes.layout import Layout
-from bayeslme.bayes.limits import IntervalKind
-from bayeslme.bayes.priors import Priors
+from bayeslme.bayes.model_parameters import Layout
+from bayeslme.bayes.posterior import estimates as _estimates
+from bayeslme.bayes.posterior import predict as _predict
+from bayeslme.bayes.posterior import random_effects as _random_effects
+from bayeslme.bayes.posterior import storage as _storage
+from bayeslme.bayes.posterior import summary as _tables
+from bayeslme.bayes.posterior import values as _values
+from bayeslme.bayes.posterior.estimates import IntervalKind
+from bayeslme.bayes.priors.priors import Priors
 from bayeslme.docstrings import delegating
-from bayeslme.fit.intervals import Intervals
-from bayeslme.fit.residuals import LevelName, ResidualType
-from bayeslme.fit.varcorr import VarCorr
+from bayeslme.fit.inference.intervals import Intervals
+from bayeslme.fit.values.residuals import LevelName, ResidualType
+from bayeslme.fit.values.varcorr import VarCorr
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.checks import Check, CheckName
-    from bayeslme.bayes.loo import LooKind
-    from bayeslme.bayes.means import PosteriorMeans
-    from bayeslme.bayes.pit import Pit, PitKind
-    from bayeslme.bayes.plots import PosteriorPlots
+    from bayeslme.bayes.checks.loo import LooKind
+    from bayeslme.bayes.checks.pit import Pit, PitKind
+    from bayeslme.bayes.checks.predictive_checks import Check, CheckName
+    from bayeslme.bayes.posterior.hypothesis import PosteriorMeans
+    from bayeslme.bayes.posterior.plots import PosteriorPlots
     from bayeslme.fit.result import Fit
 
 
@@ -68,12 +68,12 @@ class Posterior:
     @cached_property
     def effects(self) -> dict[str, np.ndarray]:
         """Draws of the random effects, chains joined: group to array (s, G, q)."""
-        return _random.all_effects(self)
+        return _random_effects.all_effects(self)
 
     @cached_property
     def mean_effects(self) -> dict[str, np.ndarray]:
         """Posterior means of the random effects: group to array (G, q)."""
-        return _random.mean_effects(self)
+        return _random_effects.mean_effects(self)
 
     @property
     def fixef(self) -> pd.Series:
@@ -87,22 +87,25 @@ class Posterior:
         return _tables.summary(self)
 
     def summary(self) -> _tables.PosteriorSummary:
-        """Summarise; see `bayeslme.bayes.posterior_summary.summary`."""
+        """Summarise; see `bayeslme.bayes.posterior.summary.summary`."""
         return self._summary
 
     def varcorr(self) -> VarCorr:
-        """Posterior means of the variance components; see `bayeslme.bayes.estimates.varcorr`."""
+        """Posterior means of the variance components.
+
+        Arguments and result: see `bayeslme.bayes.posterior.estimates.varcorr`.
+        """
         return _estimates.varcorr(self)
 
     def intervals(self, level: float = 0.95, kind: IntervalKind = "eti") -> Intervals:
-        """Posterior intervals; see `bayeslme.bayes.estimates.intervals`."""
+        """Posterior intervals; see `bayeslme.bayes.posterior.estimates.intervals`."""
         return _estimates.intervals(self, level, kind)
 
     def hypothesis(
         self, *statements: str, level: float = 0.95, kind: IntervalKind = "eti"
     ) -> pd.DataFrame:
-        """Probability of statements; see `bayeslme.bayes.hypothesis.hypothesis`."""
-        from bayeslme.bayes.hypothesis import hypothesis
+        """Probability of statements; see `bayeslme.bayes.posterior.hypothesis.hypothesis`."""
+        from bayeslme.bayes.posterior.hypothesis import hypothesis
 
         return hypothesis(self, *statements, level=level, kind=kind)
 
@@ -114,14 +117,14 @@ class Posterior:
         *,
         draws: bool = False,
     ) -> pd.DataFrame:
-        """Functions of the parameters; see `bayeslme.bayes.quantities.quantities`."""
-        from bayeslme.bayes.quantities import quantities
+        """Functions of the parameters; see `bayeslme.bayes.posterior.hypothesis.quantities`."""
+        from bayeslme.bayes.posterior.hypothesis import quantities
 
         return quantities(self, expressions, level, kind, draws=draws)
 
     def contrast(self, L: Any, level: float = 0.95, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Combinations of coefficients; see `bayeslme.bayes.hypothesis.contrast`."""
-        from bayeslme.bayes.hypothesis import contrast
+        """Combinations of coefficients; see `bayeslme.bayes.posterior.hypothesis.contrast`."""
+        from bayeslme.bayes.posterior.hypothesis import contrast
 
         return contrast(self, L, level, kind)
 
@@ -131,24 +134,27 @@ class Posterior:
         at: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> PosteriorMeans:
-        """Marginal means or slopes, to be compared; see `bayeslme.bayes.means.posterior_means`."""
-        from bayeslme.bayes.means import posterior_means
+        """Marginal means or slopes, to be compared.
+
+        Arguments and result: see `bayeslme.bayes.posterior.hypothesis.posterior_means`.
+        """
+        from bayeslme.bayes.posterior.hypothesis import posterior_means
 
         return posterior_means(self, factors, at, **options)
 
     def ranef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
-        """Posterior means of the random effects; see `bayeslme.bayes.verbs.ranef`."""
-        return _verbs.ranef(self, level)
+        """Posterior means of the random effects; see `bayeslme.bayes.posterior.values.ranef`."""
+        return _values.ranef(self, level)
 
     def fitted(self, level: LevelName = None, draws: bool = False) -> Any:
-        """Fitted values, means or draws; see `bayeslme.bayes.verbs.fitted`."""
-        return _verbs.fitted(self, level, draws)
+        """Fitted values, means or draws; see `bayeslme.bayes.posterior.values.fitted`."""
+        return _values.fitted(self, level, draws)
 
     def residuals(
         self, level: LevelName = None, type: ResidualType = "response", draws: bool = False
     ) -> Any:
-        """Residuals, means or draws; see `bayeslme.bayes.verbs.residuals`."""
-        return _verbs.residuals(self, level, type, draws)
+        """Residuals, means or draws; see `bayeslme.bayes.posterior.values.residuals`."""
+        return _values.residuals(self, level, type, draws)
 
     def predict(
         self,
@@ -157,51 +163,57 @@ class Posterior:
         interval: float | None = None,
         **options: Any,
     ) -> Any:
-        """Predictions of the mean or a response; see `bayeslme.bayes.prediction.predict`."""
-        return _prediction.predict(self, newdata, level, interval, **options)
+        """Predictions of the mean or a response; see `bayeslme.bayes.posterior.predict.predict`."""
+        return _predict.predict(self, newdata, level, interval, **options)
 
     def prior_predictive(self, draws: int = 500, seed: int | None = None) -> xr.DataTree:
-        """Draws from its priors; see `bayeslme.bayes.prior_predictive.prior_predictive`."""
-        from bayeslme.bayes.prior_predictive import prior_tree
+        """Draws from its priors; see `bayeslme.bayes.priors.predictive.prior_predictive`."""
+        from bayeslme.bayes.priors.predictive import prior_tree
 
         return prior_tree(self.layout, self.priors, draws, seed)
 
     def sensitivity(self, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
-        """Power-scale sensitivity; see `bayeslme.bayes.sensitivity.sensitivity`."""
-        from bayeslme.bayes.sensitivity import sensitivity
+        """Power-scale sensitivity; see `bayeslme.bayes.checks.sensitivity.sensitivity`."""
+        from bayeslme.bayes.checks.sensitivity import sensitivity
 
         return sensitivity(self, priors)
 
     def ppc(self, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
-        """Replicated responses; see `bayeslme.bayes.verbs.ppc`."""
-        return _verbs.ppc(self, conditional, seed)
+        """Replicated responses; see `bayeslme.bayes.posterior.values.ppc`."""
+        return _values.ppc(self, conditional, seed)
 
     def loo(self, kind: LooKind = "conditional") -> Any:
-        """Leave-one-out cross-validation; see `bayeslme.bayes.loo.loo`."""
-        from bayeslme.bayes.loo import loo
+        """Leave-one-out cross-validation; see `bayeslme.bayes.checks.loo.loo`."""
+        from bayeslme.bayes.checks.loo import loo
 
         return loo(self, kind)
 
     def pit(self, kind: PitKind = "marginal") -> Pit:
-        """Probability integral transforms; see `bayeslme.bayes.pit.pit`."""
-        from bayeslme.bayes.pit import pit
+        """Probability integral transforms; see `bayeslme.bayes.checks.pit.pit`."""
+        from bayeslme.bayes.checks.pit import pit
 
         return pit(self, kind)
 
     def check(self, structure: CheckName, **options: Any) -> Check:
-        """Check a structure against replicated data; see `bayeslme.bayes.checks.check`."""
-        from bayeslme.bayes.checks import check
+        """Check a structure against replicated data.
+
+        Arguments and result: see `bayeslme.bayes.checks.predictive_checks.check`.
+        """
+        from bayeslme.bayes.checks.predictive_checks import check
 
         return check(self, structure, **options)
 
     def save(self, path: str | Path) -> None:
-        """Write a netCDF file or a zarr store; see `bayeslme.bayes.storage.save`."""
+        """Write a netCDF file or a zarr store; see `bayeslme.bayes.posterior.storage.save`."""
         _storage.save(self, path)
 
     @property
     def plot(self) -> PosteriorPlots:
-        """Plots, ``posterior.plot.trace()``; see `bayeslme.bayes.plots.PosteriorPlots`."""
-        from bayeslme.bayes.plots import PosteriorPlots
+        """Plots, ``posterior.plot.trace()``.
+
+        Arguments and result: see `bayeslme.bayes.posterior.plots.PosteriorPlots`.
+        """
+        from bayeslme.bayes.posterior.plots import PosteriorPlots
 
         return PosteriorPlots(self)
 

@@ -10,23 +10,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslme.bayes import predictive
-from bayeslme.bayes.fitted_variance import problem_of_draws
-from bayeslme.bayes.generate import new_residuals
-from bayeslme.bayes.kriging import residuals_at
-from bayeslme.bayes.limits import IntervalKind, limits
-from bayeslme.bayes.random_draws import effects_of
-from bayeslme.bayes.rows import Rows, own_rows, rows_of
-from bayeslme.bayes.tree import row_labels
-from bayeslme.data.frames import as_frame
+from bayeslme.bayes.density import problem_of_draws
+from bayeslme.bayes.posterior import simulate
+from bayeslme.bayes.posterior.estimates import IntervalKind, limits
+from bayeslme.bayes.posterior.new_rows import Rows, own_rows, residuals_at, rows_of
+from bayeslme.bayes.posterior.random_effects import effects_of
+from bayeslme.bayes.posterior.simulate import new_residuals
+from bayeslme.bayes.posterior.tree import row_labels
+from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability, check_seed
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
     from bayeslme.data.types import VarianceCoords
-    from bayeslme.fit.residuals import LevelName
+    from bayeslme.fit.values.residuals import LevelName
 
 Of = Literal["mean", "response"]
 NewGroups = Literal["missing", "draw"]
@@ -285,6 +284,6 @@ def _observed(posterior: Posterior, at: slice) -> np.ndarray:
     layout = posterior.layout
     values = {name: v[at] for name, v in posterior.values.items()}
     effects = {key: b[at] for key, b in posterior.effects.items()}
-    residual = layout.design.y - predictive.fitted(layout, values, effects, len(layout.levels))
+    residual = layout.design.y - simulate.fitted(layout, values, effects, len(layout.levels))
     problem = problem_of_draws(layout, values, effects)
-    return predictive.scaled(layout, values, problem, residual, "pearson")[:, problem.order]
+    return simulate.scaled(layout, values, problem, residual, "pearson")[:, problem.order]

@@ -9,14 +9,13 @@ import arviz_stats as azs
 import numpy as np
 import pandas as pd
 
-from bayeslme.bayes.estimates import parts, sigma_mean, varcorr
-from bayeslme.fit.varcorr import nested_name
+from bayeslme.bayes.posterior.estimates import parts, sigma_mean, varcorr
+from bayeslme.fit.values.varcorr import nested_name
 from bayeslme.report.html import frames_html
-from bayeslme.report.pages import coefficients_text
-from bayeslme.report.parts import groups_text, random_text
+from bayeslme.report.pages import coefficients_text, groups_text, random_text
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
 
 LEVEL = 0.95
 R_HAT_LIMIT = 1.01

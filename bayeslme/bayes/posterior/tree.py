@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslme.bayes.density import by_group
-from bayeslme.bayes.fitted_variance import given_effects_by_group
-from bayeslme.bayes.layout import Layout
-from bayeslme.bayes.parameters import Block
-from bayeslme.bayes.predictive import replicated
-from bayeslme.bayes.priors import Priors
-from bayeslme.bayes.random_draws import SEED
-from bayeslme.bayes.recover import drawn_pieces, effects_and_terms
+from bayeslme.bayes.density import by_group, given_effects_by_group
+from bayeslme.bayes.model_parameters import Block, Layout
+from bayeslme.bayes.posterior.random_effects import SEED, drawn_pieces, effects_and_terms
+from bayeslme.bayes.posterior.simulate import replicated
+from bayeslme.bayes.priors.priors import Priors
 
 PREDICTIVE_CELLS = 2e7  # of the stored posterior predictive draws; beyond it draws are thinned
 _SAMPLE = ("chain", "draw")

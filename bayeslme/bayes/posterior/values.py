@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslme.bayes import predictive
-from bayeslme.bayes.fitted_variance import problem_of_draws
-from bayeslme.bayes.prediction import by_chain
-from bayeslme.bayes.tree import row_labels
+from bayeslme.bayes.density import problem_of_draws
+from bayeslme.bayes.posterior import simulate
+from bayeslme.bayes.posterior.predict import by_chain
+from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_seed
-from bayeslme.fit.residuals import LevelName, ResidualType
-from bayeslme.report.frames import Tables
+from bayeslme.fit.values.residuals import LevelName, ResidualType
+from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior import Posterior
+    from bayeslme.bayes.posterior.posterior import Posterior
 
 MAX_ROWS_OF_DRAWS = 2e7  # cells of the temporary arrays over draws and rows
 
@@ -91,11 +91,11 @@ def fitted(
     design = posterior.layout.design
     depth = depth_of(design, level)
     if draws:
-        every = predictive.fitted(posterior.layout, posterior.values, posterior.effects, depth)
+        every = simulate.fitted(posterior.layout, posterior.values, posterior.effects, depth)
         return by_chain(posterior, every, row_labels(posterior.layout))
     mean = {"fixef": posterior.values["fixef"].mean(axis=0, keepdims=True)}
     effects = {k: b[None] for k, b in posterior.mean_effects.items()}
-    (values,) = predictive.fitted(posterior.layout, mean, effects, depth)  # linear in all of them
+    (values,) = simulate.fitted(posterior.layout, mean, effects, depth)  # linear in all of them
     return pd.Series(values, index=design.index, name="fitted")
 
 
@@ -139,9 +139,9 @@ def residuals(
     for at in range(0, count, step):
         values = {k: v[at : at + step] for k, v in posterior.values.items()}
         effects = {k: b[at : at + step] for k, b in posterior.effects.items()}
-        response = design.y - predictive.fitted(layout, values, effects, depth)
+        response = design.y - simulate.fitted(layout, values, effects, depth)
         problem = problem_of_draws(layout, values, effects)
-        scaled = predictive.scaled(layout, values, problem, response, type)
+        scaled = simulate.scaled(layout, values, problem, response, type)
         total += scaled.sum(axis=0)
         every += [scaled] if draws else []
     if draws:
@@ -183,7 +183,7 @@ def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None)
         )
         step = every.shape[1] // draws
         chosen = every[:, ::step][:, :draws].ravel()
-        new = predictive.replicated_new(
+        new = simulate.replicated_new(
             posterior.layout, posterior.values, chosen, np.random.default_rng(seed)
         )
         stored = stored.assign(y=(stored["y"].dims, new.reshape(chains, draws, -1)))

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betaln
 
-from bayeslme.bayes.priors import FloatArray, ParameterPrior
+from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior
 from bayeslme.structures import Bound
-from bayeslme.structures.shown import Root
+from bayeslme.structures.supports import Root
 
 
 def log_density(prior: ParameterPrior, bound: Bound, par: np.ndarray) -> FloatArray:

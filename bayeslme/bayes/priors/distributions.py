@@ -1,8 +1,11 @@
-"""Prior distributions by PyMC's names: arguments, support and density in NumPy.
+"""Prior distributions by PyMC's names, and the LKJ distribution.
 
 One `Family` per distribution. PyMC's class of the same name, with the same arguments, is what a
 model is built from; the formulas, in ``univariate``, are for everything that must not wait for it
 (printing, penalised modes, stored log priors).
+
+The LKJ distribution over correlation matrices. References ---------- Lewandowski, Kurowicka and Joe
+(2009), Journal of Multivariate Analysis 100, 1989.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
-from bayeslme.bayes import penalised_complexity as pc
-from bayeslme.bayes import univariate as one
-from bayeslme.bayes.univariate import Args, Density
+from bayeslme.bayes.priors import densities
+from bayeslme.bayes.priors.densities import Args, Density
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +67,27 @@ _FAMILIES = (
         {"mu": 0.0, "sigma": 1.0},
         ("sigma",),
         _real,
-        one.normal_log,
-        one.normal_cdf,
-        one.normal_quantile,
+        densities.normal_log,
+        densities.normal_cdf,
+        densities.normal_quantile,
     ),
     Family(
         "StudentT",
         {"nu": None, "mu": 0.0, "sigma": 1.0},
         ("nu", "sigma"),
         _real,
-        one.student_log,
-        one.student_cdf,
-        one.student_quantile,
+        densities.student_log,
+        densities.student_cdf,
+        densities.student_quantile,
     ),
     Family(
         "Cauchy",
         {"alpha": 0.0, "beta": 1.0},
         ("beta",),
         _real,
-        one.cauchy_log,
-        one.cauchy_cdf,
-        one.cauchy_quantile,
+        densities.cauchy_log,
+        densities.cauchy_cdf,
+        densities.cauchy_quantile,
     ),
     Family(
         "Laplace",
@@ -92,8 +95,8 @@ _FAMILIES = (
         ("b",),
         _real,
         lambda x, a: -np.abs(x - a["mu"]) / a["b"] - np.log(2 * a["b"]),
-        one.laplace_cdf,
-        one.laplace_quantile,
+        densities.laplace_cdf,
+        densities.laplace_quantile,
     ),
     Family(
         "Uniform",
@@ -104,34 +107,34 @@ _FAMILIES = (
         lambda x, a: np.clip((x - a["lower"]) / (a["upper"] - a["lower"]), 0.0, 1.0),
         lambda p, a: a["lower"] + (a["upper"] - a["lower"]) * p,
     ),
-    Family("Flat", {}, (), _real, one.flat_log, None, None),
-    Family("HalfFlat", {}, (), _half_line, one.flat_log, None, None),
+    Family("Flat", {}, (), _real, densities.flat_log, None, None),
+    Family("HalfFlat", {}, (), _half_line, densities.flat_log, None, None),
     Family(
         "HalfNormal",
         {"sigma": 1.0},
         ("sigma",),
         _half_line,
-        one.half_log(lambda x, a: one.normal_log(x, {"mu": 0.0, **a})),
-        one.half_cdf(one.centred(one.normal_cdf)),
-        one.half_quantile(one.normal_quantile),
+        densities.half_log(lambda x, a: densities.normal_log(x, {"mu": 0.0, **a})),
+        densities.half_cdf(densities.centred(densities.normal_cdf)),
+        densities.half_quantile(densities.normal_quantile),
     ),
     Family(
         "HalfStudentT",
         {"nu": 1.0, "sigma": 1.0},
         ("nu", "sigma"),
         _half_line,
-        one.half_log(one.student_log),
-        one.half_cdf(one.centred(one.student_cdf)),
-        one.half_quantile(one.student_quantile),
+        densities.half_log(densities.student_log),
+        densities.half_cdf(densities.centred(densities.student_cdf)),
+        densities.half_quantile(densities.student_quantile),
     ),
     Family(
         "HalfCauchy",
         {"beta": 1.0},
         ("beta",),
         _half_line,
-        one.half_log(one.cauchy_log),
-        one.half_cdf(one.centred(one.cauchy_cdf)),
-        one.half_quantile(one.cauchy_quantile),
+        densities.half_log(densities.cauchy_log),
+        densities.half_cdf(densities.centred(densities.cauchy_cdf)),
+        densities.half_quantile(densities.cauchy_quantile),
     ),
     Family(
         "Exponential",
@@ -147,16 +150,16 @@ _FAMILIES = (
         {"mu": 0.0, "sigma": 1.0},
         ("sigma",),
         _half_line,
-        one.log_normal_log,
-        lambda x, a: one.normal_cdf(np.log(x), a),
-        lambda p, a: np.exp(one.normal_quantile(p, a)),
+        densities.log_normal_log,
+        lambda x, a: densities.normal_cdf(np.log(x), a),
+        lambda p, a: np.exp(densities.normal_quantile(p, a)),
     ),
     Family(
         "Gamma",
         {"alpha": None, "beta": None},
         ("alpha", "beta"),
         _half_line,
-        one.gamma_log,
+        densities.gamma_log,
         lambda x, a: special.gammainc(a["alpha"], a["beta"] * x),
         lambda p, a: special.gammaincinv(a["alpha"], p) / a["beta"],
     ),
@@ -165,7 +168,7 @@ _FAMILIES = (
         {"alpha": None, "beta": 1.0},
         ("alpha", "beta"),
         _half_line,
-        one.inverse_gamma_log,
+        densities.inverse_gamma_log,
         lambda x, a: special.gammaincc(a["alpha"], a["beta"] / x),
         lambda p, a: a["beta"] / special.gammainccinv(a["alpha"], p),
     ),
@@ -174,7 +177,7 @@ _FAMILIES = (
         {"alpha": None, "beta": None},
         ("alpha", "beta"),
         lambda _: (0.0, 1.0),
-        one.beta_log,
+        densities.beta_log,
         lambda x, a: special.betainc(a["alpha"], a["beta"], x),
         lambda p, a: special.betaincinv(a["alpha"], a["beta"], p),
     ),
@@ -183,25 +186,25 @@ _FAMILIES = (
         {"upper": None, "alpha": 0.05},
         ("upper", "alpha"),
         _half_line,
-        pc.scale_log_density,
-        pc.scale_cdf,
-        pc.scale_quantile,
+        densities.scale_log_density,
+        densities.scale_cdf,
+        densities.scale_quantile,
     ),
     Family(
         "PCCorrelation",
         {"upper": None, "alpha": 0.05},
         ("upper", "alpha"),
         lambda _: (-1.0, 1.0),
-        pc.correlation_log_density,
-        pc.correlation_cdf,
-        pc.correlation_quantile,
+        densities.correlation_log_density,
+        densities.correlation_cdf,
+        densities.correlation_quantile,
     ),
     Family(
         "StepCorrelation",
         {"steps": None},
         ("steps",),
         lambda _: (-1.0, 1.0),
-        one.step_correlation_log,
+        densities.step_correlation_log,
         lambda x, a: (1 + np.sign(x) * np.abs(x) ** a["steps"]) / 2,
         lambda p, a: np.sign(2 * p - 1) * np.abs(2 * p - 1) ** (1 / a["steps"]),
     ),
@@ -210,9 +213,9 @@ _FAMILIES = (
         {"lower": None, "alpha": 0.05, "dimension": 0.0},
         ("lower", "alpha"),
         _half_line,
-        pc.range_log_density,
-        pc.range_cdf,
-        pc.range_quantile,
+        densities.range_log_density,
+        densities.range_cdf,
+        densities.range_quantile,
     ),
 )
 
@@ -221,3 +224,51 @@ FAMILIES: Mapping[str, Family] = {family.name: family for family in _FAMILIES}
 
 MATRIX_FAMILIES: Mapping[str, Mapping[str, float | None]] = {"LKJ": {"eta": 1.0}}
 """Families of whole correlation matrices: name to arguments."""
+
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def lkj_log_density(matrix: FloatArray, eta: float) -> FloatArray:
+    """Normalised log density, (eta - 1) log det R - log constant; theorem 5.
+
+    Parameters
+    ----------
+    matrix : array, shape (..., q, q)
+    eta : float
+
+    Returns
+    -------
+    array, shape (...)
+        Minus infinity where the matrix is not positive definite.
+    """
+    q = matrix.shape[-1]
+    sign, log_det = np.linalg.slogdet(matrix)
+    inside = (sign > 0) & np.isfinite(log_det)
+    return np.where(
+        inside, (eta - 1) * np.where(inside, log_det, 0.0) - lkj_log_constant(q, eta), -np.inf
+    )
+
+
+def lkj_log_constant(q: int, eta: float) -> float:
+    """Log integral of det(R)^(eta - 1) over the correlation matrices of order ``q``."""
+    total = 0.0
+    for k in range(1, q):
+        shape = eta + (q - 1 - k) / 2
+        total += (q - k) * (special.betaln(shape, shape) + (2 * shape - 1) * np.log(2.0))
+    return float(total)
+
+
+def lkj_draws(q: int, eta: float, n: int, rng: np.random.Generator) -> FloatArray:
+    """Draw correlation matrices (n, q, q) through their partial correlations; section 2.2."""
+    factor = np.zeros((n, q, q))
+    factor[:, 0, 0] = 1.0
+    for i in range(1, q):
+        rest = np.ones(n)
+        for j in range(i):
+            shape = eta + (q - 2 - j) / 2
+            partial = 2.0 * rng.beta(shape, shape, n) - 1.0
+            factor[:, i, j] = partial * np.sqrt(rest)
+            rest *= 1.0 - partial**2
+        factor[:, i, i] = np.sqrt(rest)
+    return np.asarray(factor @ np.swapaxes(factor, -1, -2))

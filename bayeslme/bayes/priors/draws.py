@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.layout import Layout, is_joint
-from bayeslme.bayes.lkj import lkj_draws, lkj_log_constant
-from bayeslme.bayes.priors import FloatArray, ParameterPrior, Priors
+from bayeslme.bayes.model_parameters import Layout, is_joint
+from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
+from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
 from bayeslme.structures import Bound, CorSymm
-from bayeslme.structures.symmetric import n_positions
+from bayeslme.structures.correlation.unstructured import n_positions
 
 CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
 SHARES = 100  # such batches for the share of a prior in a joint region

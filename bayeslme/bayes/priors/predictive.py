@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.generate import new_effects
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.predictive import replicated
-from bayeslme.bayes.prior_draws import draw_priors
-from bayeslme.bayes.priors import Priors, PriorsLike
-from bayeslme.bayes.tree import coordinates, dims_of, variable, with_coords
+from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.posterior.simulate import new_effects, replicated
+from bayeslme.bayes.posterior.tree import coordinates, dims_of, variable, with_coords
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.draws import draw_priors
+from bayeslme.bayes.priors.priors import Priors, PriorsLike
 from bayeslme.data.design import build
 from bayeslme.errors import SpecError
 from bayeslme.fit.arguments import check_seed

@@ -1,4 +1,4 @@
-"""Maps from the unconstrained scale that PyMC has not.
+"""Transforms missing from PyMC.
 
 This module imports PyMC; it is itself imported only while a model is built.
 """
@@ -13,7 +13,7 @@ from pymc.logprob.transforms import Transform
 from pymc.pytensorf import constant_fold
 from pytensor import wrap_py
 
-from bayeslme.ops import pytensor_ops
+from bayeslme.arrays import pytensor_ops
 from bayeslme.structures import Bound
 
 Tensor = Any

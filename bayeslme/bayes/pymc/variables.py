@@ -1,6 +1,9 @@
-"""Resolved priors as PyMC random variables with names, dims, starting values and transforms.
+"""Resolved priors as PyMC random variables with names, dims and transforms.
 
 This module imports PyMC; it is itself imported only while a model is built.
+
+Standard deviations and correlations of effects whose priors are about the predictors' means. PyMC's
+free variables are those of the priors; the effects' own are computed from them.
 """
 
 from __future__ import annotations
@@ -15,13 +18,118 @@ import pytensor.tensor as pt
 from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import Transform
 
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.lkj import lkj_draws, lkj_log_constant
-from bayeslme.bayes.penalised_variables import PENALISED
-from bayeslme.bayes.priors import ParameterPrior
-from bayeslme.bayes.transforms import CorrelationMatrix, correlation_cholesky
+from bayeslme.bayes.priors import densities
+from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
+from bayeslme.bayes.priors.priors import ParameterPrior, Priors
+from bayeslme.bayes.pymc.transforms import CorrelationMatrix, correlation_cholesky
 
 Tensor = Any
+
+
+class PCCorrelation:
+    """AR(1) correlations whose distance from 0 is exponential; see ``penalised_complexity``."""
+
+    @staticmethod
+    def dist(lam: Tensor, **options: Any) -> Tensor:
+        """Variable without a name."""
+        return pm.CustomDist.dist(lam, **_CORRELATION, **options)
+
+    def __new__(cls, name: str, lam: Tensor, **options: Any) -> Any:
+        """Variable of the model."""
+        return pm.CustomDist(name, lam, **_CORRELATION, **options)
+
+
+def _pc_correlation(phi: Tensor, lam: Tensor) -> Tensor:
+    near = pt.abs(phi) < densities.NEAR_ZERO
+    safe = pt.switch(near, 0.5, phi)  # the gradient of the root does not exist at 0
+    log_rest = pt.log1p(-(safe**2))
+    d = pt.sqrt(-log_rest)
+    density = -lam * d + pt.log(pt.abs(safe) / d) - log_rest
+    return pt.log(lam / 2) + pt.switch(near, 0.0, density)
+
+
+def _pc_correlation_cdf(phi: Tensor, lam: Tensor) -> Tensor:
+    """Its logarithm; what a prior cut to positive correlations needs."""
+    outside = 0.5 * pt.exp(-lam * pt.sqrt(-pt.log1p(-(phi**2))))
+    return pt.log(pt.switch(phi < 0.0, outside, 1.0 - outside))
+
+
+def _pc_correlation_draw(lam: Tensor, size: Tensor) -> Tensor:
+    signed = pm.Laplace.dist(0.0, 1.0 / lam, size=size)
+    return pt.sign(signed) * pt.sqrt(-pt.expm1(-(signed**2)))
+
+
+_CORRELATION: dict[str, Any] = {
+    "logp": _pc_correlation,
+    "logcdf": _pc_correlation_cdf,
+    "dist": _pc_correlation_draw,
+}
+
+
+class PCRange:
+    """Ranges whose power -d/2 is exponential; see ``penalised_complexity``."""
+
+    @staticmethod
+    def dist(lam: Tensor, half: Tensor, **options: Any) -> Tensor:
+        """Variable without a name."""
+        return pm.CustomDist.dist(lam, half, logp=_pc_range, dist=_pc_range_draw, **options)
+
+    def __new__(cls, name: str, lam: Tensor, half: Tensor, **options: Any) -> Any:
+        """Variable of the model."""
+        given = {"logp": _pc_range, "dist": _pc_range_draw, **options}
+        return pm.CustomDist(name, lam, half, **given)
+
+
+def _pc_range(x: Tensor, lam: Tensor, half: Tensor) -> Tensor:
+    return pt.log(half * lam) - (half + 1.0) * pt.log(x) - lam * x**-half
+
+
+def _pc_range_draw(lam: Tensor, half: Tensor, size: Tensor) -> Tensor:
+    return pm.Exponential.dist(lam, size=size) ** (-1.0 / half)
+
+
+class StepCorrelation:
+    """AR(1) correlations that are uniform some steps apart, the sign kept."""
+
+    @staticmethod
+    def dist(steps: Tensor, **options: Any) -> Tensor:
+        """Variable without a name."""
+        return pm.CustomDist.dist(steps, **_STEPS, **options)
+
+    def __new__(cls, name: str, steps: Tensor, **options: Any) -> Any:
+        """Variable of the model."""
+        return pm.CustomDist(name, steps, **_STEPS, **options)
+
+
+def _step_correlation(phi: Tensor, steps: Tensor) -> Tensor:
+    return pt.log(steps / 2) + (steps - 1.0) * pt.log(pt.abs(phi))
+
+
+def _step_correlation_cdf(phi: Tensor, steps: Tensor) -> Tensor:
+    """Its logarithm."""
+    return pt.log((1.0 + pt.sign(phi) * pt.abs(phi) ** steps) / 2)
+
+
+def _step_correlation_draw(steps: Tensor, size: Tensor) -> Tensor:
+    apart = pm.Uniform.dist(-1.0, 1.0, size=size)
+    return pt.sign(apart) * pt.abs(apart) ** (1.0 / steps)
+
+
+_STEPS: dict[str, Any] = {
+    "logp": _step_correlation,
+    "logcdf": _step_correlation_cdf,
+    "dist": _step_correlation_draw,
+}
+
+
+PENALISED: dict[str, Any] = {
+    "PC": lambda a: (pm.Exponential, {"lam": densities.scale_rate(a)}),
+    "PCCorrelation": lambda a: (PCCorrelation, {"lam": densities.correlation_rate(a)}),
+    "StepCorrelation": lambda a: (StepCorrelation, dict(a)),
+    "PCRange": lambda a: (PCRange, {"lam": densities.range_rate(a), "half": a["dimension"] / 2}),
+}
+
+
 CENTRED = "_centred"  # ends the names of variables with the predictors at their means
 
 
@@ -278,3 +386,33 @@ def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
         transform=CorrelationMatrix(q),
         dims=(block.dim, f"{block.dim}_bis"),
     )
+
+
+def add_natural(prior: ParameterPrior, centred: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Add a level's standard deviations and correlations, from those at the predictors' means.
+
+    Parameters
+    ----------
+    prior : ParameterPrior
+        Of the correlations.
+    centred : mapping of variable name to tensor
+        The variables added before.
+    """
+    own, block, q = prior.margins, prior.block, len(prior.block.coefs)
+    assert own is not None
+    back = pm.Data(f"{block.name}_margins", np.linalg.inv(own.basis))
+    scaled = pt.dot(pt.specify_shape(back, (q, q)), pt.diag(centred[own.sd]))
+    covariance = pt.dot(scaled, pt.dot(centred[own.cor], scaled.T))
+    sd = pm.Deterministic(own.sd, pt.sqrt(pt.diag(covariance)), dims=block.dim)
+    cor = covariance / sd[:, None] / sd[None, :]
+    dims = (block.dim, f"{block.dim}_bis")
+    return {own.sd: sd, own.cor: pm.Deterministic(own.cor, cor, dims=dims)}
+
+
+def natural_draws(priors: Priors, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Draws of the free variables with standard deviations and correlations in their own place."""
+    out = dict(values)
+    for own in (p.margins for p in priors if p.margins is not None and p.block.matrix):
+        sd, cor = (out.pop(f"{name}{CENTRED}") for name in (own.sd, own.cor))
+        out[own.sd], out[own.cor] = own.natural(sd, cor)
+    return out

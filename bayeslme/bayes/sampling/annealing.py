@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from bayeslme.bayes.importance import LogDensity, grow
-from bayeslme.bayes.proposal import Proposal, covariance
+from bayeslme.bayes.sampling.importance import LogDensity, grow
+from bayeslme.bayes.sampling.mixture import Proposal, covariance
 
 POPULATIONS = 4
 LEAST = 500  # particles of a population

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme import engine
-from bayeslme.bayes.coordinates import Coordinates
-from bayeslme.bayes.correlation_prior import log_density
-from bayeslme.bayes.defaults import resolve_priors
+from bayeslme.arrays import NUMPY
 from bayeslme.bayes.density import LOG_2PI, GaussianBeta, bordered, engine_scale, gaussian_beta
-from bayeslme.bayes.layout import Layout, LevelLayout, build_layout
-from bayeslme.bayes.priors import Priors, PriorsLike
-from bayeslme.bayes.starting import starting_points
+from bayeslme.bayes.model_parameters import Layout, LevelLayout, build_layout
+from bayeslme.bayes.priors.correlation import log_density
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.sampling.coordinates import Coordinates
+from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.likelihood import Likelihood, NaturalPoint
-from bayeslme.engine.optimise import maximise
+from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
+from bayeslme.engine.search.optimise import maximise
 from bayeslme.errors import FitError, SpecError
-from bayeslme.ops import NUMPY
 from bayeslme.structures import Parameter
 
 if TYPE_CHECKING:

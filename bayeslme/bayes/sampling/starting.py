@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bayeslme import engine
-from bayeslme.bayes.layout import Layout
-from bayeslme.bayes.margins import centred_of, natural_of
-from bayeslme.bayes.priors import Priors
+from bayeslme.bayes.centring import centred_of, natural_of
+from bayeslme.bayes.model_parameters import Layout
+from bayeslme.bayes.priors.priors import Priors
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.likelihood import NaturalPoint
+from bayeslme.engine.likelihood.likelihood import NaturalPoint
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design

@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.factors import Factor
 from bayeslme.data.types import FloatArray
-from bayeslme.data.values import Basis, Scalar, Value, scalar_label
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Basis, Factor, Scalar, Value, scalar_label
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call, Expr
 
 _LONG = 1e15  # from here on a number is shown with an exponent
 

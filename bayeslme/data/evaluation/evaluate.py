@@ -13,27 +13,28 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.data.calls import function_name
-from bayeslme.data.columns import CONSTANTS, Columns
-from bayeslme.data.dates import EPOCH, Dates, Day, parse_days
-from bayeslme.data.factors import Factor, from_logical
-from bayeslme.data.functions import FUNCTIONS, MATHS
+from bayeslme.data.evaluation.calls import function_name
+from bayeslme.data.evaluation.functions import FUNCTIONS, MATHS
 from bayeslme.data.types import FloatArray
-from bayeslme.data.values import (
+from bayeslme.data.variables.columns import CONSTANTS, Columns
+from bayeslme.data.variables.dates import EPOCH, Dates, Day, parse_days
+from bayeslme.data.variables.factors import (
     COMPARISONS,
     Basis,
+    Factor,
     Scalar,
     Value,
     compare_labels,
     compare_numbers,
     connect,
+    from_logical,
     logical,
     number,
     scalar_label,
 )
 from bayeslme.errors import SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import (
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import (
     Binary,
     Call,
     Constant,
@@ -86,7 +87,7 @@ def evaluate(expr: Expr, columns: Columns, memory: Memory | None = None) -> Valu
     Parameters
     ----------
     expr : Expr
-        Node of ``bayeslme.spec.expr``.
+        Node of ``bayeslme.formula.expressions``.
     columns : Columns
     memory : dict, optional
         What stateful functions have learned, by their text; filled where empty.

@@ -7,15 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from bayeslme.data.calls import Arguments, Evaluation, Function
-from bayeslme.data.factors import Factor, cross, drop_unused, from_numbers, relabel
-from bayeslme.data.labels import collation_key, joined_labels
+from bayeslme.data.evaluation.calls import Arguments, Evaluation, Function
 from bayeslme.data.types import FloatArray
-from bayeslme.data.values import Value
-from bayeslme.data.wording import listed
-from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, Name, String, bare
+from bayeslme.data.variables.factors import Factor, Value, cross, drop_unused, from_numbers, relabel
+from bayeslme.data.variables.labels import collation_key, joined_labels
+from bayeslme.errors import DataError, SpecError, listed
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call, Expr, Name, String, bare
 
 
 def as_factor(ev: Evaluation, expr: Expr) -> Factor:

@@ -1,15 +1,15 @@
-"""The functions a formula may call, by R's names."""
+"""The functions a formula may call, by R's names, splines and polynomials included."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bayeslme.data.calls import Arguments, Evaluation, Function, function_name
-from bayeslme.data.dates import EPOCH, Dates, Day, parse_days
-from bayeslme.data.factor_functions import (
+from bayeslme.data.evaluation.calls import Arguments, Evaluation, Function, function_name
+from bayeslme.data.evaluation.factor_functions import (
     as_character,
     cut,
     factor,
@@ -17,14 +17,199 @@ from bayeslme.data.factor_functions import (
     relevel,
     with_contrasts,
 )
-from bayeslme.data.factors import Factor, relabel
-from bayeslme.data.learned import STATISTICS, poly, scale, statistic
-from bayeslme.data.splines import SPLINES
 from bayeslme.data.types import FloatArray
-from bayeslme.data.values import Basis, Scalar, Value, logical
+from bayeslme.data.variables.columns import MAX_ENTRIES, check_size
+from bayeslme.data.variables.dates import EPOCH, Dates, Day, parse_days
+from bayeslme.data.variables.factors import Basis, Factor, Scalar, Value, logical, relabel
 from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call
+
+CUBIC = 3
+MOST_DEGREE = 100  # the recursion of B-splines costs the square of the degree at every row
+
+
+@dataclass(frozen=True, slots=True)
+class _Knots:
+    """Knots of a basis.
+
+    Attributes
+    ----------
+    inner : (k,) float array
+    ends : (2,) float array
+        The boundary knots.
+    degree : int
+    intercept : bool
+        Whether the first column is kept.
+    """
+
+    inner: FloatArray
+    ends: FloatArray
+    degree: int
+    intercept: bool
+
+    def splines(self, x: FloatArray, derivative: int = 0) -> FloatArray:
+        """Every B-spline, (n, k + degree + 1); beyond the ends the outer pieces go on."""
+        from scipy.interpolate import BSpline
+
+        left, right = np.repeat(self.ends, self.degree + 1).reshape(2, -1)
+        knots = np.concatenate([left, self.inner, right])
+        each = np.eye(len(knots) - self.degree - 1)
+        basis: FloatArray = BSpline(knots, each, self.degree)(x, nu=derivative)
+        return basis if self.intercept else basis[:, 1:]
+
+
+def spline(ev: Evaluation, call: Call) -> Value:
+    """R's ``splines::bs(x, df, knots, degree)``: polynomial splines."""
+    args = Arguments(call, ["x", "df", "knots", "degree", "intercept", "Boundary.knots"])
+    x, knots = _learned(
+        ev, args, degree=args.whole(ev, "degree", CUBIC, least=1, most=MOST_DEGREE, what="a degree")
+    )
+    return _basis(knots.splines(x))
+
+
+def natural_spline(ev: Evaluation, call: Call) -> Value:
+    """R's ``splines::ns(x, df, knots)``: cubic splines, linear beyond the boundary knots."""
+    args = Arguments(call, ["x", "df", "knots", "intercept", "Boundary.knots"])
+    x, knots = _learned(ev, args, degree=CUBIC)
+    nearest = np.clip(x, *knots.ends)
+    cubic = knots.splines(nearest) + (x - nearest)[:, None] * knots.splines(nearest, derivative=1)
+    curved = knots.splines(knots.ends, derivative=2)
+    straight = np.linalg.qr(curved.T, mode="complete")[0][:, 2:]
+    return _basis(cubic @ straight)
+
+
+def _basis(values: FloatArray) -> Basis:
+    return Basis(values, tuple(str(k + 1) for k in range(values.shape[1])))
+
+
+def _learned(ev: Evaluation, args: Arguments, *, degree: int) -> tuple[FloatArray, _Knots]:
+    """The covariate, and the knots: given, or learned once from the data of the fit."""
+    x, key = args.column(ev, "x"), deparse(args.call)
+    if key not in ev.memory:
+        ev.memory[key] = _knots(ev, args, x[~np.isnan(x)], degree)
+    return x, ev.memory[key]
+
+
+def _knots(ev: Evaluation, args: Arguments, x: FloatArray, degree: int) -> _Knots:
+    """Quantiles of the covariate between the boundary knots, as many as df asks for."""
+    intercept = args.flag(ev, "intercept")
+    if not len(x) or not np.isfinite(x).all():
+        raise args.error(f"needs finite numbers, and '{deparse(args['x'])}' has others or none")
+    ends = args.numbers(ev, "Boundary.knots")
+    ends = np.array([x.min(), x.max()]) if ends is None else np.sort(ends)
+    if ends.shape != (2,) or not ends[0] < ends[1]:
+        raise args.error(f"needs two different boundary knots, not {ends.tolist()}")
+    inner = args.numbers(ev, "knots")
+    if inner is None:
+        inner = _quantiles(ev, args, x[(x >= ends[0]) & (x <= ends[1])], degree, intercept)
+    inner = np.sort(inner)
+    if len(inner) and not (ends[0] < inner[0] and inner[-1] < ends[1]):
+        where = f"the boundary knots {ends[0]:g} and {ends[1]:g}"
+        outside = inner[(inner <= ends[0]) | (inner >= ends[1])]
+        raise args.error(f"needs knots between {where}, not {outside[0]:g}")
+    _check_columns(args, len(x), len(inner) + degree + 1)
+    return _Knots(inner, ends, degree, intercept)
+
+
+def _quantiles(
+    ev: Evaluation, args: Arguments, x: FloatArray, degree: int, intercept: bool
+) -> FloatArray:
+    fewest = (1 if function_name(args.call) == "ns" else degree) + intercept
+    df = args.whole(ev, "df", fewest, least=fewest, most=max(fewest, ev.columns.n))
+    if not len(x):
+        raise args.error("has no value between its boundary knots")
+    _check_columns(args, len(x), df)
+    inside = np.linspace(0, 1, df - fewest + 2)[1:-1]
+    return np.asarray(np.quantile(x, inside), dtype=float)
+
+
+def _check_columns(args: Arguments, n: int, columns: int) -> None:
+    """The basis is made of n rows, and of one spline for each column."""
+    check_size(max(n, columns), columns, deparse(args.call))
+
+
+SPLINES: dict[str, Function] = {"ns": natural_spline, "bs": spline}
+
+
+STATISTICS: dict[str, Callable[[FloatArray], Any]] = {
+    "mean": np.mean,
+    "median": np.median,
+    "min": np.min,
+    "max": np.max,
+    "sd": lambda x: np.std(x, ddof=1),
+    "var": lambda x: np.var(x, ddof=1),
+    "sum": np.sum,
+    "length": np.size,
+}
+
+
+def poly(ev: Evaluation, call: Call) -> Value:
+    """R's ``poly(x, degree)``: orthonormal polynomials, by the three-term recurrence."""
+    from formulaic.transforms.poly import poly as orthonormal
+
+    args = Arguments(call, ["x", "degree", "raw"])
+    x, key = args.column(ev, "x"), deparse(call)
+    raw = args.flag(ev, "raw")
+    degree = args.whole(ev, "degree", 1, least=1, most=MAX_ENTRIES)
+    if key not in ev.memory:
+        _check_degree(args, degree, x)
+    state = ev.memory.setdefault(key, {})
+    values = np.asarray(orthonormal(x, degree=degree, raw=raw, _state=state), dtype=float)
+    return Basis(values, tuple(str(k + 1) for k in range(degree)))
+
+
+def _check_degree(args: Arguments, degree: int, x: FloatArray) -> None:
+    """Polynomials on so few points, or of so many columns, do not exist."""
+    points = len(np.unique(x))
+    if degree >= points:
+        msg = (
+            "needs a degree from 1 to one less than the number of distinct values of "
+            f"'{deparse(args['x'])}': {degree} asked for, {points} values"
+        )
+        raise args.error(msg)
+    check_size(len(x), degree, deparse(args.call))
+
+
+def scale(ev: Evaluation, call: Call) -> Value:
+    """R's ``scale(x)``: centred by the mean and divided by the standard deviation."""
+    args = Arguments(call, ["x", "center", "scale"])
+    x, key = args.column(ev, "x"), deparse(call)
+    # a constant column, or one that is not finite: the term is reported as not finite
+    with np.errstate(all="ignore"):
+        if key not in ev.memory:
+            center, scale = _flag_or_number(ev, args, "center"), _flag_or_number(ev, args, "scale")
+            shift = float(np.mean(x)) if center is True else float(center)
+            spread = float(np.sqrt(np.sum((x - shift) ** 2) / max(1, len(x) - 1)))
+            ev.memory[key] = shift, spread if scale is True else float(scale) or 1.0
+        shift, spread = ev.memory[key]
+        return Basis(((x - shift) / spread)[:, None], ("",))
+
+
+def _flag_or_number(ev: Evaluation, args: Arguments, name: str) -> bool | float:
+    value: Any = args.constant(ev, name, True)
+    if isinstance(value, str | tuple) or not np.isfinite(value):
+        raise args.error(f"needs TRUE, FALSE or one finite number for '{name}'")
+    return bool(value) if isinstance(value, bool) else float(value)
+
+
+def statistic(ev: Evaluation, call: Call) -> Value:
+    """A number such as ``mean(x)``: new data are centred by the old data's mean, not their own."""
+    args, key = Arguments(call, ["x"]), deparse(call)
+    if key not in ev.memory:
+        ev.memory[key] = _of_column(args, ev.numeric(args["x"]))
+    result: float = ev.memory[key]
+    return result
+
+
+def _of_column(args: Arguments, x: Any) -> float:
+    name = function_name(args.call)
+    fewest = 2 if name in ("sd", "var") else 1
+    if np.size(x) < fewest:
+        raise args.error(f"needs at least {fewest} numbers for 'x', not {np.size(x)}")
+    with np.errstate(all="ignore"):  # what is not finite is reported with its term
+        return float(STATISTICS[name](x))
+
 
 MOST_DIGITS = 300  # of round(): doubles have no more on either side of the point
 MATHS: dict[str, Callable[[Any], Any]] = {

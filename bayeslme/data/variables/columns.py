@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.dates import Dates, Origin, kind_of, read_dates
-from bayeslme.data.factors import (
+from bayeslme.data.types import FloatArray, IntArray
+from bayeslme.data.variables.dates import Dates, Origin, kind_of, read_dates
+from bayeslme.data.variables.factors import (
     Factor,
     drop_unused,
     from_logical,
@@ -19,10 +22,8 @@ from bayeslme.data.factors import (
     from_objects,
     from_text,
 )
-from bayeslme.data.labels import number_labels, plain_keys, value_labels
-from bayeslme.data.types import FloatArray, IntArray
-from bayeslme.data.wording import listed
-from bayeslme.errors import DataError
+from bayeslme.data.variables.labels import number_labels, plain_keys, value_labels
+from bayeslme.errors import DataError, listed
 
 CONSTANTS = {"pi": np.pi, "TRUE": True, "FALSE": False, "T": True, "F": False, "NA": np.nan}
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # as pandas infers them
@@ -317,3 +318,143 @@ def _unknown(name: str, where: str, columns: list[Any]) -> str:
     close = difflib.get_close_matches(name, available, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"column '{name}' ({where}) is not in the data{hint}; it has {listed(available, 12)}"
+
+
+MOST_BYTES = 2**26  # of columns that the model does not use and that are copied all the same
+
+
+def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
+    """Return a pandas frame as it is, and the copy that another library's frame makes of itself.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Of pandas, or an object with ``to_pandas()``: of Polars, a table of Arrow.
+    argument : str
+        Its name in errors.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        For anything else, or where the library cannot make the copy.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"x": [1]})
+    >>> as_frame(frame) is frame
+    True
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
+    convert = getattr(data, "to_pandas", None)
+    if not callable(convert) or isinstance(data, type):
+        raise DataError(f"{argument}: a data frame is needed, not {type(data).__name__}")
+    try:
+        made = convert()
+    except ImportError as error:  # of pyarrow, which Polars needs for it
+        raise DataError(
+            f"{argument}: {_whole_name(data)} cannot become pandas': {error}"
+        ) from error
+    if not isinstance(made, pd.DataFrame):
+        raise DataError(f"{argument}: {_whole_name(data)} is no table of rows and columns")
+    return made
+
+
+def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """Return a frame of the same values that later changes of the one given do not reach.
+
+    Copy-on-write keeps what pandas does to the one frame away from the other, at no cost. What
+    writes past pandas would come through: into an array that the frame was made of without a copy,
+    or into a column's ``.array``. The columns of the model are therefore copied, and so are the
+    others up to `MOST_BYTES`. Of a frame that is wider still, those whose memory something else
+    than this frame holds are copied, and the rest is shared: a fit of many rows does not double
+    the memory of columns it never reads.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    names : collection of str
+        Columns that are copied whatever holds them.
+
+    Returns
+    -------
+    DataFrame
+        Without attrs.
+    """
+    shared = frame.copy(deep=False)
+    shared.attrs = {}
+    shared.index = frame.index.copy(deep=True)
+    chosen = set(names)
+    others = [k for k, name in enumerate(shared.columns) if name not in chosen]
+    small = (
+        sum(getattr(shared.dtypes.iloc[k], "itemsize", 8) for k in others) * len(shared)
+        <= MOST_BYTES
+    )
+    limit = 0 if small else _holders_of_own()
+    # all are looked at before the first is replaced, which cuts its block into several views
+    copied = [
+        k for k, name in enumerate(shared.columns) if name in chosen or _holders(shared, k) > limit
+    ]
+    for k in copied:
+        shared.isetitem(k, shared.iloc[:, k].copy(deep=True))  # type: ignore[arg-type]
+    return shared
+
+
+def with_attrs(frame: pd.DataFrame, attrs: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return a frame of the same values with attributes of its own, copied deeply."""
+    labelled = frame.copy(deep=False)
+    labelled.attrs = copy.deepcopy(dict(attrs))
+    return labelled
+
+
+def _holders(frame: pd.DataFrame, k: int) -> float:
+    """Number of references to the memory of a column; infinite where they cannot be counted."""
+    dtype = frame.dtypes.iloc[k]
+    if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "") == "pyarrow":
+        return 0  # Arrow's arrays never change
+    if not isinstance(dtype, np.dtype) or not hasattr(sys, "getrefcount"):
+        return np.inf
+    owner: Any = frame.iloc[:, k].to_numpy()
+    if isinstance(owner.base, np.ndarray):  # NumPy's views all refer to the array that they view
+        owner = owner.base
+    return np.inf if owner.base is not None else sys.getrefcount(owner)
+
+
+def _holders_of_own() -> float:
+    """As `_holders` counts them where the caller's frame alone holds its memory."""
+    frame = pd.DataFrame({"x": np.zeros(1)})
+    return _holders(frame.copy(deep=False), 0)
+
+
+def _whole_name(data: Any) -> str:
+    return f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
+
+
+MAX_ENTRIES = 2**28  # of one term's columns: 2 GB
+
+
+def check_size(n: int, columns: int, what: str) -> None:
+    """Refuse columns that no memory holds, before they are made.
+
+    Parameters
+    ----------
+    n, columns : int
+        Rows and columns that would be made.
+    what : str
+        The term, for the message.
+
+    Raises
+    ------
+    DataError
+    """
+    if n * columns > MAX_ENTRIES:
+        msg = (
+            f"'{what}' would make {columns} columns of {n} rows, more than {MAX_ENTRIES} numbers; "
+            "use random effects for so many"
+        )
+        raise DataError(msg)

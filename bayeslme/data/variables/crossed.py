@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.groups import Grouping, nest, renumbered
 from bayeslme.data.plan import RandomPart
 from bayeslme.data.types import IntArray
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.groups import Grouping, nest, renumbered
 from bayeslme.errors import DataError
 
 

@@ -8,17 +8,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.dates import Dates
-from bayeslme.data.evaluate import evaluate, evaluate_rows
-from bayeslme.data.factors import Factor, Keys, cross, drop_unused, from_numbers, relabel
-from bayeslme.data.labels import joined_labels
+from bayeslme.data.evaluation.evaluate import evaluate, evaluate_rows
 from bayeslme.data.types import IntArray
-from bayeslme.data.values import Basis
-from bayeslme.data.wording import rows_of
-from bayeslme.errors import DataError, SpecError
-from bayeslme.spec.expr import Binary, Expr, Name, bare, variables
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.dates import Dates
+from bayeslme.data.variables.factors import (
+    Basis,
+    Factor,
+    Keys,
+    cross,
+    drop_unused,
+    from_numbers,
+    relabel,
+)
+from bayeslme.data.variables.labels import joined_labels
+from bayeslme.errors import DataError, SpecError, rows_of
+from bayeslme.formula.expressions import Binary, Expr, Name, bare, variables
+from bayeslme.formula.grammar import parse_expression
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.spec.number import r_number
+from bayeslme.formula.expressions import r_number
 
 LOGICAL_LEVELS = ("FALSE", "TRUE")
 LOGICAL_KEYS = (("logical", False), ("logical", True))

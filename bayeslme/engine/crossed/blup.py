@@ -1,7 +1,7 @@
 """Best linear unbiased prediction with crossed random effects, and its error.
 
-As in `bayeslme.engine.blup`: a target joins the elimination as one more column, first through the
-chain, then through the block, and what is left of it goes through the coefficients.
+As in `bayeslme.engine.prediction.blup`: a target joins the elimination as one more column, first
+through the chain, then through the block, and what is left of it goes through the coefficients.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from bayeslme.engine.blup import Predicted, Targets, standard_rows
-from bayeslme.engine.crossed import Crossed, as_array
-from bayeslme.engine.crossed_eliminate import Swept, scaled_columns
-from bayeslme.engine.crossed_grams import CrossedGrams
+from bayeslme.arrays import NUMPY
+from bayeslme.engine.crossed.eliminate import Swept, scaled_columns
+from bayeslme.engine.crossed.grams import CrossedGrams
+from bayeslme.engine.crossed.problem import Crossed, as_array
 from bayeslme.engine.estimate import Estimate
-from bayeslme.ops import NUMPY
+from bayeslme.engine.prediction.blup import Predicted, Targets, standard_rows
 
 CHUNK = 4_000_000  # numbers of the targets' shares in the block at a time
 

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from bayeslme.engine.conditional import _back_substitute
-from bayeslme.engine.crossed import Crossed, Pattern
-from bayeslme.engine.eliminate import _factor_level
+from bayeslme.arrays import NUMPY
+from bayeslme.engine.crossed.problem import Crossed, Pattern
+from bayeslme.engine.likelihood.eliminate import _back_substitute, _factor_level
 from bayeslme.engine.problem import Problem
-from bayeslme.ops import NUMPY
 
 if TYPE_CHECKING:
-    from bayeslme.engine.crossed_grams import CrossedGram
+    from bayeslme.engine.crossed.grams import CrossedGram
 
 FEW_GROUPS = 5_000  # up to which several effects are factored group by group
 

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
-from bayeslme.engine.conditional import _back_substitute
-from bayeslme.engine.crossed import Crossed
-from bayeslme.engine.crossed_eliminate import Link, Swept, scaled_columns
-from bayeslme.engine.crossed_grams import CrossedGrams
-from bayeslme.engine.eliminate import Eliminated
-from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.crossed.eliminate import Link, Swept, scaled_columns
+from bayeslme.engine.crossed.grams import CrossedGrams
+from bayeslme.engine.crossed.problem import Crossed
+from bayeslme.engine.likelihood.eliminate import Eliminated, _back_substitute
+from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem, Stage
-from bayeslme.engine.starts import scales
+from bayeslme.engine.search.starts import scales
 
 STEP = 1e-4  # of a parameter's scale, for central differences
 

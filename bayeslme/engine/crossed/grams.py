@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from bayeslme.engine.crossed import Crossed, as_array
-from bayeslme.engine.crossed_eliminate import Swept, block_modes, sweep
-from bayeslme.engine.eliminate import Eliminated
+from bayeslme.engine.crossed.eliminate import Swept, block_modes, sweep
+from bayeslme.engine.crossed.problem import Crossed, as_array
+from bayeslme.engine.likelihood.eliminate import Eliminated
+from bayeslme.engine.likelihood.row_grams import RowGram
+from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.row_grams import RowGram
-from bayeslme.engine.whitening import whiten
 
 Parameters = np.ndarray | None
 LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away

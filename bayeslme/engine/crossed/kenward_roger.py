@@ -13,10 +13,9 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from bayeslme.engine.crossed import as_array
-from bayeslme.engine.dense_groups import CHUNK, LARGEST, linear_basis
+from bayeslme.engine.crossed.problem import as_array
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.residual_covariance import Residual
+from bayeslme.engine.inference.response_covariance import CHUNK, LARGEST, Residual, linear_basis
 from bayeslme.errors import FitError
 
 MOST_COLUMNS = 5_000  # random effects in all: several dense matrices of 200 MB
@@ -57,7 +56,7 @@ class CrossedCovariance:
     def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """X'V^-1X (p, p), P (m, p, p), Q (m, m, p, p) and the traces (m, m).
 
-        As `bayeslme.engine.kenward_roger` has them.
+        As `bayeslme.engine.inference.kenward_roger` has them.
         """
         root, moves = self._residual_parts()
         p, sigma2 = self.problem.p, self.found.sigma**2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.optimise import STEP
+from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.starts import generic_start, scales
+from bayeslme.engine.search.optimise import STEP
+from bayeslme.engine.search.starts import generic_start, scales
 
 SIZES = (0.3, 1.0, 4.0)  # other starts of a small problem: all effects of one size over sigma
 LEAST, MOST = 0.05, 20.0  # sizes that moments may give

@@ -22,13 +22,13 @@ import numpy as np
 from scipy.linalg import eigh
 
 from bayeslme import triangular
-from bayeslme.engine.dense_groups import Covariance
+from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference.response_covariance import Covariance
 from bayeslme.errors import FitError
-from bayeslme.ops import NUMPY
 
 if TYPE_CHECKING:
-    from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
+    from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
 UNSEEN = 1e-7  # relative change of V below which differences are rounding
@@ -132,7 +132,7 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
     if found.problem.crossed is None:
         covariance = Covariance(found)
     else:
-        from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
+        from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
 
         covariance = CrossedCovariance(found)
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayeslme.engine.likelihood import NaturalPoint
+from bayeslme.engine.likelihood.likelihood import NaturalPoint
 from bayeslme.structures import Bound, Parameter
 from bayeslme.structures.base import EDGE
 

@@ -22,11 +22,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayeslme.engine.differences import curvature, extrapolated, stencil
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.information import ROUNDING
-from bayeslme.engine.likelihood import Likelihood, profile
-from bayeslme.engine.starts import scales
+from bayeslme.engine.inference.information import ROUNDING
+from bayeslme.engine.likelihood.likelihood import Likelihood, profile
+from bayeslme.engine.search.optimise import curvature, extrapolated, stencil
+from bayeslme.engine.search.starts import scales
 
 ROUGH = 1e-3  # step of the first differences, of a parameter's size
 FINE = 2e-2  # of a standard error; with the extrapolation, truncation ~ FINE^4

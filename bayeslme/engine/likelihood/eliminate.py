@@ -1,4 +1,4 @@
-"""Random effects out of the normal equations, level by level, innermost first.
+"""Random effects out of the normal equations, level by level, and their modes.
 
 With S the Gram matrix of the whitened columns [Z_k | rest] of a group and A the standard relative
 factor of the level,
@@ -13,6 +13,11 @@ NumPy and PyTensor.
 Where effects dwarf the residuals, S_rest - U' U is the difference of two nearly equal numbers. It
 is a sum of squares instead where the rows are taken apart: known rows at the innermost level
 (`split.py`), and any level whose effects can reproduce all rows of each group (`filled.py`).
+
+Random effects given everything else, read off the elimination from the outermost level in. They are
+Gaussian. With v = (-outer effects, -beta, 1) on the columns to the right, L' u = U v gives the mode
+of the spherical effects u, and b = A u on the standard scale (Pinheiro and Bates 2000, section
+2.2.3); adding sigma z to U v gives an exact draw.
 """
 
 from __future__ import annotations
@@ -21,10 +26,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.engine.filled import rows_of
-from bayeslme.engine.gram import Gram, Split
+from bayeslme.arrays import NUMPY, Array
+from bayeslme.engine.likelihood.reproduced_rows import rows_of
+from bayeslme.engine.likelihood.whiten import Gram, Split
 from bayeslme.engine.problem import Problem, Stage
-from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.supports import Namespace
 
 FEW = 4  # effects up to which rows are worked off one by one
@@ -278,3 +283,76 @@ def _summed(rest: Array, xp: Namespace) -> Array:
         else swapped.reshape(*swapped.shape[:-2], -1)
     )
     return xp.matmul(flat, xp.swapaxes(flat, -1, -2))
+
+
+def modes(
+    problem: Problem,
+    e: Eliminated,
+    factors: tuple[np.ndarray, ...],
+    beta: np.ndarray,
+    sigma: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> tuple[np.ndarray, ...]:
+    """Conditional modes, or exact conditional draws, of the random effects.
+
+    Parameters
+    ----------
+    problem : Problem
+    e : Eliminated
+        At the same theta; leading axes (...) are draws.
+    factors : tuple of arrays (..., q, q), innermost first
+    beta : array, shape (..., p)
+        Coefficients on the engine's scale, that is of the engine's X and its shifted y.
+    sigma : array, shape (...,), optional
+    rng : Generator, optional
+        With ``sigma``: draw instead of taking the mode.
+
+    Returns
+    -------
+    tuple of arrays (..., G, q), innermost first, on the natural scale of the effects
+    """
+    found: list[np.ndarray] = []
+    for k in range(len(problem.stages) - 1, -1, -1):
+        right = _right_side(problem, k, e.rest[k], found[::-1], beta)
+        if rng is not None and sigma is not None:
+            right = right + np.asarray(sigma)[..., None, None] * rng.standard_normal(right.shape)
+        u = _back_substitute(e.upper[k], right)
+        found.append(np.matmul(factors[k], u))
+    return tuple(
+        np.swapaxes(np.linalg.solve(stage.basis, b), -1, -2)
+        for stage, b in zip(problem.stages, found[::-1], strict=True)
+    )
+
+
+def _right_side(
+    problem: Problem, k: int, rest: np.ndarray, outer: list[np.ndarray], beta: np.ndarray
+) -> np.ndarray:
+    """U v of level k.
+
+    Shape (..., q, G); ``outer`` holds the levels outside it, nearest first, shapes (..., q, G).
+    """
+    p = problem.p
+    total = rest[..., -1, :] - np.einsum(
+        "...qpg,...p->...qg", rest[..., rest.shape[-2] - p - 1 : -1, :], beta
+    )
+    at, owner = 0, np.arange(problem.stages[k].n_groups)
+    for j, b in enumerate(outer):
+        owner = problem.stages[k + j].parent[owner]
+        width = problem.stages[k + j + 1].q
+        total = total - np.einsum(
+            "...qcg,...cg->...qg", rest[..., at : at + width, :], b[..., owner]
+        )
+        at += width
+    return np.asarray(total)
+
+
+def _back_substitute(upper: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve L' u = right for all groups, shapes (..., q, q, G) and (..., q, G)."""
+    q = upper.shape[-2]
+    u: list[np.ndarray] = [np.zeros(0)] * q
+    for i in range(q - 1, -1, -1):
+        rest = right[..., i, :]
+        for j in range(i + 1, q):
+            rest = rest - upper[..., i, j, :] * u[j]
+        u[i] = rest / upper[..., i, i, :]
+    return np.stack(u, axis=-2)

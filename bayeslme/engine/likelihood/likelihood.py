@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bayeslme.engine.eliminate import Eliminated, eliminate
+from bayeslme.arrays import NUMPY, Array
+from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
+from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.row_grams import RowGram, RowGrams
-from bayeslme.ops import NUMPY, Array
 
 if TYPE_CHECKING:
-    from bayeslme.engine.crossed_grams import CrossedGrams
+    from bayeslme.engine.crossed.grams import CrossedGrams
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
@@ -122,7 +122,7 @@ class Likelihood:
         if crossed is None:
             self.grams = RowGrams(self.problem)
             return
-        from bayeslme.engine.crossed_grams import CrossedGrams
+        from bayeslme.engine.crossed.grams import CrossedGrams
 
         self.grams = CrossedGrams(self.problem, crossed)
 

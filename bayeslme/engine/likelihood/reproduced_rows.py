@@ -1,16 +1,26 @@
-"""Levels whose effects can reproduce every row: one row for each intercept, two for each line.
+"""Rows that the effects of a level can reproduce: what is left of them, without subtraction.
 
 Nothing lies within such groups, so what elimination leaves of m rows with cross products Z'Z and
 Z'R is R' (I + Z A A' Z')^-1 R, a sum of squares. As the difference R'R - U'U of the general formula
 it would lose a digit for every digit by which the effects exceed the residuals, and the likelihood
 of such a model stays the same, or nearly, however small the residuals become.
+
+Rows taken apart into what lies in the span of each innermost group's effects, and the rest. With Z
+= Q R of a group, whitening aside, the effects touch Q'[X | y] only; what is left of the rows does
+not depend on them. So S_rest - U'U is the sum of cross products that are known once and of those of
+a few rows (Q'[X | y] through I + R A A' R'), and nothing is subtracted: effects may exceed
+residuals by any factor without a loss of digits. It takes rows that do not depend on theta.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from bayeslme.engine.gram import Split
+from bayeslme.arrays import NUMPY
+from bayeslme.engine.likelihood.whiten import Split, products
+from bayeslme.engine.problem import BLOCK, Problem
 
 RANK = 1e-5  # smallest singular value of a group's rows over the largest, above which they differ
 MOST = 20  # effects of a group, up to which its eigenvectors cost little
@@ -72,3 +82,96 @@ def rows_of(s: np.ndarray, counts: np.ndarray) -> Split:
     inverse = np.where(present, 1.0 / np.where(present, size, 1.0), 0.0)
     rows = inverse[..., None] * (turned @ by_group[..., q:])
     return Split(*(np.moveaxis(m, -3, -1) for m in (size[..., None] * turned, rows)))
+
+
+MOST_EFFECTS = 4  # effects of a group: they are worked off one by one
+SAME = 1e-13  # of a column's norm in a group: what is left below it, rounding made
+
+
+def split_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Split | None:
+    """Split rows that are only divided by known standard deviations, in one pass over them.
+
+    Parameters
+    ----------
+    problem : Problem
+    log_sd : array, shape (n,), optional
+
+    Returns
+    -------
+    Split or None
+        None where groups have many effects, or no rows beside those that effects reproduce.
+    """
+    if (
+        not problem.stages
+        or problem.stages[0].q > MOST_EFFECTS
+        or problem.stages[0].filled is not None
+    ):
+        return None
+    c, width, q = problem.source.shape[0], problem.p + 1, problem.stages[0].q
+    outer = problem.stages[1:]
+    ends = np.cumsum([q, *(stage.q for stage in outer)])
+    count = problem.stages[0].n_groups
+    upper, rows = np.zeros((q, q, count)), np.zeros((q, c - q, count))
+    levels = [
+        np.zeros((stage.q, c - at, stage.n_groups))
+        for stage, at in zip(outer, ends[:-1], strict=True)
+    ]
+    total = np.zeros((width, width))
+    starts = [problem.level_starts(k) for k in range(len(problem.stages))]
+    for groups, first, last in _blocks(starts[0], problem.n):
+        w = problem.source.block(first, last)
+        if log_sd is not None:
+            w *= np.exp(-log_sd[first:last])
+        inside = starts[0][groups] - first
+        upper[..., groups], rows[..., groups] = _orthogonal(w, q, inside)
+        for level, own, at in zip(levels, starts[1:], ends[:-1], strict=True):
+            some = slice(
+                int(np.searchsorted(own, first, side="right")) - 1,
+                int(np.searchsorted(own, last, side="left")),
+            )
+            places = np.maximum(own[some] - first, 0)
+            level[..., some] += products(w, at, len(level), places, NUMPY)
+        total += w[-width:] @ w[-width:].T
+    return Split(upper, rows, tuple(levels), total)
+
+
+def _blocks(starts: np.ndarray, n: int) -> Iterator[tuple[slice, int, int]]:
+    """Consecutive groups of some ``BLOCK`` rows: which, their first row, the one after."""
+    ends = np.append(starts[1:], n)
+    at = 0
+    while at < len(starts):
+        after = max(at + 1, int(np.searchsorted(ends, starts[at] + BLOCK, side="right")))
+        yield slice(at, after), int(starts[at]), int(ends[after - 1])
+        at = after
+
+
+def _orthogonal(w: np.ndarray, q: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """R (q, q, G) and Q' of the other columns (q, c - q, G) by groups, freed of Q in place.
+
+    Gram-Schmidt, each column twice: as accurate as Householder's method (Giraud et al. 2005).
+    """
+    count, n = len(starts), w.shape[1]
+    sizes = np.diff(np.append(starts, n))
+    upper, rows = np.zeros((q, q, count)), np.zeros((q, len(w) - q, count))
+    for j in range(q):
+        before = NUMPY.segment_sum(np.square(w[j]), starts)
+        for _ in range(2 if j else 0):
+            for i in range(j):
+                upper[i, j] += _freed(w[j : j + 1], w[i], starts, sizes)[0]
+        norm = np.sqrt(NUMPY.segment_sum(np.square(w[j]), starts))
+        own = norm > SAME * np.sqrt(before + np.sum(np.square(upper[:j, j]), axis=0))
+        upper[j, j] = np.where(own, norm, 0.0)
+        w[j] *= np.repeat(np.where(own, 1.0 / np.where(own, norm, 1.0), 0.0), sizes)
+    for _ in range(2):
+        for i in range(q):
+            rows[i] += _freed(w[q:], w[i], starts, sizes)
+    return upper, rows
+
+
+def _freed(
+    columns: np.ndarray, unit: np.ndarray, starts: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
+    """Take the direction of a unit column out of others (m, n) in place; coefficients (m, G)."""
+    coef = NUMPY.segment_sum(columns * unit, starts)
+    columns -= np.repeat(coef, sizes, axis=-1) * unit
+    return np.asarray(coef)

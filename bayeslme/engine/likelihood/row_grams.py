@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.engine.cells import Cells, build_cells
-from bayeslme.engine.conditional import modes
-from bayeslme.engine.eliminate import Eliminated, eliminate
-from bayeslme.engine.gram import Gram, Split, gram, gram_in_blocks
+from bayeslme.engine.likelihood.compressed_rows import Cells, build_cells
+from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate, modes
+from bayeslme.engine.likelihood.reproduced_rows import split_in_blocks
+from bayeslme.engine.likelihood.whiten import Gram, Split, gram, gram_in_blocks, whiten
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.split import split_in_blocks
-from bayeslme.engine.whitening import whiten
 
 MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
 PIECE = 1 << 15  # numbers of one piece's Gram matrices

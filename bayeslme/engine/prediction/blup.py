@@ -15,11 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslme.engine.eliminate import Eliminated, eliminate
+from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.gram import gram
-from bayeslme.engine.whitening import whiten
-from bayeslme.ops import NUMPY
+from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
+from bayeslme.engine.likelihood.whiten import gram, whiten
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme import triangular
-from bayeslme.engine.blup import Residuals
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.prediction.blup import Residuals
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, Lattice
-from bayeslme.structures.correlation import CorStruct, Pairs
-from bayeslme.structures.lattice import distances
+from bayeslme.structures.correlation.base import CorStruct, Pairs
+from bayeslme.structures.correlation.positions import distances
 
 LONGEST = 10_000  # rows of a dense correlation matrix, 0.8 GB
 ROUNDING = 1e-9  # of a variance, relative to the residual variance

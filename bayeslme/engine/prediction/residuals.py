@@ -1,4 +1,4 @@
-"""Correlated residuals from independent ones: the inverse of whitening, C^(1/2) z.
+"""Correlated residuals from independent ones, and normalized residuals.
 
 Where a whitened row reads few rows before it (autoregressions, one-dimensional exponentials),
 the factor's inverse has bands; they are read off whitened impulses and solved step by step, for all
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.structures import CorARMA, CorCompSymm, CorStruct, Lattice
-from bayeslme.structures.arma import filtered_bands
+from bayeslme.structures.correlation.arma import filtered_bands
 
 
 def colour_groups(
@@ -134,3 +136,26 @@ def root(matrices: np.ndarray) -> np.ndarray:
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+
+
+def normalise(found: Estimate, residuals: np.ndarray) -> np.ndarray:
+    """Multiply residuals by the inverse Cholesky factor of their covariance, groups in time order.
+
+    Parameters
+    ----------
+    found : Estimate
+    residuals : array, shape (n,)
+        Response residuals in the design's row order.
+
+    Returns
+    -------
+    array, shape (n,)
+        Independent with unit variance under the model; in the design's row order.
+    """
+    problem = found.problem
+    white = whiten(
+        problem, found.corstruct, found.varfunc, columns=residuals[problem.order][None, :]
+    )
+    out = np.empty(problem.n)
+    out[problem.order] = np.broadcast_to(white.columns, (1, problem.n))[0] / found.sigma
+    return out

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bayeslme.engine.optimise import (
+from bayeslme.engine.search.optimise import (
     CONVERGED,
     LONGEST,
     NO_STEP,

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayeslme.engine.hills import by_size
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.optimise import Optimum
+from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.search.local_maxima import by_size
+from bayeslme.engine.search.optimise import Optimum
 
 NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
 SAME = 1e-7  # log-likelihoods closer than this are equal

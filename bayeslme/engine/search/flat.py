@@ -15,11 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayeslme.engine.differences import second_differences
-from bayeslme.engine.likelihood import Likelihood, profile
-from bayeslme.engine.optimise import Optimum, gradient
+from bayeslme.engine.likelihood.likelihood import Likelihood, profile
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.starts import scales
+from bayeslme.engine.search.optimise import Optimum, gradient, second_differences
+from bayeslme.engine.search.starts import scales
 
 PRECISION = 0.375  # relative precision factor of a start over the size of its column per group
 EM_STEPS = 25
@@ -50,7 +49,7 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     if likelihood.problem.crossed is None:
         hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
     else:
-        from bayeslme.engine.crossed_gradient import hessian_of
+        from bayeslme.engine.crossed.gradient import hessian_of
 
         hessian = np.outer(size, size) * hessian_of(likelihood, end.theta, STEP * size)
     if not np.all(np.isfinite(hessian)):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.optimise import CONVERGED, Optimum, maximise
-from bayeslme.engine.starts import kinks, scales
+from bayeslme.engine.likelihood.likelihood import Likelihood
+from bayeslme.engine.search.optimise import CONVERGED, Optimum, maximise
+from bayeslme.engine.search.starts import kinks, scales
 
 NEAREST = 3  # distances to both sides of where the search gave up
 BESIDE = 1e-5  # of a scale, to both sides of a distance

@@ -3,19 +3,115 @@
 Random effects that can reproduce the response take up the residual variance, and the density of a
 fit without residuals has no bound; so has that of rows with a variance of their own that are fitted
 exactly.
+
+Rows that coefficients reproduce exactly, and whose standard deviation can go to zero alone. The
+density of such rows has no bound, whatever hill a search ends on: responses that are all equal in
+one stratum of varIdent, or where the covariate of varConstPower is zero. Rows of which there are no
+more than coefficients are not meant: under ML these can always be reproduced, REML integrates them
+out, and a search comes to a top of its own or it does not.
+
+Unstructured correlations of more positions than there are groups to estimate them from. With m
+positions and g groups that have all of them there are vectors v in R^m orthogonal to the g
+residuals. If a correlation matrix can have v in its null space, as some can where two dimensions
+are left, the likelihood grows without bound on the way to it: log|C| falls, the squares do not
+rise. REML integrates the coefficients out, which takes as much back as the X'v of the groups have
+rank, unless v is orthogonal to X as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bayeslme.engine.exact_rows import exact_rows
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.optimise import Optimum
-from bayeslme.engine.reproduced import without_rest
+from bayeslme.engine.likelihood.likelihood import Likelihood, Method
+from bayeslme.engine.problem import Problem
+from bayeslme.engine.search.optimise import Optimum
+from bayeslme.engine.search.reproduced import without_rest
 from bayeslme.errors import FitError
+from bayeslme.structures import Bound, CorSymm, Lattice
+
+FAR = 40.0  # scales of a parameter, from where twice as far shows what changes for ever
+EQUAL = 1e-6  # difference of rates of change that is none
+REPRODUCED = 1e-8  # residual over those of least squares
+FIRST = 32  # rows looked at first, then twice as many
+LARGE = 1e6  # numbers of a matrix of coefficients that is still asked
+BATCH = 1e6  # logarithms of standard deviations at once
+
+
+def exact_rows(problem: Problem) -> np.ndarray | None:
+    """Sorted places (m,) of rows that make the likelihood grow without bound; None without them.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+    bound = problem.variance
+    if bound is None or not len(bound.free):
+        return None
+    limit = REPRODUCED * problem.source.rest() / np.sqrt(problem.n)
+    kinds = (False, True) if problem.stages else (False,)
+    for low in vanishing(bound, problem.n):
+        rows = np.flatnonzero(low)
+        if any(_reproduced(problem, rows, limit, effects) for effects in kinds):
+            return rows
+    return None
+
+
+def vanishing(bound: Bound, n: int) -> Iterator[np.ndarray]:
+    """Sets (n,) of rows whose standard deviation over that of all others can go to zero."""
+    k = len(bound.free)
+    moves = np.concatenate([-np.eye(k), np.eye(k), np.ones((int(k > 1), k))]) * bound.scale * FAR
+    step = max(1, int(BATCH // n))
+    for first in range(0, len(moves), step):
+        some = moves[first : first + step]
+        with np.errstate(all="ignore"):  # a power may overflow: that is no set
+            near, far = (
+                bound.structure.log_sd(bound.natural(bound.start + m * some), bound.coords)
+                for m in (1.0, 2.0)
+            )
+            rates = (far - near) / FAR
+        for rate in rates[np.isfinite(rates).all(axis=1)]:
+            low = np.abs(rate - rate.min()) < EQUAL
+            if not low.all() and np.all(low | (np.abs(rate - rate.max()) < EQUAL)):
+                yield low
+
+
+def _reproduced(problem: Problem, rows: np.ndarray, limit: float, effects: bool) -> bool:
+    """Whether coefficients, fewer than there are rows, reproduce them; some of the rows first.
+
+    With or without ``effects`` that are random: their variance can be zero, too.
+    """
+    count = min(FIRST, len(rows))
+    while True:
+        some = rows[:count]
+        columns = _coefficients(problem, some, effects)
+        if columns is None:
+            return False
+        y = problem.columns[-1, some]
+        coef, _, rank, _ = np.linalg.lstsq(columns, y, rcond=None)
+        if not np.max(np.abs(y - columns @ coef)) < limit:
+            return False
+        if count == len(rows):
+            return bool(count > rank)
+        count = min(2 * count, len(rows))
+
+
+def _coefficients(problem: Problem, rows: np.ndarray, effects: bool) -> np.ndarray | None:
+    """Columns (m, c) of fixed, and random, effects of these rows; None where they are many."""
+    known, at = problem.columns, 0
+    blocks = [known[-1 - problem.p : -1, rows].T]
+    for k, stage in enumerate(problem.stages if effects else ()):
+        group = problem.group_of(k, rows)
+        own, place = np.unique(group, return_inverse=True)
+        if len(rows) * len(own) * stage.q > LARGE:
+            return None
+        z = known[at : at + stage.q, rows].T
+        member = np.eye(len(own))[place]
+        blocks.append((member[:, :, None] * z[:, None, :]).reshape(len(rows), -1))
+        at += stage.q
+    return np.concatenate(blocks, axis=1)
+
 
 FURTHER = 3.0  # times the relative factors of a level
 GAIN = 1.0  # in log-likelihood over such a way: more than any end that is near can hide
@@ -64,7 +160,7 @@ def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
     sigma = float(likelihood.profile(end.theta).sigma)
     sd = sigma * np.exp(log_sd[low] - log_sd.mean())
     exact = not np.min(sd) * np.sqrt(problem.n) > EXACT * problem.source.rest()  # NaN too
-    if exact and _grows(likelihood, end, at, low):
+    if exact and _grows_with_low_rows(likelihood, end, at, low):
         raise _without_bound(likelihood, int(low.sum()))
 
 
@@ -78,7 +174,7 @@ def _without_bound(likelihood: Likelihood, rows: int) -> FitError:
     )
 
 
-def _grows(
+def _grows_with_low_rows(
     likelihood: Likelihood,
     end: Optimum,
     log_sd: Callable[[np.ndarray], np.ndarray],
@@ -104,3 +200,55 @@ def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
         further[stage.theta] *= FURTHER
         if gone or likelihood(further[None])[0] > end.value + GAIN:
             raise without_rest(problem, k)
+
+
+LEFT = 2  # dimensions in which some vector is in the null space of a correlation matrix
+
+
+def require_groups(problem: Problem, method: Method) -> None:
+    """Raise where an unstructured correlation has too few groups to have a maximum.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : {"REML", "ML", "OLS"}
+
+    Raises
+    ------
+    FitError
+        Names the structure, its positions and their groups.
+    """
+    bound = problem.correlation
+    if bound is None or not len(bound.free) or not isinstance(bound.structure, CorSymm):
+        return
+    rows = _complete_groups(bound.coords)
+    g, m = rows.shape
+    if g <= m - LEFT and _grows_under_reml(problem, rows, method):
+        msg = (
+            f"{bound.structure.r_name}: {g} {'group has' if g == 1 else 'groups have'} all of {m} "
+            f"positions, too few for {m * (m - 1) // 2} correlations: the likelihood has no "
+            "maximum; use a structure of few parameters (corAR1, corCompSymm, corExp), or merge "
+            "positions"
+        )
+        raise FitError(msg)
+
+
+def _complete_groups(coords: Lattice) -> np.ndarray:
+    """Sorted rows (g, m) of the groups that have all positions of the largest group."""
+    largest = int(np.argmax(coords.sizes))
+    m = coords.sizes[largest]
+    of = [coords.starts[k] + np.arange(m) for k in np.flatnonzero(coords.sizes == m)]
+    here = coords.position[coords.starts[largest] + np.arange(m), 0]
+    return np.array([rows for rows in of if np.array_equal(coords.position[rows, 0], here)])
+
+
+def _grows_under_reml(problem: Problem, rows: np.ndarray, method: Method) -> bool:
+    """Whether what REML takes back is less than the likelihood gains."""
+    if method != "REML":
+        return True
+    g, m = rows.shape
+    x = problem.columns[-1 - problem.p : -1][:, rows]  # (p, g, m)
+    along = x @ np.random.default_rng(0).standard_normal(m)
+    if np.linalg.matrix_rank(along) < g:
+        return True
+    return bool(np.linalg.matrix_rank(x.reshape(-1, m)) + g <= m - LEFT)

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.engine.build import EXACT
-from bayeslme.engine.columns import Columns
-from bayeslme.engine.likelihood import Likelihood, profile
-from bayeslme.engine.problem import Problem, Stage, runs
-from bayeslme.engine.row_grams import RowGrams
+from bayeslme.engine.likelihood.likelihood import Likelihood, profile
+from bayeslme.engine.likelihood.row_grams import RowGrams
+from bayeslme.engine.problem import Columns, Problem, Stage, runs
 from bayeslme.errors import FitError
 from bayeslme.structures import PdIdent
 
 if TYPE_CHECKING:
-    from bayeslme.engine.crossed_grams import CrossedGrams
+    from bayeslme.engine.crossed.grams import CrossedGrams
 
     Grams = RowGrams | CrossedGrams
 

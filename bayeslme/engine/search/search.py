@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.engine.conventions import normalised, to_boundary, upright
-from bayeslme.engine.crossed_starts import crossed_candidates, inverse_curvature
-from bayeslme.engine.hills import other_hills
-from bayeslme.engine.kinks import settle
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.optimise import Optimum, maximise
-from bayeslme.engine.other_starts import unseen
-from bayeslme.engine.ridge import (
+from bayeslme.engine.crossed.starts import crossed_candidates, inverse_curvature
+from bayeslme.engine.likelihood.likelihood import Likelihood
+from bayeslme.engine.search.conventions import normalised, to_boundary, upright
+from bayeslme.engine.search.flat import (
     default_start,
     flat_moves,
     kept,
     move_effects,
     reference_start,
 )
-from bayeslme.engine.starts import candidates, scales
-from bayeslme.engine.unbounded import require_bound
+from bayeslme.engine.search.kinks import settle
+from bayeslme.engine.search.local_maxima import other_hills, unseen
+from bayeslme.engine.search.no_maximum import require_bound
+from bayeslme.engine.search.optimise import Optimum, maximise
+from bayeslme.engine.search.starts import candidates, scales
 from bayeslme.errors import FitError
 
 # Below this many numbers an evaluation reads, a batch of six costs little more than one.
@@ -153,8 +152,8 @@ def _ascend(
     inverse: np.ndarray | None,
 ) -> Optimum:
     """Maximise with the exact gradient of a crossed model."""
-    from bayeslme.engine.ascent import ascend
-    from bayeslme.engine.crossed_gradient import value_and_gradient
+    from bayeslme.engine.crossed.gradient import value_and_gradient
+    from bayeslme.engine.search.ascent import ascend
 
     if inverse is None:
         inverse = inverse_curvature(likelihood, start)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.fit.contrasts import contrasts
-from bayeslme.fit.denominators import DfMethod, SmallSample, small_sample
-from bayeslme.fit.hypotheses import (
+from bayeslme.fit.inference.contrasts import contrasts
+from bayeslme.fit.inference.degrees import DfMethod, SmallSample, small_sample
+from bayeslme.fit.inference.hypotheses import (
     f_tail,
     quadratic,
     sequential_contrasts,
@@ -73,7 +73,7 @@ def anova_of(
         Terms to test together, by position (1 the intercept, where there is one) or name.
     L : array, DataFrame, mapping or sequence of mappings, optional
         Contrasts tested together: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1,
-        "Time:Diet3": -1}``; see `bayeslme.fit.contrasts.contrasts`.
+        "Time:Diet3": -1}``; see `bayeslme.fit.inference.contrasts.contrasts`.
     df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
         adjusts F too.

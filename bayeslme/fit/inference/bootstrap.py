@@ -1,9 +1,9 @@
-"""Parametric bootstrap: new responses from the fit, the model fitted to each of them again."""
+"""The bootstrap: new responses from the fit, the model fitted to each of them again."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -14,14 +14,40 @@ from scipy.special import ndtri
 
 from bayeslme.errors import BayesLMEError, FitError
 from bayeslme.fit.arguments import check_choice, check_count, check_generator, check_probability
-from bayeslme.fit.progress import tracked
 from bayeslme.fit.refit import Refits, parameters
-from bayeslme.fit.simulate import simulate
-from bayeslme.report.bootstrap import bootstrap_html, bootstrap_text
+from bayeslme.fit.values.simulate import simulate
+from bayeslme.report.tables import bootstrap_html, bootstrap_text
 
 if TYPE_CHECKING:
-    from bayeslme.engine.optimise import Optimum
+    from bayeslme.engine.search.optimise import Optimum
     from bayeslme.fit.result import Fit
+
+
+def tracked[Item](items: Iterable[Item], total: int, what: str, *, show: bool) -> Iterator[Item]:
+    """Go through items under a bar with counts and the time left.
+
+    Parameters
+    ----------
+    items : iterable
+    total : int
+        Their number.
+    what : str
+        Before the bar.
+    show : bool
+        No bar either where standard error is neither a terminal nor a notebook.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    console = Console(stderr=True)
+    if not (show and (console.is_terminal or console.is_jupyter)):
+        yield from items  # before version 15, rich ends a bar that is not shown with a blank line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield from bar.track(items, total=total, description=what)
+
 
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[["Fit"], Any]

@@ -14,8 +14,8 @@ from scipy.special import chdtrc
 
 from bayeslme import engine
 from bayeslme.errors import FitError
-from bayeslme.fit.anova import Anova
-from bayeslme.spec.terms import expand
+from bayeslme.fit.inference.anova import Anova
+from bayeslme.formula.terms import expand
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -54,7 +54,7 @@ def anova(
         Whether to give likelihood ratios.
     **single
         ``type``, ``terms``, ``L`` and ``df`` of the tests of one fit; see
-        `bayeslme.fit.anova.anova_of`.
+        `bayeslme.fit.inference.anova.anova_of`.
 
     Returns
     -------

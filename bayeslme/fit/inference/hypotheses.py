@@ -1,4 +1,10 @@
-"""p-values and limits of several tests together."""
+"""Wald tests of coefficients, and p-values and limits of several tests together.
+
+Wald tests of coefficients: t for one, F for several, on given denominator degrees of freedom. With
+cov(beta) = U U', U upper triangular, z = U^-1 beta has unit variances, and z_j is free of the
+columns after j: its squares are the sequential F statistics. Tails come from the incomplete beta
+function, upper ones computed as such.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +12,63 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import cholesky
+from scipy.special import chdtrc, fdtrc, ndtri, stdtr, stdtrit
 
-from bayeslme.fit.hypotheses import t_quantile
+from bayeslme import triangular
 
 FloatArray = npt.NDArray[np.float64]
+
+
+def t_tail(t: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
+    """Two-sided p-value of t; NaN without degrees of freedom."""
+    t, df = np.asarray(t, float), np.asarray(df, float)
+    return np.where(df > 0, 2.0 * stdtr(np.where(df > 0, df, 1.0), -np.abs(t)), np.nan)
+
+
+def t_quantile(probability: float, df: npt.ArrayLike) -> FloatArray:
+    """Quantile of t, of the standard normal at infinite degrees of freedom."""
+    df = np.asarray(df, float)
+    return np.where(np.isinf(df), ndtri(probability), stdtrit(df, probability))
+
+
+def f_tail(f: npt.ArrayLike, num: npt.ArrayLike, den: npt.ArrayLike) -> FloatArray:
+    """Upper tail of F, of chi-squared / num at infinite den; NaN without degrees of freedom."""
+    f, num, den = (np.asarray(x, float) for x in (f, num, den))
+    tail = fdtrc(num, np.where((den > 0) & np.isfinite(den), den, 1.0), f)
+    return np.where(den > 0, np.where(np.isinf(den), chdtrc(num, num * f), tail), np.nan)
+
+
+def sequential_scores(beta: FloatArray, vcov: FloatArray) -> FloatArray:
+    """Independent scores of unit variance, each column adjusted for those before it; shape (p,)."""
+    sd = np.sqrt(np.diagonal(vcov))
+    return triangular.solve(_flipped_root(vcov, sd), (beta / sd)[::-1])[::-1]
+
+
+def sequential_contrasts(vcov: FloatArray) -> FloatArray:
+    """Contrasts (p, p) of the sequential scores: 1 for the own column, 0 for those before it."""
+    sd = np.sqrt(np.diagonal(vcov))
+    root = _flipped_root(vcov, sd)
+    rows = triangular.solve(root, np.diag(1.0 / sd)[::-1])[::-1]
+    return np.asarray(rows / np.diagonal(rows)[:, None])
+
+
+def _flipped_root(vcov: FloatArray, sd: FloatArray) -> FloatArray:
+    """Upper triangular U of the correlation U U', its rows and columns from the last to the first.
+
+    That is a lower Cholesky factor.
+    """
+    flipped = (vcov / np.outer(sd, sd))[::-1, ::-1]
+    return np.asarray(cholesky(flipped, lower=True))
+
+
+def quadratic(contrast: FloatArray, vcov: FloatArray) -> float:
+    """Wald statistic of contrasts, contrast' cov^-1 contrast; shapes (r,) and (r, r)."""
+    sd = np.sqrt(np.diagonal(vcov))
+    root = cholesky(vcov / np.outer(sd, sd), lower=True)
+    return float(np.sum(triangular.solve(root, contrast / sd) ** 2))
+
+
 Adjust = Literal["tukey", "holm", "bonferroni", "none"]
 
 

@@ -16,14 +16,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import FitError
-from bayeslme.fit.adjustments import Adjust, adjusted, critical
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.combinations import Estimates, Labels, index_of, text_of
-from bayeslme.fit.contrast_weights import Kind, Weighting, contrast_rows
-from bayeslme.fit.degrees import column_levels
-from bayeslme.fit.denominators import DfMethod, small_sample
-from bayeslme.fit.hypotheses import t_quantile, t_tail
-from bayeslme.fit.reference_grid import (
+from bayeslme.fit.inference.contrasts import (
+    Estimates,
+    Kind,
+    Labels,
+    Weighting,
+    contrast_rows,
+    index_of,
+    text_of,
+)
+from bayeslme.fit.inference.degrees import DfMethod, column_levels, small_sample
+from bayeslme.fit.inference.hypotheses import Adjust, adjusted, critical, t_quantile, t_tail
+from bayeslme.fit.inference.reference_grid import (
     Axis,
     Weights,
     averages,
@@ -31,7 +36,7 @@ from bayeslme.fit.reference_grid import (
     check_shown,
     check_slope,
 )
-from bayeslme.report.plots.names import axis_label
+from bayeslme.report.plots.style import axis_label
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit

@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import columns_of
-from bayeslme.data.factors import Factor, drop_unused, from_objects, relabel
-from bayeslme.data.labels import LOGICAL_LEVELS
+from bayeslme.data.evaluation.evaluate import columns_of
 from bayeslme.data.offset import offset_values
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Factor, drop_unused, from_objects, relabel
+from bayeslme.data.variables.labels import LOGICAL_LEVELS
 from bayeslme.errors import SpecError
-from bayeslme.fit.curves import FACTOR_FUNCTIONS
-from bayeslme.spec.expr import Call, walk
-from bayeslme.spec.number import r_number
-from bayeslme.spec.offset import offsets
+from bayeslme.fit.values.curves import FACTOR_FUNCTIONS
+from bayeslme.formula.expressions import Call, r_number, walk
+from bayeslme.formula.formula import offsets
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit

@@ -1,4 +1,8 @@
-"""Likelihood-ratio test whose distribution is simulated under the smaller model."""
+"""Likelihood-ratio tests by simulation, or by the large-sample mixture.
+
+The large-sample distribution of a likelihood ratio where one random effect is added. References
+---------- Stram and Lee (1994), Biometrics 50, 1171.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,8 @@ import pandas as pd
 from scipy.special import chdtrc
 
 from bayeslme.errors import BayesLMEError, FitError
-from bayeslme.fit.bootstrap import responses
-from bayeslme.fit.comparison import check_comparable, comparable_loglik, fixed_terms
-from bayeslme.fit.mixture import mixture_of, mixture_tail
-from bayeslme.fit.progress import tracked
+from bayeslme.fit.inference.bootstrap import responses, tracked
+from bayeslme.fit.inference.comparison import check_comparable, comparable_loglik, fixed_terms
 from bayeslme.fit.refit import Refits
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import table_text
@@ -24,8 +26,38 @@ from bayeslme.report.tables import table_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bayeslme.engine.refit import Refitter
+    from bayeslme.engine.search.refit import Refitter
     from bayeslme.fit.result import Fit
+
+
+def mixture_tail(ratio: float, df: tuple[int, int]) -> float:
+    """Upper tail of chi2_a / 2 + chi2_b / 2; chi2_0 is the point 0.
+
+    Examples
+    --------
+    >>> round(mixture_tail(2.7055, (0, 1)), 4)
+    0.05
+    """
+    tails = [float(chdtrc(a, max(ratio, 0.0))) if a else float(ratio <= 0) for a in df]
+    return 0.5 * sum(tails)
+
+
+def mixture_of(null: Fit, alternative: Fit, df: int) -> tuple[int, int] | None:
+    """Degrees of freedom of the mixture where one random effect is added, and nothing else."""
+    small, large = (
+        {lv.group: lv.effects for lv in one.design.levels} for one in (null, alternative)
+    )
+    changed = [g for g in large if small.get(g) != large[g]]
+    rows = [
+        one.estimate.problem.size - one.estimate.problem.theta_correlation.start
+        for one in (null, alternative)
+    ]
+    same_rest = fixed_terms(null) == fixed_terms(alternative) and rows[0] == rows[1]
+    if not same_rest or len(changed) != 1 or set(small) - set(large):
+        return None
+    added = len(large[changed[0]]) - len(small.get(changed[0], ()))
+    return (df - 1, df) if added == 1 else None
+
 
 FloatArray = npt.NDArray[np.float64]
 BELOW = -1e-3  # a ratio lower than rounding explains: a search of the larger model ended too early
@@ -108,7 +140,7 @@ class SimulatedTest:
         Axes
             A curve above the diagonal is a reference distribution whose p-values are too large.
         """
-        from bayeslme.report.plots.nominal import nominal_plot
+        from bayeslme.report.plots.checks import nominal_plot
 
         ordered = np.sort(self.ratios)[::-1]
         curves = {f"chi-squared {self.df}": np.asarray(chdtrc(self.df, np.maximum(ordered, 0)))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -11,15 +12,16 @@ from scipy.special import chdtri, ndtri
 
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.compare_pred import compare_pred
-from bayeslme.fit.curves import Levels, aug_pred
-from bayeslme.fit.ranef import coef, ranef
-from bayeslme.fit.residuals import LevelName
-from bayeslme.report.plots.names import axis_label
+from bayeslme.fit.values.compared import compare_pred
+from bayeslme.fit.values.curves import Levels, aug_pred
+from bayeslme.fit.values.random_effects import coef, ranef
+from bayeslme.fit.values.residuals import LevelName
+from bayeslme.report.plots.style import axis_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from bayeslme.fit.lmlist import LmList
     from bayeslme.fit.result import Fit, LmeFit
 
 
@@ -63,7 +65,7 @@ class GroupPlots:
         >>> [ax.get_title() for ax in fit.plot.caterpillar()]
         ['(Intercept)', 'age']
         """
-        from bayeslme.report.plots.caterpillar import caterpillar_panels
+        from bayeslme.report.plots.estimates import caterpillar_panels
 
         check_probability(level)
         fit = as_mixed(self.fit, "caterpillar")
@@ -97,7 +99,7 @@ class GroupPlots:
         -------
         array of Axes, shape (k, k)
         """
-        from bayeslme.report.plots.pairs import pairs_grid
+        from bayeslme.report.plots.estimates import pairs_grid
 
         check_choice(of, ("coef", "ranef"), "of")
         fit = as_mixed(self.fit, "pairs")
@@ -122,7 +124,7 @@ class GroupPlots:
         Parameters
         ----------
         primary, level, **options
-            As for `bayeslme.fit.curves.aug_pred`; ``level=[0, 1]`` draws the mean curve too.
+            As for `bayeslme.fit.values.curves.aug_pred`; ``level=[0, 1]`` draws the mean curve too.
         ax : Axes, optional
             Where there is one group.
 
@@ -177,7 +179,83 @@ def far_out(table: pd.DataFrame, level: float | None) -> list[int]:
 
 def draw_curves(table: pd.DataFrame, ax: Axes | None) -> list[Axes]:
     """Panels of a table of curves under the labels that come with the data."""
-    from bayeslme.report.plots.curves import curve_panels
+    from bayeslme.report.plots.data import curve_panels
 
     x, _, y, _ = map(str, table.columns)
     return curve_panels(table, labels=(axis_label(table, x), axis_label(table, y)), ax=ax)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LmListPlots:
+    """Plots of one list of fits.
+
+    Attributes
+    ----------
+    fits : LmList
+    """
+
+    fits: LmList
+
+    def __call__(self, level: float = 0.95) -> list[Axes]:
+        """Plot the intervals, nlme's ``plot(intervals(fits))``."""
+        return self.intervals(level)
+
+    def intervals(self, level: float = 0.95, *, ax: Axes | None = None) -> list[Axes]:
+        """Plot the confidence intervals of the groups, a panel for each coefficient.
+
+        Parameters
+        ----------
+        level : float
+            Confidence level.
+        ax : Axes, optional
+            Where there is one coefficient.
+
+        Returns
+        -------
+        list of Axes, one for each coefficient
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+        >>> [ax.get_title() for ax in fits.plot.intervals()]
+        ['(Intercept)', 'age']
+        """
+        from bayeslme.report.plots.estimates import interval_panels
+
+        return interval_panels(self.fits.intervals(level), ax)
+
+    def aug_pred(
+        self, primary: str | None = None, *, ax: Axes | None = None, **options: Any
+    ) -> list[Axes]:
+        """Plot the observed responses and the line of every group.
+
+        Parameters
+        ----------
+        primary, **options
+            As for `bayeslme.fit.values.curves.aug_pred`.
+        ax : Axes, optional
+            Where there is one group.
+
+        Returns
+        -------
+        list of Axes, one for each group
+        """
+        return draw_curves(self.fits.aug_pred(primary, **options), ax)
+
+    def pairs(self, *, id: float | None = None) -> npt.NDArray[np.object_]:
+        """Plot the coefficients of the groups against each other.
+
+        Parameters
+        ----------
+        id : float, optional
+            Label groups whose squared Mahalanobis distance is beyond the chi-squared quantile of
+            this level, 0.1 say.
+
+        Returns
+        -------
+        array of Axes, shape (p, p)
+        """
+        from bayeslme.report.plots.estimates import pairs_grid
+
+        return pairs_grid(self.fits.coef, far_out(self.fits.coef, id))

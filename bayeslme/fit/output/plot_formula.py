@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import evaluate_rows
-from bayeslme.data.factors import Factor
-from bayeslme.data.groups import nest
-from bayeslme.data.values import Basis
+from bayeslme.data.evaluation.evaluate import evaluate_rows
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Basis, Factor
+from bayeslme.data.variables.groups import nest
 from bayeslme.errors import SpecError
-from bayeslme.fit.residuals import ResidualType, fitted, residuals
-from bayeslme.report.plots.names import about, axis_label
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.expr import Call, Expr, bare
-from bayeslme.spec.fit_calls import read_fit_call
-from bayeslme.spec.formula import Formula, parse_formula
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.fit.values.residuals import ResidualType, fitted, residuals
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Call, Expr, bare
+from bayeslme.formula.formula import Formula, parse_formula
+from bayeslme.formula.functions import read_fit_call
+from bayeslme.formula.grammar import parse_expression
+from bayeslme.report.plots.style import about, axis_label
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit

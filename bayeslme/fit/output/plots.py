@@ -10,10 +10,10 @@ from scipy.special import ndtri
 
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_probability
-from bayeslme.fit.group_plots import GroupPlots, as_mixed
-from bayeslme.fit.plot_formula import NAMES, one_sided, plotted
-from bayeslme.fit.ranef import ranef
-from bayeslme.fit.residuals import LevelName, ResidualType
+from bayeslme.fit.output.group_plots import GroupPlots, as_mixed
+from bayeslme.fit.output.plot_formula import NAMES, one_sided, plotted
+from bayeslme.fit.values.random_effects import ranef
+from bayeslme.fit.values.residuals import LevelName, ResidualType
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ class Plots(GroupPlots):
         >>> [ax.get_title() for ax in axes]
         ['Male', 'Female']
         """
-        from bayeslme.report.plots.scatter import scatter_panels
+        from bayeslme.report.plots.residuals import scatter_panels
 
         made = plotted(self.fit, form)
         line = abline if made.of_residuals or abline != 0.0 else None
@@ -106,7 +106,7 @@ class Plots(GroupPlots):
         Parameters
         ----------
         max_lag, type, form, level
-            As for `bayeslme.fit.acf.acf`.
+            As for `bayeslme.fit.values.dependence.acf`.
         alpha : float
             Between 0 and 1: the bands are z(1 - alpha / 2) / sqrt(pairs), lag by lag.
         ax : Axes, optional
@@ -115,7 +115,7 @@ class Plots(GroupPlots):
         -------
         Axes
         """
-        from bayeslme.report.plots.lags import lag_plot
+        from bayeslme.report.plots.residuals import lag_plot
 
         check_probability(alpha, "alpha")
         return lag_plot(self.fit.acf(max_lag, type, form, level), float(-ndtri(alpha / 2)), ax)
@@ -135,7 +135,7 @@ class Plots(GroupPlots):
         Parameters
         ----------
         form, type, **options
-            As for `bayeslme.fit.variogram.variogram`.
+            As for `bayeslme.fit.values.dependence.variogram`.
         curve : bool
             Draw the fitted curve where the correlation structure is of the same positions.
         smooth : bool
@@ -146,7 +146,7 @@ class Plots(GroupPlots):
         -------
         Axes
         """
-        from bayeslme.report.plots.variogram import variogram_plot
+        from bayeslme.report.plots.residuals import variogram_plot
 
         table = self.fit.variogram(form, type, **options)
         fitted = table.attrs.get("model") if curve else None
@@ -206,7 +206,7 @@ class Plots(GroupPlots):
         id: float | None,
         ax: Axes | None,
     ) -> list[Axes]:
-        from bayeslme.report.plots.quantiles import quantile_panels
+        from bayeslme.report.plots.residuals import quantile_panels
 
         if group is not None:
             table: pd.DataFrame = ranef(as_mixed(self.fit, "qq"), group)  # type: ignore[assignment]

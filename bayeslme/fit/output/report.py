@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayeslme.errors import DataError
-from bayeslme.fit.positions import positions
-from bayeslme.fit.primary import default_primary
-from bayeslme.fit.variogram import MOST_PAIRS, n_pairs
-from bayeslme.report.document import Section, code, document, heading, picture, prose
+from bayeslme.fit.values.curves import default_primary
+from bayeslme.fit.values.dependence import MOST_PAIRS, n_pairs
+from bayeslme.fit.values.positions import positions
+from bayeslme.report.html import Section, code, document, heading, picture, prose
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.frames import as_frame
 from bayeslme.data.newdata import new_rows
+from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import depth_of
 from bayeslme.errors import SpecError
-from bayeslme.fit import predict as _predict
-from bayeslme.fit import ranef as _ranef
-from bayeslme.fit import residuals as _residuals
-from bayeslme.report.frames import Tables
+from bayeslme.fit.values import predict as _predict
+from bayeslme.fit.values import random_effects as _random_effects
+from bayeslme.fit.values import residuals as _residuals
+from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
-    from bayeslme.fit.ranef import ErrorKind
-    from bayeslme.fit.residuals import ResidualType
     from bayeslme.fit.result import Fit, LmeFit
+    from bayeslme.fit.values.random_effects import ErrorKind
+    from bayeslme.fit.values.residuals import ResidualType
 
 Several = list[Any] | tuple[Any, ...] | range
 
@@ -71,7 +71,7 @@ def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataF
 
 def ranef(fit: LmeFit, levels: Several, se: ErrorKind, standard: bool) -> Tables:
     """Random effects of several levels, a table for each."""
-    found = ((name, _ranef.ranef(fit, k, se, standard)) for name, k in _named(fit, levels))
+    found = ((name, _random_effects.ranef(fit, k, se, standard)) for name, k in _named(fit, levels))
     return Tables(found)  # type: ignore[arg-type]
 
 

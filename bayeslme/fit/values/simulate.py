@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.fit.arguments import check_count, check_generator
-from bayeslme.fit.correlation import colour
+from bayeslme.fit.values.covariance import colour
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit

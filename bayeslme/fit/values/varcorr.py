@@ -1,4 +1,11 @@
-"""Variance components: standard deviations and correlations of the random effects."""
+"""Variance components, and the principal components of the random effects.
+
+Principal components of the random effects, and the directions that are empty. They are the singular
+values and left singular vectors of a level's relative factor Lambda, cov(b) = sigma^2 Lambda
+Lambda', as of ``lme4::rePCA`` (Bates, Kliegl, Vasishth and Baayen 2015, arXiv:1506.04967). Whether
+a direction is empty is decided on the scale of the responses, so that units and origins of
+covariates do not matter.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +18,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import Design, Level
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import varcorr_html
 from bayeslme.report.lme4_page import SHORT_DIGITS, components_text
 from bayeslme.report.records import RandomBlock, RandomPart
 from bayeslme.report.tables import varcorr_text
-from bayeslme.spec.deparse import deparse
-from bayeslme.spec.formula import parse_formula
 from bayeslme.structures import PdBlocked, PdMat
 
 if TYPE_CHECKING:
+    from bayeslme.engine.problem import Stage
     from bayeslme.fit.result import Fit
+
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -193,3 +202,144 @@ def varcorr(fit: Fit) -> VarCorr:
         tuple(parts[k] for k in shown),
         fit.as_lme4,
     )
+
+
+EMPTY = 1e-4  # of sigma, in the response: lme4's tolerance
+SMALL = 1e-6  # coefficients of a direction, relative to the largest, that are rounding
+MOST_NAMES = 4  # of flat parameters in a sentence
+
+
+@dataclass(frozen=True)
+class LevelAxes:
+    """Principal components of the random effects of one level.
+
+    Attributes
+    ----------
+    group : str
+    sd : Series, length q
+        Standard deviations of the components relative to sigma, largest first.
+    rotation : DataFrame, shape (q, q)
+        Effects by components.
+    proportion : Series, length q
+        Shares of the summed variances; zero throughout at a level without any.
+    empty : tuple of Series
+        Combinations of the effects that have no variance, each scaled so that its largest share is
+        1.
+    size : Series, length q
+        Standard deviation of each effect's part in the response, relative to sigma.
+    cov : DataFrame, shape (q, q)
+        Covariance of the effects relative to sigma^2.
+    """
+
+    group: str
+    sd: pd.Series
+    rotation: pd.DataFrame
+    proportion: pd.Series
+    empty: tuple[pd.Series, ...]
+    size: pd.Series
+    cov: pd.DataFrame
+
+    @property
+    def zero(self) -> tuple[str, ...]:
+        """Effects without any variance."""
+        return tuple(str(e) for e in self.size.index[self.size <= EMPTY])
+
+
+def level_axes(fit: Fit) -> list[LevelAxes]:
+    """Principal components of every level, outermost first."""
+    stages = {stage.group: stage for stage in fit.estimate.problem.stages}
+    return [
+        _axes(level.group, list(level.effects), factor, stages[level.group])
+        for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True)
+    ]
+
+
+def _axes(group: str, effects: list[str], factor: FloatArray, stage: Stage) -> LevelAxes:
+    u, sd, _ = np.linalg.svd(factor)
+    names = [f"PC{k}" for k in range(1, len(sd) + 1)]
+    total = float(np.sum(sd**2))
+    share = sd**2 / total if total > 0 else np.zeros(len(sd))
+    standard = stage.basis @ factor
+    left, values, _ = np.linalg.svd(standard)
+    empty = [_combination(stage.basis.T @ left[:, j], factor, effects) for j in _null(values)]
+    size = np.sqrt(np.diagonal(stage.basis.T @ stage.basis)) * np.linalg.norm(factor, axis=1)
+    return LevelAxes(
+        group,
+        pd.Series(sd, index=names),
+        pd.DataFrame(u, index=effects, columns=names),
+        pd.Series(share, index=names),
+        tuple(empty),
+        pd.Series(size, index=effects),
+        pd.DataFrame(factor @ factor.T, index=effects, columns=effects),
+    )
+
+
+def _null(values: FloatArray) -> list[int]:
+    return [int(j) for j in np.flatnonzero(values <= EMPTY)]
+
+
+def _combination(c: FloatArray, factor: FloatArray, effects: list[str]) -> pd.Series:
+    """A combination c'b without variance, scaled by its largest share."""
+    spread = np.linalg.norm(factor, axis=1)
+    shares = np.abs(c) * np.where(spread > 0, spread, 1.0)
+    c = c / c[int(np.argmax(shares))]
+    return pd.Series(np.where(np.abs(c) > SMALL * np.max(np.abs(c)), c, 0.0), index=effects)
+
+
+def describe(level: LevelAxes) -> list[str]:
+    """Sentences on the empty directions of a level."""
+    if not level.empty:
+        return []
+    q, zero = len(level.sd), level.zero
+    if len(zero) == q:
+        return [f"{level.group}: its random effects have no variance at all"]
+    found = []
+    if zero:
+        found.append(f"{level.group}: {', '.join(zero)} has no variance")
+    if len(level.empty) > len(zero):
+        found.append(f"{level.group}: {_dependence(level)}")
+    return found
+
+
+def _dependence(level: LevelAxes) -> str:
+    """Name the effects that determine each other."""
+    moving = [str(e) for e in level.cov.index if e not in level.zero]
+    if len(moving) == 2:  # noqa: PLR2004 - a pair has a correlation
+        at = [level.cov.index.get_loc(name) for name in moving]
+        sign = np.sign(level.cov.to_numpy()[at[0], at[1]])
+        return f"{moving[0]} and {moving[1]} are perfectly correlated ({sign:.0f})"
+    texts = [combination_text(one) for one in level.empty if one.drop(list(level.zero)).any()]
+    return f"no variance in {' and in '.join(texts)}"
+
+
+def combination_text(combination: pd.Series) -> str:
+    """Write a combination of effects as a sum.
+
+    Examples
+    --------
+    >>> combination_text(pd.Series({"(Intercept)": 1.0, "age": -0.25, "x": 0.0}))
+    '(Intercept) - 0.25 age'
+    """
+    parts = [(float(v), str(name)) for name, v in combination.items() if v != 0.0]
+    texts = [f"{'- ' if v < 0 else '+ '}{_times(abs(v))}{name}" for v, name in parts]
+    return " ".join(texts).removeprefix("+ ")
+
+
+def _times(value: float) -> str:
+    return "" if f"{value:.4g}" == "1" else f"{value:.4g} "
+
+
+def flat_note(names: tuple[str, ...]) -> str:
+    """One sentence on parameters along which the likelihood does not change."""
+    if len(names) == 1:
+        return f"the likelihood is flat in {names[0]}: the data do not tell it"
+    listed = _listed(names)
+    return f"the likelihood is flat in a direction of {listed}: the data cannot tell them apart"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names, or their number and where they are."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    places = dict.fromkeys(name.rpartition(" in ")[2] for name in names)
+    return f"{len(names)} variance parameters ({', '.join(places)})"

@@ -1,14 +1,17 @@
-"""Ranks of true values as distribution functions, and coverage of intervals."""
+"""Plots of checks: calibration, envelopes, probability integral transforms, p-values."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.report.plots.style import (
     COLOURS,
+    LINES,
     MARKERS,
     WIDEST,
     legend_above,
@@ -19,6 +22,7 @@ from bayeslme.report.plots.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 
 MOST_CHARACTERS = 30  # of a panel's title
 
@@ -92,5 +96,96 @@ def coverage_plot(table: pd.DataFrame, level: float) -> Axes:
     ax.invert_yaxis()
     ax.set_xlabel(f"coverage of {100 * level:g} % intervals")
     legend_above(ax)
+    quiet(ax)
+    return ax
+
+
+def envelope_plot(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """Draw what was observed as points, its envelope as a band, or as bars for categories.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns observed, lower, upper, outside; the index is the horizontal axis.
+    label : str
+        Of the vertical axis.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1, ax)
+    numeric = pd.api.types.is_numeric_dtype(table.index)
+    x = table.index.to_numpy(float) if numeric else np.arange(len(table))
+    if numeric and len(table) > 1:
+        ax.fill_between(x, table["lower"], table["upper"], color="0.85", lw=0, label="replicated")
+    else:
+        ax.vlines(x, table["lower"], table["upper"], color="0.8", lw=10, label="replicated")
+        ax.set_xlim(-0.6, len(x) - 0.4)
+        ax.set_xticks(x, [str(v) for v in table.index])
+    outside = table["outside"].to_numpy()
+    for chosen, marker, colour, name in (
+        (~outside, "o", COLOURS[0], "observed"),
+        (outside, "s", COLOURS[1], "observed, outside"),
+    ):
+        if chosen.any():
+            ax.plot(x[chosen], table["observed"][chosen], marker, color=colour, label=name)
+    ax.set(xlabel=str(table.index.name), ylabel=label[:1].upper() + label[1:])
+    legend_above(ax)
+    quiet(ax)
+    return ax
+
+
+def pit_plot(values: pd.Series, p: float, ax: Axes | None = None) -> Axes:
+    """Draw the distribution function of the values less the uniform one.
+
+    Parameters
+    ----------
+    values : Series
+        Between 0 and 1.
+    p : float
+        Of uniformity, written into the plot.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1, ax)
+    x = np.sort(values.to_numpy())
+    n = len(x)
+    at = np.concatenate([[0.0], np.repeat(x, 2), [1.0]])
+    share = np.repeat(np.arange(n + 1) / n, 2)
+    ax.axhline(0.0, color="0.5", lw=0.9)
+    ax.plot(at, share - at, color=COLOURS[0], lw=1.4)
+    reach = max(1.36 / np.sqrt(n), float(np.abs(share - at).max())) * 1.15
+    ax.set(xlim=(0, 1), ylim=(-reach, reach))
+    ax.set(xlabel="PIT of the left-out observation", ylabel="share of rows less the uniform one")
+    ax.set_title(f"p = {p:.3g}", fontsize=9, loc="left")
+    quiet(ax)
+    return ax
+
+
+def nominal_plot(curves: Mapping[str, npt.NDArray[np.float64]], ax: Axes | None = None) -> Axes:
+    """Draw p-values of reference distributions against the simulated ones they belong to.
+
+    Parameters
+    ----------
+    curves : mapping of str to array (R,)
+        Nominal p-values of the simulated statistics, those of the largest statistic first.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1, ax)
+    ax.axline((0.0, 0.0), slope=1.0, color="0.35", lw=0.9, zorder=1)
+    for k, (name, nominal) in enumerate(curves.items()):
+        empirical = (np.arange(len(nominal)) + 1.0) / (len(nominal) + 1.0)
+        ax.plot(empirical, nominal, color=COLOURS[k], linestyle=LINES[k], lw=1.6, label=name)
+    ax.set(xlabel="Simulated p-value", ylabel="Nominal p-value", xlim=(0, 1), ylim=(0, 1))
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
     quiet(ax)
     return ax

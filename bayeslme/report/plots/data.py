@@ -1,27 +1,38 @@
-"""The data themselves: responses over a covariate, group by group."""
+"""Plots of the data: responses by group, interactions, and predicted curves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslme.data.labels import numbered
+from bayeslme.data.variables.labels import numbered
 from bayeslme.errors import DataError, SpecError
-from bayeslme.report.plots.names import axis_label, list_names, title_panels
+from bayeslme.formula.formula import parse_formula
 from bayeslme.report.plots.style import (
     COLOURS,
+    LINES,
+    LONGEST_NAME,
     MANY_PANELS,
+    MARKERS,
+    PANELS_WITH_LEGEND,
+    axis_label,
+    folded,
     label_axes,
+    level_names,
+    list_names,
     panels,
     quiet,
     rows_of_panels,
+    short_names,
+    title_panels,
 )
-from bayeslme.spec.formula import parse_formula
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 
 SEPARATOR = "/"
 
@@ -151,3 +162,160 @@ def _dots(
     one.set(xlabel=axis_label(data, response), ylabel=str(own.name or ""))
     quiet(one)
     return [one]
+
+
+FEW_LINES = 8
+MOST_ENTRIES = 16  # of the legend in one column
+
+
+def interaction_plot(
+    frame: pd.DataFrame,
+    x: str,
+    trace: str,
+    response: str,
+    *,
+    legend: bool | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the mean of a response at each level of a factor, a line for each level of another.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    x : str
+        Factor on the horizontal axis.
+    trace : str
+        Factor whose levels are the lines.
+    response : str
+        Numeric column; missing values are left out.
+    legend : bool, optional
+        By default where there are at most eight lines.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    DataError
+        For what is no column, and a response that is not numeric.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> beech = bayeslme.load_data("beech")
+    >>> ax = bayeslme.interaction_plot(beech, "depth", "width", "humidity")
+    >>> len(ax.lines)
+    3
+    """
+    for name in (x, trace, response):
+        if name not in frame.columns:
+            raise DataError(
+                f"interaction_plot: no column {name!r} among {', '.join(map(str, frame.columns))}"
+            )
+    if not pd.api.types.is_numeric_dtype(frame[response]):
+        raise DataError(f"interaction_plot: {response!r} is not numeric, it has no means")
+    means = frame.groupby([x, trace], observed=True)[response].mean().unstack()
+    many = means.shape[1] > FEW_LINES
+    told = legend if legend is not None else not many
+    (ax,) = panels(1, ax)
+    places = range(len(means))
+    for k, (level, column) in enumerate(means.items()):
+        colour, style = look(k) if told or not many else ("0.45", "-")
+        marker = None if many else MARKERS[k % len(MARKERS)]
+        ax.plot(
+            places,
+            column,
+            linestyle=style,
+            color=colour,
+            marker=marker,
+            markersize=5,
+            lw=1 if many else 1.6,
+            label=str(level),
+        )
+    level_names(ax, places, list(means.index))
+    ax.set(xlabel=folded(x), ylabel=folded(f"mean of {response}"))
+    quiet(ax)
+    if told:
+        _legend(ax, trace, list(means.columns))
+    return ax
+
+
+def look(k: int) -> tuple[str, Any]:
+    """Colour and line of the k-th level: the same colour comes back with another line."""
+    again, colour = divmod(k, len(COLOURS))
+    return COLOURS[colour], LINES[(colour + again) % len(LINES)]
+
+
+def _legend(ax: Axes, title: str, levels: list[Hashable]) -> None:
+    """Names beside the axes, in as many columns as their height asks for."""
+    columns = -(-len(levels) // MOST_ENTRIES)
+    ax.legend(
+        ax.lines,
+        short_names(levels, LONGEST_NAME),
+        title=folded(title),
+        ncols=columns,
+        fontsize=None if columns == 1 and len(levels) <= FEW_LINES else 7,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
+
+
+ORIGINAL = "original"
+
+
+def curve_panels(
+    table: pd.DataFrame, *, labels: tuple[str, str] | None = None, ax: Axes | None = None
+) -> list[Axes]:
+    """Draw points where ``.type`` is "original", and a line for each other type.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns x, ``.groups``, y, ``.type``, in this order.
+    labels : tuple of str, optional
+        Of the horizontal and the vertical axis; names of the columns by default.
+    ax : Axes, optional
+        Where there is one group.
+
+    Returns
+    -------
+    list of Axes, one for each group
+    """
+    x, _, y, _ = table.columns
+    parts = list(table.groupby(".groups", observed=True, sort=True))
+    kinds = [k for k in table[".type"].cat.categories if k != ORIGINAL]
+    axes = panels(len(parts), ax)
+    for one, (_, part) in zip(axes, parts, strict=True):
+        seen = part[part[".type"] == ORIGINAL]
+        colour = "0.25" if len(kinds) > 1 else COLOURS[0]
+        one.plot(seen[x], seen[y], "o", ms=3.8, color=colour, alpha=0.85)
+        for k, kind in enumerate(kinds):
+            own = part[part[".type"] == kind]
+            style = _style(k, numeric=pd.api.types.is_numeric_dtype(own[x]), alone=len(kinds) == 1)
+            one.plot(own[x], own[y], label=kind, **style)
+        quiet(one)
+    if len(parts) > 1:
+        title_panels(axes, [name for name, _ in parts], MANY_PANELS)
+    label_axes(axes, (str(x), str(y)) if labels is None else labels)
+    if len(kinds) > 1:
+        _curve_legend(axes, len(parts) > PANELS_WITH_LEGEND)
+    return axes
+
+
+def _style(k: int, *, numeric: bool, alone: bool) -> dict[str, Any]:
+    colour = COLOURS[1] if alone else COLOURS[k % len(COLOURS)]
+    line = LINES[0] if alone else LINES[k % len(LINES)]
+    return {"color": colour, "linestyle": line, "lw": 1.5, "marker": None if numeric else "_"}
+
+
+def _curve_legend(axes: list[Axes], outside: bool) -> None:
+    handles, names = axes[0].get_legend_handles_labels()
+    if outside:
+        axes[0].figure.legend(
+            handles, names, loc="outside upper center", ncols=len(names), frameon=False
+        )
+    else:
+        axes[-1].legend(handles, names, frameon=False, fontsize=8)

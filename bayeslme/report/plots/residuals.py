@@ -1,26 +1,30 @@
-"""Scatter of one quantity against another, in a panel for each group."""
+"""Plots of residuals: scatter, normal quantiles, correlation by lag, semivariance."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
-from bayeslme.report.plots.names import level_names, list_names, mark_points, title_panels
 from bayeslme.report.plots.style import (
     COLOURS,
     MANY_PANELS,
     label_axes,
+    level_names,
+    list_names,
+    mark_points,
     panels,
     quiet,
     rows_of_panels,
+    title_panels,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
+
 
 FEW_POINTS = 400
 
@@ -126,3 +130,133 @@ def _line(ax: Axes, abline: float | tuple[float, float] | None, part: pd.DataFra
         # a point inside the data leaves the limits alone
         at = float(part["x"].mean()) if pd.api.types.is_numeric_dtype(part["x"]) else 1.0
         ax.axline((at, intercept + slope * at), slope=slope, **look)
+
+
+QUARTER = 0.25
+
+
+def quantile_panels(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    beyond: float = np.inf,
+    standard: bool = True,
+) -> list[Axes]:
+    """Draw each column against normal quantiles, with the line through its quartiles.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    ax : Axes, optional
+        Where there is one column.
+    label : str, optional
+        Of the horizontal axis, where all columns are of one quantity: their names are then titles,
+        and the axis is shared.
+    beyond : float
+        Label points whose value is further than this from zero, by their index.
+    standard : bool
+        Whether values are in units of their standard deviation; else they are divided by that of
+        their column to be judged.
+
+    Returns
+    -------
+    list of Axes
+    """
+    axes = panels(frame.shape[1], ax, sharex=label is not None)
+    for one, (name, column) in zip(axes, frame.items(), strict=True):
+        ordered = column.dropna().sort_values(kind="stable")
+        values = ordered.to_numpy(float)
+        normal = ndtri((np.arange(len(values)) + 0.5) / len(values))
+        one.scatter(values, normal, s=16, color=COLOURS[0], alpha=0.75, linewidths=0)
+        far = np.abs(values) > beyond * (1.0 if standard else float(np.std(values, ddof=1)))
+        mark_points(one, list(ordered.index[far]), list(values[far]), list(normal[far]))
+        low, high = np.quantile(values, [QUARTER, 1 - QUARTER])
+        if high > low:
+            slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
+            one.axline(((low + high) / 2, 0.0), slope=slope, color="0.35", lw=0.9, zorder=1)
+        one.set_ylabel("Quantiles of the standard normal")
+        one.label_outer(remove_inner_ticks=False)
+        one.set_xlabel(label or str(name))
+        one.tick_params(labelbottom=True)
+        quiet(one)
+    if label is not None:
+        title_panels(axes, list(frame.columns), MANY_PANELS)
+    return axes
+
+
+SPAN = 5  # points of the running mean
+
+
+def variogram_plot(
+    table: pd.DataFrame,
+    curve: Mapping[str, Sequence[float]] | None = None,
+    *,
+    smooth: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a semivariogram; the areas of the points grow with their number of pairs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns variog, dist, n_pairs.
+    curve : mapping, optional
+        Sequences dist and variog of a model.
+    smooth : bool
+        Draw the running mean of the points, weighted by their pairs.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1, ax)
+    size = 12.0 + 60.0 * table["n_pairs"] / table["n_pairs"].max()
+    ax.scatter(table["dist"], table["variog"], s=size, color=COLOURS[0], alpha=0.8, linewidths=0)
+    if curve is not None:
+        ax.plot(curve["dist"], curve["variog"], color=COLOURS[1], lw=1.6, label="fitted")
+    if smooth:
+        middle = _running_mean(table)
+        ax.plot(middle["dist"], middle["variog"], "--", color="0.35", lw=1.2, label="smoothed")
+    if curve is not None or smooth:
+        ax.legend(frameon=False, fontsize=8)
+    ax.set(xlabel="Distance", ylabel="Semivariogram")
+    ax.margins(0.06)  # a point on the edge is half hidden
+    ax.set_ylim(bottom=0.0)
+    quiet(ax)
+    return ax
+
+
+def _running_mean(table: pd.DataFrame) -> pd.DataFrame:
+    weight = table["n_pairs"].astype(float)
+    parts = pd.DataFrame({"top": weight * table["variog"], "weight": weight})
+    sums = parts.rolling(SPAN, center=True, min_periods=1).sum()
+    return pd.DataFrame({"dist": table["dist"], "variog": sums["top"] / sums["weight"]})
+
+
+def lag_plot(table: pd.DataFrame, quantile: float, ax: Axes | None = None) -> Axes:
+    """Draw autocorrelations with bands at quantile / sqrt(pairs), a limit under independence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns lag, ACF, n_used.
+    quantile : float
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    (ax,) = panels(1, ax)
+    ax.vlines(table["lag"], 0.0, table["ACF"], color=COLOURS[0], lw=2.0)
+    later = table[table["lag"] > 0]
+    band = quantile / np.sqrt(later["n_used"])
+    for sign in (-1.0, 1.0):
+        ax.plot(later["lag"], sign * band, "--", color=COLOURS[1], lw=1.0)
+    ax.axhline(0.0, color="0.35", lw=0.9)
+    ax.set(xlabel="Lag", ylabel="Autocorrelation")
+    ax.locator_params(axis="x", integer=True)
+    quiet(ax)
+    return ax

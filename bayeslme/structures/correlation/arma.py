@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.ops import NUMPY, Array
+from bayeslme.arrays import NUMPY, Array
 
 if TYPE_CHECKING:
-    from bayeslme.structures.lattice import Lattice
+    from bayeslme.structures.correlation.positions import Lattice
     from bayeslme.structures.supports import Namespace
 
 

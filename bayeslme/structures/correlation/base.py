@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayeslme.ops import NUMPY, Array
+from bayeslme.arrays import NUMPY, Array
 from bayeslme.structures.base import RowStructure
-from bayeslme.structures.lattice import Block, Lattice, distances
+from bayeslme.structures.correlation.positions import Block, Lattice, distances
 from bayeslme.structures.supports import Namespace
 
 MANY = 1000  # pairs from which on distinct distances are looked for
@@ -87,7 +87,7 @@ class CorStruct(RowStructure):
         """In which positions are counted inside, in the user's units.
 
         A class that gives another one than 1 says of its parameters how they are printed
-        (`bayeslme.structures.shown`).
+        (`bayeslme.structures.supports`).
         """
         return 1.0
 

@@ -10,19 +10,31 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
-from bayeslme.ops import NUMPY, Array
-from bayeslme.structures.arma import (
+from bayeslme.structures.base import EDGE, Parameter, Values, as_named
+from bayeslme.structures.correlation.arma import (
     autocorrelations,
     coefficients_to_partials,
     partials_to_coefficients,
     whiten_regular,
 )
-from bayeslme.structures.base import EDGE, Parameter, Values, as_named
-from bayeslme.structures.correlation import CorStruct, Pairs, half_logdet_by_group, whiten_markov
-from bayeslme.structures.lattice import Lattice
-from bayeslme.structures.shown import correlation_of, start_inside
-from bayeslme.structures.supports import CORRELATION, REAL, UNIT, Interval, Namespace
+from bayeslme.structures.correlation.base import (
+    CorStruct,
+    Pairs,
+    half_logdet_by_group,
+    whiten_markov,
+)
+from bayeslme.structures.correlation.positions import Lattice
+from bayeslme.structures.supports import (
+    CORRELATION,
+    REAL,
+    UNIT,
+    Interval,
+    Namespace,
+    correlation_of,
+    start_inside,
+)
 
 
 def _unit_of_lags(lattice: Lattice) -> float:

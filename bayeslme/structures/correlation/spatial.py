@@ -13,13 +13,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
-from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter, Values, as_named
-from bayeslme.structures.correlation import CorStruct, Pairs, whiten_markov
-from bayeslme.structures.lattice import METRICS, Lattice
-from bayeslme.structures.shown import length_in
-from bayeslme.structures.supports import UNIT, Above, Namespace, Positive
+from bayeslme.structures.correlation.base import CorStruct, Pairs, whiten_markov
+from bayeslme.structures.correlation.positions import METRICS, Lattice
+from bayeslme.structures.supports import UNIT, Above, Namespace, Positive, length_in
 
 BEYOND = 4.0  # largest distances: from there correlations fall all but as a power
 SHORTER = 0.25  # of a range: with it, a range that only tells a slope fits as well

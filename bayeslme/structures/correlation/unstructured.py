@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import DataError, SpecError
-from bayeslme.ops import NUMPY, Array
 from bayeslme.structures.base import Parameter, RowStructure, Values, as_named, refuse_text
-from bayeslme.structures.correlation import CorStruct, Pairs
+from bayeslme.structures.correlation.base import CorStruct, Pairs
 from bayeslme.structures.supports import CORRELATION, Namespace
 
 MOST_CORRELATIONS = 1000  # 45 positions: a search takes the square of it, each step the cube

@@ -14,9 +14,9 @@ import pytest
 from scipy import stats
 
 import bayeslme as bl
-from bayeslme.bayes.bambi_terms import translate
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.bambi.terms import translate
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.data.design import build
 from bayeslme.errors import IdentificationWarning
 from reference.corpus import FIT_FAMILIES, family, load_frame

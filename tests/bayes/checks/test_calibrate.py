@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import bayeslme
-from bayeslme.bayes.calibration import Calibration
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.prior_draws import draw_priors
-from bayeslme.bayes.replication import Task, replicate
+from bayeslme.bayes.checks.calibration import Calibration
+from bayeslme.bayes.checks.replication import Task, replicate
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.draws import draw_priors
 from bayeslme.data.design import build
 from bayeslme.errors import SpecError
 

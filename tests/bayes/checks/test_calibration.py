@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayeslme.bayes.uniformity import band, p_values, shares_below
+from bayeslme.bayes.checks.calibration import band, p_values, shares_below
 
 LARGEST = 99
 

@@ -12,11 +12,10 @@ from scipy.stats import norm
 
 import bayeslme
 from bayes.support import KINDS, layout_of, random_covariance, residual_covariance
-from bayeslme.bayes import left_out
-from bayeslme.bayes.density import by_group
-from bayeslme.bayes.fitted_variance import at_fitted
-from bayeslme.bayes.layout import Layout, build_layout
-from bayeslme.bayes.loo import pointwise
+from bayeslme.bayes.checks import left_out
+from bayeslme.bayes.checks.loo import pointwise
+from bayeslme.bayes.density import at_fitted, by_group
+from bayeslme.bayes.model_parameters import Layout, build_layout
 from bayeslme.data.design import build
 
 RTOL = 1e-9

@@ -12,9 +12,9 @@ from scipy.special import logsumexp
 from scipy.stats import halfnorm, multivariate_normal, norm, t
 
 import bayeslme
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.prior_draws import log_share_inside
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.draws import log_share_inside
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 import bayeslme
-from bayeslme.bayes import left_out
+from bayeslme.bayes.checks import left_out
 from bayeslme.errors import FitError
 
 

@@ -9,11 +9,17 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes import discrepancies
-from bayeslme.bayes.checks import envelope, replicates
-from bayeslme.bayes.discrepancies import NORMS, autocorrelation, semivariance, spread
-from bayeslme.bayes.predictive import fitted
-from bayeslme.fit.positions import Positions, positions
+from bayeslme.bayes.checks import predictive_checks
+from bayeslme.bayes.checks.predictive_checks import (
+    NORMS,
+    autocorrelation,
+    envelope,
+    replicates,
+    semivariance,
+    spread,
+)
+from bayeslme.bayes.posterior.simulate import fitted
+from bayeslme.fit.values.positions import Positions, positions
 
 OVARY = (
     "lme(follicles ~ sin(2 * pi * Time) + cos(2 * pi * Time), data = Ovary, "
@@ -83,8 +89,8 @@ def test_replicates_are_those_of_their_draws(
     sampled: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = 150 * 108.0  # fewer than there are draws: every so many has a replicate
-    monkeypatch.setattr("bayeslme.bayes.tree.PREDICTIVE_CELLS", cells)
-    monkeypatch.setattr("bayeslme.bayes.checks.PREDICTIVE_CELLS", cells)
+    monkeypatch.setattr("bayeslme.bayes.posterior.tree.PREDICTIVE_CELLS", cells)
+    monkeypatch.setattr("bayeslme.bayes.checks.predictive_checks.PREDICTIVE_CELLS", cells)
     thinned = sampled["by sex"].fit.sample(seed=3, progress=False)
     chosen, y = replicates(thinned, 1000)
     assert len(chosen) == thinned.data["posterior_predictive"]["y"][..., 0].size == len(y)
@@ -193,7 +199,7 @@ def test_of_too_many_pairs_some_are_drawn(
     where = Positions(np.repeat([0, 1], [200, 50]), rng.uniform(size=(250, 2)))
     residual = np.repeat([[1.0], [3.0]], [200, 50], axis=0).T * rng.normal(size=(1, 250))
     whole = semivariance(where, "euclidean", 1, max_distance).values(residual)[0]
-    monkeypatch.setattr(discrepancies, "MOST_PAIRS", 6000)
+    monkeypatch.setattr(predictive_checks, "MOST_PAIRS", 6000)
     some = semivariance(where, "euclidean", 1, max_distance).values(residual)[0]
     assert some != whole
     assert some == pytest.approx(whole, rel=0.1)

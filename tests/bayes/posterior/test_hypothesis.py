@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bayeslme
-from bayeslme.bayes.hypothesis import contrast
+from bayeslme.bayes.posterior.hypothesis import contrast
 from bayeslme.errors import BayesLMEError, FitError
 
 

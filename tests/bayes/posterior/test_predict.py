@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.posterior import Posterior
-from bayeslme.bayes.tree import build_tree
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.posterior.posterior import Posterior
+from bayeslme.bayes.posterior.tree import build_tree
+from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.errors import FitError
 
 

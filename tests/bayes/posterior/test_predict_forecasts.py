@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes import prediction
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.posterior import Posterior
-from bayeslme.bayes.tree import build_tree
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.posterior import predict
+from bayeslme.bayes.posterior.posterior import Posterior
+from bayeslme.bayes.posterior.tree import build_tree
+from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.errors import BayesLMEError, DataError, FitError
 
 CALLS = {
@@ -150,8 +150,8 @@ def test_many_rows_are_worked_off_in_pieces(
     collapsed: Any, orthodont: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = collapsed.predict(orthodont, interval=0.9)
-    monkeypatch.setattr(prediction, "CELLS", 7e4)  # 7 rows
+    monkeypatch.setattr(predict, "CELLS", 7e4)  # 7 rows
     pd.testing.assert_frame_equal(collapsed.predict(orthodont, interval=0.9), whole)
-    monkeypatch.setattr(prediction, "MOST_BYTES", 1e6)
+    monkeypatch.setattr(predict, "MOST_BYTES", 1e6)
     with pytest.raises(BayesLMEError, match="predict at most 12 rows at a time"):
         collapsed.predict(orthodont, draws=True)

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes import random_draws
+from bayeslme.bayes.posterior import random_effects
 from bayeslme.errors import FitError, SpecError
-from bayeslme.report.frames import Tables
+from bayeslme.report.tables import Tables
 
 CALL = "lme(yield ~ nitro, data = Oats, random = ~ 1 | Block/Variety)"
 
@@ -56,7 +56,7 @@ def test_means_need_no_memory_of_all(
     kept, lean = both
     lean.save(tmp_path / "lean.nc")
     again = bayeslme.load_posterior(tmp_path / "lean.nc")
-    monkeypatch.setattr(random_draws, "MOST_BYTES", 1e3)
+    monkeypatch.setattr(random_effects, "MOST_BYTES", 1e3)
     for name, table in again.ranef().items():
         pd.testing.assert_frame_equal(table, kept.ranef()[name])
     with pytest.raises(

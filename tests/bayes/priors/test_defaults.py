@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import minimize
 
 import bayeslme
-from bayeslme.bayes.defaults import ALMOST_FLAT, resolve_priors
-from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import ALMOST_FLAT, resolve_priors
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
 

@@ -11,9 +11,9 @@ import pytest
 
 import bayeslme
 from bayes.support import layout_of
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.prior_draws import draw_priors
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.draws import draw_priors
 
 BY_AGE = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
 FREE = "varConstPower(form = ~ age | Sex)"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import bayeslme
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.prior_draws import draw_priors
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.draws import draw_priors
 from bayeslme.data.design import build
 
 CALL = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"

@@ -8,9 +8,9 @@ from scipy.integrate import quad
 
 import bayeslme
 from bayes.support import layout_of
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.prior_language import as_prior
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.language import as_prior
 from bayeslme.errors import SpecError
 
 AR1 = (
@@ -56,7 +56,7 @@ def test_the_distance_of_a_correlation_is_that_of_the_process_from_independence(
     n, phi = 400, 0.6
     lags = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     twice_divergence = -np.linalg.slogdet(phi**lags)[1]  # the traces are equal
-    from bayeslme.bayes.penalised_complexity import correlation_distance
+    from bayeslme.bayes.priors.densities import correlation_distance
 
     assert correlation_distance(phi) ** 2 == pytest.approx(twice_divergence / (n - 1), rel=1e-10)
 

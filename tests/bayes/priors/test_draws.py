@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from bayes.support import KINDS, layout_of
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.lkj import lkj_draws
-from bayeslme.bayes.parameters import Block
-from bayeslme.bayes.prior_draws import draw_one, draw_priors
-from bayeslme.bayes.prior_language import as_prior
-from bayeslme.bayes.priors import ParameterPrior
-from bayeslme.bayes.uniformity import p_values
+from bayeslme.bayes.checks.calibration import p_values
+from bayeslme.bayes.model_parameters import Block
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws
+from bayeslme.bayes.priors.draws import draw_one, draw_priors
+from bayeslme.bayes.priors.language import as_prior
+from bayeslme.bayes.priors.priors import ParameterPrior
 from bayeslme.errors import SpecError
 
 PROPER = [f for f in FAMILIES.values() if f.cumulative is not None]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.prior_language import Prior, as_prior
+from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.language import Prior, as_prior
 from bayeslme.errors import SpecError
 
 

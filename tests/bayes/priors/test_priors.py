@@ -8,14 +8,13 @@ from scipy.integrate import quad
 
 import bayeslme
 from bayes.support import GROWTH
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.lkj import lkj_log_constant, lkj_log_density
-from bayeslme.bayes.margins import sweep
-from bayeslme.bayes.parameters import Block
-from bayeslme.bayes.prior_language import as_prior
-from bayeslme.bayes.priors import ParameterPrior
-from bayeslme.bayes.starting import starting_values
+from bayeslme.bayes.centring import sweep
+from bayeslme.bayes.model_parameters import Block, build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.distributions import lkj_log_constant, lkj_log_density
+from bayeslme.bayes.priors.language import as_prior
+from bayeslme.bayes.priors.priors import ParameterPrior
+from bayeslme.bayes.sampling.starting import starting_values
 from bayeslme.data.design import build
 from bayeslme.errors import BayesLMEError, SpecError
 

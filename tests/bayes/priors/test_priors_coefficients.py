@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import bayeslme
-from bayeslme.bayes.defaults import resolve_priors
 from bayeslme.bayes.density import gaussian_beta
-from bayeslme.bayes.families import FAMILIES
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.prior_language import as_prior
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.language import as_prior
 from bayeslme.errors import FitError
 
 LINE = "gls(distance ~ 0 + Sex, control = glsControl(sigma = 4))"

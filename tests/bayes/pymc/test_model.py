@@ -131,7 +131,7 @@ def test_marginal_and_hierarchical_are_one_posterior(
 ) -> None:
     import arviz as az
 
-    from bayeslme.bayes.nuts import draw
+    from bayeslme.bayes.pymc.nuts import draw
 
     model = growth_fit.spec.to_pymc(orthodont, form="hierarchical", priors=GROWTH_PRIORS)
     drawn = draw(model, draws=1500, tune=500, chains=4, seed=9, progress=False).values

@@ -9,16 +9,14 @@ import pytest
 
 import bayeslme
 from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
-from bayeslme.bayes import collapsed as collapsed_module
-from bayeslme.bayes import importance, sample_checks
-from bayeslme.bayes.annealing import anneal, between
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.edges import edges
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.proposal import Proposal, single
-from bayeslme.bayes.weights import Weighted, resample, smooth
-from bayeslme.engine.differences import second_differences
-from bayeslme.engine.optimise import maximise
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.sampling import collapsed as collapsed_module
+from bayeslme.bayes.sampling import importance, sample
+from bayeslme.bayes.sampling.annealing import anneal, between
+from bayeslme.bayes.sampling.importance import Weighted, resample, smooth
+from bayeslme.bayes.sampling.mixture import Proposal, edges, single
+from bayeslme.engine.search.optimise import maximise, second_differences
 from bayeslme.errors import BayesLMEError, FitError, SpecError
 
 WITHIN = 4.0  # standard errors of a difference of two Monte Carlo means
@@ -349,7 +347,7 @@ def test_more_draws_than_memory_holds_are_refused(
     growth_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     each = 8 * (27 + 27 + 8)  # random effects, log likelihoods, parameters
-    monkeypatch.setattr(sample_checks, "MOST_BYTES", 100.0 * each)
+    monkeypatch.setattr(sample, "MOST_BYTES", 100.0 * each)
     assert growth_fit.sample(draws=50, chains=2).data["posterior"].sizes["draw"] == 50
     with pytest.raises(SpecError, match=r"101 draws of 27 random effects .* at most 100 draws"):
         growth_fit.sample(draws=101, chains=1)

@@ -7,12 +7,11 @@ import pytest
 
 import bayeslme
 from bayeslme import engine
-from bayeslme.bayes.coordinates import Coordinates
-from bayeslme.bayes.defaults import resolve_priors
-from bayeslme.bayes.layout import build_layout
-from bayeslme.bayes.parts import Correlations, Deviations
-from bayeslme.bayes.starting import starting_points
-from bayeslme.bayes.typical import Typical
+from bayeslme.bayes.centring import Typical
+from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.priors.defaults import resolve_priors
+from bayeslme.bayes.sampling.coordinates import Coordinates, Correlations, Deviations
+from bayeslme.bayes.sampling.starting import starting_points
 
 MODELS = {
     "nested": "lme(yield ~ nitro, data = Oats, random = ~ 1 | Block/Variety)",

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import evaluate_rows
-from bayeslme.data.functions import FUNCTIONS, MATHS
+from bayeslme.data.evaluation.evaluate import evaluate_rows
+from bayeslme.data.evaluation.functions import FUNCTIONS, MATHS
+from bayeslme.data.variables.columns import Columns
 from bayeslme.errors import BayesLMEError, DataError, SpecError
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula.grammar import parse_expression
 
 ROWS = 12
 FRAME = pd.DataFrame(

@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayeslme.data.columns import Columns
-from bayeslme.data.evaluate import evaluate, evaluate_mask, evaluate_number, evaluate_rows
-from bayeslme.data.factors import Factor, drop_unused
-from bayeslme.data.functions import FUNCTIONS, MATHS
+from bayeslme.data.evaluation.evaluate import (
+    evaluate,
+    evaluate_mask,
+    evaluate_number,
+    evaluate_rows,
+)
+from bayeslme.data.evaluation.functions import FUNCTIONS, MATHS
+from bayeslme.data.variables.columns import Columns
+from bayeslme.data.variables.factors import Factor, drop_unused
 from bayeslme.errors import BayesLMEError, DataError, SpecError
-from bayeslme.spec import functions as allowed
-from bayeslme.spec.grammar import parse_expression
+from bayeslme.formula import functions
+from bayeslme.formula.grammar import parse_expression
 from data.support import answers, typed, with_gaps
 
 FRAME = typed("r_frame.csv")
@@ -52,8 +57,8 @@ def test_subsets_are_r(case: dict[str, Any]) -> None:
 
 def test_every_allowed_function_has_a_meaning() -> None:
     here = {*FUNCTIONS, *MATHS}
-    elsewhere = {"offset", *allowed.VARIANCE_COVARIATES}
-    assert here == allowed.FUNCTIONS - elsewhere
+    elsewhere = {"offset", *functions.VARIANCE_COVARIATES}
+    assert here == functions.FUNCTIONS - elsewhere
 
 
 @pytest.mark.parametrize(

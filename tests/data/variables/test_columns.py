@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.data import frames
-from bayeslme.data.frames import as_frame
+from bayeslme.data.variables import columns as frames
+from bayeslme.data.variables.columns import as_frame
 from bayeslme.errors import DataError, SpecError
 
 

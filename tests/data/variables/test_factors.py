@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayeslme.data.columns import Columns, read
-from bayeslme.data.factors import (
+from bayeslme.data.variables.columns import Columns, read
+from bayeslme.data.variables.factors import (
     Factor,
     compress,
     cross,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayeslme.data.labels import (
+from bayeslme.data.variables.labels import (
     LOGICAL_KEYS,
     joined_labels,
     kind_of,

@@ -11,15 +11,16 @@ import pytest
 from bayeslme import CorAR1, DataError, FitError, VarIdent
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
-from bayeslme.engine import crossed, estimate
-from bayeslme.engine.blup import Targets
+from bayeslme.engine import estimate
 from bayeslme.engine.build import build_problem
-from bayeslme.engine.crossed_blup import crossed_blup
-from bayeslme.engine.crossed_gradient import value_and_gradient
-from bayeslme.engine.crossed_kenward_roger import CrossedCovariance
-from bayeslme.engine.dense_groups import Covariance, linear_basis
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.whitening import whiten
+from bayeslme.engine.crossed import problem as crossed
+from bayeslme.engine.crossed.blup import crossed_blup
+from bayeslme.engine.crossed.gradient import value_and_gradient
+from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
+from bayeslme.engine.inference.response_covariance import Covariance, linear_basis
+from bayeslme.engine.likelihood.likelihood import Likelihood
+from bayeslme.engine.likelihood.whiten import whiten
+from bayeslme.engine.prediction.blup import Targets
 from bayeslme.spec.lmer import make_lmer
 
 

@@ -9,9 +9,9 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine.build import build_problem
-from bayeslme.engine.cells import build_cells
-from bayeslme.engine.likelihood import Likelihood
-from bayeslme.engine.starts import generic_start
+from bayeslme.engine.likelihood.compressed_rows import build_cells
+from bayeslme.engine.likelihood.likelihood import Likelihood
+from bayeslme.engine.search.starts import generic_start
 
 # What has cells: Markov processes of any length, and any structure on groups of a few rows.
 WITH = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayeslme.engine.eliminate import _factor_level
-from bayeslme.engine.gram import products
-from bayeslme.ops import NUMPY
+from bayeslme.arrays import NUMPY
+from bayeslme.engine.likelihood.eliminate import _factor_level
+from bayeslme.engine.likelihood.whiten import products
 
 SIZES = [(7, 10, 3, (4,)), (12, 15, 1, (2,)), (6, 9, 2, ())]
 

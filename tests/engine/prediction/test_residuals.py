@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.layout import build_layout
+from bayeslme.bayes.model_parameters import build_layout
 from bayeslme.data.design import build
-from bayeslme.engine.colouring import colour_groups
-from bayeslme.structures.lattice import Lattice
+from bayeslme.engine.prediction.residuals import colour_groups
+from bayeslme.structures.correlation.positions import Lattice
 
 TIMES = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
 STRUCTURES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayeslme.engine.ascent import ascend
+from bayeslme.engine.search.ascent import ascend
 
 HESSIAN = np.array([[40.0, 3.0], [3.0, 0.5]])
 TOP = np.array([1.5, -2.0])

@@ -10,11 +10,12 @@ import pytest
 
 import bayeslme
 from bayeslme.data.design import build
-from bayeslme.engine import Estimate, Likelihood, estimate, fitted_values, fixed_point
+from bayeslme.engine import Estimate, Likelihood, estimate, fitted_values
 from bayeslme.engine.build import bind_variance
-from bayeslme.engine.optimise import gradient
-from bayeslme.engine.search import search
-from bayeslme.engine.starts import scales
+from bayeslme.engine.search import fixed_point
+from bayeslme.engine.search.optimise import gradient
+from bayeslme.engine.search.search import search
+from bayeslme.engine.search.starts import scales
 from bayeslme.errors import FitError
 from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, weights_follow_the_fit
 from reference.fitting import identifier

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayeslme.engine.mixing import Mixer
+from bayeslme.engine.search.fixed_point import Mixer
 
 
 def iterate(image: object, x: np.ndarray, steps: int) -> np.ndarray:

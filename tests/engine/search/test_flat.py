@@ -11,11 +11,18 @@ import pytest
 
 import bayeslme
 from bayeslme.data.design import build
-from bayeslme.engine import Estimate, Likelihood, build_problem, estimate, ridge
-from bayeslme.engine.optimise import Optimum
-from bayeslme.engine.ridge import EM_STEPS, PRECISION, flat_moves, move_effects, reference_start
-from bayeslme.engine.search import search
-from bayeslme.engine.starts import candidates
+from bayeslme.engine import Estimate, Likelihood, build_problem, estimate
+from bayeslme.engine.search import flat
+from bayeslme.engine.search.flat import (
+    EM_STEPS,
+    PRECISION,
+    flat_moves,
+    move_effects,
+    reference_start,
+)
+from bayeslme.engine.search.optimise import Optimum
+from bayeslme.engine.search.search import search
+from bayeslme.engine.search.starts import candidates
 from reference.corpus import by_id, load_frame
 from reference.fitting import fitted
 
@@ -115,7 +122,7 @@ def test_a_variance_the_data_do_not_know_keeps_its_start() -> None:
 def test_large_problems_are_suspected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     likelihood = likelihood_of(name)
     ordinary = search(likelihood, max_iter=MAX_ITER)
-    monkeypatch.setattr(ridge, "LARGE", 0.0)
+    monkeypatch.setattr(flat, "LARGE", 0.0)
     assert on_ridge(likelihood, ordinary)
     curved = likelihood_of("a_orth_fit1_REML")
     end = search(curved, max_iter=MAX_ITER)

@@ -10,9 +10,9 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem
-from bayeslme.engine.kinks import settle
-from bayeslme.engine.search import climb, search
-from bayeslme.engine.starts import MOST, kinks, landmarks
+from bayeslme.engine.search.kinks import settle
+from bayeslme.engine.search.search import climb, search
+from bayeslme.engine.search.starts import MOST, kinks, landmarks
 from reference.corpus import load_frame
 
 MAX_ITER = 200

@@ -7,7 +7,7 @@ import numpy as np
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem
-from bayeslme.engine.hills import canonical, other_hills
+from bayeslme.engine.search.local_maxima import canonical, other_hills
 
 # the Subject variance has two local maxima here, one of them at zero
 TWO_HILLS = (

@@ -11,10 +11,10 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem
-from bayeslme.engine.other_starts import unseen
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.search import climb, search
-from bayeslme.engine.starts import candidates
+from bayeslme.engine.search.local_maxima import unseen
+from bayeslme.engine.search.search import climb, search
+from bayeslme.engine.search.starts import candidates
 from reference.corpus import load_frame
 
 COOP = (

@@ -9,8 +9,8 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import estimate
-from bayeslme.engine.optimise import Optimum
-from bayeslme.engine.unbounded import require_bound
+from bayeslme.engine.search.no_maximum import require_bound
+from bayeslme.engine.search.optimise import Optimum
 from bayeslme.errors import FitError
 from reference.corpus import load_frame
 

@@ -8,8 +8,8 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine.build import build_problem
-from bayeslme.engine.exact_rows import exact_rows, vanishing
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.search.no_maximum import exact_rows, vanishing
 from bayeslme.errors import FitError
 from reference.corpus import load_frame
 

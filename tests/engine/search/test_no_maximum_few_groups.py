@@ -9,9 +9,9 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine.build import build_problem
-from bayeslme.engine.few_groups import require_groups
-from bayeslme.engine.likelihood import Likelihood
+from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem
+from bayeslme.engine.search.no_maximum import require_groups
 from bayeslme.errors import FitError
 from bayeslme.structures import CorSymm
 

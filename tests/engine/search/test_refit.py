@@ -9,8 +9,8 @@ import pytest
 
 import bayeslme
 from bayeslme.engine import estimate
-from bayeslme.engine.refit import Refitter, with_response
-from bayeslme.engine.search import search
+from bayeslme.engine.search.refit import Refitter, with_response
+from bayeslme.engine.search.search import search
 from bayeslme.errors import IdentificationWarning
 
 CALLS = {

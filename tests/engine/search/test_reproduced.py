@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.engine.refit import Refitter
+from bayeslme.engine.search.refit import Refitter
 from bayeslme.errors import FitError
 from bayeslme.structures import (
     CorAR1,

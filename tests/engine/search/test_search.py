@@ -12,10 +12,10 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem, estimate
-from bayeslme.engine import search as module
-from bayeslme.engine.optimise import Optimum
-from bayeslme.engine.search import search
-from bayeslme.engine.starts import candidates
+from bayeslme.engine.search import search as module
+from bayeslme.engine.search.optimise import Optimum
+from bayeslme.engine.search.search import search
+from bayeslme.engine.search.starts import candidates
 from bayeslme.errors import FitError
 from reference.corpus import by_id, load_frame
 

@@ -13,8 +13,8 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import estimate
-from bayeslme.engine.search import search
-from bayeslme.engine.starts import candidates, generic_start, scales
+from bayeslme.engine.search.search import search
+from bayeslme.engine.search.starts import candidates, generic_start, scales
 from reference.corpus import FIT_FAMILIES, family, load_frame, nlme_is_wrong, weights_follow_the_fit
 from reference.fitting import identifier
 

@@ -1,5 +1,5 @@
 # Marginal means, slopes and their contrasts by R's emmeans, kept in means.json.
-# Run: Rscript tests/fit/make_means.R   (nlme, lme4, pbkrtest, emmeans, jsonlite)
+# Run: Rscript tests/fit/inference/make_means.R   (nlme, lme4, pbkrtest, emmeans, jsonlite)
 suppressMessages({
   library(nlme)
   library(emmeans)

@@ -12,11 +12,11 @@ from scipy.stats import chi2, f, ks_2samp
 
 import bayeslme
 from bayeslme.errors import DataError, FitError
-from bayeslme.fit.mixture import mixture_tail
-from bayeslme.fit.progress import tracked
+from bayeslme.fit.inference.bootstrap import tracked
+from bayeslme.fit.inference.simulated_lrt import mixture_tail
 from bayeslme.fit.refit import parameters
 
-STORED = json.loads((Path(__file__).parent / "result_layer.json").read_text(encoding="utf-8"))
+STORED = json.loads((Path(__file__).parents[1] / "result_layer.json").read_text(encoding="utf-8"))
 CALLS = {
     "lm": "lm(distance ~ age * Sex, data = Orthodont)",
     "intercepts": "lme(distance ~ age * Sex, random = ~ 1 | Subject, data = Orthodont)",

@@ -11,7 +11,7 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import FitError
-from bayeslme.fit.contrasts import contrasts
+from bayeslme.fit.inference.contrasts import contrasts
 
 NAMES = ("(Intercept)", "Time", "Diet2", "Diet3", "Time:Diet2", "Time:Diet3")
 ONE = {"Time:Diet2": 1, "Time:Diet3": -1}

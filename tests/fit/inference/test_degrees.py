@@ -13,12 +13,12 @@ import pytest
 from scipy.special import stdtrit
 
 import bayeslme
-from bayeslme.engine import dense_groups
-from bayeslme.engine.kenward_roger import _matched, kenward_roger
-from bayeslme.engine.satterthwaite import mean_matched
+from bayeslme.engine.inference import response_covariance
+from bayeslme.engine.inference.kenward_roger import _matched, kenward_roger
+from bayeslme.engine.inference.satterthwaite import mean_matched
 from bayeslme.errors import FitError, SpecError
-from bayeslme.fit.denominators import small_sample
-from bayeslme.fit.hypotheses import f_tail
+from bayeslme.fit.inference.degrees import small_sample
+from bayeslme.fit.inference.hypotheses import f_tail
 from bayeslme.structures import (
     CorAR1,
     CorCompSymm,
@@ -231,7 +231,7 @@ def test_random_effects_with_residual_structures() -> None:
 
 def test_covariance_of_a_group_and_its_derivatives() -> None:
     fit = serial()
-    covariance = dense_groups.Covariance(fit.estimate)
+    covariance = response_covariance.Covariance(fit.estimate)
     order = fit.estimate.problem.order
     full = fit.marginal_cov().to_numpy()
     for group in covariance.groups():
@@ -436,6 +436,6 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         fit.predict(df="satterthwaite")
     with pytest.raises(FitError, match="none of 'residual'"):
         fit.predict(interval=0.9, df="kenward-roger")  # type: ignore[arg-type]
-    monkeypatch.setattr(dense_groups, "LARGEST", 3)
+    monkeypatch.setattr(response_covariance, "LARGEST", 3)
     with pytest.raises(FitError, match="Subject group has 4 rows"):
-        dense_groups.Covariance(fit.estimate)
+        response_covariance.Covariance(fit.estimate)

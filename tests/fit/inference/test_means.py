@@ -13,10 +13,9 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import FitError, SpecError
-from bayeslme.fit.adjustments import adjusted, critical
-from bayeslme.fit.combinations import Estimates
-from bayeslme.fit.hypotheses import t_tail
-from bayeslme.fit.means import Means
+from bayeslme.fit.inference.contrasts import Estimates
+from bayeslme.fit.inference.hypotheses import adjusted, critical, t_tail
+from bayeslme.fit.inference.means import Means
 
 R = json.loads((Path(__file__).parent / "means.json").read_text())
 

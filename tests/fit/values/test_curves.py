@@ -12,10 +12,10 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import DataError, FitError, SpecError
-from bayeslme.fit.compare_pred import compare_pred
-from bayeslme.fit.curves import aug_pred
+from bayeslme.fit.values.compared import compare_pred
+from bayeslme.fit.values.curves import aug_pred
 
-STORED = json.loads((Path(__file__).parent / "result_layer.json").read_text(encoding="utf-8"))
+STORED = json.loads((Path(__file__).parents[1] / "result_layer.json").read_text(encoding="utf-8"))
 
 
 def fit_of(case: dict[str, Any]) -> bayeslme.LmeFit:

@@ -11,10 +11,10 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import FitError
-from bayeslme.fit.variogram import correlation_at, model_variogram
+from bayeslme.fit.values.dependence import correlation_at, model_variogram
 from bayeslme.structures import CorAR1, CorExp, build_lattice
 
-STORED = json.loads((Path(__file__).parent / "result_layer.json").read_text(encoding="utf-8"))
+STORED = json.loads((Path(__file__).parents[1] / "result_layer.json").read_text(encoding="utf-8"))
 TIMES = np.array([1.0, 8.0, 15.0, 22.0])[:, None]
 
 
@@ -85,10 +85,10 @@ def test_curve_of_whole_lags() -> None:
 def test_too_many_pairs_are_refused(
     weights: bayeslme.LmeFit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bayeslme.fit import variogram
+    from bayeslme.fit.values import dependence
 
-    assert variogram.n_pairs(variogram.positions(weights, None)) == 16 * 55  # 11 rows a rat
-    monkeypatch.setattr(variogram, "MOST_PAIRS", 879)
+    assert dependence.n_pairs(dependence.positions(weights, None)) == 16 * 55  # 11 rows a rat
+    monkeypatch.setattr(dependence, "MOST_PAIRS", 879)
     with pytest.raises(FitError, match=r"880 pairs of residuals .* more than the 879"):
         weights.variogram()
 

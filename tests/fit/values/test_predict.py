@@ -69,7 +69,7 @@ def joint(fit: bayeslme.Fit, both: pd.DataFrame) -> tuple[bayeslme.Fit, np.ndarr
 
     from bayeslme.data.design import build
     from bayeslme.engine import build_problem
-    from bayeslme.fit.marginal_cov import _residual
+    from bayeslme.fit.values.covariance import _residual
 
     design = build(fit.spec, both)
     problem = build_problem(design)
@@ -263,7 +263,7 @@ def test_refusals() -> None:
 
 
 def test_long_groups_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayeslme.engine import kriging
+    from bayeslme.engine.prediction import kriging
 
     monkeypatch.setattr(kriging, "LONGEST", 10)
     data = bayeslme.load_data("Ovary")

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.fit.components import combination_text
+from bayeslme.fit.values.varcorr import combination_text
 
-STORED = json.loads((Path(__file__).parent / "result_layer.json").read_text(encoding="utf-8"))
+STORED = json.loads((Path(__file__).parents[1] / "result_layer.json").read_text(encoding="utf-8"))
 RANDOM: dict[str, Any] = {
     "Pixel": {"Dog": "~ day", "Side": "~ 1"},
     "Orthodont": "~ age | Subject",
