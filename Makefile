@@ -61,10 +61,9 @@ lint: $(STAMP)  ## ruff: rules and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(STAMP)  ## let ruff rewrite the files, and list them anew in docs/architecture.md
+format: $(STAMP)  ## let ruff rewrite the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python docs/list_files.py
 
 types: $(STAMP)  ## mypy --strict on the package
 	$(BIN)/mypy
