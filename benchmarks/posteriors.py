@@ -23,7 +23,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import bayeslme
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.sampling import collapsed
 from bayeslme.errors import BayesLMEError
@@ -48,7 +48,7 @@ def posteriors() -> Iterator[tuple[str, list[str]]]:
     return iter([(names[0], names) for names in shared.values()])
 
 
-def variance_parameters(layout: Layout) -> int:
+def variance_parameters(layout: ModelParameters) -> int:
     """Number of theta and sigma."""
     blocks = [b for b in layout.blocks if b.name != "fixef"]
     sizes = [len(b.coefs) * (len(b.coefs) - 1) // 2 if b.matrix else len(b.coefs) for b in blocks]
@@ -74,11 +74,11 @@ def measure(name: str, draws: int, most: int, seed: int) -> dict[str, Any]:
     """
     start = time.perf_counter()
     fit = _fit(name)
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     size = variance_parameters(layout)
     row: dict[str, Any] = {"parameters": size, "rows": layout.problem.n}
     row["fit_seconds"] = time.perf_counter() - start
-    if layout.problem.waiting or size > most:
+    if layout.problem.needs_fitted_values or size > most:
         return {**row, "outcome": "left out"}
     start = time.perf_counter()
     priors = resolve_priors(layout)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from bayeslme.engine.problem import Problem
 from bayeslme.formula.expressions import variables
 from bayeslme.formula.terms import Term
-from bayeslme.structures import Bound, Lattice, build_lattice
+from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def sweep(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Margins:
+class CentredEffects:
     """Correlated random effects of a level with their predictors at the mean.
 
     Attributes
@@ -80,7 +80,7 @@ class Margins:
     basis: FloatArray
 
     @classmethod
-    def of(cls, sd: str, cor: str, z: FloatArray, matrix: Any) -> Margins | None:
+    def of(cls, sd: str, cor: str, z: FloatArray, matrix: Any) -> CentredEffects | None:
         """Of the columns z (n, q) of a learned matrix; None where they are freed already."""
         swept, basis = sweep(z, matrix.terms.terms, matrix.assign)
         size = np.sqrt(np.mean(z**2, axis=0))
@@ -123,12 +123,12 @@ def unflat(par: npt.ArrayLike, q: int) -> tuple[FloatArray, FloatArray]:
     return values[..., :q], cor
 
 
-def centred_of(margins: Margins | None, natural: FloatArray, q: int) -> FloatArray:
+def centred_of(margins: CentredEffects | None, natural: FloatArray, q: int) -> FloatArray:
     """Flat parameters (..., k) of a level's effects with the predictors at their means."""
     return natural if margins is None else flat(*margins.centred(*unflat(natural, q)))
 
 
-def natural_of(margins: Margins | None, centred: FloatArray, q: int) -> FloatArray:
+def natural_of(margins: CentredEffects | None, centred: FloatArray, q: int) -> FloatArray:
     """Undo ``centred_of``."""
     return centred if margins is None else flat(*margins.natural(*unflat(centred, q)))
 
@@ -153,7 +153,7 @@ CERTAIN = -200.0  # log determinant where a correlation is perfect in all digits
 
 
 @dataclass(frozen=True)
-class Typical:
+class TypicalRows:
     """A few rows of a problem.
 
     Attributes
@@ -165,7 +165,7 @@ class Typical:
     variance: Bound | None
 
     @classmethod
-    def of(cls, problem: Problem) -> Typical:
+    def of(cls, problem: Problem) -> TypicalRows:
         """Choose rows of the largest correlation group, and of all for the variance function."""
         correlation, variance = problem.correlation, problem.variance
         if correlation is not None:
@@ -189,14 +189,14 @@ class Typical:
         return np.asarray(total)
 
 
-def _neighbours(bound: Bound) -> Lattice:
+def _neighbours(bound: Bound) -> CorrelationGroups:
     """The first rows of the largest group; all of it where positions have numbers of their own."""
-    lattice: Lattice = bound.coords
+    lattice: CorrelationGroups = bound.coords
     largest = int(np.argmax(lattice.sizes))
     start, size = int(lattice.starts[largest]), int(lattice.sizes[largest])
     count = min(size, NEIGHBOURS) if bound.structure.stationary else size
     position = lattice.position[start : start + count]
-    return build_lattice(np.array([0]), count, position, lattice.unit)
+    return correlation_groups(np.array([0]), count, position, lattice.unit)
 
 
 def _chosen(coords: Any, rows: np.ndarray) -> Any:

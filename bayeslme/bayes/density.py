@@ -5,8 +5,8 @@ Draws (NumPy, batched) and models (PyTensor) share the functions.
 
 Variance functions of the fitted values: their covariate is another one at every draw. Only given
 the random effects is such a model Gaussian, so it has a hierarchical form alone. The layout's
-problem is then ``waiting``: its variance function is bound, to name its parameters, but its
-covariate is that of least squares until it is replaced here.
+problem is then ``needs_fitted_values``: its variance function is bound, to name its parameters, but
+its covariate is that of least squares until it is replaced here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
-from bayeslme.bayes.model_parameters import Layout, Values
+from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.bayes.priors.priors import ParameterPrior
 from bayeslme.engine import depth_of
 from bayeslme.engine.likelihood.eliminate import eliminate
@@ -85,7 +85,7 @@ def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
 
 
 def conditional(
-    layout: Layout, problem: Problem, columns: Array, values: Values, xp: Namespace
+    layout: ModelParameters, problem: Problem, columns: Array, values: Values, xp: Namespace
 ) -> Array:
     """Log p(y | beta, ...) from residual columns.
 
@@ -109,7 +109,11 @@ def conditional(
 
 
 def integrated(
-    layout: Layout, columns: Array, values: Values, prior: GaussianBeta | None, xp: Namespace
+    layout: ModelParameters,
+    columns: Array,
+    values: Values,
+    prior: GaussianBeta | None,
+    xp: Namespace,
 ) -> Array:
     """Log p(y | ...) with beta integrated over its prior; REML under a flat one.
 
@@ -163,7 +167,7 @@ def _pivots(rows: list[list[Array]]) -> list[Array]:
     return pivots
 
 
-def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
+def by_group(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
     """Log p(y_g | ...) of every independent piece of the data, for many draws.
 
     The pieces are the outermost groups; without random effects the correlation groups, and without
@@ -171,7 +175,7 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array, shapes (s, ...)
         Draws, ``fixef`` among them.
     chunk_bytes : float
@@ -192,18 +196,18 @@ def by_group(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> np.nda
     return out
 
 
-def draw_pieces(layout: Layout, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
+def draw_pieces(layout: ModelParameters, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
     """Consecutive slices of the draws whose temporary arrays stay below a bound."""
     c, n = layout.problem.source.shape
     cells = 3 * c * c * len(layout.problem.row_starts) + 3 * c * n
     bound = layout.problem.correlation
     if bound is not None and bound.structure.dense(bound.coords):
-        cells += 3 * bound.coords.cells(bound.structure.stationary)
+        cells += 3 * bound.coords.n_numbers(bound.structure.stationary)
     step = int(max(1, chunk_bytes // (8.0 * cells)))
     return [slice(i, min(i + step, draws)) for i in range(0, draws, step)]
 
 
-def _by_group(layout: Layout, values: Values) -> np.ndarray:
+def _by_group(layout: ModelParameters, values: Values) -> np.ndarray:
     problem = layout.problem
     white = whiten(problem, *layout.row_parameters(values))
     g = gram(problem, white.columns, by_group=True)
@@ -240,7 +244,7 @@ def terms_of_groups(
     return np.asarray(-scale - half - half_effects - 0.5 * rss / sigma[:, None] ** 2)
 
 
-def _without_groups(layout: Layout, values: Values) -> np.ndarray:
+def _without_groups(layout: ModelParameters, values: Values) -> np.ndarray:
     """Correlation groups or rows of a model without random effects, in the engine's order."""
     problem, sigma = layout.problem, values["sigma"]
     starts = (
@@ -267,17 +271,17 @@ def engine_coefficients(problem: Problem, fixef: np.ndarray) -> np.ndarray:
     return np.asarray((fixef - problem.shift) @ problem.x_basis.T)
 
 
-def at_fitted(layout: Layout, means: Sequence[Array]) -> Problem:
+def at_fitted(layout: ModelParameters, means: Sequence[Array]) -> Problem:
     """Return the problem with its variance covariates at these fitted values.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     means : sequence of arrays (..., n)
         Fitted values with 0, 1, ... levels of random effects, design's row order.
     """
     problem, coords = layout.problem, layout.design.variance
-    if not problem.waiting or problem.variance is None or coords is None:
+    if not problem.needs_fitted_values or problem.variance is None or coords is None:
         return problem
     several = isinstance(coords, tuple)
     own = coords if isinstance(coords, tuple) else (coords,)
@@ -291,7 +295,7 @@ def at_fitted(layout: Layout, means: Sequence[Array]) -> Problem:
 
 
 def fitted_by_depth(
-    layout: Layout, values: Values, effects: Mapping[str, np.ndarray]
+    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
     """Fitted values (s, n) with 0, 1, ... levels of random effects."""
     means = [np.asarray(values["fixef"] @ layout.design.X.T) + layout.design.offset]
@@ -301,15 +305,17 @@ def fitted_by_depth(
     return means
 
 
-def problem_of_draws(layout: Layout, values: Values, effects: Mapping[str, np.ndarray]) -> Problem:
+def problem_of_draws(
+    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
+) -> Problem:
     """The problem at some draws: the layout's own, unless its covariates depend on them."""
-    if not layout.problem.waiting:
+    if not layout.problem.needs_fitted_values:
         return layout.problem
     return at_fitted(layout, fitted_by_depth(layout, values, effects))
 
 
 def given_effects_by_group(
-    layout: Layout, values: Values, effects: Mapping[str, np.ndarray], step: int = 200
+    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], step: int = 200
 ) -> np.ndarray:
     """Log p(y_g | b, ...) of every independent piece of the data, for many draws.
 
@@ -318,7 +324,7 @@ def given_effects_by_group(
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
     step : int
@@ -337,7 +343,9 @@ def given_effects_by_group(
     return np.concatenate(out)
 
 
-def _some_by_group(layout: Layout, values: Values, effects: Mapping[str, np.ndarray]) -> np.ndarray:
+def _some_by_group(
+    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
+) -> np.ndarray:
     means = fitted_by_depth(layout, values, effects)
     problem = at_fitted(layout, means)
     if not problem.stages:

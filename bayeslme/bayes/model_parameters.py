@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
-from bayeslme.bayes.centring import Margins
+from bayeslme.bayes.centring import CentredEffects
 from bayeslme.engine.build import bind_variance, build_problem
 from bayeslme.engine.problem import Columns, Problem
 from bayeslme.errors import SpecError
@@ -82,7 +82,7 @@ _RESERVED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CovarianceBlock:
     """A block of a level's covariance: its own structure, standard deviations and correlation.
 
     Attributes
@@ -119,7 +119,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class LevelLayout:
+class LevelParameters:
     """One level of random effects.
 
     Attributes
@@ -129,17 +129,17 @@ class LevelLayout:
     key : str
         The group's name as it enters variable names.
     sd : Block
-    pieces : tuple of Piece
+    pieces : tuple of CovarianceBlock
         One, unless the structure is blocked.
-    margins : Margins or None
+    margins : CentredEffects or None
         Of a general covariance whose effects depend on where their predictors have zero.
     """
 
     level: Level
     key: str
     sd: Block
-    pieces: tuple[Piece, ...]
-    margins: Margins | None = None
+    pieces: tuple[CovarianceBlock, ...]
+    margins: CentredEffects | None = None
 
     @property
     def q(self) -> int:
@@ -155,7 +155,7 @@ class LevelLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ModelParameters:
     """The variables of a model, and the engine's problem they are the parameters of.
 
     Attributes
@@ -165,7 +165,7 @@ class Layout:
     fixef : Block
     sigma : Block or None
         None where sigma is held.
-    levels : tuple of LevelLayout
+    levels : tuple of LevelParameters
         Outermost first.
     varfunc, corstruct : Block or None
         Free parameters of the variance function and of the correlation structure; None where there
@@ -176,7 +176,7 @@ class Layout:
     problem: Problem
     fixef: Block
     sigma: Block | None
-    levels: tuple[LevelLayout, ...]
+    levels: tuple[LevelParameters, ...]
     varfunc: Block | None
     corstruct: Block | None
 
@@ -244,7 +244,7 @@ def _with_held(
     return xp.stack(columns, axis=-1)
 
 
-def build_layout(design: Design) -> Layout:
+def build_parameters(design: Design) -> ModelParameters:
     """Name the variables of a design's model.
 
     Parameters
@@ -257,11 +257,11 @@ def build_layout(design: Design) -> Layout:
         For a grouping column whose name is taken by a dimension of every posterior.
     """
     problem = build_problem(design)
-    if problem.waiting:  # bound for its names; see ``fitted_variance``
+    if problem.needs_fitted_values:  # bound for its names; see ``fitted_variance``
         fitted = design.X @ problem.shift + design.offset
         coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
         bound = bind_variance(problem, design, (fitted,) * len(coords))
-        problem = replace(bound, waiting=True)
+        problem = replace(bound, needs_fitted_values=True)
     p = len(design.x_names)
     fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")
     held = design.spec.control.sigma is not None
@@ -273,7 +273,7 @@ def build_layout(design: Design) -> Layout:
     varfunc = _row_block("varfunc", problem.variance)
     corstruct = _row_block("corstruct", problem.correlation)
     _check_names(levels)
-    return Layout(design, problem, fixef, sigma, levels, varfunc, corstruct)
+    return ModelParameters(design, problem, fixef, sigma, levels, varfunc, corstruct)
 
 
 def _row_block(kind: Any, bound: Bound | None) -> Block | None:
@@ -298,7 +298,7 @@ def _block(
     return Block(name, kind, coefs, lower, upper, dim)
 
 
-def _check_names(levels: tuple[LevelLayout, ...]) -> None:
+def _check_names(levels: tuple[LevelParameters, ...]) -> None:
     """Refuse groups whose variables and dimensions would have the same names."""
     taken: dict[str, str] = {}
     for one in levels:
@@ -315,7 +315,7 @@ def _check_names(levels: tuple[LevelLayout, ...]) -> None:
                 raise SpecError(msg)
 
 
-def _level_layout(level: Level, matrix: Any) -> LevelLayout:
+def _level_layout(level: Level, matrix: Any) -> LevelParameters:
     key = level.group.replace("/", "_")
     if key in _RESERVED:
         msg = (
@@ -345,13 +345,13 @@ def _level_layout(level: Level, matrix: Any) -> LevelLayout:
         at = slice(len(names), len(names) + len(sds))
         names += list(effects) if len(sds) == len(effects) else [p.name for p in sds]
         parameters += sds
-        pieces.append(Piece(own, rows, at, _cor_block(own, key, suffix, effects, cors)))
+        pieces.append(CovarianceBlock(own, rows, at, _cor_block(own, key, suffix, effects, cors)))
     dim = f"{key}_effect" if tuple(names) == level.effects else f"{key}_sd"
     sd = _block(f"sd_{key}", "sd", tuple(names), parameters, dim)
     cor, margins = pieces[0].cor, None
     if len(pieces) == 1 and cor is not None and cor.matrix:
-        margins = Margins.of(sd.name, cor.name, level.Z, matrix)
-    return LevelLayout(level, key, sd, tuple(pieces), margins)
+        margins = CentredEffects.of(sd.name, cor.name, level.Z, matrix)
+    return LevelParameters(level, key, sd, tuple(pieces), margins)
 
 
 def _cor_block(

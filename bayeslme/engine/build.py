@@ -10,7 +10,7 @@ import numpy as np
 from bayeslme.engine.likelihood.reproduced_rows import filled_rows
 from bayeslme.engine.problem import Columns, Problem, Stage, runs, standardise
 from bayeslme.errors import DataError, FitError
-from bayeslme.structures import Bound, Lattice, build_lattice
+from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
@@ -70,7 +70,7 @@ def build_problem(design: Design) -> Problem:
         correlation=correlation,
         theta_variance=slice(last, last),
         theta_correlation=slice(first, last),
-        waiting=False,
+        needs_fitted_values=False,
         crossed=_crossed(design, order, stages),
     )
     return bind_variance(problem, design, None)
@@ -134,7 +134,7 @@ def bind_variance(
         return problem
     coords = design.variance_parts
     if covariates is None and any(c.source != "data" for c in coords):
-        return replace(problem, waiting=True)
+        return replace(problem, needs_fitted_values=True)
     given = covariates or (None,) * len(coords)
     bound_coords = tuple(
         replace(
@@ -148,7 +148,10 @@ def bind_variance(
     bound = structure.bind(bound_coords[0] if single else bound_coords)
     start = problem.theta_correlation.stop
     return replace(
-        problem, variance=bound, theta_variance=slice(start, start + len(bound.free)), waiting=False
+        problem,
+        variance=bound,
+        theta_variance=slice(start, start + len(bound.free)),
+        needs_fitted_values=False,
     )
 
 
@@ -178,7 +181,9 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
         return None
     position: Any = None if coords.position is None else coords.position[order]
     code = coords.code[order]
-    lattice: Lattice = build_lattice(_starts_pair(design, code, order), len(code), position)
+    lattice: CorrelationGroups = correlation_groups(
+        _starts_pair(design, code, order), len(code), position
+    )
     unit = structure.unit(lattice)
     lattice = lattice if unit == 1.0 else lattice.counted_in(unit)
     bound: Bound = structure.bind(lattice)

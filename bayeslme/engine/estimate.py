@@ -111,8 +111,8 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     if problem.correlation is not None:
         problem.correlation.structure.require(problem.correlation.coords)
     require_groups(problem, spec.method)
-    if problem.waiting:
-        require_rest(Likelihood(replace(problem, waiting=False), spec.method, sigma))
+    if problem.needs_fitted_values:
+        require_rest(Likelihood(replace(problem, needs_fitted_values=False), spec.method, sigma))
         found = agree(problem, design, max_iter, start, read_off)
         _report(found)
         return found

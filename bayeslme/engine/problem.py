@@ -173,7 +173,7 @@ class Problem:
         Least-squares coefficients taken out of y, natural scale.
     variance, correlation : Bound or None
     theta_variance, theta_correlation : slice
-    waiting : bool
+    needs_fitted_values : bool
         True while a variance covariate (fitted values) is still to be supplied.
     crossed : Crossed or None
         How the levels are eliminated where they do not nest; the stages are then in the reverse
@@ -190,7 +190,7 @@ class Problem:
     correlation: Bound | None
     theta_variance: slice
     theta_correlation: slice
-    waiting: bool
+    needs_fitted_values: bool
     crossed: Crossed | None = None
 
     @property

@@ -11,7 +11,7 @@ known of a structure is known here. Imports only `errors` and `arrays`.
 from bayeslme.structures.base import Bound, Parameter, RowStructure
 from bayeslme.structures.blocked import PdBlocked
 from bayeslme.structures.correlation.base import CorStruct, Pairs
-from bayeslme.structures.correlation.positions import Lattice, build_lattice
+from bayeslme.structures.correlation.positions import CorrelationGroups, correlation_groups
 from bayeslme.structures.correlation.serial import CorAR1, CorARMA, CorCAR1, CorCompSymm
 from bayeslme.structures.correlation.spatial import CorExp, CorGaus, CorLin, CorRatio, CorSpher
 from bayeslme.structures.correlation.unstructured import CorNatural, CorSymm
@@ -49,7 +49,7 @@ __all__ = [
     "CorSpher",
     "CorStruct",
     "CorSymm",
-    "Lattice",
+    "CorrelationGroups",
     "Pairs",
     "Parameter",
     "PdBlocked",
@@ -69,5 +69,5 @@ __all__ = [
     "VarFunc",
     "VarIdent",
     "VarPower",
-    "build_lattice",
+    "correlation_groups",
 ]

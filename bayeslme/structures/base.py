@@ -177,7 +177,8 @@ class Bound:
     ----------
     structure : RowStructure
     coords : object
-        Strata and covariate of a variance function, or the ``Lattice`` of a correlation structure.
+        Strata and covariate of a variance function, or the ``CorrelationGroups`` of a correlation
+        structure.
     parameters : tuple of Parameter, length k
         Held ones included.
     """

@@ -51,7 +51,7 @@ MODELS = {
 
 # A constant beside a power, and sigma where the covariate is 1, are hardly known from ages 8 to 14:
 # with default priors their tails are too long for their sds to be estimated. The range of corLin
-# has two hills, on both sides of four years; chains do not cross, and the prior leaves one.
+# has two local maxima, on both sides of four years; chains do not cross, and the prior leaves one.
 PRIORS = {
     "StudentT coefficients": {"fixef": {"SexFemale": "StudentT(nu=3, mu=0, sigma=1)"}},
     "corCompSymm, varConstPower": {

@@ -10,7 +10,7 @@ import arviz as az
 import numpy as np
 
 import bayeslme
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.simulate import colour
 from bayeslme.data.design import build
 from bayeslme.engine.problem import Problem
@@ -53,9 +53,9 @@ KINDS = {
 }
 
 
-def layout_of(call: str, data: Any) -> Layout:
+def layout_of(call: str, data: Any) -> ModelParameters:
     """Layout of an R call on a data frame."""
-    return build_layout(build(bayeslme.translate(call), data))
+    return build_parameters(build(bayeslme.translate(call), data))
 
 
 def z_score(draws: np.ndarray, mean: float, error: float) -> float:
@@ -124,7 +124,7 @@ def brms_scores(posterior: Any) -> dict[str, float]:
 
 
 def residual_covariance(
-    layout: Layout, values: dict[str, np.ndarray], problem: Problem | None = None
+    layout: ModelParameters, values: dict[str, np.ndarray], problem: Problem | None = None
 ) -> np.ndarray:
     """Covariance (n, n) of the residuals by its definition, rows as in the design."""
     problem = layout.problem if problem is None else problem
@@ -137,7 +137,7 @@ def residual_covariance(
     return np.asarray(R * np.outer(sd, sd))
 
 
-def random_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
+def random_covariance(layout: ModelParameters, values: dict[str, np.ndarray]) -> np.ndarray:
     """Covariance (n, n) that the random effects bring, by its definition."""
     total = np.zeros((layout.problem.n,) * 2)
     for level in layout.levels:

@@ -10,7 +10,7 @@ import pytest
 
 import bayeslme
 from bayes.support import layout_of
-from bayeslme.bayes.centring import Margins, flat, unflat
+from bayeslme.bayes.centring import CentredEffects, flat, unflat
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import draw_priors
 
@@ -18,7 +18,7 @@ CALL = "lme(distance ~ Sex * {0}, random = ~ {0} | Subject)"
 FAR = "I(age + 1990)"
 
 
-def margins_of(form: str, data: Any) -> Margins:
+def margins_of(form: str, data: Any) -> CentredEffects:
     found = layout_of(f"lme(distance ~ age, random = ~ {form} | Subject)", data).levels[0].margins
     assert found is not None
     return found

@@ -11,7 +11,7 @@ import pytest
 import bayeslme
 from bayes.support import KINDS, random_covariance, residual_covariance
 from bayeslme.bayes.density import by_group
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.random_effects import random_effects
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood
@@ -38,7 +38,7 @@ def observed_density(model: Any, point: dict[str, np.ndarray]) -> float:
     return float(compiled({k: v for k, v in point.items() if k in known}))
 
 
-def dense_covariance(layout: Layout, values: dict[str, np.ndarray]) -> np.ndarray:
+def dense_covariance(layout: ModelParameters, values: dict[str, np.ndarray]) -> np.ndarray:
     """V by its definition, rows as in the design."""
     return residual_covariance(layout, values) + random_covariance(layout, values)
 
@@ -57,7 +57,7 @@ def design(request: pytest.FixtureRequest) -> Any:
 def test_marginal_density_and_gradient(design: Any) -> None:
     from bayeslme.bayes.pymc.model import build_model
 
-    layout = build_layout(design)
+    layout = build_parameters(design)
     model = build_model(design, priors="flat")
     point, values = some_point(model)
     V = dense_covariance(layout, values)
@@ -72,7 +72,7 @@ def test_marginal_density_and_gradient(design: Any) -> None:
 def test_integrated_density(design: Any) -> None:
     from bayeslme.bayes.pymc.model import build_model
 
-    layout = build_layout(design)
+    layout = build_parameters(design)
     priors = {"preset": "flat", "fixef": "Normal(1, 10)"}
     model = build_model(design, priors=priors, beta="integrated")
     point, values = some_point(model)
@@ -88,7 +88,7 @@ def test_the_engine_s_log_likelihoods(growth_fit: Any) -> None:
 
     ml = growth_fit.update(method="ML")
     for fit in (ml, growth_fit):
-        layout, estimate = build_layout(fit.design), fit.estimate
+        layout, estimate = build_parameters(fit.design), fit.estimate
         values = {
             "fixef": estimate.beta,
             "sigma": np.float64(estimate.sigma),
@@ -125,7 +125,7 @@ def test_forms_agree_through_the_random_effects() -> None:
     data = bayeslme.load_data("piglets")
     spec = bayeslme.load_model("models/piglets.toml").spec
     design = build(spec, data)
-    layout = build_layout(design)
+    layout = build_parameters(design)
     marginal, hierarchical = (
         build_model(design, priors="flat", form=f) for f in ("marginal", "hierarchical")
     )
@@ -147,13 +147,15 @@ def level_cov(level: Any, values: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(factor @ factor.T)
 
 
-def posterior_at_zero(layout: Layout, values: dict[str, np.ndarray]) -> float:
+def posterior_at_zero(layout: ModelParameters, values: dict[str, np.ndarray]) -> float:
     """log p(b = 0 | y) by dense algebra."""
     mean, cov = dense_effects(layout, values)
     return normal_density(-mean, cov)
 
 
-def dense_effects(layout: Layout, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def dense_effects(
+    layout: ModelParameters, values: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of all random effects given y, outermost level first."""
     design = layout.design
     columns, blocks = [], []
@@ -182,7 +184,7 @@ def test_random_effects_are_drawn_from_their_conditional(name: str) -> None:
     )
     from bayeslme.bayes.sampling.starting import starting_values
 
-    layout = build_layout(build(spec, data))
+    layout = build_parameters(build(spec, data))
     values = {k: v for k, v in starting_values(layout).items()}
     values["sigma"] = values["sigma"][0]
     draws = 40_000

@@ -16,7 +16,7 @@ from bayeslme.bayes.density import (
     given_effects_by_group,
     problem_of_draws,
 )
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.tree import log_likelihood_dim
 from bayeslme.data.design import build
 
@@ -29,12 +29,12 @@ CALLS = {
 }
 
 
-def layout_of(kind: str, data: pd.DataFrame) -> Layout:
+def layout_of(kind: str, data: pd.DataFrame) -> ModelParameters:
     call = f"lme(distance ~ Sex * age, random = ~ 1 | Subject, {CALLS[kind]})"
-    return build_layout(build(bayeslme.translate(call), data))
+    return build_parameters(build(bayeslme.translate(call), data))
 
 
-def draws_of(layout: Layout, count: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def draws_of(layout: ModelParameters, count: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     from bayeslme.bayes.sampling.starting import starting_values
 
     rng = np.random.default_rng(2)
@@ -112,7 +112,7 @@ def test_without_groups_the_terms_are_of_rows_or_correlation_groups(
 ) -> None:
     call = f"gls(distance ~ age, weights = varPower(form = ~ fitted(.)){correlation})"
     design = build(bayeslme.translate(call), orthodont)
-    layout = build_layout(design)
+    layout = build_parameters(design)
     values = {
         "fixef": np.array([[17.0, 0.6], [16.0, 0.7]]),
         "varfunc": np.array([[0.4], [0.8]]),

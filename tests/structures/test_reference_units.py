@@ -17,7 +17,7 @@ from bayeslme.structures import (
     PdMat,
     VarComb,
     VarFunc,
-    build_lattice,
+    correlation_groups,
 )
 from reference.corpus import family, load_frame, matrix, numbers
 
@@ -67,7 +67,7 @@ def test_correlation(unit: dict[str, Any]) -> None:
     labels = want["groups"] or [""]
     position = np.concatenate([places[g] for g in labels])
     starts = np.cumsum([0, *(len(places[g]) for g in labels[:-1])])
-    lattice = build_lattice(starts, len(position), position)
+    lattice = correlation_groups(starts, len(position), position)
     bound = structure.bind(lattice)
     natural = bound.natural(bound.start)
 
@@ -94,7 +94,9 @@ def test_unconstrained_scale_is_nlmes(unit: dict[str, Any]) -> None:
     structure, want = build(unit["spec"]), unit["result"]["unconstrained"]
     places = list(positions(structure, frame_of(unit)).values())
     starts = np.cumsum([0, *(len(p) for p in places[:-1])])
-    bound = structure.bind(build_lattice(starts, sum(map(len, places)), np.concatenate(places)))
+    bound = structure.bind(
+        correlation_groups(starts, sum(map(len, places)), np.concatenate(places))
+    )
     stored = numbers(list(want.values()) if isinstance(want, dict) else want)
     ours = bound.start
     if isinstance(

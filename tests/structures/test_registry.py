@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bayeslme import structures as s
 from bayeslme.arrays import NUMPY, SINGULAR, pytensor_ops
 from bayeslme.errors import BayesLMEError
-from bayeslme.structures.correlation.positions import Lattice, build_lattice
+from bayeslme.structures.correlation.positions import CorrelationGroups, correlation_groups
 
 ROUNDING = 1e-10  # both sides are exact algebra; the factors here have condition numbers below 1e4
 
@@ -58,16 +58,16 @@ def concrete(base: type) -> set[type]:
     return found
 
 
-def lattice(*, gaps: bool) -> Lattice:
+def lattice(*, gaps: bool) -> CorrelationGroups:
     rng = np.random.default_rng(3)
     starts = np.r_[0, np.cumsum(SIZES)[:-1]]
     if not gaps:
-        return build_lattice(starts, SIZES.sum(), None)
+        return correlation_groups(starts, SIZES.sum(), None)
     times = [np.sort(rng.choice(12, size, replace=False)) for size in SIZES]
-    return build_lattice(starts, SIZES.sum(), np.concatenate(times).astype(float)[:, None])
+    return correlation_groups(starts, SIZES.sum(), np.concatenate(times).astype(float)[:, None])
 
 
-def singular(structure: s.CorStruct, par: np.ndarray, places: Lattice) -> bool:
+def singular(structure: s.CorStruct, par: np.ndarray, places: CorrelationGroups) -> bool:
     """Whether a correlation matrix is singular in double precision (Gaussian, very long range)."""
     blocks = range(len(places.blocks(structure.stationary)))
     return any(

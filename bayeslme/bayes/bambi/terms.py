@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.bayes.bambi.formulae import Speller, numeric_columns, prepare, quoted
-from bayeslme.bayes.model_parameters import Layout, LevelLayout
+from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters
 from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
 from bayeslme.data.types import Design, FloatArray, IntArray, VarianceCoords
 from bayeslme.data.variables.columns import Columns
@@ -47,12 +47,12 @@ class Residual:
     logs: bool
 
 
-def residual_of(layout: Layout, speller: Speller) -> Residual | None:
+def residual_of(layout: ModelParameters, speller: Speller) -> Residual | None:
     """Write a variance function as a model of log(sigma).
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     speller : Speller
 
     Returns
@@ -71,7 +71,7 @@ def residual_of(layout: Layout, speller: Speller) -> Residual | None:
         return None
     if not isinstance(coords, VarianceCoords):
         _no_counterpart(weights, "a product")
-    if bound is None or layout.problem.waiting:
+    if bound is None or layout.problem.needs_fitted_values:
         _no_counterpart(weights, "fitted values")
     if layout.held_sigma is not None:
         _no_counterpart(weights, "a held sigma beside it")
@@ -181,12 +181,12 @@ class Translation:
     residual: Residual | None
 
 
-def translate(layout: Layout) -> Translation:
+def translate(layout: ModelParameters) -> Translation:
     """Write a design in bambi's formulas.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
 
     Returns
     -------
@@ -276,7 +276,7 @@ def _parts(matrix: MatrixSpec | JoinedMatrix) -> tuple[MatrixSpec, ...]:
     return matrix.parts if isinstance(matrix, JoinedMatrix) else (matrix,)
 
 
-def _check_independent(level: LevelLayout) -> None:
+def _check_independent(level: LevelParameters) -> None:
     for piece in level.pieces:
         if piece.cor is not None or piece.sds.stop - piece.sds.start != piece.q:
             form = getattr(piece.structure, "form", None) or level.level.formula
@@ -304,7 +304,7 @@ def _check_treatment(matrix: MatrixSpec) -> None:
                 raise SpecError(msg)
 
 
-def _random_text(layout: Layout, speller: Speller) -> Iterator[str]:
+def _random_text(layout: ModelParameters, speller: Speller) -> Iterator[str]:
     outer: tuple[str, ...] = ()
     for level, matrix in zip(layout.levels, layout.design.random_matrices, strict=True):
         own = speller.group_columns(level.level.group)
@@ -315,7 +315,7 @@ def _random_text(layout: Layout, speller: Speller) -> Iterator[str]:
             yield f"({speller.terms(part.terms)}|{group})"
 
 
-def _random_parts(layout: Layout) -> Iterator[RandomPart]:
+def _random_parts(layout: ModelParameters) -> Iterator[RandomPart]:
     for k, (level, matrix) in enumerate(
         zip(layout.levels, layout.design.random_matrices, strict=True)
     ):

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.bayes.bambi.terms import Residual, Translation, matched, same_groups, translate
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
 from bayeslme.data.types import Design
@@ -76,7 +76,7 @@ def to_bambi(spec: LmeSpec, data: pd.DataFrame, priors: PriorsLike = None) -> ba
     from bayeslme.data.design import build
 
     _refuse(spec)
-    layout = build_layout(build(spec, data))
+    layout = build_parameters(build(spec, data))
     resolved = resolve_priors(layout, spec.priors if priors is None else priors)
     plan = translate(layout)
 
@@ -113,7 +113,9 @@ def _is_centred(priors: Priors, design: Design, plan: Translation) -> bool:
     return bool(np.any(basis[0, 1:]) and np.allclose(basis[0], design.X.mean(axis=0)))
 
 
-def _hand_over(model: bambi.Model, layout: Layout, priors: Priors, plan: Translation) -> None:
+def _hand_over(
+    model: bambi.Model, layout: ModelParameters, priors: Priors, plan: Translation
+) -> None:
     """Set priors by the names of bambi's terms, after comparing its matrices with the design's."""
     from bayeslme.bayes.bambi.priors import common_prior, margin_potential
 
@@ -162,7 +164,9 @@ def _places(mu: Any, design: Design) -> dict[str, list[int]]:
     return out
 
 
-def _random_priors(mu: Any, layout: Layout, priors: Priors, plan: Translation) -> dict[str, Any]:
+def _random_priors(
+    mu: Any, layout: ModelParameters, priors: Priors, plan: Translation
+) -> dict[str, Any]:
     from bayeslme.bayes.bambi.priors import group_prior
 
     out: dict[str, Any] = {}

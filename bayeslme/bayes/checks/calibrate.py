@@ -25,7 +25,7 @@ import pandas as pd
 from bayeslme import engine
 from bayeslme.bayes.checks.calibration import Calibration
 from bayeslme.bayes.checks.replication import Draws, Replication, Task, replicate
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import check_drawable, draw_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
@@ -109,9 +109,9 @@ def calibrate(
     """
     _check(spec, replications, truth, intervals, draws, level, workers)
     design = build(spec, data)
-    layout = build_layout(design)
+    layout = build_parameters(design)
     resolved = resolve_priors(layout, spec.priors if priors is None else priors)
-    if layout.problem.waiting:
+    if layout.problem.needs_fitted_values:
         raise SpecError("calibrate: a variance that depends on fitted values needs NUTS each time")
     reason = collapsible(layout) if "posterior" in intervals else None
     if reason:
@@ -131,7 +131,7 @@ def calibrate(
 def _truths(
     truth: str,
     design: Design,
-    layout: Layout,
+    layout: ModelParameters,
     priors: Priors,
     count: int,
     rng: np.random.Generator,

@@ -20,7 +20,7 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY
 from bayeslme.bayes.density import LOG_2PI, draw_pieces, engine_coefficients, problem_of_draws
-from bayeslme.bayes.model_parameters import Layout, Values
+from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.bayes.posterior.simulate import fitted
 from bayeslme.engine import Eliminated, eliminate, gram, whiten
 from bayeslme.engine.problem import Problem
@@ -49,12 +49,12 @@ class LeftOut:
         return np.asarray(-0.5 * LOG_2PI - np.log(self.sd) - 0.5 * (self.residual / self.sd) ** 2)
 
 
-def marginal(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> LeftOut:
+def marginal(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> LeftOut:
     """Rows given the others with the random effects integrated out.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array (s, ...)
         Draws, ``fixef`` among them.
     chunk_bytes : float
@@ -69,7 +69,7 @@ def marginal(layout: Layout, values: Values, chunk_bytes: float = 2e8) -> LeftOu
 
 
 def conditional(
-    layout: Layout,
+    layout: ModelParameters,
     values: Values,
     effects: Mapping[str, np.ndarray],
     chunk_bytes: float = 2e8,
@@ -78,7 +78,7 @@ def conditional(
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
     chunk_bytes : float
@@ -100,7 +100,7 @@ def conditional(
     return _join(found)
 
 
-def _marginal(layout: Layout, values: Values) -> LeftOut:
+def _marginal(layout: ModelParameters, values: Values) -> LeftOut:
     problem, p = layout.problem, layout.problem.p
     white = whiten(problem, *layout.row_parameters(values)).columns
     factors = layout.factors(values)
@@ -114,7 +114,7 @@ def _marginal(layout: Layout, values: Values) -> LeftOut:
 
 
 def _products(
-    layout: Layout, problem: Problem, values: Values, z: np.ndarray, residual: np.ndarray
+    layout: ModelParameters, problem: Problem, values: Values, z: np.ndarray, residual: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Products of every whitened unit vector with itself, the residual and the columns of Z.
 
@@ -203,13 +203,13 @@ def _finish(problem: Problem, values: Values, c: np.ndarray, g: np.ndarray) -> L
     return LeftOut(residual, sd)
 
 
-def _pieces(layout: Layout, values: Values, chunk_bytes: float) -> Iterator[slice]:
+def _pieces(layout: ModelParameters, values: Values, chunk_bytes: float) -> Iterator[slice]:
     columns = len(layout.problem.columns)
     share = columns / (columns + UNITS)
     return iter(draw_pieces(layout, len(values["fixef"]), chunk_bytes * share))
 
 
-def _take(layout: Layout, values: Values, piece: slice) -> dict[str, np.ndarray]:
+def _take(layout: ModelParameters, values: Values, piece: slice) -> dict[str, np.ndarray]:
     some = {k: v[piece] for k, v in values.items()}
     return {**some, "sigma": layout.sigmas(some)}
 

@@ -118,7 +118,7 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     """
     layout = posterior.layout
     check_choice(kind, get_args(LooKind), "kind")
-    if kind != "conditional" and layout.problem.waiting:
+    if kind != "conditional" and layout.problem.needs_fitted_values:
         raise FitError(
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"

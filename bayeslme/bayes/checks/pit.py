@@ -131,7 +131,7 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     layout = posterior.layout
     if kind not in get_args(PitKind):
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")
-    if kind == "marginal" and layout.problem.waiting:
+    if kind == "marginal" and layout.problem.needs_fitted_values:
         raise FitError(
             "pit: kind='marginal' integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"

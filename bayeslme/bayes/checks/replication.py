@@ -12,7 +12,7 @@ import pandas as pd
 
 from bayeslme import engine
 from bayeslme.bayes.density import by_group
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.estimates import parts_of
 from bayeslme.bayes.posterior.random_effects import random_effects
 from bayeslme.bayes.posterior.simulate import new_effects, new_response
@@ -120,7 +120,7 @@ def replicate(task: Task, values: Draws, seed: np.random.SeedSequence) -> Replic
 
 
 def _posterior(
-    task: Task, layout: Layout, rng: np.random.Generator
+    task: Task, layout: ModelParameters, rng: np.random.Generator
 ) -> tuple[CollapsedDraws | None, str]:
     """Draws of the posterior, and what their making complained of."""
     with warnings.catch_warnings(record=True) as caught:
@@ -138,24 +138,24 @@ def _joined(caught: list[warnings.WarningMessage]) -> str:
 
 def _simulated(
     design: Design, values: Draws, rng: np.random.Generator
-) -> tuple[Layout, dict[str, np.ndarray]]:
+) -> tuple[ModelParameters, dict[str, np.ndarray]]:
     """Layout of the design with a new response, and the random effects behind it."""
-    layout = build_layout(design)
+    layout = build_parameters(design)
     one = {name: v[0] for name, v in values.items()}
     effects = new_effects(layout, one, rng)
     z = tuple(level.level.Z for level in layout.levels)
     y = new_response(layout, one, design.X, z, rng, effects)
-    return build_layout(replace(design, y=y)), effects
+    return build_parameters(replace(design, y=y)), effects
 
 
 def quantities(
-    layout: Layout, values: Draws, effects: Mapping[str, np.ndarray]
+    layout: ModelParameters, values: Draws, effects: Mapping[str, np.ndarray]
 ) -> dict[Quantity, np.ndarray]:
     """Everything that is compared: parameters, random effects of the first group, likelihood.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : dict of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
 

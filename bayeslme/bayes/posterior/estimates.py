@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.arrays import NUMPY
-from bayeslme.bayes.model_parameters import Layout, LevelLayout
+from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_probability
 from bayeslme.fit.inference.intervals import COLUMNS, Intervals
@@ -86,7 +86,7 @@ def parts(posterior: Posterior) -> dict[str, pd.DataFrame]:
     return parts_of(posterior.layout, posterior.values)
 
 
-def parts_of(layout: Layout, values: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+def parts_of(layout: ModelParameters, values: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
     """As ``parts``, from draws of the variables (s, ...)."""
     out = {"fixed": pd.DataFrame(values["fixef"], columns=list(layout.fixef.coefs))}
     for level in layout.levels:
@@ -98,7 +98,7 @@ def parts_of(layout: Layout, values: dict[str, np.ndarray]) -> dict[str, pd.Data
     return out
 
 
-def _level_draws(level: LevelLayout, values: dict[str, np.ndarray]) -> pd.DataFrame:
+def _level_draws(level: LevelParameters, values: dict[str, np.ndarray]) -> pd.DataFrame:
     label = deparse(level.level.formula.rhs)
     names = [p.name for p in level.level.structure.natural_parameters(level.level.effects, label)]
     drawn = [piece.natural(values, values[level.sd.name], NUMPY) for piece in level.pieces]

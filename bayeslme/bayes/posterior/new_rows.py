@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslme.bayes.model_parameters import Layout, Values
+from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.data.newdata import NewRows, nested_labels, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
 from bayeslme.data.variables.factors import cross
@@ -28,14 +28,14 @@ from bayeslme.engine.prediction.kriging import (
     pairs_of,
 )
 from bayeslme.errors import DataError, FitError
-from bayeslme.structures import Bound, Lattice
+from bayeslme.structures import Bound, CorrelationGroups
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPositions:
     """Where the residuals of m rows stand.
 
     Attributes
@@ -52,13 +52,13 @@ class Place:
     own: np.ndarray
     position: np.ndarray
 
-    def take(self, at: slice) -> Place:
+    def take(self, at: slice) -> RowPositions:
         """Some of the rows."""
-        return Place(self.group[at], self.own[at], self.position[at])
+        return RowPositions(self.group[at], self.own[at], self.position[at])
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class PredictionRows:
     """Rows to predict at a level.
 
     Attributes
@@ -70,7 +70,7 @@ class Rows:
     own : tuple of int arrays (m,)
         The rows' own groups, known or not; -1 where the label is missing.
     variance : VarianceCoords, tuple of them, or None
-    place : Place or None
+    place : RowPositions or None
         None without a correlation structure, at an outer level, and where new data have no columns
         for it.
     offset : array, shape (m,), or 0
@@ -81,10 +81,10 @@ class Rows:
     code: tuple[np.ndarray, ...]
     own: tuple[np.ndarray, ...]
     variance: VarianceCoords | tuple[VarianceCoords, ...] | None
-    place: Place | None
+    place: RowPositions | None
     offset: np.ndarray | float = 0.0
 
-    def take(self, at: slice) -> Rows:
+    def take(self, at: slice) -> PredictionRows:
         """Some of the rows."""
         parts = self.variance if isinstance(self.variance, tuple) else (self.variance,)
         chosen = tuple(None if p is None else _chosen(p, at) for p in parts)
@@ -92,7 +92,7 @@ class Rows:
         z, code, own = (tuple(x[at] for x in part) for part in (self.Z, self.code, self.own))
         place = None if self.place is None else self.place.take(at)
         offset = self.offset if isinstance(self.offset, float) else self.offset[at]
-        return Rows(self.X[at], z, code, own, variance, place, offset)
+        return PredictionRows(self.X[at], z, code, own, variance, place, offset)
 
 
 def _chosen(coords: VarianceCoords, at: slice) -> VarianceCoords:
@@ -100,7 +100,7 @@ def _chosen(coords: VarianceCoords, at: slice) -> VarianceCoords:
     return replace(coords, covariate=covariate, stratum=coords.stratum[at])
 
 
-def own_rows(layout: Layout, depth: int) -> Rows:
+def own_rows(layout: ModelParameters, depth: int) -> PredictionRows:
     """The rows of the fit, in the design's order."""
     design, problem = layout.design, layout.problem
     levels = design.levels[:depth]
@@ -109,13 +109,15 @@ def own_rows(layout: Layout, depth: int) -> Rows:
         group = np.empty(problem.n, dtype=int)
         sizes = problem.correlation.coords.sizes
         group[problem.order] = np.repeat(np.arange(len(sizes)), sizes)
-        place = Place(group, group, position)
+        place = RowPositions(group, group, position)
     code = tuple(level.code for level in levels)
     z = tuple(level.Z for level in levels)
-    return Rows(design.X, z, code, code, design.variance, place, design.offset)
+    return PredictionRows(design.X, z, code, code, design.variance, place, design.offset)
 
 
-def rows_of(posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located: bool) -> Rows:
+def rows_of(
+    posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located: bool
+) -> PredictionRows:
     """New rows.
 
     Parameters
@@ -136,10 +138,10 @@ def rows_of(posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located:
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)
     place = _place(posterior, new, located=located) if depth == len(design.levels) else None
-    return Rows(new.X, new.Z, new.code, own, new_variance(design, new), place, new.offset)
+    return PredictionRows(new.X, new.Z, new.code, own, new_variance(design, new), place, new.offset)
 
 
-def _place(posterior: Posterior, new: NewRows, *, located: bool) -> Place | None:
+def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:
     design, estimate = posterior.layout.design, posterior.fit.estimate
     bound, old = posterior.layout.problem.correlation, design.correlation
     if bound is None or old is None:
@@ -170,7 +172,7 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> Place | None
         position = _counted(own, known, bound.coords.sizes)
     elif bound.structure.needs_integers and np.any(position % 1.0 > 0):
         raise DataError(f"{bound.structure.r_name}: positions of new rows must be integers")
-    return Place(known, own, position)
+    return RowPositions(known, own, position)
 
 
 def _counted(own: np.ndarray, known: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -212,9 +214,9 @@ class _Alike:
 
 
 def residuals_at(
-    layout: Layout,
+    layout: ModelParameters,
     values: Values,
-    place: Place,
+    place: RowPositions,
     rng: np.random.Generator,
     *,
     observed: Observed | None = None,
@@ -224,10 +226,10 @@ def residuals_at(
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
         With a correlation structure.
     values : mapping of variable name to array (s, ...)
-    place : Place
+    place : RowPositions
         Of m rows.
     rng : Generator
     observed : callable, optional
@@ -273,9 +275,9 @@ def residuals_at(
     return mean, drawn
 
 
-def _alike(bound: Bound, place: Place, *, conditional: bool) -> Iterator[_Alike]:
+def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
     """Collect the groups of the new rows by how their rows stand."""
-    lattice: Lattice = bound.coords
+    lattice: CorrelationGroups = bound.coords
     sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1)
     order = np.flatnonzero(sound)[np.argsort(place.own[sound], kind="stable")]
     found: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = {}
@@ -302,7 +304,7 @@ def _alike(bound: Bound, place: Place, *, conditional: bool) -> Iterator[_Alike]
         yield _Alike(lattice.position[seen[0]], place.position[asked[0]], asked, seen)
 
 
-def _near(bound: Bound, lattice: Lattice, h: int, new: np.ndarray) -> np.ndarray:
+def _near(bound: Bound, lattice: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
     """Sorted observed rows of a group that new ones depend on."""
     start, size = int(lattice.starts[h]), int(lattice.sizes[h])
     reach = bound.structure.memory(lattice)

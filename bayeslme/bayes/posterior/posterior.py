@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslme.bayes.model_parameters import Layout
+from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.posterior import estimates as _estimates
 from bayeslme.bayes.posterior import predict as _predict
 from bayeslme.bayes.posterior import random_effects as _random_effects
@@ -51,13 +51,13 @@ class Posterior:
         ``constant_data``.
     fit : Fit
         The classical fit it belongs to.
-    layout : Layout
+    layout : ModelParameters
     priors : Priors
     """
 
     data: xr.DataTree
     fit: Fit
-    layout: Layout
+    layout: ModelParameters
     priors: Priors
 
     @cached_property

@@ -13,7 +13,7 @@ import xarray as xr
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.estimates import IntervalKind, limits
-from bayeslme.bayes.posterior.new_rows import Rows, own_rows, residuals_at, rows_of
+from bayeslme.bayes.posterior.new_rows import PredictionRows, own_rows, residuals_at, rows_of
 from bayeslme.bayes.posterior.random_effects import effects_of
 from bayeslme.bayes.posterior.simulate import new_residuals
 from bayeslme.bayes.posterior.tree import row_labels
@@ -189,7 +189,7 @@ class _Asked:
     own: bool
 
     def summarised(
-        self, rows: Rows, m: int, interval: float | None, kind: IntervalKind
+        self, rows: PredictionRows, m: int, interval: float | None, kind: IntervalKind
     ) -> tuple[np.ndarray, np.ndarray]:
         """Means (m,) of the expected responses, and limits (2, m), NaN without an interval."""
         mean, bounds = np.empty(m), np.full((2, m), np.nan)
@@ -200,12 +200,12 @@ class _Asked:
                 bounds[:, at] = _limits(drawn, interval, kind)
         return mean, bounds
 
-    def drawn(self, rows: Rows, *, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(self, rows: PredictionRows, *, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
         """Expected responses (s, m), and what is asked for.
 
         Parameters
         ----------
-        rows : Rows
+        rows : PredictionRows
         jointly : bool
             Whether rows of one group are wanted together, or each for itself.
         """
@@ -220,12 +220,12 @@ class _Asked:
             return means[-1], means[-1]
         return means[-1], means[-1] + self._noise(rows, means, jointly=jointly)
 
-    def _noise(self, rows: Rows, means: list[np.ndarray], *, jointly: bool) -> np.ndarray:
+    def _noise(self, rows: PredictionRows, means: list[np.ndarray], *, jointly: bool) -> np.ndarray:
         """New residuals (s, m)."""
         layout, values = self.posterior.layout, self.posterior.values
         if jointly and rows.place is not None and self.own:
             problem = layout.problem
-            if problem.waiting:
+            if problem.needs_fitted_values:
                 problem = problem_of_draws(layout, values, self.posterior.effects)
             return np.asarray(new_residuals(layout, values, self.rng, problem, (len(means[0]),)))
         sd = self._sd(rows, means)
@@ -233,14 +233,14 @@ class _Asked:
             return np.asarray(sd * self._residuals(rows, observed=False)[1])
         return np.asarray(sd * self.rng.standard_normal(sd.shape))
 
-    def _residuals(self, rows: Rows, *, observed: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _residuals(self, rows: PredictionRows, *, observed: bool) -> tuple[np.ndarray, np.ndarray]:
         posterior, place = self.posterior, rows.place
         assert place is not None
         seen = (lambda at: _observed(posterior, at)) if observed else None
         layout, values = posterior.layout, posterior.values
         return residuals_at(layout, values, place, self.rng, observed=seen, noise=self.response)
 
-    def _effects(self, rows: Rows, k: int) -> np.ndarray:
+    def _effects(self, rows: PredictionRows, k: int) -> np.ndarray:
         """Random effects of a level at the rows, (s, m, q)."""
         level, code, own = self.posterior.layout.levels[k], rows.code[k], rows.own[k]
         out = effects_of(self.posterior, level.key, code)
@@ -255,7 +255,7 @@ class _Asked:
             out[:, unseen] = (spherical @ np.swapaxes(root, -1, -2))[:, place]
         return np.asarray(out)
 
-    def _sd(self, rows: Rows, means: list[np.ndarray]) -> np.ndarray:
+    def _sd(self, rows: PredictionRows, means: list[np.ndarray]) -> np.ndarray:
         """Residual standard deviations (s, m) at the rows; NaN in unknown strata."""
         layout, values = self.posterior.layout, self.posterior.values
         sigma = layout.sigmas(values)[:, None]

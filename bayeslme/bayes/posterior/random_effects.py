@@ -19,7 +19,7 @@ from bayeslme.bayes.density import (
     residual_squares,
     terms_of_groups,
 )
-from bayeslme.bayes.model_parameters import Layout, Values, without_fixed
+from bayeslme.bayes.model_parameters import ModelParameters, Values, without_fixed
 from bayeslme.bayes.posterior.estimates import flat_effects
 from bayeslme.engine import eliminate, gram, modes, whiten
 from bayeslme.errors import FitError
@@ -34,13 +34,13 @@ Complete = Callable[[Values, np.random.Generator], tuple[Drawn, np.ndarray]]
 
 
 def random_effects(
-    layout: Layout, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+    layout: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
 ) -> Effects:
     """Draw b from p(b | y, beta, theta, sigma), one draw for each of the parameters.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array (s, ...)
         Draws, ``fixef`` among them.
     rng : Generator
@@ -55,7 +55,7 @@ def random_effects(
 
 
 def effects_and_terms(
-    layout: Layout, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+    layout: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
 ) -> tuple[Effects, np.ndarray]:
     """Draw b, and read log p(y_g | beta, theta, sigma) off the same elimination.
 
@@ -82,7 +82,7 @@ def effects_and_terms(
 
 
 def drawn_pieces(
-    layout: Layout, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+    layout: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
 ) -> Iterator[tuple[slice, Effects, np.ndarray]]:
     """As ``effects_and_terms`` of a model with random effects, piece by piece.
 
@@ -103,7 +103,7 @@ def drawn_pieces(
         yield piece, {level.key: b for level, b in named}, terms
 
 
-def _constant(layout: Layout) -> Complete:
+def _constant(layout: ModelParameters) -> Complete:
     """Rows without parameters: their cross products [Z | X | y] are formed once."""
     problem = layout.problem
     white = whiten(problem, *layout.row_parameters({}))
@@ -120,7 +120,7 @@ def _constant(layout: Layout) -> Complete:
     return complete
 
 
-def _varying(layout: Layout) -> Complete:
+def _varying(layout: ModelParameters) -> Complete:
     """Rows with parameters: [Z | y - X beta], fewer columns, the last another for each draw."""
     problem, bare = layout.problem, without_fixed(layout.problem)
     z, y = bare.columns[:-1], bare.columns[-1]
@@ -144,7 +144,7 @@ MOST_BYTES = 4e9  # of all random effects, or log likelihoods, of a posterior
 SEED = "effects_seed"  # attribute of sample_stats
 
 
-def effects_bytes(layout: Layout, draws: int) -> float:
+def effects_bytes(layout: ModelParameters, draws: int) -> float:
     """Memory of the random effects of all draws."""
     return 8.0 * draws * sum(len(level.level.labels) * level.q for level in layout.levels)
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from bayeslme.bayes.density import at_fitted, fitted_by_depth
-from bayeslme.bayes.model_parameters import Layout, Values
+from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.engine import whiten
-from bayeslme.engine.prediction.residuals import cells, colour_groups
+from bayeslme.engine.prediction.residuals import colour_groups, n_numbers
 from bayeslme.engine.problem import Problem
 
 
 def new_effects(
-    layout: Layout, values: Values, rng: np.random.Generator, shape: tuple[int, ...] = ()
+    layout: ModelParameters, values: Values, rng: np.random.Generator, shape: tuple[int, ...] = ()
 ) -> dict[str, np.ndarray]:
     """Draw random effects of new groups.
 
@@ -34,7 +34,7 @@ def new_effects(
 
 
 def new_response(
-    layout: Layout,
+    layout: ModelParameters,
     values: Values,
     X: np.ndarray,
     Z: tuple[np.ndarray, ...],
@@ -46,7 +46,7 @@ def new_response(
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to one draw
     X : array, shape (n, p)
     Z : tuple of arrays (n, q), outermost level first
@@ -69,7 +69,7 @@ def new_response(
 
 
 def new_residuals(
-    layout: Layout,
+    layout: ModelParameters,
     values: Values,
     rng: np.random.Generator,
     problem: Problem | None = None,
@@ -111,13 +111,13 @@ MOST_CELLS = 1e7  # of one batch of draws
 
 
 def fitted(
-    layout: Layout, values: Values, effects: Mapping[str, np.ndarray], depth: int
+    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], depth: int
 ) -> np.ndarray:
     """Fitted values of every draw.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
     depth : int
@@ -134,7 +134,7 @@ def fitted(
 
 
 def replicated(
-    layout: Layout,
+    layout: ModelParameters,
     values: Values,
     effects: Mapping[str, np.ndarray],
     chosen: np.ndarray,
@@ -162,15 +162,15 @@ def replicated(
     return out
 
 
-def _cells(layout: Layout) -> int:
+def _cells(layout: ModelParameters) -> int:
     """Numbers a draw needs: its rows, and what correlates them."""
     bound = layout.problem.correlation
-    more = 0 if bound is None else cells(bound.structure, bound.coords)
+    more = 0 if bound is None else n_numbers(bound.structure, bound.coords)
     return 4 * layout.problem.n + int(more)
 
 
 def replicated_new(
-    layout: Layout, values: Values, chosen: np.ndarray, rng: np.random.Generator
+    layout: ModelParameters, values: Values, chosen: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw responses of new groups with the design of the old ones, shape (r, n)."""
     own = {name: v[chosen] for name, v in values.items()}
@@ -185,7 +185,7 @@ def replicated_new(
     return out
 
 
-def log_sd(layout: Layout, values: Values, problem: Problem) -> np.ndarray:
+def log_sd(layout: ModelParameters, values: Values, problem: Problem) -> np.ndarray:
     """Log residual standard deviation relative to sigma, (s, n) or (1, n), design's row order."""
     if problem.variance is None:
         return np.zeros((1, problem.n))
@@ -197,13 +197,13 @@ def log_sd(layout: Layout, values: Values, problem: Problem) -> np.ndarray:
 
 
 def scaled(
-    layout: Layout, values: Values, problem: Problem, residual: np.ndarray, type: str
+    layout: ModelParameters, values: Values, problem: Problem, residual: np.ndarray, type: str
 ) -> np.ndarray:
     """Residuals of one type from those of the response.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : mapping of variable name to array (s, ...)
     problem : Problem
         At these draws; see ``problem_of_draws``.

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.stored_files import (
     ATTRIBUTE,
     changed,
@@ -34,7 +34,7 @@ from bayeslme.bayes.posterior.stored_files import (
 )
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.language import Prior
-from bayeslme.bayes.priors.priors import ParameterPrior, Priors, Typical
+from bayeslme.bayes.priors.priors import ParameterPrior, Priors, TypicalScale
 from bayeslme.data.design import ORIGINS
 from bayeslme.data.variables.dates import Origin
 from bayeslme.errors import BayesLMEError, DataError
@@ -339,7 +339,7 @@ def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
     if record["origins"]:
         frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}
     fit = fit_spec(spec, frame)
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     return Posterior(tree, fit, layout, _read_priors(layout, record["priors"]))
 
 
@@ -360,7 +360,7 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
     }
 
 
-def _read_priors(layout: Layout, record: dict[str, Any]) -> Priors:
+def _read_priors(layout: ModelParameters, record: dict[str, Any]) -> Priors:
     made = []
     at_means = {
         name: lv.margins
@@ -375,7 +375,7 @@ def _read_priors(layout: Layout, record: dict[str, Any]) -> Priors:
         )
         basis = record["basis"].get(p.block.name)
         weights, constant = record.get("typical", {}).get(p.block.name, (None, 0.0))
-        typical = None if weights is None else Typical(np.array(weights), constant)
+        typical = None if weights is None else TypicalScale(np.array(weights), constant)
         basis = None if basis is None else np.array(basis)
         margins = at_means.get(p.block.name)
         relative = record.get("relative", {}).get(p.block.name)

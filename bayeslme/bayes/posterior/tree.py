@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslme.bayes.density import by_group, given_effects_by_group
-from bayeslme.bayes.model_parameters import Block, Layout
+from bayeslme.bayes.model_parameters import Block, ModelParameters
 from bayeslme.bayes.posterior.random_effects import SEED, drawn_pieces, effects_and_terms
 from bayeslme.bayes.posterior.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
@@ -28,7 +28,7 @@ def flatten(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def build_tree(
-    layout: Layout,
+    layout: ModelParameters,
     priors: Priors,
     values: Mapping[str, np.ndarray],
     stats: Mapping[str, np.ndarray],
@@ -42,7 +42,7 @@ def build_tree(
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     priors : Priors
     values : mapping of variable name to array (chains, draws, ...)
     stats : mapping of statistic to array (chains, draws)
@@ -66,7 +66,7 @@ def build_tree(
     drawn, terms = _completed(layout, flat, effects, keep=keep, seed=seeds[0])
     pieces, labels = log_likelihood_dim(layout)
     prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
-    kind = "given the random effects" if layout.problem.waiting else "marginal"
+    kind = "given the random effects" if layout.problem.needs_fitted_values else "marginal"
     groups = {
         "posterior": xr.Dataset(_parameters(layout, values, drawn)),
         "sample_stats": xr.Dataset(
@@ -88,7 +88,7 @@ def build_tree(
 
 
 def _completed(
-    layout: Layout,
+    layout: ModelParameters,
     flat: Mapping[str, np.ndarray],
     effects: Mapping[str, np.ndarray] | None,
     *,
@@ -98,7 +98,7 @@ def _completed(
     """Random effects (s, G, q) that are kept, and the log likelihood (s, pieces)."""
     if effects is not None:
         drawn = flatten(effects)
-        given = layout.problem.waiting
+        given = layout.problem.needs_fitted_values
         terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
         return drawn, terms
     rng = np.random.default_rng(seed)
@@ -106,7 +106,7 @@ def _completed(
 
 
 def _parameters(
-    layout: Layout, values: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
+    layout: ModelParameters, values: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
 ) -> dict[str, xr.Variable]:
     """Parameters as they were drawn, and the random effects that are kept."""
     out = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
@@ -119,7 +119,7 @@ def _parameters(
 
 
 def _replicates(
-    layout: Layout,
+    layout: ModelParameters,
     flat: Mapping[str, np.ndarray],
     drawn: Mapping[str, np.ndarray],
     sample: tuple[int, int],
@@ -136,7 +136,9 @@ def _replicates(
     return variable(y.reshape(*kept.shape, -1), ("row",))
 
 
-def _terms(layout: Layout, flat: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _terms(
+    layout: ModelParameters, flat: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
     """Marginal terms (s, pieces) alone."""
     if not layout.levels:
         return by_group(layout, flat)
@@ -147,7 +149,10 @@ def _terms(layout: Layout, flat: Mapping[str, np.ndarray], rng: np.random.Genera
 
 
 def _replicated_anew(
-    layout: Layout, flat: Mapping[str, np.ndarray], chosen: np.ndarray, rng: np.random.Generator
+    layout: ModelParameters,
+    flat: Mapping[str, np.ndarray],
+    chosen: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Replicates (r, n) at random effects that are drawn for them, piece by piece."""
     y = np.empty((len(chosen), layout.problem.n))
@@ -170,7 +175,7 @@ def dims_of(block: Block) -> tuple[str, ...]:
     return (block.dim, f"{block.dim}_bis") if block.matrix else (block.dim,)
 
 
-def log_likelihood_dim(layout: Layout) -> tuple[str, list[Any]]:
+def log_likelihood_dim(layout: ModelParameters) -> tuple[str, list[Any]]:
     """Dimension and labels of the independent pieces: groups, correlation groups or rows."""
     design = layout.design
     if layout.levels:
@@ -182,7 +187,7 @@ def log_likelihood_dim(layout: Layout) -> tuple[str, list[Any]]:
     return "row", list(row_labels(layout)[layout.problem.order])
 
 
-def row_labels(layout: Layout) -> np.ndarray:
+def row_labels(layout: ModelParameters) -> np.ndarray:
     """Labels of the rows: the index where it is simple and unique, else its text or positions."""
     index = layout.design.index
     simple = index.is_unique and index.nlevels == 1
@@ -195,7 +200,7 @@ def row_labels(layout: Layout) -> np.ndarray:
     return np.asarray(layout.design.rows)
 
 
-def coordinates(layout: Layout) -> dict[str, Any]:
+def coordinates(layout: ModelParameters) -> dict[str, Any]:
     """Labels of all dimensions."""
     coords: dict[str, Any] = {"row": row_labels(layout), "term": list(layout.fixef.coefs)}
     for level in layout.levels:
@@ -215,7 +220,7 @@ def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _constant(layout: Layout) -> dict[str, Any]:
+def _constant(layout: ModelParameters) -> dict[str, Any]:
     out: dict[str, Any] = {"X": (("row", "term"), layout.design.X)}
     if not isinstance(layout.design.offset, float):
         out["offset"] = (("row",), layout.design.offset)

@@ -54,10 +54,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.bayes.centring import Margins, sweep
-from bayeslme.bayes.model_parameters import Block, Layout, LevelLayout
+from bayeslme.bayes.centring import CentredEffects, sweep
+from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.language import Prior
-from bayeslme.bayes.priors.priors import FloatArray, Priors, PriorsLike, Typical, resolve
+from bayeslme.bayes.priors.priors import FloatArray, Priors, PriorsLike, TypicalScale, resolve
 from bayeslme.errors import DataError
 from bayeslme.structures import (
     CorCAR1,
@@ -68,7 +68,7 @@ from bayeslme.structures import (
     VarFixed,
     VarPower,
 )
-from bayeslme.structures.correlation.positions import Lattice, distances
+from bayeslme.structures.correlation.positions import CorrelationGroups, distances
 from bayeslme.structures.supports import Root
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def row_priors(bound: Bound) -> tuple[Prior, ...]:
     return tuple(every[j] for j in bound.free)
 
 
-def typical_row(bound: Bound | None) -> Typical:
+def typical_row(bound: Bound | None) -> TypicalScale:
     """How the variance function moves the residual standard deviation of a typical row.
 
     Only fixed weights, powers and rates do; beside a constant that of the power alone counts.
@@ -106,7 +106,7 @@ def typical_row(bound: Bound | None) -> Typical:
     bound : Bound or None
     """
     if bound is None:
-        return Typical(np.zeros(0))
+        return TypicalScale(np.zeros(0))
     weights, constant = [], 0.0
     for function, coords, parameters in _functions(bound):
         if isinstance(function, VarConstPower):
@@ -120,7 +120,7 @@ def typical_row(bound: Bound | None) -> Typical:
         weights += [float(np.mean(row)) for row in rows]
     full = np.array(weights)
     held = np.array([p.start if p.held else 0.0 for p in bound.parameters])
-    return Typical(full[bound.free], constant + float(held @ full))
+    return TypicalScale(full[bound.free], constant + float(held @ full))
 
 
 def relative_constants(bound: Bound | None) -> FloatArray | None:
@@ -186,7 +186,7 @@ def _usual(p: Parameter) -> Prior:
     return Prior("Normal", (("mu", float(p.start)), ("sigma", float(p.scale))))
 
 
-def _range(lattice: Lattice, metric: str) -> Prior:
+def _range(lattice: CorrelationGroups, metric: str) -> Prior:
     near, far = _nearest_and_farthest(lattice, metric)
     return _log_normal(0.5 * np.log(near * far), max(1.0, np.log(far / near) / SPAN))
 
@@ -195,13 +195,13 @@ def _log_normal(mu: float, sigma: float = 1.0) -> Prior:
     return Prior("LogNormal", (("mu", float(mu)), ("sigma", float(sigma))))
 
 
-def _step(lattice: Lattice) -> float:
+def _step(lattice: CorrelationGroups) -> float:
     """Median step in time within groups; 1 where no group has two rows."""
     inner = lattice.step[~lattice.first] * lattice.unit
     return float(np.median(inner)) if len(inner) else 1.0
 
 
-def _nearest_and_farthest(lattice: Lattice, metric: str) -> tuple[float, float]:
+def _nearest_and_farthest(lattice: CorrelationGroups, metric: str) -> tuple[float, float]:
     """Median distance of a row to the nearest one of its group, and the largest of all distances.
 
     1 and 1 where no group has two rows.
@@ -245,12 +245,12 @@ ALMOST_FLAT = 0.01  # rate of the Gamma of a standard deviation, in units of 1 /
 _NEGLIGIBLE = 1e-10  # spread of a column that counts as constant, relative to its size
 
 
-def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
+def resolve_priors(layout: ModelParameters, priors: PriorsLike = None) -> Priors:
     """Resolve priors on the data of a model.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     priors : None, preset name or mapping
         See ``bayeslme.bayes.priors.priors.resolve``.
 
@@ -273,7 +273,7 @@ def resolve_priors(layout: Layout, priors: PriorsLike = None) -> Priors:
     return resolve(priors, layout.blocks, presets, basis, *about)
 
 
-def _default(layout: Layout) -> tuple[Preset, FloatArray]:
+def _default(layout: ModelParameters) -> tuple[Preset, FloatArray]:
     s = _response_scale(layout)
     fixef, basis = _default_fixef(layout, s)
     out: Preset = {"fixef": fixef}
@@ -295,7 +295,7 @@ def _default(layout: Layout) -> tuple[Preset, FloatArray]:
     return out, basis
 
 
-def _default_fixef(layout: Layout, s: float) -> tuple[tuple[Prior, ...], FloatArray]:
+def _default_fixef(layout: ModelParameters, s: float) -> tuple[tuple[Prior, ...], FloatArray]:
     design = layout.design
     swept, basis = sweep(design.X, design.matrix.terms.terms, design.assign)
     spread = swept.std(axis=0)
@@ -319,7 +319,7 @@ def _constant_combination(x: FloatArray) -> FloatArray:
     return found if np.allclose(x @ found, 1.0, atol=1e-8) else np.zeros(x.shape[1])
 
 
-def _at_means(layout: Layout) -> dict[str, tuple[Margins, tuple[Prior, ...]]]:
+def _at_means(layout: ModelParameters) -> dict[str, tuple[CentredEffects, tuple[Prior, ...]]]:
     """Priors of correlated random effects with the predictors at their means."""
     out = {}
     for level in layout.levels:
@@ -336,7 +336,7 @@ def _at_means(layout: Layout) -> dict[str, tuple[Margins, tuple[Prior, ...]]]:
     return out
 
 
-def _sd_scales(level: LevelLayout, s: float) -> FloatArray:
+def _sd_scales(level: LevelParameters, s: float) -> FloatArray:
     z = level.level.Z
     centre, spread = z.mean(axis=0), z.std(axis=0)
     root = np.sqrt(np.mean(z**2, axis=0))
@@ -359,7 +359,7 @@ def _default_cor(block: Block) -> tuple[Prior, ...]:
     return (_uniform(block.lower[0], block.upper[0]),)
 
 
-def _boundary_avoiding(layout: Layout) -> Preset:
+def _boundary_avoiding(layout: ModelParameters) -> Preset:
     out, s = _flat(layout), _response_scale(layout)
     for level in layout.levels:
         out[level.sd.name] = tuple(
@@ -372,7 +372,7 @@ def _boundary_avoiding(layout: Layout) -> Preset:
     return out
 
 
-def _response_scale(layout: Layout) -> float:
+def _response_scale(layout: ModelParameters) -> float:
     design = layout.design
     s = float(np.std(design.response))
     if not s > 0:
@@ -381,7 +381,7 @@ def _response_scale(layout: Layout) -> float:
     return s
 
 
-def _flat(layout: Layout) -> Preset:
+def _flat(layout: ModelParameters) -> Preset:
     return {
         b.name: (Prior("LKJ", (("eta", 1.0),)),)
         if b.matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeslme.bayes.model_parameters import Layout, is_joint
+from bayeslme.bayes.model_parameters import ModelParameters, is_joint
 from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
@@ -17,13 +17,13 @@ MOST_ROUNDS = 500
 
 
 def draw_priors(
-    layout: Layout, priors: Priors, n: int, rng: np.random.Generator
+    layout: ModelParameters, priors: Priors, n: int, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
     """Draw all variables of a model from their priors.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     priors : Priors
     n : int
     rng : Generator

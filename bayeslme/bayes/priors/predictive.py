@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.simulate import new_effects, replicated
 from bayeslme.bayes.posterior.tree import coordinates, dims_of, variable, with_coords
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -62,12 +62,14 @@ def prior_predictive(
     >>> dict(tree["prior_predictive"].sizes)
     {'chain': 1, 'draw': 100, 'row': 108}
     """
-    layout = build_layout(build(spec, data))
+    layout = build_parameters(build(spec, data))
     resolved = resolve_priors(layout, spec.priors if priors is None else priors)
     return prior_tree(layout, resolved, draws, seed)
 
 
-def prior_tree(layout: Layout, priors: Priors, draws: int, seed: int | None) -> xr.DataTree:
+def prior_tree(
+    layout: ModelParameters, priors: Priors, draws: int, seed: int | None
+) -> xr.DataTree:
     """As ``prior_predictive``, from resolved priors."""
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise SpecError(f"draws: a whole number of at least 1 is needed, not {draws!r}")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayeslme.bayes.centring import Margins
+from bayeslme.bayes.centring import CentredEffects
 from bayeslme.bayes.model_parameters import Block
 from bayeslme.bayes.priors.distributions import FAMILIES, MATRIX_FAMILIES, lkj_log_density
 from bayeslme.bayes.priors.language import Prior, as_prior, checked, spread
@@ -29,7 +29,7 @@ RELATIVE = " times the power of a typical row"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Typical:
+class TypicalScale:
     """The standard deviation of a typical row over sigma, exp(constant + weights @ varfunc).
 
     Attributes
@@ -60,9 +60,9 @@ class ParameterPrior:
     basis : (k, k) array or None
         Unit upper triangular: the densities are those of
         ``basis @ coefficients``. None is the identity.
-    typical : Typical or None
+    typical : TypicalScale or None
         Of sigma: the density is that of the residual standard deviation of a typical row.
-    margins : Margins or None
+    margins : CentredEffects or None
         Of the standard deviations and correlations of a level: the densities are those of its
         effects with the predictors at their means.
     relative : (k, k) array or None
@@ -75,8 +75,8 @@ class ParameterPrior:
     block: Block
     priors: tuple[Prior, ...]
     basis: FloatArray | None = None
-    typical: Typical | None = None
-    margins: Margins | None = None
+    typical: TypicalScale | None = None
+    margins: CentredEffects | None = None
     relative: FloatArray | None = None
     named: bool = False
 
@@ -273,8 +273,8 @@ def resolve(
     blocks: Sequence[Block],
     presets: Mapping[str, Mapping[str, tuple[Prior, ...]]],
     basis: FloatArray | None = None,
-    typical: Typical | None = None,
-    at_means: Mapping[str, tuple[Margins, tuple[Prior, ...]]] | None = None,
+    typical: TypicalScale | None = None,
+    at_means: Mapping[str, tuple[CentredEffects, tuple[Prior, ...]]] | None = None,
     relative: FloatArray | None = None,
 ) -> Priors:
     """Join the user's priors with a preset.
@@ -289,9 +289,9 @@ def resolve(
     presets : mapping of preset name to variable name to priors
     basis : (p, p) array, optional
         The default preset's basis of ``fixef``; coefficients the user names leave it.
-    typical : Typical, optional
+    typical : TypicalScale, optional
         What the default preset's prior of sigma is about; not where the user names sigma.
-    at_means : mapping of variable name to Margins and priors, optional
+    at_means : mapping of variable name to CentredEffects and priors, optional
         What the default preset says of a level's standard deviations and correlations with the
         predictors at their means; not where the user names the correlations, or a standard
         deviation that these make another one.
@@ -346,7 +346,7 @@ def _as_mapping(priors: PriorsLike) -> dict[str, Any]:
     raise SpecError(msg)
 
 
-def _keeps(margins: Margins, given: Mapping[str, Any], blocks: Mapping[str, Block]) -> bool:
+def _keeps(margins: CentredEffects, given: Mapping[str, Any], blocks: Mapping[str, Block]) -> bool:
     """Whether the user leaves a level's prior with the predictors at their means."""
     named = given.get(margins.sd) or {}
     if given.get(margins.cor) or not isinstance(named, Mapping):

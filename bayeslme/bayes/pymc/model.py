@@ -26,7 +26,12 @@ from pytensor import shared
 
 from bayeslme.arrays import pytensor_ops
 from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
-from bayeslme.bayes.model_parameters import Layout, build_layout, is_joint, without_fixed
+from bayeslme.bayes.model_parameters import (
+    ModelParameters,
+    build_parameters,
+    is_joint,
+    without_fixed,
+)
 from bayeslme.bayes.posterior.simulate import new_residuals, new_response
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -48,18 +53,20 @@ if TYPE_CHECKING:
 Tensor = Any
 
 
-def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
+def add_hierarchical(
+    layout: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
+) -> None:
     """Add the random effects and the response to the model being built.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     values : dict of variable name to tensor
     data : dict of data name to tensor
         ``X`` and ``Z_<group>``, design's row order.
     """
     means = _means(layout, values, data)
-    if not layout.problem.waiting:
+    if not layout.problem.needs_fitted_values:
         means = means[-1:]
     blocks = (layout.corstruct, layout.varfunc, layout.sigma)
     rows = {b.name: values[b.name] for b in blocks if b is not None}
@@ -79,7 +86,9 @@ def add_hierarchical(layout: Layout, values: dict[str, Tensor], data: dict[str, 
     )
 
 
-def _means(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> list[Tensor]:
+def _means(
+    layout: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
+) -> list[Tensor]:
     """X beta, then with the random effects of one level more each; the effects join the model."""
     n = layout.problem.n
     fixed = pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)
@@ -99,14 +108,14 @@ class _Residual:
 
     Attributes
     ----------
-    layout : Layout
+    layout : ModelParameters
     depths : int
         Number of means among the arguments, the one with all effects last.
     names : tuple of str
         Variables of the residual structure, the other arguments.
     """
 
-    layout: Layout
+    layout: ModelParameters
     depths: int
     names: tuple[str, ...]
 
@@ -197,7 +206,7 @@ def build_model(
 ) -> pm.Model:
     """As ``to_pymc``, from a design."""
     _check_options(form, beta)
-    layout = build_layout(design)
+    layout = build_parameters(design)
     _check_generative(layout, form)
     _check_digits(layout)
     resolved = priors if isinstance(priors, Priors) else resolve_priors(layout, priors)
@@ -225,7 +234,7 @@ def _check_options(form: str, beta: str) -> None:
         raise SpecError(msg)
 
 
-def _check_digits(layout: Layout) -> None:
+def _check_digits(layout: ModelParameters) -> None:
     """Refuse a unit of time so small that a correlation over one of it has no digits left."""
     bound = layout.problem.correlation
     for p in () if bound is None else bound.parameters:
@@ -237,7 +246,7 @@ def _check_digits(layout: Layout) -> None:
             raise SpecError(msg)
 
 
-def _check_generative(layout: Layout, form: Form) -> None:
+def _check_generative(layout: ModelParameters, form: Form) -> None:
     variance = layout.design.variance
     sources = {
         c.source
@@ -258,7 +267,7 @@ def _check_generative(layout: Layout, form: Form) -> None:
         raise SpecError(msg)
 
 
-def _add_data(layout: Layout) -> dict[str, Tensor]:
+def _add_data(layout: ModelParameters) -> dict[str, Tensor]:
     design = layout.design
     data = {"X": _held(pm.Data("X", design.X, dims=("row", "term")), design.X.shape)}
     if not isinstance(design.offset, float):
@@ -274,7 +283,7 @@ def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return pt.specify_shape(x, shape)
 
 
-def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, Tensor]:
+def _add_variables(layout: ModelParameters, priors: Priors, beta: BetaRole) -> dict[str, Tensor]:
     at_means = {prior.block.name for prior in priors if prior.margins is not None}
     start = starting_values(layout, at_means)
     out: dict[str, Tensor] = {}
@@ -290,7 +299,7 @@ def _add_variables(layout: Layout, priors: Priors, beta: BetaRole) -> dict[str, 
     return out
 
 
-def _transform(layout: Layout, prior: ParameterPrior) -> Transform | None:
+def _transform(layout: ModelParameters, prior: ParameterPrior) -> Transform | None:
     problem, block = layout.problem, prior.block
     if block.kind == "fixef":
         spread = np.sqrt(np.mean(problem.columns[-1] ** 2)) or 1.0
@@ -307,7 +316,7 @@ def _transform(layout: Layout, prior: ParameterPrior) -> Transform | None:
     return None
 
 
-def random_columns(layout: Layout, data: dict[str, Tensor]) -> list[Tensor]:
+def random_columns(layout: ModelParameters, data: dict[str, Tensor]) -> list[Tensor]:
     """Sorted, standardised columns of the random effects (q, n), innermost level first."""
     order = layout.problem.order
     sorted_already = np.array_equal(order, np.arange(len(order)))
@@ -318,7 +327,9 @@ def random_columns(layout: Layout, data: dict[str, Tensor]) -> list[Tensor]:
     return out
 
 
-def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Tensor]) -> None:
+def _add_marginal(
+    layout: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
+) -> None:
     design, problem = layout.design, layout.problem
     reduced = without_fixed(problem)
     split = _splitter(data, values)
@@ -349,7 +360,10 @@ def _add_marginal(layout: Layout, values: dict[str, Tensor], data: dict[str, Ten
 
 
 def _add_integrated(
-    layout: Layout, prior: ParameterPrior, values: dict[str, Tensor], data: dict[str, Tensor]
+    layout: ModelParameters,
+    prior: ParameterPrior,
+    values: dict[str, Tensor],
+    data: dict[str, Tensor],
 ) -> None:
     problem = layout.problem
     gaussian = gaussian_beta(prior)

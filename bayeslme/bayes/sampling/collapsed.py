@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from bayeslme import engine
 from bayeslme.bayes.density import GAUSSIAN, gaussian_part
-from bayeslme.bayes.model_parameters import Layout
+from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling.annealing import POPULATIONS, anneal
 from bayeslme.bayes.sampling.coordinates import Coordinates
@@ -32,7 +32,7 @@ from bayeslme.bayes.sampling.importance import (
     smooth,
 )
 from bayeslme.bayes.sampling.map import PosteriorDensity, natural_values
-from bayeslme.bayes.sampling.mixture import Proposal, edges
+from bayeslme.bayes.sampling.mixture import Proposal, boundary_components
 from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Target:
+class CollapsedPosterior:
     """The posterior density of the variance parameters in coordinates of the whole real line.
 
     Attributes
@@ -82,7 +82,7 @@ class Target:
     @property
     def cost(self) -> float:
         """Numbers that one density reads."""
-        return float(self.density.likelihood.cells + self.density.likelihood.dense_cells)
+        return float(self.density.likelihood.n_numbers + self.density.likelihood.n_dense_numbers)
 
     def _pieces(self, u: np.ndarray) -> list[np.ndarray]:
         return self.density.likelihood.pieces(u) or [u]
@@ -100,7 +100,7 @@ class Target:
 
 
 def coefficients(
-    layout: Layout, factor: np.ndarray, count: int, rng: np.random.Generator
+    layout: ModelParameters, factor: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw beta (b, p) given factors (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
     problem, p = layout.problem, layout.problem.p
@@ -194,15 +194,15 @@ class CollapsedDraws:
         return f"annealed, R-hat of {POPULATIONS} populations {self.r_hat:.3f}; before: {weights}"
 
 
-def collapsible(layout: Layout) -> str | None:
+def collapsible(layout: ModelParameters) -> str | None:
     """Why a model cannot be collapsed, or None."""
-    return "the variance depends on fitted values" if layout.problem.waiting else None
+    return "the variance depends on fitted values" if layout.problem.needs_fitted_values else None
 
 
 @np.errstate(under="ignore")  # a vanishing correlation is 0
 def draw(
     design: Design,
-    layout: Layout,
+    layout: ModelParameters,
     priors: Priors,
     n: int,
     rng: np.random.Generator,
@@ -213,7 +213,7 @@ def draw(
     Parameters
     ----------
     design : Design
-    layout : Layout
+    layout : ModelParameters
     priors : Priors
         Those of coefficients that are neither Gaussian nor flat enter by the weights.
     n : int
@@ -241,7 +241,7 @@ def draw(
 
 
 def _annealed(
-    target: Target, found: Adapted, failed: Weighted, n: int, rng: np.random.Generator
+    target: CollapsedPosterior, found: Adapted, failed: Weighted, n: int, rng: np.random.Generator
 ) -> CollapsedDraws:
     """Particles moved from the proposal to the posterior, and their coefficients."""
     particles = anneal(target, found.proposal, n, rng)
@@ -259,15 +259,15 @@ def _annealed(
     )
 
 
-def _target(layout: Layout, priors: Priors, start: NaturalPoint) -> Target:
+def _target(layout: ModelParameters, priors: Priors, start: NaturalPoint) -> CollapsedPosterior:
     likelihood = Likelihood(layout.problem, "REML")
     prior = priors["fixef"]
     density = PosteriorDensity(layout, priors, likelihood, gaussian_part(prior))
     rest = tuple(j for j, p in enumerate(prior.priors) if p.family not in GAUSSIAN)
-    return Target(density, Coordinates(layout, start, priors), rest)
+    return CollapsedPosterior(density, Coordinates(layout, start, priors), rest)
 
 
-def _laplace(target: Target, starts: np.ndarray) -> tuple[Proposal, list[Proposal]]:
+def _laplace(target: CollapsedPosterior, starts: np.ndarray) -> tuple[Proposal, list[Proposal]]:
     """The component at the mode climbed to from the best of some starts, and those at the edges."""
     scale, even = target.coordinates.scale, target.coordinates.even
     mode = maximise(target, starts[int(np.argmax(target(starts)))], scale)
@@ -278,11 +278,11 @@ def _laplace(target: Target, starts: np.ndarray) -> tuple[Proposal, list[Proposa
     hessian = second_differences(lambda v: target(top + v * scale), len(top), STEP)
     finite = np.where(np.isfinite(hessian), hessian, 0.0)
     first = laplace(top, finite / np.outer(scale, scale), even)
-    return first, edges(target, first, scale)
+    return first, boundary_components(target, first, scale)
 
 
 def _weighed(
-    target: Target, found: Adapted, count: int, most: int, rng: np.random.Generator
+    target: CollapsedPosterior, found: Adapted, count: int, most: int, rng: np.random.Generator
 ) -> tuple[Weighted, np.ndarray, str]:
     """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
     tried: list[tuple[Weighted, np.ndarray, str]] = []
@@ -300,7 +300,7 @@ def _weighed(
             count = int(min(most, np.ceil(count * SPARE * LEAST / max(draws.efficiency, 1e-3))))
             continue
         found.pool.add(proposal, u[:POOLED], value[:POOLED])
-        proposal, _ = fit(found.pool, proposal, found.edges)
+        proposal, _ = fit(found.pool, proposal, found.boundary)
         count, route = max(count, REFINE), "refined mixture"
     if target.rest:
         return max(tried, key=lambda one: one[0].efficiency * len(one[0].u))
@@ -308,7 +308,7 @@ def _weighed(
 
 
 def _candidates(
-    target: Target, proposal: Proposal, count: int, rng: np.random.Generator
+    target: CollapsedPosterior, proposal: Proposal, count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     drawn: list[np.ndarray] = []
 
@@ -326,7 +326,9 @@ def _lacks(draws: Weighted) -> float:
     return max(draws.k_hat - GOOD, 0.0) + max(LEAST - draws.efficiency, 0.0)
 
 
-def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> CollapsedDraws:
+def _without_parameters(
+    target: CollapsedPosterior, n: int, rng: np.random.Generator
+) -> CollapsedDraws:
     """Nothing but beta is unknown: its conditional is the posterior, up to the prior's rest."""
     if target.rest:
         u = np.zeros((max(FEWEST, MOST * n), 0))
@@ -339,7 +341,7 @@ def _without_parameters(target: Target, n: int, rng: np.random.Generator) -> Col
 
 
 def _complete(
-    target: Target,
+    target: CollapsedPosterior,
     draws: Weighted,
     beta: np.ndarray,
     route: str,

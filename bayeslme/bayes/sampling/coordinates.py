@@ -18,8 +18,8 @@ from typing import override
 
 import numpy as np
 
-from bayeslme.bayes.centring import Typical, centred_of, natural_of
-from bayeslme.bayes.model_parameters import Block, Layout, LevelLayout
+from bayeslme.bayes.centring import TypicalRows, centred_of, natural_of
+from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling.starting import residual_scale
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
@@ -29,7 +29,7 @@ from bayeslme.structures.supports import POSITIVE, REAL
 INSIDE = 1e-3  # least eigenvalue of a correlation matrix a search starts from
 
 
-class Part(ABC):
+class Transform(ABC):
     """Coordinates of a few parameters.
 
     Attributes
@@ -56,7 +56,7 @@ class Part(ABC):
         """Log determinant (b,) of ``decode``."""
 
 
-class Deviations(Part):
+class Deviations(Transform):
     """Standard deviations of random effects.
 
     Parameters
@@ -83,7 +83,7 @@ class Deviations(Part):
         return np.asarray(np.log(self.floor * np.cosh(u)).sum(axis=-1))
 
 
-class Correlations(Part):
+class Correlations(Transform):
     """The upper triangle of a correlation matrix, row by row.
 
     Parameters
@@ -135,7 +135,7 @@ class Correlations(Part):
         return np.asarray((power * log_rest - np.log(2.0)).sum(axis=-1))
 
 
-class Supported(Part):
+class Supported(Transform):
     """Parameters each on the unconstrained scale of its own support.
 
     Parameters
@@ -163,7 +163,7 @@ class Supported(Part):
         return np.asarray(sum(terms, np.zeros(u.shape[:-1])))
 
 
-class Rows(Part):
+class Rows(Transform):
     """Parameters of a row structure, held ones among the natural ones.
 
     The density is that of the printed parameters, to which the Jacobian belongs.
@@ -221,19 +221,19 @@ class Coordinates:
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     start : NaturalPoint
         Sets the floors of standard deviations, and sigma where it is held.
     priors : Priors, optional
         Which real parameters are positive.
     """
 
-    layout: Layout
+    layout: ModelParameters
     start: NaturalPoint
     priors: Priors | None = None
 
     @cached_property
-    def _random(self) -> tuple[tuple[Part, ...], ...]:
+    def _random(self) -> tuple[tuple[Transform, ...], ...]:
         return tuple(
             _level_parts(level, floor)
             for level, floor in zip(
@@ -261,7 +261,7 @@ class Coordinates:
         return np.array([prior.bounds(j)[0] for j in range(len(prior.priors))])
 
     @cached_property
-    def _parts(self) -> tuple[Part, ...]:
+    def _parts(self) -> tuple[Transform, ...]:
         own = [part for level in self._random for part in level]
         own += [rows for rows in self._rows if rows is not None]
         return (*own, *(() if self.layout.sigma is None else (Supported((SIGMA,)),)))
@@ -272,8 +272,8 @@ class Coordinates:
         return [slice(int(i), int(j)) for i, j in itertools.pairwise(ends)]
 
     @cached_property
-    def _typical(self) -> Typical:
-        return Typical.of(self.layout.problem)
+    def _typical(self) -> TypicalRows:
+        return TypicalRows.of(self.layout.problem)
 
     @property
     def size(self) -> int:
@@ -335,8 +335,8 @@ class Coordinates:
         return np.concatenate([np.zeros(0), *(part.encode(v) for part, v in pairs)])
 
 
-def _level_parts(level: LevelLayout, floor: np.ndarray) -> tuple[Part, ...]:
-    parts: list[Part] = []
+def _level_parts(level: LevelParameters, floor: np.ndarray) -> tuple[Transform, ...]:
+    parts: list[Transform] = []
     for piece in level.pieces:
         parts.append(Deviations(floor[piece.sds]))
         if piece.cor is not None and piece.cor.matrix:
@@ -348,7 +348,7 @@ def _level_parts(level: LevelLayout, floor: np.ndarray) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _cut(level: LevelLayout, natural: np.ndarray) -> list[np.ndarray]:
+def _cut(level: LevelParameters, natural: np.ndarray) -> list[np.ndarray]:
     """Natural parameters of a level by part."""
     out, at = [], 0
     for piece in level.pieces:
@@ -360,7 +360,7 @@ def _cut(level: LevelLayout, natural: np.ndarray) -> list[np.ndarray]:
     return out
 
 
-def _floors(layout: Layout, start: NaturalPoint) -> list[np.ndarray]:
+def _floors(layout: ModelParameters, start: NaturalPoint) -> list[np.ndarray]:
     """Standard error of an average group's own effects, from what varies within groups.
 
     Of every level, outermost first, for each standard deviation.

@@ -158,17 +158,17 @@ class Adapted:
         Of its pilot draws.
     pool : Pool
         All draws so far.
-    edges : tuple of Proposal
+    boundary : tuple of Proposal
     """
 
     proposal: Proposal
     efficiency: float
     pool: Pool
-    edges: tuple[Proposal, ...]
+    boundary: tuple[Proposal, ...]
 
 
 def adapt(
-    target: LogDensity, first: Proposal, edges: Sequence[Proposal], rng: np.random.Generator
+    target: LogDensity, first: Proposal, boundary: Sequence[Proposal], rng: np.random.Generator
 ) -> Adapted:
     """Improve a proposal until its weights are even enough, or nothing more is gained.
 
@@ -176,13 +176,13 @@ def adapt(
     ----------
     target : callable
     first : Proposal
-    edges : sequence of Proposal
+    boundary : sequence of Proposal
         Components where the target ends, which always keep a share.
     rng : Generator
     """
     pool = Pool(np.zeros((0, len(first.even))), np.zeros(0))
     wide = Proposal(first.weight, first.mean, WIDE * first.root, first.even)
-    proposal = _defended(first, wide, edges)
+    proposal = _defended(first, wide, boundary)
     best, efficiency, k_hat = proposal, -1.0, np.inf
     for attempt in range(ROUNDS):
         u, value = evaluate(target, proposal, PILOT * (1 + attempt // 2), rng)
@@ -192,13 +192,13 @@ def adapt(
             best, efficiency, k_hat = proposal, own.efficiency, own.k_hat
         if efficiency >= EVEN and k_hat < GOOD:
             break
-        proposal, expected = fit(pool, proposal, edges)
+        proposal, expected = fit(pool, proposal, boundary)
         if expected < efficiency * GAIN and k_hat < GOOD and efficiency > SOUND:
             break
-    return Adapted(best, efficiency, pool, tuple(edges))
+    return Adapted(best, efficiency, pool, tuple(boundary))
 
 
-def fit(pool: Pool, start: Proposal, edges: Sequence[Proposal] = ()) -> tuple[Proposal, float]:
+def fit(pool: Pool, start: Proposal, boundary: Sequence[Proposal] = ()) -> tuple[Proposal, float]:
     """The mixture that does best on the pool, of as few components as do, and its efficiency."""
     draws = pool.weighted()
     weight = np.exp(draws.smoothed)
@@ -207,7 +207,7 @@ def fit(pool: Pool, start: Proposal, edges: Sequence[Proposal] = ()) -> tuple[Pr
     moments = single(weight @ draws.u, covariance(draws.u, weight), start.even)
     wide = Proposal(moments.weight, moments.mean, WIDE * moments.root, moments.even)
     inner = mixture(draws.u, weight, moments)
-    best = _defended(inner, wide, edges)
+    best = _defended(inner, wide, boundary)
     best_efficiency = pool.efficiency(best, draws)
     for size in SIZES[1:]:
         if best_efficiency > EVEN:
@@ -215,7 +215,7 @@ def fit(pool: Pool, start: Proposal, edges: Sequence[Proposal] = ()) -> tuple[Pr
         while len(inner.weight) < size:
             inner = _grown(pool, draws, inner, moments)
         inner = mixture(draws.u, weight, inner)
-        candidate = _defended(inner, wide, edges)
+        candidate = _defended(inner, wide, boundary)
         efficiency = pool.efficiency(candidate, draws)
         if efficiency > best_efficiency * PAYS:
             best, best_efficiency = candidate, efficiency
@@ -245,8 +245,8 @@ def grow(u: np.ndarray, weight: np.ndarray, even: np.ndarray) -> Proposal:
     return _defended(mixture(u, weight, joined(parts)), wide, ())
 
 
-def _defended(inner: Proposal, wide: Proposal, edges: Sequence[Proposal]) -> Proposal:
+def _defended(inner: Proposal, wide: Proposal, boundary: Sequence[Proposal]) -> Proposal:
     """Add what covers the tails, so that no part of the target is far out in the proposal's."""
-    edge = min(EDGE, EDGES / max(len(edges), 1))
-    parts = [(1 - TAILS - edge * len(edges), inner), (TAILS, wide)]
-    return joined(parts + [(edge, one) for one in edges])
+    edge = min(EDGE, EDGES / max(len(boundary), 1))
+    parts = [(1 - TAILS - edge * len(boundary), inner), (TAILS, wide)]
+    return joined(parts + [(edge, one) for one in boundary])

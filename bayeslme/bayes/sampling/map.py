@@ -20,7 +20,7 @@ import numpy as np
 from bayeslme import engine
 from bayeslme.arrays import NUMPY
 from bayeslme.bayes.density import LOG_2PI, GaussianBeta, bordered, engine_scale, gaussian_beta
-from bayeslme.bayes.model_parameters import Layout, LevelLayout, build_layout
+from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import log_density
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
@@ -45,7 +45,7 @@ class PosteriorDensity:
 
     Attributes
     ----------
-    layout : Layout
+    layout : ModelParameters
     priors : Priors
     likelihood : Likelihood
     beta : GaussianBeta or None
@@ -55,7 +55,7 @@ class PosteriorDensity:
         and correlations with the predictors at their means, sigma of a typical row.
     """
 
-    layout: Layout
+    layout: ModelParameters
     priors: Priors
     likelihood: Likelihood
     beta: GaussianBeta | None
@@ -108,7 +108,7 @@ class PosteriorDensity:
         return self.priors[name].log_density(values[name], values)
 
 
-def natural_values(layout: Layout, point: NaturalPoint) -> dict[str, np.ndarray]:
+def natural_values(layout: ModelParameters, point: NaturalPoint) -> dict[str, np.ndarray]:
     """Values of the named variables at natural points (b)."""
     out: dict[str, np.ndarray] = {}
     for level, par in zip(layout.levels, point.random, strict=True):
@@ -125,7 +125,7 @@ def natural_values(layout: Layout, point: NaturalPoint) -> dict[str, np.ndarray]
     return out
 
 
-def _level_values(level: LevelLayout, par: np.ndarray) -> dict[str, np.ndarray]:
+def _level_values(level: LevelParameters, par: np.ndarray) -> dict[str, np.ndarray]:
     sds, out, at = [], {}, 0
     for piece in level.pieces:
         own = par[..., at : at + piece.structure.size(piece.q)]
@@ -171,8 +171,8 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     UserWarning
         Where the search did not converge, as where the mode is at the end of a prior's interval.
     """
-    layout = build_layout(design)
-    if layout.problem.waiting:
+    layout = build_parameters(design)
+    if layout.problem.needs_fitted_values:
         msg = "priors: a variance that depends on fitted values has no marginal density; sample it"
         raise SpecError(msg)
     resolved = resolve_priors(layout, priors)
@@ -209,7 +209,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     )
 
 
-def pd_parameters(layout: Layout) -> tuple[tuple[Parameter, ...], ...]:
+def pd_parameters(layout: ModelParameters) -> tuple[tuple[Parameter, ...], ...]:
     """Natural parameters of every level's covariance, outermost first."""
     return tuple(
         level.level.structure.natural_parameters(level.level.effects, str(level.level.formula))
@@ -276,7 +276,9 @@ def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
     )
 
 
-def _theta(layout: Layout, point: NaturalPoint, lambdas: tuple[np.ndarray, ...]) -> np.ndarray:
+def _theta(
+    layout: ModelParameters, point: NaturalPoint, lambdas: tuple[np.ndarray, ...]
+) -> np.ndarray:
     """The engine's theta of a natural point."""
     problem = layout.problem
     theta = np.zeros(problem.size)

@@ -210,7 +210,7 @@ SPAN = 0.35  # of a radius: the scale of its component
 WEIGHT, WIDTH = 0.1, 2.0  # of the wide component that tails are compared with
 
 
-def edges(target: LogDensity, first: Proposal, scale: np.ndarray) -> list[Proposal]:
+def boundary_components(target: LogDensity, first: Proposal, scale: np.ndarray) -> list[Proposal]:
     """Components for zeros of even coordinates, and for tails that are too long.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.random_effects import MOST_BYTES
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -65,7 +65,7 @@ def refuse_nuts_options(**given: Any) -> None:
         raise SpecError(msg)
 
 
-def check_ranef(layout: Layout, ranef: Any) -> bool:
+def check_ranef(layout: ModelParameters, ranef: Any) -> bool:
     """Whether random effects are kept, which they are where they are sampled.
 
     Raises
@@ -74,13 +74,13 @@ def check_ranef(layout: Layout, ranef: Any) -> bool:
     """
     if not isinstance(ranef, bool):
         raise SpecError(f"ranef: True or False is needed, not {ranef!r:.60}")
-    if not ranef and layout.problem.waiting:
+    if not ranef and layout.problem.needs_fitted_values:
         msg = "ranef=False: where the variance depends on fitted values random effects are sampled"
         raise SpecError(msg)
     return ranef
 
 
-def check_size(layout: Layout, draws: int, *, ranef: bool = True) -> None:
+def check_size(layout: ModelParameters, draws: int, *, ranef: bool = True) -> None:
     """Refuse more draws than memory holds, of all random effects where they are kept.
 
     Raises
@@ -104,7 +104,7 @@ def check_size(layout: Layout, draws: int, *, ranef: bool = True) -> None:
         raise SpecError(msg)
 
 
-def check_proper(layout: Layout, priors: Priors) -> None:
+def check_proper(layout: ModelParameters, priors: Priors) -> None:
     """Refuse posteriors that a flat prior makes improper.
 
     A standard deviation with a flat prior needs more groups than effects plus one (the likelihood
@@ -219,7 +219,7 @@ def sample(
             "is fit.update(priors=...)"
         )
         raise FitError(msg)
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     resolved = resolve_priors(layout, fit.spec.priors if priors is None else priors)
     check_proper(layout, resolved)
     check_size(layout, draws * chains, ranef=check_ranef(layout, ranef))
@@ -238,7 +238,7 @@ class _Asked:
     Attributes
     ----------
     fit : Fit
-    layout : Layout
+    layout : ModelParameters
     priors : Priors
     shape : tuple of int
         Chains, and draws of each.
@@ -249,7 +249,7 @@ class _Asked:
     """
 
     fit: Fit
-    layout: Layout
+    layout: ModelParameters
     priors: Priors
     shape: tuple[int, int]
     seeds: tuple[int, int, int]
@@ -291,7 +291,7 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
     from bayeslme.bayes.pymc.variables import natural_draws
 
     layout, priors, (chains, draws) = asked.layout, asked.priors, asked.shape
-    form: Form = "hierarchical" if layout.problem.waiting else "marginal"
+    form: Form = "hierarchical" if layout.problem.needs_fitted_values else "marginal"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
     model = build_model(asked.fit.design, form=form, priors=priors)
     drawn = draw(model, draws=draws, chains=chains, seed=asked.seeds[0], sampler=sampler, **options)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bayeslme import engine
 from bayeslme.bayes.centring import centred_of, natural_of
-from bayeslme.bayes.model_parameters import Layout
+from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def starting_values(layout: Layout, at_means: Collection[str] = ()) -> dict[str, FloatArray]:
+def starting_values(
+    layout: ModelParameters, at_means: Collection[str] = ()
+) -> dict[str, FloatArray]:
     """Natural starting values: least squares, its residual variance shared over the levels.
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     at_means : collection of str
         Standard deviations wanted with the predictors at their means.
 
@@ -67,7 +69,7 @@ def starting_values(layout: Layout, at_means: Collection[str] = ()) -> dict[str,
 
 
 def starting_points(
-    layout: Layout, first: Estimate, design: Design, priors: Priors
+    layout: ModelParameters, first: Estimate, design: Design, priors: Priors
 ) -> list[NaturalPoint]:
     """Where searches can start: the REML or ML estimate, and it with row parameters at their start.
 
@@ -76,7 +78,7 @@ def starting_points(
 
     Parameters
     ----------
-    layout : Layout
+    layout : ModelParameters
     first : Estimate
     design : Design
     priors : Priors
@@ -89,7 +91,7 @@ def starting_points(
     return [_within(layout, off_the_bounds(layout, p), priors) for p in points]
 
 
-def off_the_bounds(layout: Layout, point: NaturalPoint) -> NaturalPoint:
+def off_the_bounds(layout: ModelParameters, point: NaturalPoint) -> NaturalPoint:
     """Standard deviations and correlations moved off zero and one."""
     random = []
     residual = residual_scale(layout, point)
@@ -106,7 +108,7 @@ def off_the_bounds(layout: Layout, point: NaturalPoint) -> NaturalPoint:
     return replace(point, random=tuple(random))
 
 
-def residual_scale(layout: Layout, point: NaturalPoint) -> float:
+def residual_scale(layout: ModelParameters, point: NaturalPoint) -> float:
     """Residual standard deviation of a typical row."""
     bound = layout.problem.variance
     if bound is None or point.varfunc is None:
@@ -115,7 +117,7 @@ def residual_scale(layout: Layout, point: NaturalPoint) -> float:
     return float(point.sigma * np.exp(np.mean(log_sd)))
 
 
-def _brought_back(layout: Layout, point: NaturalPoint) -> NaturalPoint:
+def _brought_back(layout: ModelParameters, point: NaturalPoint) -> NaturalPoint:
     """Row parameters at their start, the residual standard deviation of a typical row kept."""
     rows = [
         None if b is None else np.array([p.start for p in b.parameters])
@@ -128,7 +130,7 @@ def _brought_back(layout: Layout, point: NaturalPoint) -> NaturalPoint:
     return replace(moved, sigma=np.asarray(point.sigma * change))
 
 
-def _within(layout: Layout, point: NaturalPoint, priors: Priors) -> NaturalPoint:
+def _within(layout: ModelParameters, point: NaturalPoint, priors: Priors) -> NaturalPoint:
     """Move parameters that lie outside the interval of their prior into it."""
     random = []
     for level, par in zip(layout.levels, point.random, strict=True):

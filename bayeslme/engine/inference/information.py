@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayeslme.engine.inference.parameter_blocks import Part, lay_out
+from bayeslme.engine.inference.parameter_blocks import ParameterBlock, interval_vector
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.search.optimise import Objective, extrapolated, second_differences
 from bayeslme.structures import Parameter
@@ -52,7 +52,7 @@ class Scales:
     random: tuple[tuple[Parameter, ...], ...]
     density: Density
 
-    def natural_of(self, parts: tuple[Part, ...], part: str, u: np.ndarray) -> np.ndarray:
+    def natural_of(self, parts: tuple[ParameterBlock, ...], part: str, u: np.ndarray) -> np.ndarray:
         """Natural parameters of a part, as printed, at the interval-scale vector u (m,)."""
         problem, point = self.likelihood.problem, self.point_at(parts, u[None])
         if part == "sigma":
@@ -63,7 +63,7 @@ class Scales:
             return np.asarray(printed[bound.free])
         return np.asarray(point.random[problem.groups.index(part)][0])
 
-    def point_at(self, parts: tuple[Part, ...], u: np.ndarray) -> NaturalPoint:
+    def point_at(self, parts: tuple[ParameterBlock, ...], u: np.ndarray) -> NaturalPoint:
         """Natural point (b) of interval-scale vectors (b, m)."""
         groups = self.likelihood.problem.groups
         random = [np.broadcast_to(r, (len(u), len(r))).copy() for r in self.point.random]
@@ -83,7 +83,7 @@ class Scales:
                 point = replace(point, varfunc=self._row_values(part, free, values))
         return replace(point, random=tuple(random))
 
-    def _row_values(self, part: Part, free: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def _row_values(self, part: ParameterBlock, free: np.ndarray, values: np.ndarray) -> np.ndarray:
         bound = self.likelihood.problem.row_structure(part.name)
         chosen = tuple(bound.parameters[j] for j in bound.free)
         scale = np.broadcast_to(
@@ -97,7 +97,7 @@ class Scales:
         full[:, bound.free] = natural
         return full
 
-    def one_sided(self, part: Part, j: int, quantile: float) -> tuple[float, float]:
+    def one_sided(self, part: ParameterBlock, j: int, quantile: float) -> tuple[float, float]:
         """Interval of a parameter on its bound."""
         groups = self.likelihood.problem.groups
         if part.name not in groups:
@@ -117,7 +117,7 @@ class Scales:
         drop = (values[0] - values[1]) / step**2
         return (0.0, float(quantile / np.sqrt(2 * drop))) if drop > 0 else (0.0, float("inf"))
 
-    def _whole_range(self, part: Part, j: int) -> tuple[float, float]:
+    def _whole_range(self, part: ParameterBlock, j: int) -> tuple[float, float]:
         """The range of a row parameter: at its end nothing is known of its curvature."""
         bound = self.likelihood.problem.row_structure(part.name)
         support = bound.parameters[int(bound.free[j])].printed_support
@@ -155,7 +155,7 @@ class Information:
 
     Attributes
     ----------
-    parts : tuple of Part
+    parts : tuple of ParameterBlock
         Levels outermost first, then corstruct, varfunc, sigma (absent where they have no free
         parameter).
     values : array, shape (m,)
@@ -167,7 +167,7 @@ class Information:
         The maps between them and the natural parameters.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ParameterBlock, ...]
     values: np.ndarray
     cov: np.ndarray
     scales: Scales
@@ -233,7 +233,7 @@ def information(design: Design, found: Estimate) -> Information:
     )
     density = likelihood.at_natural if found.density is None else found.density
     scales = Scales(likelihood, point, random, density)
-    layout = lay_out(found, point, random)
+    layout = interval_vector(found, point, random)
     parts, values, sizes = tuple(layout.parts), np.array(layout.values), np.array(layout.sizes)
     m = len(values)
     if m == 0:
@@ -276,7 +276,7 @@ def _own_curvature(f: Objective, m: int, step: float) -> np.ndarray:
 
 
 def _compensation(
-    scales: Scales, parts: tuple[Part, ...], values: np.ndarray, sizes: np.ndarray
+    scales: Scales, parts: tuple[ParameterBlock, ...], values: np.ndarray, sizes: np.ndarray
 ) -> np.ndarray:
     """What sigma gives (m, m), by row, where an entry moves, beside the move itself.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ParameterBlock:
     """One group of parameters: a level, a structure, or sigma.
 
     Attributes
@@ -43,19 +43,19 @@ class Part:
 
 
 @dataclass(slots=True)
-class Layout:
+class IntervalVector:
     """Parts one after the other, and what is free in them.
 
     Attributes
     ----------
-    parts : list of Part
+    parts : list of ParameterBlock
     values : list of float
         Interval-scale estimates of the parameters that are not on a bound.
     sizes : list of float
         Size of a small step of each.
     """
 
-    parts: list[Part] = field(default_factory=list)
+    parts: list[ParameterBlock] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     sizes: list[float] = field(default_factory=list)
 
@@ -75,12 +75,12 @@ class Layout:
         self.values += scale[~on_bound].tolist()
         self.sizes += size[~on_bound].tolist()
         shown = estimate if printed is None else printed
-        self.parts.append(Part(name, names, estimate, shown, on_bound, place))
+        self.parts.append(ParameterBlock(name, names, estimate, shown, on_bound, place))
 
 
-def lay_out(
+def interval_vector(
     found: Estimate, point: NaturalPoint, random: tuple[tuple[Parameter, ...], ...]
-) -> Layout:
+) -> IntervalVector:
     """Parts of an estimate: levels outermost first, then corstruct, varfunc and sigma.
 
     Parameters
@@ -91,7 +91,7 @@ def lay_out(
     random : tuple of tuples of Parameter
         Natural parameters of every level's covariance, outermost first.
     """
-    layout, problem = Layout(), found.problem
+    layout, problem = IntervalVector(), found.problem
     for group, natural, parameters in zip(problem.groups, point.random, random, strict=True):
         scale, on_bound = _level_scale(natural, parameters, found.sigma)
         names = tuple(p.name for p in parameters)
@@ -109,7 +109,7 @@ def lay_out(
     return layout
 
 
-def _add_structure(layout: Layout, name: str, bound: Bound, values: np.ndarray) -> None:
+def _add_structure(layout: IntervalVector, name: str, bound: Bound, values: np.ndarray) -> None:
     """Append the free parameters of a row structure."""
     own, printed = values[bound.free], np.asarray(bound.printed(values))[bound.free]
     chosen = tuple(bound.parameters[j] for j in bound.free)

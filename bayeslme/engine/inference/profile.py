@@ -19,11 +19,11 @@ import numpy as np
 
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference.information import Information
-from bayeslme.engine.inference.parameter_blocks import Part
+from bayeslme.engine.inference.parameter_blocks import ParameterBlock
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Objective, maximise, second_differences
-from bayeslme.engine.search.search import WIDE_CELLS
+from bayeslme.engine.search.search import WIDE_NUMBERS
 from bayeslme.engine.search.starts import scales
 from bayeslme.structures import Bound, Parameter
 
@@ -135,7 +135,9 @@ def axes_of(problem: Problem, info: Information) -> tuple[Axis, ...]:
     return tuple(out)
 
 
-def _level_axes(part: Part, parameters: tuple[Parameter, ...], size: np.ndarray) -> list[Axis]:
+def _level_axes(
+    part: ParameterBlock, parameters: tuple[Parameter, ...], size: np.ndarray
+) -> list[Axis]:
     out = []
     is_sd = np.array([p.support.lower == 0.0 for p in parameters])
     empty = bool(np.any(part.on_bound & is_sd))
@@ -280,7 +282,7 @@ def profile_variances(found: Estimate, info: Information, quantile: float) -> Pr
     natural = {part.name: part.estimate for part in info.parts}
     here = np.array([axis.to_axis(float(natural[axis.part][axis.row])) for axis in axes])
     scale = np.array([axis.scale for axis in axes])
-    wide = likelihood.cells < WIDE_CELLS
+    wide = likelihood.n_numbers < WIDE_NUMBERS
 
     def density(v: np.ndarray) -> np.ndarray:
         return likelihood.at_natural(point_at(problem, axes, info.scales.point, v))
@@ -430,7 +432,7 @@ def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) 
     """
     likelihood = found.likelihood()
     scale = scales(found.problem)
-    wide = likelihood.cells < WIDE_CELLS
+    wide = likelihood.n_numbers < WIDE_NUMBERS
     top = float(likelihood(found.theta[None])[0])
     inverse = _inverse(_curvature(likelihood, found.theta, scale))
     out = np.empty((len(found.beta), 2))

@@ -22,7 +22,7 @@ from bayeslme import triangular
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.likelihood.whiten import Gram
 from bayeslme.engine.problem import Problem, Stage, runs
-from bayeslme.structures import Bound, Lattice, build_lattice
+from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
 
 LONGEST = 12  # rows of a group that is a cell
 CLASSES = 64
@@ -74,7 +74,7 @@ def find_classes(problem: Problem) -> list[Class]:
         return []
 
 
-def _recent(lattice: Lattice, kinds: np.ndarray, memory: int) -> list[Class]:
+def _recent(lattice: CorrelationGroups, kinds: np.ndarray, memory: int) -> list[Class]:
     """The first ``memory`` rows of the groups, and every later row with those it remembers."""
     cells = [(np.flatnonzero(lattice.place >= memory)[:, None] + np.arange(-memory, 1), memory)]
     for size in range(1, memory + 1):  # a group that ends before has a shorter beginning
@@ -88,7 +88,7 @@ def _recent(lattice: Lattice, kinds: np.ndarray, memory: int) -> list[Class]:
     ]
 
 
-def _looks(lattice: Lattice, kinds: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _looks(lattice: CorrelationGroups, kinds: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Code (h,) of cells with equal steps and variance coordinates."""
     code: np.ndarray = kinds[rows[:, 0]]
     for row in rows.T[1:]:
@@ -98,7 +98,7 @@ def _looks(lattice: Lattice, kinds: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _whole_groups(bound: Bound, kinds: np.ndarray) -> list[Class]:
     """Groups of a few rows with equal positions and variances."""
-    lattice: Lattice = bound.coords
+    lattice: CorrelationGroups = bound.coords
     if lattice.sizes.max() > LONGEST:
         return []
     classes = []
@@ -317,11 +317,11 @@ def build_cells(problem: Problem) -> Cells | None:
     return Cells(problem, classes)
 
 
-def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> Lattice:
+def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> CorrelationGroups:
     if problem.correlation is None:
-        return build_lattice(starts, len(rows), None)
+        return correlation_groups(starts, len(rows), None)
     known = problem.correlation.coords
-    return build_lattice(starts, len(rows), known.position[rows], known.unit)
+    return correlation_groups(starts, len(rows), known.position[rows], known.unit)
 
 
 def _coords(problem: Problem, rows: np.ndarray) -> Any:

@@ -207,7 +207,7 @@ class Likelihood:
         )
 
     @property
-    def cells(self) -> int:
+    def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
         if self.problem.crossed is not None:
@@ -216,15 +216,15 @@ class Likelihood:
         return grams + (0 if self.grams.row_free else c * n)
 
     @cached_property
-    def dense_cells(self) -> int:
+    def n_dense_numbers(self) -> int:
         """Numbers in the correlation matrices of all patterns, where whitening needs them."""
         bound = self.problem.correlation
         if bound is None or not bound.structure.dense(bound.coords):
             return 0
-        return int(bound.coords.cells(bound.structure.stationary))
+        return int(bound.coords.n_numbers(bound.structure.stationary))
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
-        each = self.cells / (len(self.grams.pieces) if self.problem.constant_rows else 1)
-        step = int(max(1, BATCH_BYTES // (24.0 * (each + self.dense_cells))))
+        each = self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
+        step = int(max(1, BATCH_BYTES // (24.0 * (each + self.n_dense_numbers))))
         return [theta[i : i + step] for i in range(0, len(theta), step)]

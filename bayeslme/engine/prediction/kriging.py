@@ -17,7 +17,7 @@ from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.prediction.blup import Residuals
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
-from bayeslme.structures import Bound, Lattice
+from bayeslme.structures import Bound, CorrelationGroups
 from bayeslme.structures.correlation.base import CorStruct, Pairs
 from bayeslme.structures.correlation.positions import distances
 
@@ -66,7 +66,7 @@ def krige(found: Estimate, new: NewResiduals, columns: np.ndarray) -> Residuals:
     bound = found.problem.correlation
     if bound is None:
         raise FitError("use_correlation: this fit has no correlation structure to condition on")
-    lattice: Lattice = bound.coords
+    lattice: CorrelationGroups = bound.coords
     sd = np.exp(new.log_sd)
     carried, left = np.zeros((len(sd), len(columns))), np.square(sd)
     position = _positions(bound, new)
@@ -80,7 +80,7 @@ def krige(found: Estimate, new: NewResiduals, columns: np.ndarray) -> Residuals:
 
 
 def lattice_groups(found: Estimate, code: np.ndarray, new_code: np.ndarray) -> np.ndarray:
-    """Lattice group of new rows, shape (m,); -1 where none has their codes.
+    """Correlation group of new rows, shape (m,); -1 where none has their codes.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def observed_positions(problem: Problem) -> np.ndarray | None:
     """Positions (n, d) of the observed rows in the design's order; their rank where none given."""
     if problem.correlation is None:
         return None
-    lattice: Lattice = problem.correlation.coords
+    lattice: CorrelationGroups = problem.correlation.coords
     out = np.empty_like(lattice.position)
     out[problem.order] = lattice.position
     return out
@@ -112,7 +112,7 @@ def _positions(bound: Bound, new: NewResiduals) -> np.ndarray:
         if bound.structure.needs_integers and np.any(new.position % 1.0 > 0):
             raise DataError(f"{bound.structure.r_name}: positions of new rows must be integers")
         return new.position
-    lattice: Lattice = bound.coords
+    lattice: CorrelationGroups = bound.coords
     out = np.full((len(new.group), 1), np.nan)
     for h in np.unique(new.group[new.group >= 0]):
         at = np.flatnonzero(new.group == h)

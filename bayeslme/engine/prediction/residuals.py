@@ -12,12 +12,12 @@ import numpy as np
 
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood.whiten import whiten
-from bayeslme.structures import CorARMA, CorCompSymm, CorStruct, Lattice
+from bayeslme.structures import CorARMA, CorCompSymm, CorrelationGroups, CorStruct
 from bayeslme.structures.correlation.arma import filtered_bands
 
 
 def colour_groups(
-    structure: CorStruct, par: np.ndarray, lattice: Lattice, white: np.ndarray
+    structure: CorStruct, par: np.ndarray, lattice: CorrelationGroups, white: np.ndarray
 ) -> np.ndarray:
     """Give independent rows their groups' correlations.
 
@@ -26,7 +26,7 @@ def colour_groups(
     structure : CorStruct
     par : array, shape (..., k)
         Natural parameters.
-    lattice : Lattice
+    lattice : CorrelationGroups
     white : array, shape (..., n), sorted
 
     Returns
@@ -49,20 +49,22 @@ def colour_groups(
     return np.asarray(out.T.reshape(*batch, lattice.n))
 
 
-def cells(structure: CorStruct, lattice: Lattice) -> int:
+def n_numbers(structure: CorStruct, lattice: CorrelationGroups) -> int:
     """Numbers that a draw needs beside its rows."""
     if structure.dense(lattice):
-        return 2 * lattice.cells(structure.stationary)
+        return 2 * lattice.n_numbers(structure.stationary)
     return (2 + (structure.memory(lattice) or 2)) * lattice.n
 
 
-def _steps(lattice: Lattice) -> list[np.ndarray]:
+def _steps(lattice: CorrelationGroups) -> list[np.ndarray]:
     """Rows (of all groups that are as long) that are first, second, ... of their group."""
     longest = int(lattice.sizes.max())
     return [lattice.starts[lattice.sizes > t] + t for t in range(longest)]
 
 
-def _bands(structure: CorStruct, par: np.ndarray, lattice: Lattice, reach: int) -> np.ndarray:
+def _bands(
+    structure: CorStruct, par: np.ndarray, lattice: CorrelationGroups, reach: int
+) -> np.ndarray:
     """Whitening's weights (reach + 1, n, s) of a row and of those before it."""
     n, period = lattice.n, reach + 1
     impulses = (np.arange(n) % period == np.arange(period)[:, None]).astype(float)
@@ -72,7 +74,7 @@ def _bands(structure: CorStruct, par: np.ndarray, lattice: Lattice, reach: int) 
     return np.stack([answer[(row - j) % period, row] for j in range(period)])
 
 
-def _solved(z: np.ndarray, bands: np.ndarray, lattice: Lattice) -> np.ndarray:
+def _solved(z: np.ndarray, bands: np.ndarray, lattice: CorrelationGroups) -> np.ndarray:
     out = np.empty_like(z)
     for t, rows in enumerate(_steps(lattice)):
         rest = z[rows]
@@ -82,7 +84,7 @@ def _solved(z: np.ndarray, bands: np.ndarray, lattice: Lattice) -> np.ndarray:
     return out
 
 
-def _exchangeable(z: np.ndarray, rho: np.ndarray, lattice: Lattice) -> np.ndarray:
+def _exchangeable(z: np.ndarray, rho: np.ndarray, lattice: CorrelationGroups) -> np.ndarray:
     """Scale the mean of a group by one eigenvalue's root, what is left by the other's."""
     size = lattice.sizes[:, None]
     mean = np.repeat(np.add.reduceat(z, lattice.starts, axis=0) / size, lattice.sizes, axis=0)
@@ -91,7 +93,7 @@ def _exchangeable(z: np.ndarray, rho: np.ndarray, lattice: Lattice) -> np.ndarra
 
 
 def _moving_average(
-    z: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
+    z: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: CorrelationGroups
 ) -> np.ndarray:
     """Factor of the filtered rows' covariance times z, then the filter undone.
 
@@ -113,7 +115,9 @@ def _moving_average(
     return out
 
 
-def _dense(structure: CorStruct, par: np.ndarray, lattice: Lattice, z: np.ndarray) -> np.ndarray:
+def _dense(
+    structure: CorStruct, par: np.ndarray, lattice: CorrelationGroups, z: np.ndarray
+) -> np.ndarray:
     white = z.T
     out = np.empty_like(white)
     padded = np.concatenate([white, np.zeros_like(white[:, :1])], axis=-1)

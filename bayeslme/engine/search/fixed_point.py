@@ -110,7 +110,10 @@ SIZES = (0.0, 1.0)  # of the random effects behind further first covariates
 REFRESHES = 100  # of the covariate, searching
 NEAR = 1e-5  # relative change of theta and covariate at which steps take the place of searches
 JOINED = 1e-3  # distance from a fixed point that is known, at which another way there ends
-HILLS, HIGHER = 3, 1e-6  # times a higher hill is followed, and by how much it has to be higher
+MAXIMA, HIGHER = (
+    3,
+    1e-6,
+)  # times a higher local maximum is followed, and by how much it has to be higher
 PATIENCE = 8  # further refreshes without getting nearer
 AWAY = 30.0  # times the least movement so far, at which steps only lead along a ridge
 CHORDS = 2  # steps in each
@@ -159,7 +162,7 @@ def agree(
     read : callable
         Estimate of a likelihood and an optimum of it.
     """
-    plain = Likelihood(replace(problem, waiting=False), design.spec.method)
+    plain = Likelihood(replace(problem, needs_fitted_values=False), design.spec.method)
     first = search(plain, max_iter=max_iter, around=False)
     others = [replace(first, theta=generic_start(plain.problem, r)) for r in SIZES]
     seen: list[Agreement] = []
@@ -225,8 +228,8 @@ def _alternate(
 def _confirmed(
     last: Agreement, problem: Problem, design: Design, max_iter: int, read: Reader
 ) -> Agreement:
-    """Look around from where the covariates settled: it may be a lower hill by now."""
-    for _ in range(HILLS):
+    """Look around from where the covariates settled: it may be a lower local maximum by now."""
+    for _ in range(MAXIMA):
         top = search(last.likelihood, max_iter=max_iter, start=last.optimum.theta)
         if top.value <= last.optimum.value + HIGHER:
             break

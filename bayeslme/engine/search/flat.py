@@ -40,7 +40,7 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     end : Optimum
         Of it.
     """
-    large = likelihood.cells >= LARGE or len(end.theta) > MANY
+    large = likelihood.n_numbers >= LARGE or len(end.theta) > MANY
     if large and likelihood.problem.crossed is not None:
         return np.zeros((0, len(end.theta)))  # two names of one factor are refused before
     if large and not _suspect(likelihood, end):

@@ -3,11 +3,11 @@
 Cheap questions, asked together: along every coordinate through the end (a slice), along the
 straight line from every other starting value (a line of sight), and towards the opposite row
 parameters. A sampled value that is higher than those around it, apart from the end, proves another
-hill, and a search is begun there.
+local maximum, and a search is begun there.
 
-Starts on hills that no line through the top of another one shows. Where several parameters have to
-move together, each line from one top to the next goes down only. These few starts are climbed from
-whatever the search has seen.
+Starts on local maxima that no line through the top of another one shows. Where several parameters
+have to move together, each line from one top to the next goes down only. These few starts are
+climbed from whatever the search has seen.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import numpy as np
 
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.flat import default_start
-from bayeslme.engine.search.starts import landmarks, several_hills
+from bayeslme.engine.search.starts import several_maxima, starting_points
 from bayeslme.structures import PdSymm
 
 SIZES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # entries of a relative factor
 SHARES = (0.5, 0.8, 1.25, 2.0)  # of the entry itself
 OFFSETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of a row parameter, in scales, to both sides
-SIGHTS = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shares of the way from a start
+LINE_SHARES = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shares of the way from a start
 BEYOND = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 1.0, 1.5, 2.0)  # of the way to the opposite
 BATCH = 128  # points evaluated at once: more would not be faster
 PROMINENT = 1e-4  # height above the surroundings that is no rounding
 
 
-def other_hills(
+def other_maxima(
     f: Callable[[np.ndarray], np.ndarray], problem: Problem, end: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
-    """Points (h, k) on hills other than that of ``end`` (k,), highest first.
+    """Points (h, k) on local maxima other than that of ``end`` (k,), highest first.
 
     Parameters
     ----------
@@ -45,7 +45,11 @@ def other_hills(
     home = canonical(problem, end)
     even = by_size(problem, home)
     folded = np.where(even, np.copysign(starts, home), starts)
-    lines = [*_slices(problem, home, even), *_sights(home, folded), _mirror(problem, home, even)]
+    lines = [
+        *_coordinate_searches(problem, home, even),
+        *_line_searches(home, folded),
+        _mirror(problem, home, even),
+    ]
     points = np.concatenate(lines)
     values = np.concatenate([f(points[i : i + BATCH]) for i in range(0, len(points), BATCH)])
     values = np.where(np.isfinite(values), values, -np.inf)
@@ -53,7 +57,7 @@ def other_hills(
     found = [
         (v[i], line[i])
         for line, v in zip(lines, pieces, strict=True)
-        for i in _crests(v, int(np.argmin(np.abs(line - home).sum(axis=1))))
+        for i in _local_maxima(v, int(np.argmin(np.abs(line - home).sum(axis=1))))
     ]
     found.sort(key=lambda one: -one[0])
     return np.array([point for _, point in found]).reshape(len(found), len(end))
@@ -83,7 +87,9 @@ def by_size(problem: Problem, theta: np.ndarray) -> np.ndarray:
     return out
 
 
-def _slices(problem: Problem, theta: np.ndarray, even: np.ndarray) -> Iterator[np.ndarray]:
+def _coordinate_searches(
+    problem: Problem, theta: np.ndarray, even: np.ndarray
+) -> Iterator[np.ndarray]:
     """Points (s, k) along each coordinate, theta among them, in order."""
     for j, others in enumerate([*_factor_values(problem, theta), *_row_values(problem, theta)]):
         there = np.copysign(others, theta[j]) if even[j] else others
@@ -110,7 +116,7 @@ def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
     ):
         for i, here in enumerate(theta[place]):
             if bound is not None:
-                yield np.concatenate([landmarks(bound, i), here + bound.scale[i] * steps])
+                yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
 
 
 def _signed(problem: Problem) -> np.ndarray:
@@ -122,10 +128,10 @@ def _signed(problem: Problem) -> np.ndarray:
     return out
 
 
-def _sights(theta: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+def _line_searches(theta: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
     """Points (s, k) from each start to theta."""
     for start in starts:
-        yield start + np.array(SIGHTS)[:, None] * (theta - start)
+        yield start + np.array(LINE_SHARES)[:, None] * (theta - start)
 
 
 def _mirror(problem: Problem, theta: np.ndarray, even: np.ndarray) -> np.ndarray:
@@ -135,7 +141,7 @@ def _mirror(problem: Problem, theta: np.ndarray, even: np.ndarray) -> np.ndarray
     return np.asarray(theta + np.array(BEYOND)[:, None] * (opposite - theta))
 
 
-def _crests(values: np.ndarray, home: int) -> list[int]:
+def _local_maxima(values: np.ndarray, home: int) -> list[int]:
     """Places of local maxima of the values (s,) with lower ground between them and ``home``."""
     padded = np.concatenate([[-np.inf], values, [-np.inf]])
     tops = (values >= padded[:-2]) & (values >= padded[2:]) & np.isfinite(values)
@@ -163,8 +169,8 @@ def unseen(problem: Problem, starts: np.ndarray) -> np.ndarray:
 
 
 def _rows(problem: Problem, starts: np.ndarray) -> np.ndarray:
-    """The best start of every set of those row parameters that often have several hills."""
-    columns = several_hills(problem)
+    """The best start of every set of those row parameters that often have several local maxima."""
+    columns = several_maxima(problem)
     if not columns.any():
         return starts[:0]
     _, first = np.unique(starts[:, columns], axis=0, return_index=True)

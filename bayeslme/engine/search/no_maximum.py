@@ -5,10 +5,10 @@ fit without residuals has no bound; so has that of rows with a variance of their
 exactly.
 
 Rows that coefficients reproduce exactly, and whose standard deviation can go to zero alone. The
-density of such rows has no bound, whatever hill a search ends on: responses that are all equal in
-one stratum of varIdent, or where the covariate of varConstPower is zero. Rows of which there are no
-more than coefficients are not meant: under ML these can always be reproduced, REML integrates them
-out, and a search comes to a top of its own or it does not.
+density of such rows has no bound, whatever local maximum a search ends on: responses that are all
+equal in one stratum of varIdent, or where the covariate of varConstPower is zero. Rows of which
+there are no more than coefficients are not meant: under ML these can always be reproduced, REML
+integrates them out, and a search comes to a top of its own or it does not.
 
 Unstructured correlations of more positions than there are groups to estimate them from. With m
 positions and g groups that have all of them there are vectors v in R^m orthogonal to the g
@@ -29,7 +29,7 @@ from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Optimum
 from bayeslme.engine.search.reproduced import without_rest
 from bayeslme.errors import FitError
-from bayeslme.structures import Bound, CorSymm, Lattice
+from bayeslme.structures import Bound, CorrelationGroups, CorSymm
 
 FAR = 40.0  # scales of a parameter, from where twice as far shows what changes for ever
 EQUAL = 1e-6  # difference of rates of change that is none
@@ -233,7 +233,7 @@ def require_groups(problem: Problem, method: Method) -> None:
         raise FitError(msg)
 
 
-def _complete_groups(coords: Lattice) -> np.ndarray:
+def _complete_groups(coords: CorrelationGroups) -> np.ndarray:
     """Sorted rows (g, m) of the groups that have all positions of the largest group."""
     largest = int(np.argmax(coords.sizes))
     m = coords.sizes[largest]

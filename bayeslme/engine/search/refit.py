@@ -422,7 +422,7 @@ class Refitter:
         return Likelihood(problem, kind, sigma)  # type: ignore[arg-type]
 
     def _search(self, problem: Problem, method: str | None = None) -> Optimum:
-        """From the fit's own theta, and a look around from the top of its hill."""
+        """From the fit's own theta, and a look around from the top of its local maximum."""
         likelihood, own = self._likelihood(problem, method), self._bumped()
         require_rest(likelihood)
         usable = problem.size > 0 and bool(np.isfinite(likelihood(own[None])[0]))

@@ -1,7 +1,8 @@
-"""The search for the highest hill of a likelihood.
+"""The search for the highest local maximum of a likelihood.
 
-From the best of the candidate starts to the top of its hill; then, until there is none, from what
-proves that there is another hill. What the end is does not depend on which candidate was first.
+From the best of the candidate starts to the top of its local maximum; then, until there is none,
+from what proves that there is another local maximum. What the end is does not depend on which
+candidate was first.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from bayeslme.engine.search.flat import (
     reference_start,
 )
 from bayeslme.engine.search.kinks import settle
-from bayeslme.engine.search.local_maxima import other_hills, unseen
+from bayeslme.engine.search.local_maxima import other_maxima, unseen
 from bayeslme.engine.search.no_maximum import require_bound
 from bayeslme.engine.search.optimise import Optimum, maximise
 from bayeslme.engine.search.starts import candidates, scales
 from bayeslme.errors import FitError
 
 # Below this many numbers an evaluation reads, a batch of six costs little more than one.
-WIDE_CELLS = 2e5
+WIDE_NUMBERS = 2e5
 SEEN = 8  # other starts from which a line of sight is drawn
-ROUNDS, HILLS = 3, 3  # looks around, and hills climbed after each
+ROUNDS, MAXIMA = 3, 3  # looks around, and local maxima climbed after each
 ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
 WORTH = 0.1  # a first climb that ends lower than the best by more is given up
 WAY = np.linspace(0.0, 1.0, 10)[1:-1]  # from one end to another
@@ -61,7 +62,7 @@ def search(
     grid : array, shape (s, k), optional
         Candidates in place of the built-in ones.
     around : bool
-        Look for other hills from the top of the first.
+        Look for other local maxima from the top of the first.
     inverse : array, shape (k, k), optional
         Of minus the Hessian, to begin the climb from ``start`` with.
 
@@ -70,7 +71,7 @@ def search(
     FitError
         Where the likelihood is not defined at ``start``, or has no maximum.
     """
-    looks = around and likelihood.problem.size > 0 and likelihood.cells < WIDE_CELLS
+    looks = around and likelihood.problem.size > 0 and likelihood.n_numbers < WIDE_NUMBERS
     starts = np.zeros((0, likelihood.problem.size))
     if start is None or looks:
         starts = _candidates(likelihood) if grid is None else _ranked(likelihood, grid)
@@ -110,7 +111,7 @@ def _candidates(likelihood: Likelihood) -> np.ndarray:
     problem = likelihood.problem
     if problem.crossed is None:
         return _ranked(likelihood, candidates(problem))
-    wide = likelihood.cells < WIDE_CELLS
+    wide = likelihood.n_numbers < WIDE_NUMBERS
     starts = crossed_candidates(problem, wide=wide)
     return _ranked(likelihood, starts) if wide else starts
 
@@ -133,11 +134,11 @@ def climb(
     tol: float = 1e-9,
     inverse: np.ndarray | None = None,
 ) -> Optimum:
-    """Maximise from one start, on its own hill."""
+    """Maximise from one start, on its own local maximum."""
     scale = scales(likelihood.problem)
     if likelihood.problem.crossed is not None and len(start):
         return _ascend(likelihood, start, scale, max_iter, tol, inverse)
-    wide = likelihood.cells < WIDE_CELLS
+    wide = likelihood.n_numbers < WIDE_NUMBERS
     return maximise(
         likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide, inverse=inverse
     )
@@ -167,7 +168,7 @@ def _ascend(
 def _look_around(
     likelihood: Likelihood, best: Optimum, starts: np.ndarray, max_iter: int
 ) -> Optimum:
-    """The top of the highest hill in sight.
+    """The top of the highest local maximum in sight.
 
     A sound end is better than one that is not; among ends of one kind the higher one is better. So
     an end at which nothing is defined never takes the place of one with a likelihood.
@@ -177,14 +178,16 @@ def _look_around(
     for _ in range(ROUNDS):
         before, looked = best, sound
         points = (
-            other_hills(likelihood, likelihood.problem, best.theta, seen)
+            other_maxima(likelihood, likelihood.problem, best.theta, seen)
             if sound
             else np.concatenate([_inside(likelihood, best.theta)[None], seen])
         )
-        points, others = np.concatenate([points[:HILLS], others]), others[:0]
+        points, others = np.concatenate([points[:MAXIMA], others]), others[:0]
         for point in points:
             rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
-            if sound and (rough.value < best.value - WORTH or _same_hill(likelihood, best, rough)):
+            if sound and (
+                rough.value < best.value - WORTH or _same_maximum(likelihood, best, rough)
+            ):
                 continue
             end = climb(likelihood, rough.theta, max_iter)
             if _merit(end) > _merit(best) or (not sound and np.isfinite(end.value)):
@@ -196,7 +199,7 @@ def _look_around(
     return best
 
 
-def _same_hill(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool:
+def _same_maximum(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool:
     """Whether the way from the end of a first climb to the top seen so far never goes down."""
     if rough.value > best.value:
         return False

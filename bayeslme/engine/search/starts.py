@@ -17,7 +17,8 @@ SHIFTS = (0.0, 1.5, -1.0)  # of the first correlation parameter, on the unconstr
 SHIFTED = (0.0, 1.5, -1.5)  # of both kinds of a constant plus power
 DECAYS = (0.0, 0.4, 0.8)  # correlation of neighbours in an unstructured matrix
 RANGES = (0.0, 1.0, 2.0, 3.0, 4.5)  # of the logarithm of a range: it starts at the least distance
-# A correlation that ends at the range has a kink, and often a narrow hill, at every distance.
+# A correlation that ends at the range has a kink, and often a narrow local maximum, at every
+# distance.
 FINE_RANGES = tuple(np.linspace(0.0, 9.5, 381).tolist())
 NEAR = np.array([0.0, 0.1, -0.1, 0.3, -0.3, 1.0, -1.0, 3.0, -3.0])
 MOST = 400  # candidates
@@ -48,8 +49,8 @@ def candidates(problem: Problem) -> np.ndarray:
     return np.stack([np.concatenate(parts) for parts in grid])
 
 
-def landmarks(bound: Bound, i: int) -> np.ndarray:
-    """Values of free parameter i near which a hill may be: around its start and around zero."""
+def starting_points(bound: Bound, i: int) -> np.ndarray:
+    """Values of free parameter i near which a maximum may be: around its start and zero."""
     start, near = bound.start[i], NEAR * min(1.0, bound.scale[i])
     if i == 0 and isinstance(bound.structure, CorStruct) and bound.structure.spatial:
         bends = kinks(bound)
@@ -116,8 +117,8 @@ def _shifts(bound: Bound | None) -> tuple[float, ...]:
     return RANGES if bound.structure.spatial else SHIFTS
 
 
-def several_hills(problem: Problem) -> np.ndarray:
-    """Row parameters (k,) that have several hills so often that each of their starts is climbed."""
+def several_maxima(problem: Problem) -> np.ndarray:
+    """Row parameters (k,) that often have several maxima: each of their starts is climbed."""
     out = np.zeros(problem.size, bool)
     out[problem.theta_correlation] = unstructured(problem.correlation)
     out[problem.theta_variance] = len(_variances(problem.variance)) > 1
@@ -132,7 +133,7 @@ def _variances(bound: Bound | None) -> list[np.ndarray]:
 
 
 def unstructured(bound: Bound | None) -> bool:
-    """Whether correlations are free one by one: the hill of zeros may then not be the highest."""
+    """Whether correlations are free one by one: the maximum near zeros may not be the highest."""
     return bound is not None and len(bound.free) > 1 and isinstance(bound.structure, CorSymm)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import gammaincinv, ndtri
 
 from bayeslme.engine.inference.information import Information
-from bayeslme.engine.inference.parameter_blocks import Part
+from bayeslme.engine.inference.parameter_blocks import ParameterBlock
 from bayeslme.engine.inference.profile import profile_coefficients, profile_variances
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
@@ -106,7 +106,7 @@ def _one_sided(fit: Fit, parts: Parts) -> list[str]:
     return [f"intervals up to an end of the range are one-sided: {', '.join(names)}"]
 
 
-def _at_end(fit: Fit, part: Part, name: str, row: pd.Series) -> bool:
+def _at_end(fit: Fit, part: ParameterBlock, name: str, row: pd.Series) -> bool:
     """Whether a limit is an end of the range that a two-sided interval would not reach."""
     low, high = float(row["lower"]), float(row["upper"])
     if part.name == "sigma":

@@ -14,7 +14,7 @@ from bayeslme.data.types import Design, Level
 from bayeslme.engine import Estimate
 from bayeslme.engine.prediction.residuals import colour_groups
 from bayeslme.errors import FitError
-from bayeslme.structures import Lattice
+from bayeslme.structures import CorrelationGroups
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -119,7 +119,7 @@ def colour(estimate: Estimate, noise: FloatArray) -> FloatArray:
     return coloured
 
 
-def _require_short(lattice: Lattice) -> None:
+def _require_short(lattice: CorrelationGroups) -> None:
     longest = int(lattice.sizes.max())
     if longest > LONGEST:
         raise FitError(

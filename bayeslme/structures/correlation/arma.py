@@ -14,7 +14,7 @@ import numpy as np
 from bayeslme.arrays import NUMPY, Array
 
 if TYPE_CHECKING:
-    from bayeslme.structures.correlation.positions import Lattice
+    from bayeslme.structures.correlation.positions import CorrelationGroups
     from bayeslme.structures.supports import Namespace
 
 
@@ -123,7 +123,7 @@ def autocorrelations(
 
 
 def whiten_regular(
-    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: Lattice
+    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: CorrelationGroups
 ) -> tuple[np.ndarray, np.ndarray]:
     """Whiten series without gaps, linear in n.
 
@@ -135,7 +135,7 @@ def whiten_regular(
     ----------
     w : array, shape (..., c, n)
     phi, theta : arrays, shapes (..., p) and (..., q)
-    lattice : Lattice
+    lattice : CorrelationGroups
         With ``regular`` true.
     """
     batch = np.broadcast_shapes(w.shape[:-2], phi.shape[:-1], theta.shape[:-1])
@@ -211,7 +211,7 @@ def _one_by_one(bands: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return logs
 
 
-def _places(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
+def _places(lattice: CorrelationGroups) -> tuple[np.ndarray, np.ndarray]:
     """Place of every row within its group, and its group."""
     group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
     return lattice.place, group

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.structures.base import RowStructure
-from bayeslme.structures.correlation.positions import Block, Lattice, distances
+from bayeslme.structures.correlation.positions import CorrelationGroups, PaddedGroups, distances
 from bayeslme.structures.supports import Namespace
 
 MANY = 1000  # pairs from which on distinct distances are looked for
@@ -83,7 +83,7 @@ class CorStruct(RowStructure):
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
 
-    def unit(self, lattice: Lattice) -> float:
+    def unit(self, lattice: CorrelationGroups) -> float:
         """In which positions are counted inside, in the user's units.
 
         A class that gives another one than 1 says of its parameters how they are printed
@@ -91,16 +91,16 @@ class CorStruct(RowStructure):
         """
         return 1.0
 
-    def memory(self, lattice: Lattice) -> int | None:
+    def memory(self, lattice: CorrelationGroups) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""
         return None
 
-    def dense(self, lattice: Lattice) -> bool:
+    def dense(self, lattice: CorrelationGroups) -> bool:
         """Whether whitening factors a correlation matrix for every pattern of positions."""
         return self.memory(lattice) is None
 
     def whiten(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         """Multiply every group's rows by the inverse Cholesky factor of its correlation.
 
@@ -109,7 +109,7 @@ class CorStruct(RowStructure):
         w : array, shape (..., c, n)
             Columns by rows, rows last and sorted.
         par : array, shape (..., k)
-        lattice : Lattice
+        lattice : CorrelationGroups
 
         Returns
         -------
@@ -120,7 +120,7 @@ class CorStruct(RowStructure):
         return self.whiten_dense(w, par, lattice, xp)
 
     def whiten_dense(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         """Whiten through dense factors of the patterns.
 
@@ -145,7 +145,7 @@ class CorStruct(RowStructure):
         ]
 
     def _whiten_equal_groups(
-        self, w: np.ndarray, par: np.ndarray, lattice: Lattice
+        self, w: np.ndarray, par: np.ndarray, lattice: CorrelationGroups
     ) -> tuple[np.ndarray, np.ndarray]:
         """As ``whiten_dense`` for groups of one size, without moving rows about."""
         (block,) = lattice.blocks(self.stationary)
@@ -155,7 +155,9 @@ class CorStruct(RowStructure):
         half = log_diagonal.sum(axis=-1)[..., block.pattern]
         return white.reshape(*white.shape[:-2], -1), half
 
-    def matrix(self, par: Array, lattice: Lattice, k: int, xp: Namespace = NUMPY) -> Array:
+    def matrix(
+        self, par: Array, lattice: CorrelationGroups, k: int, xp: Namespace = NUMPY
+    ) -> Array:
         """Correlation matrices of the patterns of block ``k``.
 
         Shape (..., r, m, m); empty places are identity.
@@ -174,14 +176,14 @@ class CorStruct(RowStructure):
         ends = np.broadcast_to([0.0, 1.0], (*values.shape[:-1], 2))
         return np.take(np.concatenate([values, ends], axis=-1), place, axis=-1)
 
-    def pairs(self, lattice: Lattice, k: int) -> Pairs:
+    def pairs(self, lattice: CorrelationGroups, k: int) -> Pairs:
         """Pairs of block ``k``, computed once."""
         key = f"pairs{self.metric}{self.stationary}{k}"
         if key not in lattice.cache:
             lattice.cache[key] = self._pairs(lattice, lattice.blocks(self.stationary)[k])
         return lattice.cache[key]  # type: ignore[return-value]
 
-    def _pairs(self, lattice: Lattice, block: Block) -> Pairs:
+    def _pairs(self, lattice: CorrelationGroups, block: PaddedGroups) -> Pairs:
         d = distances(block.patterns, self.metric)
         present = block.present[:, :, None] & block.present[:, None, :]
         apart = present & ~np.eye(d.shape[-1], dtype=bool)
@@ -207,17 +209,19 @@ def _with_few(pairs: Pairs) -> Pairs:
     return replace(pairs, different=different[None, None], place=place)
 
 
-def half_logdet_by_group(terms: Array, lattice: Lattice, xp: Namespace) -> Array:
+def half_logdet_by_group(terms: Array, lattice: CorrelationGroups, xp: Namespace) -> Array:
     """Half the log determinants (..., h) from the log innovation variances of the rows (..., n)."""
     return xp.segment_sum(0.5 * terms, lattice.starts)
 
 
-def previous_rows(lattice: Lattice) -> np.ndarray:
+def previous_rows(lattice: CorrelationGroups) -> np.ndarray:
     """Index of the row before, itself at the first row of a group; shape (n,)."""
     return np.where(lattice.first, np.arange(lattice.n), np.arange(lattice.n) - 1)
 
 
-def whiten_markov(w: Array, r: Array, lattice: Lattice, xp: Namespace) -> tuple[Array, Array]:
+def whiten_markov(
+    w: Array, r: Array, lattice: CorrelationGroups, xp: Namespace
+) -> tuple[Array, Array]:
     """Whiten a first-order Markov process by scaled first differences; exact for any spacing.
 
     Parameters
@@ -225,7 +229,7 @@ def whiten_markov(w: Array, r: Array, lattice: Lattice, xp: Namespace) -> tuple[
     w : array, shape (..., c, n)
     r : array, shape (..., n)
         Correlation of each row with the one before it; not read at the first row of a group.
-    lattice : Lattice
+    lattice : CorrelationGroups
 
     Returns
     -------

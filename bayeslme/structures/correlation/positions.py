@@ -14,7 +14,7 @@ METRICS = ("euclidean", "maximum", "manhattan")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PaddedGroups:
     """Groups of similar size, padded to one size, for dense work.
 
     Attributes
@@ -38,7 +38,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class CorrelationGroups:
     """Correlation groups of the sorted rows.
 
     Attributes
@@ -70,9 +70,9 @@ class Lattice:
         """Number of rows."""
         return len(self.position)
 
-    def counted_in(self, unit: float) -> Lattice:
+    def counted_in(self, unit: float) -> CorrelationGroups:
         """The same rows with steps and distances in another unit."""
-        return build_lattice(self.starts, self.n, self.position, unit)
+        return correlation_groups(self.starts, self.n, self.position, unit)
 
     @property
     def place(self) -> np.ndarray:
@@ -84,7 +84,7 @@ class Lattice:
         """Whether all rows of every group are one step apart."""
         return bool(np.all(self.step == 1.0))
 
-    def blocks(self, relative: bool) -> tuple[Block, ...]:
+    def blocks(self, relative: bool) -> tuple[PaddedGroups, ...]:
         """Groups collected by size and pattern.
 
         Parameters
@@ -100,11 +100,11 @@ class Lattice:
             )
         return self.cache[key]  # type: ignore[return-value]
 
-    def cells(self, relative: bool) -> int:
+    def n_numbers(self, relative: bool) -> int:
         """Numbers in one matrix for every pattern."""
         return sum(b.patterns.shape[0] * b.patterns.shape[1] ** 2 for b in self.blocks(relative))
 
-    def _block(self, groups: np.ndarray, relative: bool) -> Block:
+    def _block(self, groups: np.ndarray, relative: bool) -> PaddedGroups:
         m = int(self.sizes[groups].max())
         inside = np.arange(m) < self.sizes[groups, None]
         rows = np.where(inside, self.starts[groups, None] + np.arange(m), self.n)
@@ -114,7 +114,7 @@ class Lattice:
             places = (places - places[:, :1]) / self.unit
         flat = np.where(np.isnan(places), np.inf, places).reshape(len(groups), -1)
         _, first, pattern = np.unique(flat, axis=0, return_index=True, return_inverse=True)
-        return Block(rows, groups, pattern.reshape(-1), places[first], inside[first])
+        return PaddedGroups(rows, groups, pattern.reshape(-1), places[first], inside[first])
 
     @property
     def typical_step(self) -> float:
@@ -161,10 +161,10 @@ class Lattice:
         return float(distances(corners, metric)[:, 0, 1].max())
 
 
-def build_lattice(
+def correlation_groups(
     starts: np.ndarray, n: int, position: np.ndarray | None, unit: float = 1.0
-) -> Lattice:
-    """Lattice of rows already sorted by group and, within a group, by time.
+) -> CorrelationGroups:
+    """Correlation groups of rows already sorted by group and, within a group, by time.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def build_lattice(
     n : int
     position : float array, shape (n, d), or None for the order of the rows
     unit : float
-        In which steps and distances are counted; see `Lattice`.
+        In which steps and distances are counted; see `CorrelationGroups`.
     """
     sizes = np.diff(np.append(starts, n))
     first = np.zeros(n, dtype=bool)
@@ -182,7 +182,7 @@ def build_lattice(
     step = np.ones(n)
     step[1:] = np.diff(position[:, 0]) / unit
     step[first] = 1.0
-    return Lattice(starts, sizes, position, step, first, unit)
+    return CorrelationGroups(starts, sizes, position, step, first, unit)
 
 
 def distances(patterns: np.ndarray, metric: str) -> np.ndarray:

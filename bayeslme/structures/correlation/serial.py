@@ -25,7 +25,7 @@ from bayeslme.structures.correlation.base import (
     half_logdet_by_group,
     whiten_markov,
 )
-from bayeslme.structures.correlation.positions import Lattice
+from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import (
     CORRELATION,
     REAL,
@@ -37,7 +37,7 @@ from bayeslme.structures.supports import (
 )
 
 
-def _unit_of_lags(lattice: Lattice) -> float:
+def _unit_of_lags(lattice: CorrelationGroups) -> float:
     """How many whole steps are counted as one: the common divisor of all lags, times an odd number.
 
     With all lags even only Phi^2 occurs, and its positive root is meant. Lags that are long without
@@ -51,13 +51,13 @@ def _unit_of_lags(lattice: Lattice) -> float:
     return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
 
 
-def _lags(lattice: Lattice) -> np.ndarray:
+def _lags(lattice: CorrelationGroups) -> np.ndarray:
     """Whole steps (m,) between neighbours."""
     lags = np.rint(lattice.step[~lattice.first] * lattice.unit).astype(np.int64)
     return np.asarray(lags[lags > 0])
 
 
-def _all_even(lattice: Lattice) -> bool:
+def _all_even(lattice: CorrelationGroups) -> bool:
     """Whether no two rows of a group are an odd number of steps apart."""
     lags = _lags(lattice)
     return bool(len(lags)) and not np.any(lags % 2)
@@ -120,7 +120,7 @@ class CorAR1(CorStruct):
         start = as_named(self.value, ["Phi"], "corAR1 value")
         return (_autoregression(start.get("Phi", 0.0), coords.unit, held=self.fixed),)
 
-    def unit(self, lattice: Lattice) -> float:
+    def unit(self, lattice: CorrelationGroups) -> float:
         return 1.0 if self.fixed else _unit_of_lags(lattice)
 
     def mirrored(self, coords: Any) -> np.ndarray:
@@ -129,11 +129,11 @@ class CorAR1(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
 
-    def memory(self, lattice: Lattice) -> int | None:
+    def memory(self, lattice: CorrelationGroups) -> int | None:
         return 1
 
     def whiten(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         return whiten_markov(w, _power(par[..., :1], lattice.step, lattice.unit, xp), lattice, xp)
 
@@ -173,17 +173,17 @@ class CorCAR1(CorStruct):
         begin = start_inside(shown, start.get("Phi", 0.2), UNIT, usual=0.2)
         return (Parameter("Phi", UNIT, begin, held=self.fixed, edge=near, shown=shown),)
 
-    def unit(self, lattice: Lattice) -> float:
+    def unit(self, lattice: CorrelationGroups) -> float:
         return 1.0 if self.fixed else lattice.near_unit
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
 
-    def memory(self, lattice: Lattice) -> int | None:
+    def memory(self, lattice: CorrelationGroups) -> int | None:
         return 1
 
     def whiten(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         return whiten_markov(w, xp.exp(xp.log(par[..., :1]) * lattice.step), lattice, xp)
 
@@ -283,7 +283,7 @@ class CorARMA(CorStruct):
     def _first_order(self) -> bool:
         return (self.p, self.q) == (1, 0)
 
-    def unit(self, lattice: Lattice) -> float:
+    def unit(self, lattice: CorrelationGroups) -> float:
         return _unit_of_lags(lattice) if self._first_order and not self.fixed else 1.0
 
     def mirrored(self, coords: Any) -> np.ndarray:
@@ -343,16 +343,16 @@ class CorARMA(CorStruct):
         )
         return rho[..., lags]
 
-    def memory(self, lattice: Lattice) -> int | None:
+    def memory(self, lattice: CorrelationGroups) -> int | None:
         if self._first_order:
             return 1
         return self.p if self.q == 0 and lattice.regular else None
 
-    def dense(self, lattice: Lattice) -> bool:
+    def dense(self, lattice: CorrelationGroups) -> bool:
         return not (self._first_order or lattice.regular)
 
     def whiten(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         if self._first_order:
             r = _power(par[..., :1], lattice.step, lattice.unit, xp)
@@ -404,11 +404,11 @@ class CorCompSymm(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)
 
-    def dense(self, lattice: Lattice) -> bool:
+    def dense(self, lattice: CorrelationGroups) -> bool:
         return False
 
     def whiten(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         rho = par[..., :1]
         seen = lattice.place

@@ -17,7 +17,7 @@ from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
 from bayeslme.structures.base import Parameter, Values, as_named
 from bayeslme.structures.correlation.base import CorStruct, Pairs, whiten_markov
-from bayeslme.structures.correlation.positions import METRICS, Lattice
+from bayeslme.structures.correlation.positions import METRICS, CorrelationGroups
 from bayeslme.structures.supports import UNIT, Above, Namespace, Positive, length_in
 
 BEYOND = 4.0  # largest distances: from there correlations fall all but as a power
@@ -81,7 +81,7 @@ class _Spatial(CorStruct):
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         """Correlation at distance / range = ``ratio`` > 0, elementwise."""
 
-    def unit(self, lattice: Lattice) -> float:
+    def unit(self, lattice: CorrelationGroups) -> float:
         return lattice.near_unit
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:
@@ -138,11 +138,11 @@ class CorExp(_Spatial):
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.exp(-ratio)
 
-    def memory(self, lattice: Lattice) -> int | None:
+    def memory(self, lattice: CorrelationGroups) -> int | None:
         return None if self.nugget or lattice.position.shape[1] > 1 else 1
 
     def whiten(
-        self, w: Array, par: Array, lattice: Lattice, xp: Namespace = NUMPY
+        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         if self.memory(lattice) is None:
             return self.whiten_dense(w, par, lattice, xp)
@@ -202,7 +202,7 @@ class _Compact(_Spatial):
 
     compact = True
 
-    def unit(self, lattice: Lattice) -> float:
+    def unit(self, lattice: CorrelationGroups) -> float:
         return lattice.near_unit
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:

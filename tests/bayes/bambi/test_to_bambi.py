@@ -15,7 +15,7 @@ from scipy import stats
 
 import bayeslme as bl
 from bayeslme.bayes.bambi.terms import translate
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.data.design import build
 from bayeslme.errors import IdentificationWarning
@@ -26,7 +26,7 @@ RAW = {"fixef": {"(Intercept)": "Normal(mu=20, sigma=10)"}}
 
 def formulas(call: str, data: str | pd.DataFrame) -> tuple[str, ...]:
     frame = bl.load_data(data) if isinstance(data, str) else data
-    return translate(build_layout(build(bl.translate(call), frame))).formulas
+    return translate(build_parameters(build(bl.translate(call), frame))).formulas
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -
     """Bambi's log density at arbitrary points is that of our priors and of the normal model."""
     frame = bl.load_data(data) if isinstance(data, str) else data
     spec = replace(bl.translate(call), na_action="omit")
-    layout = build_layout(build(spec, frame))
+    layout = build_parameters(build(spec, frame))
     resolved = resolve_priors(layout, priors)  # type: ignore[arg-type]
     model = spec.to_bambi(frame, priors=priors)
     model.build()

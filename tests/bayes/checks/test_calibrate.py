@@ -8,7 +8,7 @@ import pytest
 import bayeslme
 from bayeslme.bayes.checks.calibration import Calibration
 from bayeslme.bayes.checks.replication import Task, replicate
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import draw_priors
 from bayeslme.data.design import build
@@ -66,7 +66,7 @@ def test_posterior_intervals_hold_the_prior_s_truth(found: Calibration) -> None:
 def test_a_wrong_posterior_is_found(rail: Any) -> None:
     """Parameters from one prior, posteriors under another."""
     design = build(bayeslme.translate(RAIL), rail)
-    layout = build_layout(design)
+    layout = build_parameters(design)
     true, wrong = (resolve_priors(layout, p) for p in (None, {"sigma": "HalfNormal(sigma=5)"}))
     values = draw_priors(layout, true, 40, np.random.default_rng(3))
     task = Task(design, wrong, 199, 0.95, ("posterior",))

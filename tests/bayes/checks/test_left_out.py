@@ -15,7 +15,7 @@ from bayes.support import KINDS, layout_of, random_covariance, residual_covarian
 from bayeslme.bayes.checks import left_out
 from bayeslme.bayes.checks.loo import pointwise
 from bayeslme.bayes.density import at_fitted, by_group
-from bayeslme.bayes.model_parameters import Layout, build_layout
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.data.design import build
 
 RTOL = 1e-9
@@ -30,7 +30,9 @@ SERIAL = {
 }
 
 
-def some_values(layout: Layout, rng: np.random.Generator, draws: int) -> dict[str, np.ndarray]:
+def some_values(
+    layout: ModelParameters, rng: np.random.Generator, draws: int
+) -> dict[str, np.ndarray]:
     """Parameters inside their ranges, without any relation to the data."""
     values = {}
     for block in layout.blocks:
@@ -133,12 +135,12 @@ def test_variance_of_the_fitted_values_is_that_of_each_draw(orthodont: pd.DataFr
 def test_marginal_is_what_models_of_the_other_rows_give(call: str, orthodont: pd.DataFrame) -> None:
     """Log p(y_i | y_-i) = log p(y) - log p(y_-i), the latter by a model without the row."""
     some = orthodont[orthodont["Subject"].isin(["M01", "M02", "F01", "F02", "F03"])]
-    layout = build_layout(build(bayeslme.translate(call), some))
+    layout = build_parameters(build(bayeslme.translate(call), some))
     values = some_values(layout, np.random.default_rng(3), 2)
     values["fixef"][:] = values["fixef"] * 0.1 + np.array([18.0, 0.6, 0.0, 0.0][: layout.problem.p])
     found = left_out.marginal(layout, values).log_density
     whole = by_group(layout, values).sum(axis=1)
     for i in range(len(some)):
-        rest = build_layout(build(bayeslme.translate(call), some.drop(index=some.index[i])))
+        rest = build_parameters(build(bayeslme.translate(call), some.drop(index=some.index[i])))
         expected = whole - by_group(rest, values).sum(axis=1)
         assert found[:, i] == pytest.approx(expected, abs=1e-6)

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from scipy.stats import halfnorm, multivariate_normal, norm, t
 
 import bayeslme
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import log_share_inside
 from bayeslme.data.design import build
@@ -124,7 +124,7 @@ def test_joint_regions_have_the_mass_that_is_left(
     structure: str, priors: Any, share: float, orthodont: pd.DataFrame
 ) -> None:
     spec = bayeslme.translate(f"gls(distance ~ age, correlation = {structure})")
-    layout = build_layout(build(spec, orthodont))
+    layout = build_parameters(build(spec, orthodont))
     found, error = log_share_inside(
         resolve_priors(layout, priors)["corstruct"], layout.problem.correlation
     )

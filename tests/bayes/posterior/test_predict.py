@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.tree import build_tree
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -119,7 +119,7 @@ def test_variances_of_fitted_values_follow_the_draw(orthodont: Any) -> None:
     fit: Any = bayeslme.translate(
         "gls(distance ~ age, weights = varPower(form = ~ fitted(.)))"
     ).fit(orthodont)
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     priors = resolve_priors(layout)
     beta = np.tile(fit.fixef.to_numpy(), (1, 4000, 1))
     values = {

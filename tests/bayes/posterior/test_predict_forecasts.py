@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.posterior import predict
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.tree import build_tree
@@ -33,7 +33,7 @@ PARAMETERS = {
 def held(call: str, parameters: list[float], data: Any, draws: int) -> Any:
     """A posterior whose parameters are all known: the estimates, random effects too."""
     fit: Any = bayeslme.translate(call).fit(data)
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     values = {"fixef": fit.fixef.to_numpy(), "sigma": np.array(fit.sigma)}
     values["corstruct"] = np.array(parameters)
     if layout.varfunc is not None:
@@ -54,7 +54,7 @@ def joint_normal(posterior: Any, rows: pd.DataFrame) -> tuple[np.ndarray, np.nda
     data = pd.concat([posterior.fit.data, rows.assign(distance=20.0)], ignore_index=True)
     for name in ("Sex", "Subject"):
         data[name] = data[name].astype(posterior.fit.data[name].dtype)
-    whole = build_layout(posterior.fit.spec.fit(data).design)
+    whole = build_parameters(posterior.fit.spec.fit(data).design)
     values = {k: v[:1] for k, v in posterior.values.items()}
     bound = whole.problem.correlation
     assert bound is not None

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 import bayeslme
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import ALMOST_FLAT, resolve_priors
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
@@ -54,7 +54,7 @@ def test_a_variance_that_reml_puts_at_zero_is_kept_away_from_it() -> None:
 
 def test_the_penalty_is_the_root_of_the_determinant(orthodont: Any) -> None:
     """Differences of the log prior are those of log det(Sigma) / 2, the rate apart."""
-    layout = build_layout(build(bayeslme.translate(SLOPE), orthodont))
+    layout = build_parameters(build(bayeslme.translate(SLOPE), orthodont))
     priors = resolve_priors(layout, "boundary-avoiding")
     sd = np.array([[2.0, 0.3], [0.7, 0.9]])
     cor = np.stack([[[1.0, r], [r, 1.0]] for r in (-0.6, 0.95)])
@@ -98,7 +98,7 @@ def test_the_preset_is_sampled_and_named(orthodont: Any) -> None:
     assert str(drawn.priors).startswith("Priors (boundary-avoiding):")
     assert "Gamma(alpha=2, beta=" in str(drawn.priors)
     mixed = {"preset": "boundary-avoiding", "sigma": "PC(upper=10)"}
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     assert "sigma" in str(resolve_priors(layout, mixed))
     assert str(resolve_priors(layout, mixed)).startswith(
         "Priors (boundary-avoiding where not named):"
@@ -106,7 +106,7 @@ def test_the_preset_is_sampled_and_named(orthodont: Any) -> None:
 
 
 def test_unknown_presets_list_the_known_ones(orthodont: Any) -> None:
-    layout = build_layout(build(bayeslme.translate(SLOPE), orthodont))
+    layout = build_parameters(build(bayeslme.translate(SLOPE), orthodont))
     with pytest.raises(SpecError, match="presets are default, flat, boundary-avoiding"):
         resolve_priors(layout, "weak")
 

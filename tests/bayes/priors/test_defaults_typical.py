@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bayeslme
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import FAMILIES
 from bayeslme.bayes.priors.draws import draw_priors
@@ -20,7 +20,7 @@ CALL = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
 
 def priors_of(weights: str, data: Any, priors: Any = None) -> Any:
     return resolve_priors(
-        build_layout(build(bayeslme.translate(CALL.format(weights)), data)), priors
+        build_parameters(build(bayeslme.translate(CALL.format(weights)), data)), priors
     )
 
 
@@ -56,7 +56,7 @@ def test_the_spread_of_a_typical_row_has_the_scale_of_the_response(
     weights: str, orthodont: Any
 ) -> None:
     spec = bayeslme.translate(CALL.format(weights))
-    layout = build_layout(build(spec, orthodont))
+    layout = build_parameters(build(spec, orthodont))
     drawn = draw_priors(layout, resolve_priors(layout), 4000, np.random.default_rng(1))
     age, power = orthodont["age"].to_numpy(), drawn["varfunc"][:, -1]
     moved = np.log(age).mean() if "Power" in weights else age.mean()

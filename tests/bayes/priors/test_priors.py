@@ -9,7 +9,7 @@ from scipy.integrate import quad
 import bayeslme
 from bayes.support import GROWTH
 from bayeslme.bayes.centring import sweep
-from bayeslme.bayes.model_parameters import Block, build_layout
+from bayeslme.bayes.model_parameters import Block, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import lkj_log_constant, lkj_log_density
 from bayeslme.bayes.priors.language import as_prior
@@ -69,7 +69,7 @@ def test_lkj_is_normalised() -> None:
 
 def layout_of(call: str, **columns: object):
     data = bayeslme.load_data("orthodont").assign(**columns)
-    return build_layout(build(bayeslme.translate(call), data))
+    return build_parameters(build(bayeslme.translate(call), data))
 
 
 def test_the_default_does_not_depend_on_where_zero_is() -> None:

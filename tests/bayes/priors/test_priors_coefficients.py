@@ -9,7 +9,7 @@ import pytest
 
 import bayeslme
 from bayeslme.bayes.density import gaussian_beta
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import FAMILIES
 from bayeslme.bayes.priors.language import as_prior
@@ -61,7 +61,7 @@ def test_they_agree_with_a_mixture_of_gaussian_ones(orthodont: Any) -> None:
 def test_flat_and_normal_side_by_side(orthodont: Any) -> None:
     """The density by its definition: a Gaussian of the others, 1 for the flat one."""
     call = "lme(distance ~ Sex * age, random = ~ 1 | Subject)"
-    layout = build_layout(bayeslme.translate(call).fit(orthodont).design)
+    layout = build_parameters(bayeslme.translate(call).fit(orthodont).design)
     prior = resolve_priors(layout, {"fixef": {"(Intercept)": "Flat()"}})["fixef"]
     found = gaussian_beta(prior)
     assert found is not None

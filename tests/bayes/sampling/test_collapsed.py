@@ -9,13 +9,13 @@ import pytest
 
 import bayeslme
 from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.sampling import collapsed as collapsed_module
 from bayeslme.bayes.sampling import importance, sample
 from bayeslme.bayes.sampling.annealing import anneal, between
 from bayeslme.bayes.sampling.importance import Weighted, resample, smooth
-from bayeslme.bayes.sampling.mixture import Proposal, edges, single
+from bayeslme.bayes.sampling.mixture import Proposal, boundary_components, single
 from bayeslme.engine.search.optimise import maximise, second_differences
 from bayeslme.errors import BayesLMEError, FitError, SpecError
 
@@ -36,7 +36,7 @@ def z_of(one: np.ndarray, other: np.ndarray, size: float, other_size: float) -> 
 
 
 def test_importance_of_a_known_target() -> None:
-    """Two unequal Gaussian hills: mean and variance are known."""
+    """Two unequal Gaussian local maxima: mean and variance are known."""
     low, high = np.array([-1.0, 0.0]), np.array([1.5, 0.5])
 
     def target(u: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_importance_of_a_known_target() -> None:
 
 
 def two_hills(apart: float) -> importance.LogDensity:
-    """Narrow unequal hills in two dimensions, the lower one far from where a search ends."""
+    """Narrow unequal local maxima in two dimensions, the lower one far from where a search ends."""
 
     def target(u: np.ndarray) -> np.ndarray:
         return np.logaddexp(
@@ -114,10 +114,12 @@ def test_the_component_at_an_edge_knows_where_the_others_are_there() -> None:
 
     even = np.array([True, False])
     first = importance.laplace(np.array([2.0, np.exp(-4.0)]), np.diag([-4.0, -20.0]), even)
-    (edge,) = edges(target, first, np.ones(2))
+    (edge,) = boundary_components(target, first, np.ones(2))
     np.testing.assert_allclose(edge.mean, [[0.0, 1.0]], atol=1e-4)
     assert edge.root[0, 1, 1] == pytest.approx(20**-0.5, rel=1e-3)
-    assert not edges(lambda u: 20 * target(u), first, np.ones(2))  # zero is out of reach
+    assert not boundary_components(
+        lambda u: 20 * target(u), first, np.ones(2)
+    )  # zero is out of reach
 
 
 def test_a_long_tail_gets_a_component() -> None:
@@ -134,7 +136,7 @@ def test_a_long_tail_gets_a_component() -> None:
     mode = maximise(target, np.array([-1.0, 1.0]), np.ones(2)).theta
     curve = second_differences(lambda v: target(mode + v), 2, 1e-3)
     first = importance.laplace(mode, curve, np.array([False, False]))
-    tails = edges(target, first, np.ones(2))
+    tails = boundary_components(target, first, np.ones(2))
     assert tails
     for tail in tails:
         assert tail.mean[0, 1] == pytest.approx(share(tail.mean[0, 0]), abs=1e-4)
@@ -255,7 +257,7 @@ def hyper(draws: collapsed_module.CollapsedDraws) -> np.ndarray:
 
 
 def drawn(fit: Any, seed: int, n: int = 2000) -> collapsed_module.CollapsedDraws:
-    layout = build_layout(fit.design)
+    layout = build_parameters(fit.design)
     priors = resolve_priors(layout)
     return collapsed_module.draw(
         fit.design, layout, priors, n, np.random.default_rng(seed), fit.estimate
@@ -264,7 +266,7 @@ def drawn(fit: Any, seed: int, n: int = 2000) -> collapsed_module.CollapsedDraws
 
 @pytest.fixture(scope="module")
 def bimodal_fit() -> Any:
-    """Phi and Theta cancel along a ridge, with hills on both sides."""
+    """Phi and Theta cancel along a ridge, with local maxima on both sides."""
     return bayeslme.translate(BIMODAL).fit(bayeslme.load_data("orthodont"))
 
 
@@ -272,7 +274,7 @@ def test_two_hills_of_a_posterior_refine_the_mixture(
     bimodal_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = drawn(bimodal_fit, 1, 8000)
-    monkeypatch.setattr(importance, "ROUNDS", 1)  # so that fresh draws find the other hill
+    monkeypatch.setattr(importance, "ROUNDS", 1)  # so that fresh draws find the other local maximum
     refined = drawn(bimodal_fit, 2)
     assert refined.route == "refined mixture"
     assert refined.mistrust is None
@@ -326,7 +328,7 @@ def test_nuts_takes_over_where_populations_disagree(
 
 
 def test_a_standard_deviation_at_zero_is_no_edge_of_the_proposal() -> None:
-    """Litters of piglets do not vary: half of the posterior's hill is cut off at zero."""
+    """Litters of piglets do not vary: half of the posterior's local maximum is cut off at zero."""
     fit = bayeslme.translate(AT_ZERO).fit(bayeslme.load_data("piglets"))
     found = drawn(fit, 6)
     assert found.route == "importance"

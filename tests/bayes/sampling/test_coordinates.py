@@ -7,8 +7,8 @@ import pytest
 
 import bayeslme
 from bayeslme import engine
-from bayeslme.bayes.centring import Typical
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.centring import TypicalRows
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.sampling.coordinates import Coordinates, Correlations, Deviations
 from bayeslme.bayes.sampling.starting import starting_points
@@ -27,7 +27,7 @@ MODELS = {
 def coordinates_of(call: str) -> Coordinates:
     data = bayeslme.load_data(call.partition("data = ")[2].partition(",")[0])
     design = bayeslme.translate(call).fit(data).design
-    layout = build_layout(design)
+    layout = build_parameters(design)
     priors = resolve_priors(layout)
     return Coordinates(layout, starting_points(layout, engine.estimate(design), design, priors)[0])
 
@@ -89,9 +89,9 @@ def test_the_scale_of_a_typical_row_is_that_of_its_innovations() -> None:
         correlation=bayeslme.CorAR1(form="~ 1 | Subject"),
         weights=bayeslme.VarIdent(form="~ 1 | Sex"),
     )
-    problem = build_layout(fit.design).problem
+    problem = build_parameters(fit.design).problem
     phi, ratio = np.array([[0.0], [0.6], [-0.9]]), np.array([[1.0, 1.0], [1.0, 1.5], [1.0, 0.5]])
-    found = Typical.of(problem).log_scale(phi, ratio)
+    found = TypicalRows.of(problem).log_scale(phi, ratio)
     share = (data["Sex"] == "Female").mean()  # of the rows with a ratio of their own
     share = share if fit.weights_coef.index[0] == "Female" else 1 - share
     want = 0.75 * 0.5 * np.log(1 - phi[:, 0] ** 2) + share * np.log(ratio[:, 1])

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.model_parameters import build_layout
+from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.data.design import build
 from bayeslme.engine.prediction.residuals import colour_groups
-from bayeslme.structures.correlation.positions import Lattice
+from bayeslme.structures.correlation.positions import CorrelationGroups
 
 TIMES = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
 STRUCTURES = {
@@ -43,9 +43,9 @@ def test_covariance_is_the_structure_s(text: str) -> None:
     call = f"gls(y ~ 1, correlation = {text.replace('()', '(form = ~ 1 | g)')})"
     if "form" not in call:
         call = call.replace("corARMA(", "corARMA(form = ~ 1 | g, ")
-    bound = build_layout(build(bayeslme.translate(call), frame())).problem.correlation
+    bound = build_parameters(build(bayeslme.translate(call), frame())).problem.correlation
     assert bound is not None
-    lattice: Lattice = bound.coords
+    lattice: CorrelationGroups = bound.coords
     par = np.array([STRUCTURES[text], np.multiply(STRUCTURES[text], 0.9)])
     unit = np.eye(lattice.n)[:, None, :]
     factor = colour_groups(bound.structure, par, lattice, unit)  # (n, 2, n)
@@ -62,7 +62,7 @@ def test_long_series_cost_little(text: str) -> None:
     """Dense factors of 1,000 draws of 500 rows took more than a minute."""
     rng = np.random.default_rng(2)
     data = pd.DataFrame({"t": np.arange(500), "y": rng.normal(size=500)})
-    layout = build_layout(build(bayeslme.translate(f"gls(y ~ 1, correlation = {text})"), data))
+    layout = build_parameters(build(bayeslme.translate(f"gls(y ~ 1, correlation = {text})"), data))
     bound = layout.problem.correlation
     assert bound is not None
     par = np.full((1000, len(bound.free)), 0.5)

@@ -1,4 +1,4 @@
-"""Evidence of other hills: slices and lines of sight."""
+"""Evidence of other local maxima: slices and lines of sight."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem
-from bayeslme.engine.search.local_maxima import canonical, other_hills
+from bayeslme.engine.search.local_maxima import canonical, other_maxima
 
 # the Subject variance has two local maxima here, one of them at zero
 TWO_HILLS = (
@@ -34,8 +34,8 @@ def test_each_hill_is_seen_from_the_other() -> None:
     likelihood = likelihood_of(TWO_HILLS)
     top, valley = tops(likelihood)
     nothing = np.zeros((0, 1))
-    from_top = other_hills(likelihood, likelihood.problem, np.array([top]), nothing)
-    from_zero = other_hills(likelihood, likelihood.problem, np.array([0.0]), nothing)
+    from_top = other_maxima(likelihood, likelihood.problem, np.array([top]), nothing)
+    from_zero = other_maxima(likelihood, likelihood.problem, np.array([0.0]), nothing)
     assert np.any(np.abs(from_top) < valley)
     assert np.any(np.abs(from_zero) > valley)
 
@@ -45,7 +45,7 @@ def test_a_single_hill_has_no_other() -> None:
     grid = np.linspace(0.0, 5.0, 2001)
     top = grid[[np.argmax(likelihood(grid[:, None]))]]
     starts = np.array([[0.1], [10.0]])
-    assert not len(other_hills(likelihood, likelihood.problem, top, starts))
+    assert not len(other_maxima(likelihood, likelihood.problem, top, starts))
 
 
 def test_lines_of_sight_find_what_slices_miss() -> None:
@@ -57,8 +57,8 @@ def test_lines_of_sight_find_what_slices_miss() -> None:
         return np.exp(-20 * near) + 2 * np.exp(-20 * far)
 
     end = np.zeros(3)
-    assert not len(other_hills(two_bumps, likelihood.problem, end, np.zeros((0, 3))))
-    seen = other_hills(two_bumps, likelihood.problem, end, 1.4 * centre[None])
+    assert not len(other_maxima(two_bumps, likelihood.problem, end, np.zeros((0, 3))))
+    seen = other_maxima(two_bumps, likelihood.problem, end, 1.4 * centre[None])
     assert two_bumps(seen[:1]) > 1.0
 
 

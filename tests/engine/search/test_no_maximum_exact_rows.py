@@ -1,4 +1,4 @@
-"""Rows fitted exactly by fewer coefficients are found whichever hill a search ends on."""
+"""Rows fitted exactly by fewer coefficients are found whichever local maximum a search ends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The highest hill, wherever a search begins."""
+"""The highest local maximum, wherever a search begins."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_of_ends_the_best_is_kept_in_whatever_order(
     monkeypatch.setattr(module, "climb", lambda _, start, *__: end(start))
     monkeypatch.setattr(module, "_sound", lambda _, one: int(one.theta[0]) in sound)
     monkeypatch.setattr(module, "_inside", lambda _, theta: theta)
-    monkeypatch.setattr(module, "_same_hill", lambda *_: False)
+    monkeypatch.setattr(module, "_same_maximum", lambda *_: False)
     monkeypatch.setattr(module, "unseen", lambda _, starts: starts)
     monkeypatch.setattr(module, "other_hills", lambda *_: np.zeros((0, 1)))
     starts = np.array(order, float)[:, None]
@@ -120,7 +120,7 @@ def test_unstructured_correlations_have_several_hills(
 ) -> None:
     """gls(log(height) ~ ns(age, 3), Loblolly, corSymm(form = ~ 1 | Seed), subset = age > 3) in R.
 
-    nlme comes there from zeros and from 0.8^|i - j|; lower hills are at 142.32 and 127.17.
+    nlme comes there from zeros and from 0.8^|i - j|; lower local maxima are at 142.32 and 127.17.
     """
     fit = bayeslme.gls(
         "log(height) ~ ns(age, 3)",
@@ -145,7 +145,8 @@ def test_a_constant_and_a_power_by_stratum_have_several_hills(method: str, highe
 
 
 def test_a_range_stays_where_it_is_when_a_nugget_is_at_its_end() -> None:
-    """An end with the nugget at zero is judged a little inside; at another range is another hill.
+    """An end with the nugget at zero is judged a little inside; at another range is another
+    local maximum.
 
     The value is that of nlme's own optimisers or above.
     """

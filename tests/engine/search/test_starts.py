@@ -22,7 +22,7 @@ SEEDS, MAX_ITER = 20, 200
 EVERY = 6  # of the corpus's cases in the slow test
 
 QUICK = (
-    *("c_pdIdent_ML", "d_Huron_arma21_REML", "c_varConstPower_fixed_ML"),  # several hills
+    *("c_pdIdent_ML", "d_Huron_arma21_REML", "c_varConstPower_fixed_ML"),  # several local maxima
     "a_orth_fit2_REML",
     "a_orth_fit3_ML",
     "a_piglets_fit1_REML",

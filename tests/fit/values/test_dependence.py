@@ -12,7 +12,7 @@ import pytest
 import bayeslme
 from bayeslme.errors import FitError
 from bayeslme.fit.values.dependence import correlation_at, model_variogram
-from bayeslme.structures import CorAR1, CorExp, build_lattice
+from bayeslme.structures import CorAR1, CorExp, correlation_groups
 
 STORED = json.loads((Path(__file__).parents[1] / "result_layer.json").read_text(encoding="utf-8"))
 TIMES = np.array([1.0, 8.0, 15.0, 22.0])[:, None]
@@ -24,7 +24,7 @@ TIMES = np.array([1.0, 8.0, 15.0, 22.0])[:, None]
 def test_curve_is_nlmes(case: dict[str, Any]) -> None:
     kind = getattr(bayeslme, f"C{case['kind'][1:]}")
     bound = kind(form="~ Time", nugget=case["nugget"]).bind(
-        build_lattice(np.zeros(1, int), 4, TIMES)
+        correlation_groups(np.zeros(1, int), 4, TIMES)
     )
     values = 1.0 - correlation_at(
         bound, np.atleast_1d(case["coef"]), np.array(case["curve"]["dist"])
