@@ -298,7 +298,7 @@ def fitted_by_depth(
     layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
     """Fitted values (s, n) with 0, 1, ... levels of random effects."""
-    means = [np.asarray(values["fixef"] @ layout.design.X.T)]
+    means = [np.asarray(values["fixef"] @ layout.design.X.T) + layout.design.offset]
     for level in layout.levels:
         b = effects[level.key][:, level.level.code]
         means.append(means[-1] + np.einsum("nq,snq->sn", level.level.Z, b))

@@ -258,7 +258,7 @@ def build_parameters(design: Design) -> ModelParameters:
     """
     problem = build_problem(design)
     if problem.needs_fitted_values:  # bound for its names; see ``fitted_variance``
-        fitted = design.X @ problem.shift
+        fitted = design.X @ problem.shift + design.offset
         coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
         bound = bind_variance(problem, design, (fitted,) * len(coords))
         problem = replace(bound, needs_fitted_values=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,18 +15,33 @@ if TYPE_CHECKING:
 
 
 def fitted_values(
-    design: Design, beta: np.ndarray, modes: tuple[np.ndarray, ...], depth: int | None = None
+    design: Design,
+    beta: np.ndarray,
+    modes: tuple[np.ndarray, ...],
+    depth: int | Sequence[int] | None = None,
 ) -> np.ndarray:
-    """X beta plus the random effects of the outermost ``depth`` levels (all by default).
+    """X beta plus the random effects of some levels (all by default), shape (n,).
 
-    Shape (n,).
+    ``depth`` is the number of these from the outermost in, or their places among the design's.
     """
-    values = design.X @ beta
-    for level, b in list(zip(design.levels, modes, strict=True))[
-        : len(modes) if depth is None else depth
-    ]:
-        values = values + np.einsum("nq,nq->n", level.Z, b[level.code])
+    places = range(len(modes))
+    chosen = places[:depth] if depth is None or isinstance(depth, int) else depth
+    values = design.X @ beta + design.offset
+    for k in chosen:
+        level = design.levels[k]
+        values = values + np.einsum("nq,nq->n", level.Z, modes[k][level.code])
     return np.asarray(values)
+
+
+def places_of(design: Design, level: str | int | None) -> tuple[int, ...]:
+    """Places of the levels that a level name or number includes.
+
+    None for the fixed part, all by default; of crossed levels, the one and those it nests in.
+    """
+    depth = depth_of(design, level)
+    if level is None or depth == 0:
+        return tuple(range(depth))
+    return design.included(depth - 1)
 
 
 def depth_of(design: Design, level: str | int | None) -> int:
@@ -56,6 +72,6 @@ def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | N
         if c.source == "data":
             out.append(None)
             continue
-        fitted = fitted_values(design, found.beta, found.modes, depth_of(design, c.level))
+        fitted = fitted_values(design, found.beta, found.modes, places_of(design, c.level))
         out.append(fitted if c.source == "fitted" else design.y - fitted)
     return tuple(out)

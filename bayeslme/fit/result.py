@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bayeslme.fit.inference.degrees import Degrees, DfMethod
+    from bayeslme.fit.values.random_effects import ErrorKind
     from bayeslme.fit.values.residuals import LevelName, ResidualType
     from bayeslme.fit.values.several_levels import Several
 
@@ -113,15 +114,30 @@ class Numbers:
 
     @cached_property
     def degrees(self) -> Degrees:
-        """Denominator degrees of freedom of coefficients and terms."""
-        of = verbs.degrees.inner_outer if self.kind == "lme" else verbs.degrees.residual
+        """Denominator degrees of freedom of coefficients and terms: inner-outer, or n - p."""
+        nested = self.kind == "lme" and not self.design.crossed
+        of = verbs.degrees.inner_outer if nested else verbs.degrees.residual
         return of(self.design)
+
+    @property
+    def default_df(self) -> DfMethod:
+        """Method of the denominator degrees of freedom where none is asked for.
+
+        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`.
+        """
+        return "satterthwaite" if self.as_lme4 and self.method != "MAP" else "inner-outer"
+
+    @property
+    def as_lme4(self) -> bool:
+        """Whether the fit is one that nlme has no page for: crossed effects, or `lmer`."""
+        return self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
 
     @cached_property
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
+        adjusted = self.method == "ML" and self.spec.function != "lmer"  # lme4 does not
+        return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
 
     @cached_property
     def information(self) -> Information:
@@ -153,9 +169,9 @@ class Fit(Numbers):
         """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
         return verbs.degrees.KenwardRogerTests(self)
 
-    def summary(self, df: DfMethod = "inner-outer") -> verbs.summary.Summary:
+    def summary(self, df: DfMethod | None = None) -> verbs.summary.Summary:
         """Summarise; see `bayeslme.fit.output.summary.summary`."""
-        return self._summary if df == "inner-outer" else verbs.summary.summary(self, df)
+        return self._summary if df in (None, self.default_df) else verbs.summary.summary(self, df)
 
     @cached_property
     def _summary(self) -> verbs.summary.Summary:
@@ -216,7 +232,7 @@ class Fit(Numbers):
         type: Literal["sequential", "marginal"] = "sequential",
         terms: Any = None,
         L: Any = None,
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.inference.anova.anova_of`."""
         return verbs.anova.anova_of(self, type, terms, L, df)
@@ -235,7 +251,7 @@ class Fit(Numbers):
         level: float = 0.95,
         which: verbs.intervals.Which = "all",
         method: verbs.intervals.Method = "wald",
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.inference.intervals.intervals`."""
         return verbs.intervals.intervals(self, level, which, method, df)
@@ -341,7 +357,7 @@ class Fit(Numbers):
     def __repr__(self) -> str:
         from bayeslme.report.pages import fit_text
 
-        return fit_text(self._summary.page)
+        return fit_text(verbs.summary.short_page(self))
 
     __str__ = __repr__
 
@@ -358,7 +374,7 @@ class LmeFit(Fit):
     kind = "lme"
 
     def ranef(
-        self, level: LevelName | Several = None, se: bool = False, standard: bool = False
+        self, level: LevelName | Several = None, se: ErrorKind = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Random effects at one level or several.
 
@@ -368,8 +384,10 @@ class LmeFit(Fit):
             return verbs.several_levels.ranef(self, level, se, standard)
         return verbs.random_effects.ranef(self, level, se, standard)
 
-    def coef(self, level: LevelName = None) -> pd.DataFrame:
+    def coef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Coefficients by group; see `bayeslme.fit.values.random_effects.coef`."""
+        if level is None and self.as_lme4 and len(self.design.levels) > 1:
+            return verbs.random_effects.coefs(self)
         return verbs.random_effects.coef(self, level)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.report.grid import grid, named, number_grid
+from bayeslme.report.lme4_page import fit_page, summary_page
 from bayeslme.report.numbers import abbreviate, format_numbers, format_p_values, format_zapped
 from bayeslme.report.records import (
     METHOD,
@@ -229,7 +230,7 @@ def _gls_summary(page: Page) -> list[str]:
 
 
 def summary_text(page: Page) -> str:
-    """Print the summary of a fit in nlme's layout.
+    """Print the summary of a fit in nlme's layout, or in lme4's.
 
     Parameters
     ----------
@@ -239,12 +240,16 @@ def summary_text(page: Page) -> str:
     -------
     str
     """
+    if page.as_lme4:
+        return summary_page(page)
     body = _lme_summary(page) if page.kind == "lme" else _gls_summary(page)
     return "\n".join([*_head(page), _criteria(page), "", *body, *_notes(page)])
 
 
 def fit_text(page: Page) -> str:
     """Print a fit in short: log-likelihood, coefficients, variance components."""
+    if page.as_lme4:
+        return fit_page(page)
     name = LOGLIK.get(page.method, "Log-likelihood")
     loglik = f"  {name}: {format_numbers([page.criteria['logLik']])[0]}"
     coef = named(page.fixed["Value"])

@@ -1,4 +1,4 @@
-"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)`` and ``lmList(...)``."""
+"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)``, ``lmList(...)``, ``lmer(...)``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from bayeslme.errors import SpecError
 from bayeslme.formula.constants import constant, locate_name, match_arguments
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
-from bayeslme.formula.formula import as_formula
+from bayeslme.formula.formula import Formula, as_formula, with_offset
 from bayeslme.formula.grammar import parse_expression
+from bayeslme.spec.lmer import prior_weights, read_lmer, reml
 from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
 from bayeslme.spec.model import (
     DEFAULT,
@@ -47,22 +48,27 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         "singular.ok", "contrasts", "offset",
     ),
     "lmList": ("object", "data", "level", "subset", "na.action", "control", "pool", "warn.lm"),
+    "lmer": (
+        "formula", "data", "REML", "control", "start", "verbose", "subset", "weights", "na.action",
+        "offset", "contrasts", "devFunOnly", "correlation",
+    ),
 }  # fmt: skip
 _WITHOUT_EFFECT = frozenset(
-    {"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm"}
+    {"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm", "start"}
 )
 _REFUSED = {
     ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
-    ("lm", "offset"): "offset is not allowed, as in nlme: subtract it from the response",
+    ("lmer", "devFunOnly"): "lmer: leave out devFunOnly, the model is fitted",
     ("lmList", "level"): "lmList: leave out level, the formula y ~ x | g names the groups",
     ("lmList", "control"): "lmList: leave out control, each group is fitted by least squares",
 }
 _CONTROLS = ("lmeControl", "glsControl", "list")
+_PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest)::")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
 def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
-    """Read a call of lme, gls, lm or lmList as R spells it.
+    """Read a call of lme, gls, lm, lmList or lmer as R spells it.
 
     Parameters
     ----------
@@ -99,11 +105,7 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
-    function = (
-        node.function.removeprefix("nlme::").removeprefix("stats::")
-        if isinstance(node, Call)
-        else ""
-    )
+    function = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
     if not isinstance(node, Call) or function not in ARGUMENTS:
         raise SpecError(_unknown(node, function), text=text, position=start(node))
     given = match_arguments(node, ARGUMENTS[function], text)
@@ -113,11 +115,11 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
     return _Reader(function, given, text).spec(node.position, contrasts)
 
 
-_BARS = "; from_bambi() reads lme4's formulas"
+_BARS = "; lmer() and from_bambi() read lme4's formulas"
 _NORMAL = "; responses are normal here, there are no other families"
 _LINEAR = "; models are linear here"
 _ELSEWHERE = {
-    **dict.fromkeys(("lmer", "glmmTMB", "brm", "stan_lmer", "blmer"), _BARS),
+    **dict.fromkeys(("glmmTMB", "brm", "stan_lmer", "blmer"), _BARS),
     **dict.fromkeys(("glm", "glmer", "glmmPQL", "stan_glmer", "bglmer"), _NORMAL),
     **dict.fromkeys(("nlme", "nls", "gnls", "nlmer", "nlsList", "gam", "gamm"), _LINEAR),
     "aov": "; write lme(y ~ x, random = ~ 1 | g) for Error(g)",
@@ -148,10 +150,9 @@ class _Reader:
             )
         for name in _WITHOUT_EFFECT & self.given.keys():
             constant(self.given[name], self.text)
-        fixed = self._located(
-            formula_argument, lambda node: check_fixed(as_formula(node, self.text), self.function)
-        )
-        random: tuple[RandomLevel, ...] = ()
+        fixed, random = self._located(formula_argument, self._formula)
+        if "offset" in self.given:
+            fixed = check_fixed(with_offset(fixed, self.given["offset"]), self.function)
         if self.function == "lme":
             default = same_effects(fixed)
             random = self._located("random", lambda node: random_of(node, self.text), default)
@@ -169,6 +170,11 @@ class _Reader:
             factor_contrasts=self._located("contrasts", self._contrasts, {}),
             data=self._located("data", self._data),
         )
+
+    def _formula(self, node: Expr) -> tuple[Formula, tuple[RandomLevel, ...]]:
+        if self.function == "lmer":
+            return read_lmer(node)
+        return check_fixed(as_formula(node, self.text), self.function), ()
 
     def _located(self, name: str, read: Callable[[Expr], Any], default: Any = None) -> Any:
         if name not in self.given:
@@ -188,6 +194,11 @@ class _Reader:
         return structure_of(node, self.text, CorStruct)
 
     def _weights(self, node: Expr) -> Any:
+        if self.function == "lmer":
+            call = bare(node)
+            if isinstance(call, Call) and call.function.removeprefix("nlme::").startswith("var"):
+                return structure_of(node, self.text, VarFunc)
+            return prior_weights(node)
         if is_formula(node):
             formula = as_formula(node, self.text)
             return canonical(VarFixed(str(one_sided(formula, "weights", self.text, start(node)))))
@@ -201,6 +212,8 @@ class _Reader:
             return "OLS"
         if self.function == "lmList":
             return "OLS"
+        if self.function == "lmer":
+            return self._located("REML", lambda node: reml(constant(node, self.text)), "REML")
         return self._located("method", self._checked_method, "REML")
 
     def _checked_method(self, node: Expr) -> Any:
@@ -219,7 +232,9 @@ class _Reader:
 
     def _control(self, node: Expr) -> Control:
         node = bare(node)
-        function = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
+        function = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
+        if self.function == "lmer" and function == "lmerControl":
+            return Control()  # its options steer lme4's optimisers only
         if not isinstance(node, Call) or function not in _CONTROLS:
             raise SpecError(f"control is {', '.join(_CONTROLS)} with options, not {deparse(node)}")
         options: dict[str, Any] = {}

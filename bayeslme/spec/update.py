@@ -20,8 +20,9 @@ from bayeslme.formula.expressions import (
     mapped,
     walk,
 )
-from bayeslme.formula.formula import Formula, parse_formula
+from bayeslme.formula.formula import Formula, offsets, parse_formula
 from bayeslme.formula.terms import Term, expand
+from bayeslme.spec.lmer import prior_weights, reml, updated
 from bayeslme.spec.make import (
     check_fixed,
     check_method,
@@ -52,6 +53,7 @@ _ALLOWED = {
     "lme": {*_CHANGES, "method"},
     "gls": {*_CHANGES, "method"} - {"random"},
     "lm": {"subset", "na_action", "contrasts", "priors", "data"},
+    "lmer": {*_CHANGES, "method", "REML"} - {"random"},
     "lmList": {"subset", "na_action", "contrasts", "data"},
 }
 
@@ -85,16 +87,28 @@ def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
     new: dict[str, Any] = {}
     for name, value in changes.items():
         if name in _FORMULA_NAMES:
-            formula = update_formula(spec.fixed, parse_formula(value))
-            new["fixed"] = check_fixed(formula, spec.function)
+            new |= _new_formula(spec, value)
         elif name not in _ALLOWED[spec.function]:
             allowed = ", ".join(sorted({"fixed", *_ALLOWED[spec.function]}))
             raise SpecError(f"update() of {spec.function} cannot change '{name}'; it has {allowed}")
         elif name == "method":
             new["method"] = check_method(value, spec.function)
+        elif name == "REML":
+            new["method"] = reml(value)
+        elif name == "weights" and spec.function == "lmer":
+            new["weights"] = prior_weights(value)
         else:
             new |= _CHANGES[name](value)
     return replace(spec, **new)
+
+
+def _new_formula(spec: LmeSpec, value: Any) -> dict[str, Any]:
+    """Fixed part, and for lmer the terms in bars, after an update by a formula."""
+    if spec.function != "lmer":
+        formula = update_formula(spec.fixed, parse_formula(value))
+        return {"fixed": check_fixed(formula, spec.function)}
+    plain, random = updated(spec, value)
+    return {"fixed": check_fixed(update_formula(spec.fixed, plain), "lmer"), "random": random}
 
 
 def update_formula(old: Formula, new: Formula) -> Formula:
@@ -129,6 +143,8 @@ def update_formula(old: Formula, new: Formula) -> Formula:
     rhs = parts[0]
     for part in parts[1:]:
         rhs = Binary("+", rhs, part)
+    for value in offsets(Formula(left, right)):
+        rhs = Binary("+", rhs, Call("offset", (Arg(None, value),)))
     if not terms.intercept:
         rhs = Binary("-", rhs, Number(1))
     grouping = old.grouping if new.grouping is None else new.grouping

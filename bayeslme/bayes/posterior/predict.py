@@ -209,7 +209,7 @@ class _Asked:
         jointly : bool
             Whether rows of one group are wanted together, or each for itself.
         """
-        means = [np.asarray(self.posterior.values["fixef"] @ rows.X.T)]
+        means = [np.asarray(self.posterior.values["fixef"] @ rows.X.T) + rows.offset]
         for k, z in enumerate(rows.Z):
             means.append(means[-1] + np.einsum("nq,snq->sn", z, self._effects(rows, k)))
         if self.use_correlation and rows.place is not None:

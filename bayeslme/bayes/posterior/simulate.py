@@ -40,6 +40,7 @@ def new_response(
     Z: tuple[np.ndarray, ...],
     rng: np.random.Generator,
     effects: dict[str, np.ndarray] | None = None,
+    offset: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw a response for new groups that look like the old ones.
 
@@ -52,13 +53,15 @@ def new_response(
     rng : Generator
     effects : dict of group key to array (G, q), optional
         Those of ``new_effects``; drawn here by default.
+    offset : array, shape (n,), optional
+        The design's by default.
 
     Returns
     -------
     array, shape (n,), design's row order
     """
     effects = new_effects(layout, values, rng) if effects is None else effects
-    means = [X @ values["fixef"]]
+    means = [X @ values["fixef"] + (layout.design.offset if offset is None else offset)]
     for level, z in zip(layout.levels, Z, strict=True):
         own = effects[level.key][level.level.code]
         means.append(means[-1] + np.einsum("nq,nq->n", z, own))
@@ -124,7 +127,7 @@ def fitted(
     -------
     array, shape (s, n), design's row order
     """
-    out = values["fixef"] @ layout.design.X.T
+    out = values["fixef"] @ layout.design.X.T + layout.design.offset
     for level in layout.levels[:depth]:
         out = out + np.einsum("nq,snq->sn", level.level.Z, effects[level.key][:, level.level.code])
     return np.asarray(out)

@@ -222,6 +222,8 @@ def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
 
 def _constant(layout: ModelParameters) -> dict[str, Any]:
     out: dict[str, Any] = {"X": (("row", "term"), layout.design.X)}
+    if not isinstance(layout.design.offset, float):
+        out["offset"] = (("row",), layout.design.offset)
     for level in layout.levels:
         out[f"Z_{level.key}"] = (("row", f"{level.key}_effect"), level.level.Z)
         out[f"{level.key}_code"] = (("row",), level.level.code)

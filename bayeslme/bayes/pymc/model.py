@@ -91,7 +91,8 @@ def _means(
 ) -> list[Tensor]:
     """X beta, then with the random effects of one level more each; the effects join the model."""
     n = layout.problem.n
-    means = [pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)]
+    fixed = pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)
+    means = [fixed + data["offset"] if "offset" in data else fixed]
     for level in layout.levels:
         dims = (level.key, f"{level.key}_effect")
         z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
@@ -258,11 +259,19 @@ def _check_generative(layout: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
+    if layout.design.crossed and form == "marginal":
+        msg = (
+            "form: crossed random effects are variables of the model, they are not integrated out "
+            "symbolically; use form='hierarchical'"
+        )
+        raise SpecError(msg)
 
 
 def _add_data(layout: ModelParameters) -> dict[str, Tensor]:
     design = layout.design
     data = {"X": _held(pm.Data("X", design.X, dims=("row", "term")), design.X.shape)}
+    if not isinstance(design.offset, float):
+        data["offset"] = _held(pm.Data("offset", design.offset, dims=("row",)), design.y.shape)
     for level in layout.levels:
         name, z = f"Z_{level.key}", level.level.Z
         data[name] = _held(pm.Data(name, z, dims=("row", f"{level.key}_effect")), z.shape)
@@ -328,7 +337,8 @@ def _add_marginal(
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
         fixed = pt.dot(given["X"], own["fixef"]) if "fixef" in own else 0.0
-        residual = (_held(value, (problem.n,)) - fixed)[problem.order]
+        known = fixed + given.get("offset", 0.0)
+        residual = (_held(value, (problem.n,)) - known)[problem.order]
         columns = pt.concatenate([*random_columns(layout, given), residual[None, :]], axis=0)
         return conditional(
             layout, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops()
@@ -339,8 +349,11 @@ def _add_marginal(
         own.setdefault("fixef", np.zeros(0))
         z = tuple(given[f"Z_{level.key}"] for level in layout.levels)
         if not size:
-            return new_response(layout, own, given["X"], z, rng)
-        draws = [new_response(layout, own, given["X"], z, rng) for _ in range(int(np.prod(size)))]
+            return new_response(layout, own, given["X"], z, rng, offset=given.get("offset"))
+        draws = [
+            new_response(layout, own, given["X"], z, rng, offset=given.get("offset"))
+            for _ in range(int(np.prod(size)))
+        ]
         return np.reshape(draws, (*size, problem.n))
 
     _observe([*data.values(), *values.values()], logp, random, design.y)
@@ -360,7 +373,8 @@ def _add_integrated(
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
         x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
-        rest = (_held(value, (problem.n,)) - pt.dot(given["X"], shift))[problem.order]
+        known = pt.dot(given["X"], shift) + given.get("offset", 0.0)
+        rest = (_held(value, (problem.n,)) - known)[problem.order]
         columns = pt.concatenate([*random_columns(layout, given), x, rest[None, :]], axis=0)
         return integrated(
             layout, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
@@ -376,7 +390,7 @@ def _add_integrated(
         draws = []
         for _ in range(int(np.prod(size)) if size else 1):
             own["fixef"] = rng.multivariate_normal(gaussian.mean, covariance)
-            draws.append(new_response(layout, own, given["X"], z, rng))
+            draws.append(new_response(layout, own, given["X"], z, rng, offset=given.get("offset")))
         return np.reshape(draws, (*size, problem.n)) if size else draws[0]
 
     _observe([*data.values(), *values.values()], logp, random, layout.design.y)

@@ -16,6 +16,7 @@ cancelled by the bias of the estimated parameters (Kenward and Roger 2009, Compu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import eigh
@@ -25,6 +26,9 @@ from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference.response_covariance import Covariance
 from bayeslme.errors import FitError
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
 
 FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
 UNSEEN = 1e-7  # relative change of V below which differences are rounding
@@ -124,15 +128,21 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
         Where a group is too large for dense matrices, and where V is singular or so little known
         that no positive variance is left.
     """
-    covariance = Covariance(found)
+    covariance: Covariance | CrossedCovariance
+    if found.problem.crossed is None:
+        covariance = Covariance(found)
+    else:
+        from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
+
+        covariance = CrossedCovariance(found)
     try:
         return _adjusted(found, covariance)
     except np.linalg.LinAlgError:
         raise FitError(SINGULAR) from None
 
 
-def _adjusted(found: Estimate, covariance: Covariance) -> KenwardRoger:
-    sums = _first(covariance)
+def _adjusted(found: Estimate, covariance: Covariance | CrossedCovariance) -> KenwardRoger:
+    sums = _first(covariance) if isinstance(covariance, Covariance) else _Sums(*covariance.sums())
     phi = np.linalg.inv(sums.precision)
     information = 0.5 * (
         sums.traces
@@ -206,7 +216,7 @@ def _first(covariance: Covariance) -> _Sums:
     return sums
 
 
-def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:
+def _sizes(covariance: Covariance | CrossedCovariance, sums: _Sums) -> np.ndarray:
     """Relative change of V (m,) with each parameter, infinite where it cannot be told from none."""
     sizes = np.sqrt(np.diagonal(sums.traces))
     seen = sizes > UNSEEN * np.sqrt(covariance.problem.n)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from bayeslme.arrays import NUMPY, Array
 from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
 from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
 from bayeslme.engine.problem import Problem
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.grams import CrossedGrams
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
@@ -112,10 +115,16 @@ class Likelihood:
     method: Method
     sigma: float | None = None
     evaluations: int = 0
-    grams: RowGrams = field(init=False, repr=False)
+    grams: RowGrams | CrossedGrams = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.grams = RowGrams(self.problem)
+        crossed = self.problem.crossed
+        if crossed is None:
+            self.grams = RowGrams(self.problem)
+            return
+        from bayeslme.engine.crossed.grams import CrossedGrams
+
+        self.grams = CrossedGrams(self.problem, crossed)
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""
@@ -172,7 +181,7 @@ class Likelihood:
                 stage.basis @ stage.structure.natural_factor(par, stage.q) / scale
                 for stage, par in zip(self.problem.stages, point.random[::-1], strict=True)
             )
-            if whole:
+            if whole and self.problem.crossed is None:
                 e = eliminate(self.problem, rows.gram, factors)
             else:
                 e = self.grams.reduce(rows, factors)
@@ -201,6 +210,8 @@ class Likelihood:
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
+        if self.problem.crossed is not None:
+            return self.problem.crossed.numbers + (0 if self.grams.row_free else c * n)
         grams = sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c
         return grams + (0 if self.grams.row_free else c * n)
 

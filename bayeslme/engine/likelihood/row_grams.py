@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -30,14 +31,14 @@ class RowGram:
 
     Attributes
     ----------
-    gram : Gram
+    gram : Gram, or tuple of CrossedGram where random effects cross
     half_logdet : array, shape (...,)
         log|R| / 2 over all rows.
     centre : array, shape (...,)
         Mean log relative standard deviation taken out of the variance function.
     """
 
-    gram: Gram
+    gram: Any
     half_logdet: np.ndarray
     centre: np.ndarray
 

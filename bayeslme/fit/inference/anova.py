@@ -60,7 +60,7 @@ def anova_of(
     type: AnovaType = "sequential",
     terms: Any = None,
     L: Any = None,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Anova:
     """Test the terms of a fit, or chosen terms or contrasts of its coefficients.
 
@@ -74,7 +74,7 @@ def anova_of(
     L : array, DataFrame, mapping or sequence of mappings, optional
         Contrasts tested together: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1,
         "Time:Diet3": -1}``; see `bayeslme.fit.inference.contrasts.contrasts`.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
         adjusts F too.
 

@@ -116,8 +116,10 @@ def of_coefficients(method: SmallSample, p: int) -> FloatArray:
     return np.array([method.test(row[None])[1] for row in np.eye(p)])
 
 
-def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
+def small_sample(fit: Fit, df: DfMethod | None) -> SmallSample | None:
     """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
+
+    Where no method is named, that of the fit is taken.
 
     In a linear model with independent residuals of one variance n - p is exact and every method
     gives it.
@@ -129,6 +131,12 @@ def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
     FitError
         For fits with priors, and by Kenward and Roger for fits by maximum likelihood.
     """
+    if df == "inner-outer" and fit.design.crossed:
+        raise FitError(
+            "df: 'inner-outer' counts groups of nested levels, and the random effects of this fit "
+            "are crossed; use 'satterthwaite' or 'kenward-roger'"
+        )
+    df = fit.default_df if df is None else df
     if df not in METHODS:
         raise SpecError(f"df: {df!r} is none of {', '.join(map(repr, METHODS))}")
     if df == "inner-outer" or fit.kind == "lm":

@@ -181,7 +181,7 @@ def intervals(
     level: float = 0.95,
     which: Which = "all",
     method: Method = "wald",
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Intervals:
     """Confidence intervals of coefficients and variance parameters.
 
@@ -194,7 +194,7 @@ def intervals(
     method : {"wald", "profile"}
         ``"wald"`` is nlme's; ``"profile"`` inverts the likelihood-ratio test, see
         `bayeslme.fit.inference.intervals.profiled`.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Degrees of freedom of the coefficients' t; "kenward-roger" adjusts their standard errors
         too, as in `summary`.
 
@@ -223,8 +223,12 @@ def intervals(
     check_probability(level)
     check_choice(which, get_args(Which), "which")
     check_choice(method, get_args(Method), "method")
-    found = small_sample(fit, df)
-    if found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
+    found = small_sample(fit, df) if which != "var-cov" or df is not None else None
+    if (
+        df is not None
+        and found is not None
+        and (which == "var-cov" or (method == "profile" and fit.method == "ML"))
+    ):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")
     parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level, found)}
     notes: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ class Means(Estimates):
     """
 
     fit: Fit
-    df: DfMethod
+    df: DfMethod | None
     level: float
 
     def contrasts(
@@ -122,7 +122,7 @@ def means(
     slope: str | None = None,
     weights: Weights = "equal",
     level: float = 0.95,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Means:
     """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
@@ -141,7 +141,7 @@ def means(
         Combinations that are averaged over count the same, or as often as they are in the data.
     level : float
         Of the limits.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Degrees of freedom. By the first rule a mean has the fewest of the coefficients that have a
         part in it, where the intercept counts at the outermost level of grouping.
 
@@ -218,16 +218,19 @@ def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
     return np.asarray(np.where(part, columns, np.inf).min(axis=1))
 
 
-def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFrame:
+def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod | None) -> pd.DataFrame:
     """Values of combinations of the coefficients with their errors and limits."""
     method = small_sample(fit, df)
     vcov = fit.test_vcov if method is None else method.vcov
+    p = len(fit.fixef)
+    known = rows[:, p:].sum(axis=1)  # the offset's part, which is no estimate
+    rows = rows[:, :p]
     error = np.sqrt(np.einsum("gp,pq,gq->g", rows, vcov, rows))
     if method is None:
         den = _degrees(fit, rows)
     else:
         den = np.array([method.test(row[None])[1] for row in rows])
-    value = rows @ fit.estimate.beta
+    value = rows @ fit.estimate.beta + known
     width = t_quantile(0.5 + level / 2, den) * error
     columns = {"Value": value, "Std.Error": error, "DF": den}
     return pd.DataFrame({**columns, "lower": value - width, "upper": value + width})
@@ -257,7 +260,7 @@ def _grid_notes(
     return [*notes, f"at {', '.join(fixed)}"] if fixed else notes
 
 
-def _df_notes(fit: Fit, df: DfMethod) -> tuple[str, ...]:
+def _df_notes(fit: Fit, df: DfMethod | None) -> tuple[str, ...]:
     method = small_sample(fit, df)
     return () if method is None else method.notes
 

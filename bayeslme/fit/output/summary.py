@@ -19,6 +19,7 @@ from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import summary_text
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
+from bayeslme.spec.lmer import write_formula
 from bayeslme.structures import Bound, CorARMA, CorSymm, VarComb, VarFunc
 from bayeslme.structures.correlation.unstructured import matrix_of
 
@@ -98,11 +99,11 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
     Page
     """
     spec, design = fit.spec, fit.design
-    groups = {nested_name(design, k): len(one.labels) for k, one in enumerate(design.levels)}
+    groups = {nested_name(design, k): len(design.levels[k].labels) for k in design.shown}
     return Page(
         kind=fit.kind,
         method=fit.method,
-        formula=str(spec.fixed),
+        formula=write_formula(spec) if fit.as_lme4 else str(spec.fixed),
         data=spec.data,
         subset=None if spec.subset is None else deparse(spec.subset),
         criteria=pd.Series({"AIC": fit.aic, "BIC": fit.bic, "logLik": fit.loglik}),
@@ -116,6 +117,7 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
         nobs=fit.nobs,
         groups=pd.Series(groups, dtype=int),
         notes=notes(fit),
+        as_lme4=fit.as_lme4,
     )
 
 
@@ -245,15 +247,22 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
+def short_page(fit: Fit) -> Page:
+    """What ``print(fit)`` shows: no tests, so that no degrees of freedom have to be found."""
+    table = pd.DataFrame({"Value": fit.estimate.beta}, index=list(fit.design.x_names))
+    return page(fit, table, fixed_correlation(fit))
+
+
+def summary(fit: Fit, df: DfMethod | None = None) -> Summary:
     """Summarise a fit.
 
     Parameters
     ----------
     fit : Fit
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger"}, optional
         Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
-        too. The second and third give `gls` a column DF.
+        too. The second and third give `gls` a column DF. By default the first, and Satterthwaite's
+        for `lmer` and crossed random effects, which the first does not cover.
 
     Returns
     -------
@@ -261,7 +270,8 @@ def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
 
     Notes
     -----
-    Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does.
+    Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does,
+    but not those of `lmer`, as lme4 does.
 
     Examples
     --------

@@ -27,7 +27,8 @@ def fitted(fit: Fit, level: LevelName = None) -> pd.Series:
     fit : Fit
     level : str, int or None
         ``"fixed"`` or 0, the name of a group, its number counted from the outermost, or None for
-        the innermost.
+        the innermost. Of crossed random effects a name stands for those of that group alone (with
+        the groups it is written to nest in), None for all.
 
     Returns
     -------
@@ -40,8 +41,8 @@ def fitted(fit: Fit, level: LevelName = None) -> pd.Series:
     >>> fitted(fit, "fixed").head(2).round(3).tolist()
     [22.043, 23.363]
     """
-    depth = engine.depth_of(fit.design, level)
-    values = engine.fitted_values(fit.design, fit.estimate.beta, fit.estimate.modes, depth)
+    places = engine.places_of(fit.design, level)
+    values = engine.fitted_values(fit.design, fit.estimate.beta, fit.estimate.modes, places)
     return pd.Series(values, index=fit.design.index, name="fitted")
 
 
