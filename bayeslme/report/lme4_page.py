@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayeslme.report.grid import grid, named
 from bayeslme.report.numbers import abbreviate, format_numbers
-from bayeslme.report.pages import lower_triangle, row_parts_text
+from bayeslme.report.parts import lower_triangle, row_parts_text
 from bayeslme.report.records import Page, RandomPart
 
 TABLE_DIGITS, SHORT_DIGITS = 4, 5  # of lme4's summary, and of its VarCorr

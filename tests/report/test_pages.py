@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.pages import correlation_text, groups_text, random_text, variance_text
+from bayeslme.report.pages import groups_text
+from bayeslme.report.parts import correlation_text, random_text, variance_text
 from bayeslme.report.records import CorrelationPart, RandomBlock, RandomPart, VariancePart
 from bayeslme.report.tables import intervals_text, varcorr_text
 
