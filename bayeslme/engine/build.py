@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.engine import settings
 from bayeslme.engine.likelihood.reproduced_rows import filled_rows
 from bayeslme.engine.problem import Columns, Problem, Stage, runs, standardise
 from bayeslme.errors import DataError, FitError
@@ -14,9 +15,6 @@ from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
-
-
-EXACT = 1e-12  # residual norm over the response's, below which it is rounding
 
 
 def build_problem(design: Design) -> Problem:
@@ -47,7 +45,7 @@ def build_problem(design: Design) -> Problem:
         for level, stage in zip(design.levels[::-1], stages, strict=True)
     ]
     source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
-    if source.rest() <= EXACT * np.linalg.norm(design.y):
+    if source.rest() <= settings.PROBLEM.exact_residual * np.linalg.norm(design.y):
         msg = (
             f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
             "which variances could be estimated"
@@ -112,20 +110,16 @@ def bind_variance(
     structure = design.spec.weights
     if structure is None:
         return problem
-    coords = design.variance_parts
+    coords = design.variance
     if covariates is None and any(c.source != "data" for c in coords):
         return replace(problem, needs_fitted_values=True)
     given = covariates or (None,) * len(coords)
-    bound_coords = tuple(
-        replace(
-            c,
-            covariate=_take(c.covariate if c.source == "data" else v, problem.order),
-            stratum=c.stratum[problem.order],
-        )
+    filled = [
+        c if c.source == "data" else replace(c, covariate=v)
         for c, v in zip(coords, given, strict=True)
-    )
-    single = not isinstance(design.variance, tuple)
-    bound = structure.bind(bound_coords[0] if single else bound_coords)
+    ]
+    bound_coords = tuple(c.take(problem.order) for c in filled)
+    bound = structure.bind(structure.join(bound_coords))
     start = problem.theta_correlation.stop
     return replace(
         problem,
@@ -133,10 +127,6 @@ def bind_variance(
         theta_variance=slice(start, start + len(bound.free)),
         needs_fitted_values=False,
     )
-
-
-def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
-    return None if values is None else np.asarray(values, float)[order]
 
 
 def _permutation(design: Design) -> np.ndarray | None:
@@ -161,12 +151,12 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
         return None
     position: Any = None if coords.position is None else coords.position[order]
     code = coords.code[order]
-    lattice: CorrelationGroups = correlation_groups(
+    positions: CorrelationGroups = correlation_groups(
         _starts_pair(design, code, order), len(code), position
     )
-    unit = structure.unit(lattice)
-    lattice = lattice if unit == 1.0 else lattice.counted_in(unit)
-    bound: Bound = structure.bind(lattice)
+    unit = structure.unit(positions)
+    positions = positions if unit == 1.0 else positions.counted_in(unit)
+    bound: Bound = structure.bind(positions)
     return bound
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -64,13 +64,13 @@ class Parameter:
     start: float
     scale: float = 1.0
     held: bool = False
-    edge: float = settings.SETTINGS.boundary_distance
+    edge: float = settings.STRUCTURES.boundary_distance
     shown: Shown = AS_IT_IS
 
     def at_edge(self, value: float) -> bool:
         """Whether a value is so near an end of the range that it is said to be there."""
         low, high = self.support.lower, self.support.upper
-        return bool(value - low < self.edge or high - value < settings.SETTINGS.boundary_distance)
+        return bool(value - low < self.edge or high - value < settings.STRUCTURES.boundary_distance)
 
     def has_no_digits(self, value: float) -> bool:
         """Whether a value is stopped on the way to 0 by the smallest number, not by the data."""
@@ -285,6 +285,15 @@ class Bound:
         return self.to_free(np.array([p.start for p in self.parameters]))
 
     @property
+    def parts(self) -> tuple[Any, ...]:
+        """Coordinates of each component of a variance function."""
+        return tuple(self.structure.split(self.coords))
+
+    def with_parts(self, parts: Sequence[Any]) -> Bound:
+        """The same with other coordinates of the components of a variance function."""
+        return replace(self, coords=self.structure.join(parts))
+
+    @property
     def starts(self) -> list[np.ndarray]:
         """Starting values (f,) from which a search may begin, the usual one first."""
         return list(self.structure.starts(self))
@@ -425,8 +434,8 @@ def as_named(
     else:
         given = np.atleast_1d(np.asarray(values, dtype=object)).tolist()
         if len(given) != len(names):
-            listed = ", ".join(map(str, names[: settings.SETTINGS.names_in_errors])) + (
-                ", ..." if len(names) > settings.SETTINGS.names_in_errors else ""
+            listed = ", ".join(map(str, names[: settings.STRUCTURES.names_in_errors])) + (
+                ", ..." if len(names) > settings.STRUCTURES.names_in_errors else ""
             )
             msg = f"{what}: {len(given)} values for {len(names)} parameters ({listed})"
             raise SpecError(msg)

@@ -135,7 +135,7 @@ class PdMat(ABC):
                 "vary; leave effects out, or let them share a variance, as PdIdent does"
             )
             raise DataError(msg)
-        most = min(n, settings.SETTINGS.max_variance_parameters)
+        most = min(n, settings.STRUCTURES.max_variance_parameters)
         if count > most:
             msg = (
                 f"{who} has {count} variance parameters, and at most {most} can be estimated from "
@@ -199,7 +199,7 @@ def deviations_and_correlations(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def not_negative(rest: np.ndarray) -> np.ndarray:
     """NaN below zero; what rounding leaves of a perfect correlation is zero."""
-    zero = settings.SETTINGS.zero_pivot
+    zero = settings.STRUCTURES.zero_pivot
     return np.where(rest > zero, rest, np.where(rest >= -zero, 0.0, np.nan))
 
 
@@ -325,7 +325,7 @@ def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
 def _quotient(part: np.ndarray, pivot: np.ndarray) -> np.ndarray:
     """Divide, 0 / 0 being 0: an effect that is perfectly correlated adds nothing."""
     safe = np.where(pivot == 0.0, 1.0, pivot)
-    unreachable = np.abs(part) > np.sqrt(settings.SETTINGS.zero_pivot)
+    unreachable = np.abs(part) > np.sqrt(settings.STRUCTURES.zero_pivot)
     return np.where((pivot == 0.0) & unreachable, np.nan, part / safe)
 
 

@@ -265,8 +265,8 @@ def start_inside(shown: Shown, given: float, support: Support, usual: float) -> 
         return given
     positive = support.lower == 0
     if given == usual:
-        return usual or settings.SETTINGS.start_for_zero
+        return usual or settings.STRUCTURES.start_for_zero
     inside = float(shown.inside(np.asarray(abs(given) if positive else given)))
-    largest = settings.SETTINGS.max_start
-    smallest = settings.SETTINGS.min_start if positive else -largest
+    largest = settings.STRUCTURES.max_start
+    smallest = settings.STRUCTURES.min_start if positive else -largest
     return float(np.clip(inside, smallest, largest))

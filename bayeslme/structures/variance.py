@@ -519,7 +519,7 @@ class VarConstPower(_PerStratum):
         usual = bound.start
         if not bound.several_maxima:
             return [usual]
-        return [usual + shift for shift in settings.SETTINGS.two_part_start_shifts]
+        return [usual + shift for shift in settings.STRUCTURES.two_part_start_shifts]
 
     def default_priors(self, coords: Any) -> tuple[DefaultPrior, ...]:
         """Of each constant in units of the power of a typical row."""

@@ -135,7 +135,7 @@ def _level_scale(
 
 def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: float) -> np.ndarray:
     """Standard deviations that are zero, correlations that are at an end."""
-    out, near = [], settings.SETTINGS.boundary_distance
+    out, near = [], settings.STRUCTURES.boundary_distance
     for p, v in zip(parameters, natural, strict=True):
         if p.support.lower == 0.0:
             out.append(v <= near**2 * sigma)

@@ -51,7 +51,7 @@ def starting_points(bound: Bound, i: int) -> np.ndarray:
         bends = kinks(bound)
         if 0 < len(bends) <= MOST:
             return bends
-        usual = settings.SETTINGS.range_start_shifts
+        usual = settings.STRUCTURES.range_start_shifts
         shifts = FINE_RANGES if bound.structure.compact else usual
         grid = np.asarray(start + np.array(shifts))
         return grid if not len(bends) else bends[_nearest(bends, grid)]

@@ -60,7 +60,7 @@ def _matrix(matrix: npt.NDArray[np.float64]) -> pd.DataFrame:
 
 def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     """The variance function as printed, one part for each component of a VarComb."""
-    structure, coords = fit.spec.weights, fit.design.variance_parts
+    structure, coords = fit.spec.weights, fit.design.variance
     if structure is None:
         return ()
     all_coef = named(fit.estimate.problem.variance, fit.estimate.varfunc)

@@ -63,6 +63,11 @@ class CorStruct(RowStructure):
     uses_positions: bool = True  # False where only the group of a row matters
 
     @property
+    def has_nugget(self) -> bool:
+        """Whether two rows at one position differ."""
+        return bool(getattr(self, "nugget", False))
+
+    @property
     def reaches_one(self) -> bool:
         """Whether all correlations of a group can be as near to one as one likes."""
         return True
@@ -97,7 +102,7 @@ class CorStruct(RowStructure):
     def _range_prior(self, groups: CorrelationGroups) -> DefaultPrior:
         """Log-normal between the distances to the nearest and to the farthest rows of a group."""
         near, far = groups.nearest_and_farthest(self.metric)
-        span = settings.SETTINGS.log_range_sd_span
+        span = settings.STRUCTURES.log_range_sd_span
         return log_normal(0.5 * np.log(near * far), max(1.0, np.log(far / near) / span))
 
     def starts(self, bound: Bound) -> list[np.ndarray]:
@@ -105,7 +110,7 @@ class CorStruct(RowStructure):
         usual = bound.start
         if not len(usual):
             return [usual]
-        known = settings.SETTINGS
+        known = settings.STRUCTURES
         shifts = known.range_start_shifts if self.spatial else known.correlation_start_shifts
         first = np.eye(len(usual))[0]
         return [usual + shift * first for shift in shifts]
@@ -244,7 +249,7 @@ class CorStruct(RowStructure):
         pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
         return (
             _with_few(pairs)
-            if self.stationary and d.size > settings.SETTINGS.min_pairs_to_share
+            if self.stationary and d.size > settings.STRUCTURES.min_pairs_to_share
             else pairs
         )
 
