@@ -3,8 +3,8 @@
 A factor in a term is coded by contrasts where the rest of the term is already in the model, by
 one dummy per level otherwise; without an intercept the first factor of the first term that has
 one gets dummies (Chambers and Hastie, 1992, section 2.4). What was learned from the data (levels,
-contrasts, the constants of ``poly`` and ``scale``) is kept, so that new data go through the same
-door.
+contrasts, the constants of ``poly`` and ``scale``) is kept, so that new data are transformed in
+the same way.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _independent(gram: FloatArray) -> bool:
 
 
 def _gram_schmidt(X: FloatArray) -> list[int]:
-    """Orthogonalise twice, column by column, leaving out what vanishes."""
+    """Orthogonalise twice, column by column, leaving out columns that become zero."""
     basis = np.empty((X.shape[0], 0))
     dependent = []
     for k in range(X.shape[1]):

@@ -126,7 +126,7 @@ class CorrelationCoords:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A model specification met with a data frame.
+    """A model specification evaluated on a data frame.
 
     Attributes
     ----------

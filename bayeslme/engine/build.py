@@ -1,4 +1,4 @@
-"""From a design to the engine's problem: sort, standardise, bind."""
+"""From a design to the engine's problem: sort rows, standardise columns, bind structures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from bayeslme.engine import settings
 from bayeslme.engine.likelihood.reproduced_rows import filled_rows
 from bayeslme.engine.problem import Columns, Problem, Stage, runs, standardise
 from bayeslme.errors import DataError, FitError
-from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
+from bayeslme.structures import Bound, correlation_groups
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
 
 def build_problem(design: Design) -> Problem:
-    """Sort, standardise and bind a design.
+    """Sort the rows of a design, standardise its columns and bind its structures.
 
-    Where variance covariates are functions of the fit (``fitted(.)``) the problem waits for them.
+    Where variance covariates are functions of the fit (``fitted(.)``), the variance function is
+    bound later, by ``bind_variance``.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def bind_variance(
     design : Design
     covariates : tuple of arrays (n,), or None
         One for each variance component, in the design's row order, None for those that are data.
-        Without any, where some are needed, the problem waits for them.
+        If they are needed and not given, the variance function stays unbound.
     """
     structure = design.spec.weights
     if structure is None:
@@ -130,7 +131,7 @@ def bind_variance(
 
 
 def _permutation(design: Design) -> np.ndarray | None:
-    """Rows sorted by group and time, or None where they are."""
+    """Order of the rows by group and time; None where they are in this order already."""
     keys: list[np.ndarray] = []
     if design.correlation is not None:
         position = design.correlation.position
@@ -151,13 +152,10 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
         return None
     position: Any = None if coords.position is None else coords.position[order]
     code = coords.code[order]
-    positions: CorrelationGroups = correlation_groups(
-        _starts_pair(design, code, order), len(code), position
-    )
-    unit = structure.unit(positions)
-    positions = positions if unit == 1.0 else positions.counted_in(unit)
-    bound: Bound = structure.bind(positions)
-    return bound
+    groups = correlation_groups(_starts_pair(design, code, order), len(code), position)
+    unit = structure.unit(groups)
+    correlation: Bound = structure.bind(groups if unit == 1.0 else groups.counted_in(unit))
+    return correlation
 
 
 def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:

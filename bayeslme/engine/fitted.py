@@ -56,7 +56,7 @@ def depth_of(design: Design, level: str | int | None) -> int:
     groups = [lev.group for lev in design.levels]
     if level is None:
         return len(groups)
-    if not isinstance(level, bool | np.bool):  # True is no number of levels
+    if not isinstance(level, bool | np.bool):  # True would pass for the number 1
         if level in ("fixed", 0, "0"):
             return 0
         if isinstance(level, str) and level in groups:

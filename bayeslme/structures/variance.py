@@ -353,7 +353,7 @@ class _PerStratum(VarFunc):
 
 
 def _fixed_of(fixed: Any, kind: str, several: bool) -> Values:
-    """The part of a ``fixed`` argument that speaks of one kind of parameter."""
+    """The part of a ``fixed`` argument for one kind of parameter."""
     if not several or fixed is None:
         return fixed  # type: ignore[no-any-return]
     if not isinstance(fixed, Mapping):

@@ -1,4 +1,4 @@
-"""The calls in a formula: how their arguments are matched, and what a function may ask for."""
+"""The calls in a formula: matching of arguments, and what functions can ask of an evaluation."""
 
 from __future__ import annotations
 

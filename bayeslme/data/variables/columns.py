@@ -129,7 +129,7 @@ class Columns:
         return read_factor(self.frame[name])
 
     def missing(self, name: str) -> npt.NDArray[np.bool_] | None:
-        """Where a column has no value, (n,) bool; None where it has them all."""
+        """Rows without a value, (n,) bool; None if no value is missing."""
         self.require([name], "formula")
         mask: npt.NDArray[np.bool_] = self.frame[name].isna().to_numpy(dtype=bool)
         return mask if mask.any() else None
@@ -434,7 +434,7 @@ def _whole_name(data: Any) -> str:
 
 
 def check_size(n: int, columns: int, what: str) -> None:
-    """Refuse columns that no memory holds, before they are made.
+    """Refuse columns too large for memory before they are made.
 
     Parameters
     ----------

@@ -322,7 +322,7 @@ def logical(code: np.ndarray) -> Factor:
 
 
 def connect(op: str, a: np.ndarray, b: np.ndarray) -> Factor:
-    """R's ``&`` and ``|``: what decides alone decides, NA otherwise."""
+    """R's ``&`` and ``|``: FALSE & NA is FALSE, TRUE | NA is TRUE, otherwise NA stays."""
     decisive = 0 if op == "&" else 1
     unknown = np.where((a < 0) | (b < 0), -1, 1 - decisive)
     return logical(np.where((a == decisive) | (b == decisive), decisive, unknown))

@@ -4,10 +4,6 @@ The scales are nlme's: log standard deviations, logits of correlations, the unco
 the row structures, log sigma, all of absolute (not relative) parameters, with beta profiled (ML) or
 integrated (REML). A standard deviation estimated as zero has no such scale: it is left out, and
 gets a one-sided bound from the curvature in the standard deviation itself.
-
-Between the scale on which intervals are formed and the natural parameters. The scale is nlme's: log
-standard deviations, logits of correlations, the unconstrained scale of the row structures, log
-sigma.
 """
 
 from __future__ import annotations
@@ -112,13 +108,13 @@ class Scales:
         trial[k][1, j] += step
         sigma = np.full(2, float(self.point.sigma))
         values = self.density(replace(self.point, sigma=sigma, random=tuple(trial)))
-        if not np.isfinite(values[0]):  # no likelihood here, nothing to fall from
+        if not np.isfinite(values[0]):  # without a likelihood at the estimate no limit exists
             return float("nan"), float("nan")
         drop = (values[0] - values[1]) / step**2
         return (0.0, float(quantile / np.sqrt(2 * drop))) if drop > 0 else (0.0, float("inf"))
 
     def _whole_range(self, part: ParameterBlock, j: int) -> tuple[float, float]:
-        """The range of a row parameter: at its end nothing is known of its curvature."""
+        """The range of a row parameter, as its curvature at the end of the range is unknown."""
         bound = self.likelihood.problem.row_structure(part.name)
         support = bound.parameters[int(bound.free[j])].printed_support
         return support.lower, support.upper
@@ -136,7 +132,7 @@ class Scales:
         random[k][:, j] = steps
         sigma = np.full(settings.INFERENCE.correlation_grid, float(self.point.sigma))
         values = self.density(replace(self.point, sigma=sigma, random=tuple(random)))
-        if not np.isfinite(values[0]):  # no likelihood here, nothing to fall from
+        if not np.isfinite(values[0]):  # without a likelihood at the estimate no limit exists
             return float("nan"), float("nan")
         beyond = np.flatnonzero(~(values[0] - values < quantile**2 / 2))
         limit = float(steps[beyond[0]]) if len(beyond) else end
@@ -209,7 +205,7 @@ def natural_point(design: Design, found: Estimate) -> NaturalPoint:
     return NaturalPoint(np.asarray(found.sigma), random, found.corstruct, found.varfunc)
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def information(design: Design, found: Estimate) -> Information:
     """Second differences of the log-likelihood on the interval scale, inverted.
 
@@ -260,10 +256,11 @@ def information(design: Design, found: Estimate) -> Information:
 def _long_steps(f: Objective, m: int, visible: float) -> np.ndarray:
     """How many sizes long (m,) a step along each parameter is.
 
-    The change over a step has to be larger than rounding. So a parameter whose standard error is
-    longer than its size, as Phi's of corCAR1 where the unit of time is long, is moved by a share of
-    its standard error. Where steps of three sizes show another curvature than those of one, it is
-    rounding or no parabola, and the size is all there is.
+    The change of the log-likelihood over a step has to be larger than its rounding error. So a
+    parameter whose standard error is larger than its size, such as Phi of corCAR1 where the unit of
+    time is long, is moved by a fraction of its standard error. Where steps of three sizes show
+    another curvature than steps of one, the curvature is rounding or the log-likelihood is not a
+    parabola, and the step is one size long.
     """
     near, far = (
         _own_curvature(f, m, settings.INFERENCE.hessian_step * length) for length in (1.0, 3.0)
@@ -286,11 +283,11 @@ def _own_curvature(f: Objective, m: int, step: float) -> np.ndarray:
 def _compensation(
     scales: Scales, parts: tuple[ParameterBlock, ...], values: np.ndarray, sizes: np.ndarray
 ) -> np.ndarray:
-    """What sigma gives (m, m), by row, where an entry moves, beside the move itself.
+    """How far log sigma moves with each entry, shape (m, m), by row, beside the move itself.
 
-    Where the variance function moves, a typical row keeps its standard deviation. The two may be
-    all but exchangeable, and the curvature of what is left is then too small a part of either
-    one's own to be seen in it.
+    Where a parameter of the variance function moves, sigma moves too, so that a typical row keeps
+    its standard deviation. The two may be nearly exchangeable; without this the curvature along
+    their difference would be lost in the rounding of either one's own.
     """
     give = np.zeros((len(sizes), len(sizes)))
     place = {part.name: part.place[~part.on_bound] for part in parts}
@@ -305,7 +302,10 @@ def _compensation(
 
 
 def _inverse_where_curved(a: np.ndarray, least: float) -> np.ndarray:
-    """Inverse within the directions of curvature above ``least``; NaN for what the rest touches."""
+    """Inverse within the directions of curvature above ``least``.
+
+    NaN for parameters with a part in other directions.
+    """
     out = np.full_like(a, np.nan)
     own = np.flatnonzero(np.diagonal(a) > least)  # a parameter flat by itself is held
     if not np.all(np.isfinite(a)) or not len(own):

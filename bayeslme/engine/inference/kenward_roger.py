@@ -114,7 +114,7 @@ def _quotient(top: float, bottom: float) -> float:
     return top / bottom
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def kenward_roger(found: Estimate) -> KenwardRoger:
     """Sum the pieces over the outermost groups.
 

@@ -128,7 +128,7 @@ def _level_scale(
         each = [p.support.unconstrain(v) for p, v in zip(parameters, natural, strict=True)]
     scale, is_sd = np.array(each, float), np.array([p.support.lower == 0.0 for p in parameters])
     on_bound = _on_bound(natural, parameters, sigma) | ~np.isfinite(scale)
-    if np.any(on_bound & is_sd):  # correlations with a zero variance mean nothing
+    if np.any(on_bound & is_sd):  # with a zero variance correlations are not defined
         on_bound |= ~is_sd
     return scale, on_bound
 

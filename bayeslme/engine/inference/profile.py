@@ -31,7 +31,7 @@ from bayeslme.structures import Bound, Parameter
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One parameter that is profiled, or moves while another one is.
+    """One parameter, either held at a value or free while another one is held.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ def point_at(
 
 
 def _admissible(bound: Bound | None, values: np.ndarray | None) -> np.ndarray | None:
-    """Coefficients of a joint family outside its region become NaN, where there is none."""
+    """Coefficients of a joint family outside of its region become NaN: they have no likelihood."""
     if bound is None or values is None:
         return values
     inside = bound.structure.admissible(values, bound.parameters)
@@ -234,7 +234,7 @@ class _Path:
         return np.inf
 
     def _starts(self, held: float) -> list[np.ndarray]:
-        """On the line through the two nearest maxima; the nearest; the first."""
+        """Starting values: extrapolated from the two nearest maxima, the nearest, and the first."""
         order = sorted(self.solved, key=lambda one: abs(one - held))
         near = self.solved[order[0]]
         out = [near, self.solved[next(iter(self.solved))]]
@@ -260,7 +260,7 @@ class Profiled:
     gain: float
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def profile_variances(found: Estimate, info: Information, quantile: float) -> Profiled:
     """Limits of all variance parameters, by the criterion of the fit.
 
@@ -313,10 +313,10 @@ def _curvature(f: Objective, here: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def _inverse(curved: np.ndarray) -> np.ndarray | None:
-    """Its inverse; None where it is not curved downwards in all directions.
+    """Inverse of ``_curvature``; None where the likelihood is not curved downwards everywhere.
 
-    A parameter of which the data know nothing, as a correlation of two visits never seen together,
-    leaves a direction whose curvature is rounding.
+    A parameter without information in the data, such as the correlation of two visits that never
+    occur together, leaves a direction whose curvature is rounding.
     """
     if not np.isfinite(curved).all():
         return None
@@ -373,7 +373,7 @@ def _axis_limit(
 
 
 def find_limit(root: Curve, here: float, guess: float, end: float, quantile: float) -> float | None:
-    """Coordinate between ``here`` and ``end`` where the root deviance is ``quantile``; None: none.
+    """Coordinate between ``here`` and ``end`` where the root deviance is ``quantile``, or None.
 
     Parameters
     ----------
@@ -425,7 +425,7 @@ def _between(root: Curve, a: float, ra: float, b: float, rb: float, quantile: fl
     return float(x)
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) -> np.ndarray:
     """Limits (p, 2) of the coefficients by the likelihood of an ML fit.
 

@@ -1,7 +1,7 @@
 """The covariance V of the responses and its derivatives, dense within groups.
 
-D comes from the variance function and C from the correlation structure. Derivatives are central
-differences in log sigma and the unconstrained parameters of the structures.
+The residual part is D C D: D comes from the variance function, C from the correlation structure.
+Derivatives are central differences in log sigma and the unconstrained parameters of the structures.
 
 The covariance V of the responses and its derivatives, dense within one independent group. Random
 effects enter V linearly, in the entries of their covariance; the residual part is that of
@@ -257,7 +257,7 @@ class _Level:
 def linear_basis(stage: Stage) -> np.ndarray:
     """Basis (k, q, q) of the linear space of a level's standard covariances.
 
-    It is found from the structure's own formula, so a new structure needs no word about it.
+    It is found numerically from the structure's own formula, so that new structures need no code.
 
     Raises
     ------

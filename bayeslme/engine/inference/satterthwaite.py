@@ -1,4 +1,4 @@
-"""Degrees of freedom by Satterthwaite: how well the data know the variance of a contrast.
+"""Degrees of freedom by Satterthwaite: the precision of the estimated variance of a contrast.
 
 With f(theta) = c' Phi(theta) c the variance of a contrast and W the covariance of the estimated
 variance parameters, f at the estimate is matched to a scaled chi-squared variable on

@@ -61,19 +61,19 @@ def krige(found: Estimate, new: NewResiduals, columns: np.ndarray) -> Residuals:
     DataError
         For positions an unstructured correlation knows nothing of.
     """
-    bound = found.problem.correlation
-    if bound is None:
+    correlation = found.problem.correlation
+    if correlation is None:
         raise FitError("use_correlation: this fit has no correlation structure to condition on")
-    groups: CorrelationGroups = bound.coords
+    groups: CorrelationGroups = correlation.coords
     sd = np.exp(new.log_sd)
     carried, left = np.zeros((len(sd), len(columns))), np.square(sd)
-    position = _positions(bound, new)
+    position = _positions(correlation, new)
     for h in np.unique(new.group[new.group >= 0]):
         at = np.flatnonzero(new.group == h)
         rows = slice(int(groups.starts[h]), int(groups.starts[h] + groups.sizes[h]))
-        k = _weights(bound, found.corstruct, groups.position[rows], position[at])
+        k = _weights(correlation, found.corstruct, groups.position[rows], position[at])
         carried[at] = sd[at, None] * (columns[:, rows] @ k).T
-        left[at] *= _left(bound, 1.0 - np.square(k).sum(axis=0))
+        left[at] *= _left(correlation, 1.0 - np.square(k).sum(axis=0))
     return Residuals(carried, left)
 
 
@@ -86,10 +86,10 @@ def correlation_group_of(found: Estimate, code: np.ndarray, new_code: np.ndarray
     code, new_code : int arrays, shapes (n, k) and (m, k)
         Codes of the correlation group and, in mixed models, of the innermost group.
     """
-    bound = found.problem.correlation
-    if bound is None:
+    correlation = found.problem.correlation
+    if correlation is None:
         return np.full(len(new_code), -1)
-    firsts = code[found.problem.order[bound.coords.starts]]
+    firsts = code[found.problem.order[correlation.coords.starts]]
     place = {tuple(one): h for h, one in enumerate(firsts.tolist())}
     return np.array([place.get(tuple(one), -1) for one in new_code.tolist()], dtype=int)
 
@@ -104,18 +104,18 @@ def observed_positions(problem: Problem) -> np.ndarray | None:
     return out
 
 
-def _positions(bound: Bound, new: NewResiduals) -> np.ndarray:
+def _positions(correlation: Bound, new: NewResiduals) -> np.ndarray:
     """Positions of the new rows, counted on from the group's last row where none are given."""
     if new.position is None:
-        return counted_on(new.group, new.group, bound.coords.sizes)
-    require_integers(bound, new.position)
+        return counted_on(new.group, new.group, correlation.coords.sizes)
+    require_integers(correlation, new.position)
     return new.position
 
 
-def require_integers(bound: Bound, position: np.ndarray) -> None:
+def require_integers(correlation: Bound, position: np.ndarray) -> None:
     """Refuse positions of new rows between the whole numbers, where the structure needs these."""
-    if bound.structure.needs_integers and np.any(position % 1.0 > 0):
-        raise DataError(f"{bound.structure.r_name}: positions of new rows must be integers")
+    if correlation.structure.needs_integers and np.any(position % 1.0 > 0):
+        raise DataError(f"{correlation.structure.r_name}: positions of new rows must be integers")
 
 
 def counted_on(own: np.ndarray, known: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -149,13 +149,13 @@ def require_dense(size: int, who: str) -> None:
 
 
 def joint_correlation(
-    bound: Bound, par: np.ndarray, old: np.ndarray, new: np.ndarray
+    correlation: Bound, par: np.ndarray, old: np.ndarray, new: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correlations of the observed and the new rows of one group.
 
     Parameters
     ----------
-    bound : Bound
+    correlation : Bound
     par : array, shape (..., k)
     old, new : arrays, shapes (o, d) and (m, d)
         Positions.
@@ -165,9 +165,9 @@ def joint_correlation(
     among, across, left : arrays, shapes (..., o, o), (..., o, m) and (..., m, m)
         Of the observed ones, of these with the new ones, and of the new ones.
     """
-    structure: CorStruct = bound.structure
+    structure: CorStruct = correlation.structure
     size = len(old)
-    pairs = pairs_of(bound, np.concatenate([old, new]))
+    pairs = pairs_of(correlation, np.concatenate([old, new]))
     joint = np.array(structure.correlation(par, pairs))[..., 0, :, :]
     diagonal = np.arange(joint.shape[-1])
     joint[..., diagonal, diagonal] = 1.0
@@ -178,47 +178,49 @@ def joint_correlation(
     return joint[..., :size, :size], across, joint[..., size:, size:]
 
 
-def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _weights(
+    correlation: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndarray
+) -> np.ndarray:
     """L^-1 c for every new position of one group, shape (observed, new)."""
     require_dense(len(old) + len(new), "use_correlation")
-    among, across, _ = joint_correlation(bound, np.asarray(par), old, new)
+    among, across, _ = joint_correlation(correlation, np.asarray(par), old, new)
     weights = triangular.solve(np.linalg.cholesky(among), np.nan_to_num(across))
     return np.where(np.isnan(new).any(axis=1), np.nan, weights)
 
 
-def pairs_of(bound: Bound, position: np.ndarray) -> Pairs:
+def pairs_of(correlation: Bound, position: np.ndarray) -> Pairs:
     """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown."""
-    structure: CorStruct = bound.structure
-    unit = bound.coords.unit
+    structure: CorStruct = correlation.structure
+    unit = correlation.coords.unit
     d = distances(np.nan_to_num(position[None]), structure.metric) / unit
     apart = ~np.eye(len(position), dtype=bool)[None]
     index = np.zeros((1, len(position)), dtype=int)
     if not structure.stationary:
-        index[0] = _ranks(bound, position[:, 0])
+        index[0] = _ranks(correlation, position[:, 0])
     return Pairs(np.where(apart, d, 1.0), apart, index, unit=unit)
 
 
-def _ranks(bound: Bound, position: np.ndarray) -> np.ndarray:
+def _ranks(correlation: Bound, position: np.ndarray) -> np.ndarray:
     """Rank of each position among those of the fit."""
-    known = np.unique(bound.coords.position[:, 0])
+    known = np.unique(correlation.coords.position[:, 0])
     rank = np.minimum(np.searchsorted(known, position), len(known) - 1)
     strange = np.flatnonzero((known[rank] != position) & ~np.isnan(position))
     if len(strange):
         msg = (
-            f"{bound.structure.r_name}: position {position[strange[0]]:g} is none of the "
+            f"{correlation.structure.r_name}: position {position[strange[0]]:g} is none of the "
             f"{len(known)} of the fit, so its correlations were not estimated"
         )
         raise DataError(msg)
     return rank
 
 
-def _left(bound: Bound, share: np.ndarray) -> np.ndarray:
+def _left(correlation: Bound, share: np.ndarray) -> np.ndarray:
     """Share of the variance that is left, rounding below zero taken off."""
     if np.any(share < -settings.PREDICTION.negative_share):
         msg = (
-            f"{bound.structure.r_name}: the estimated correlation is no correlation matrix once "
-            "the new rows are added (a negative Rho reaches only as far as the largest group); "
-            "predict fewer rows, or without use_correlation"
+            f"{correlation.structure.r_name}: the estimated correlation is no correlation matrix "
+            "once the new rows are added (a negative Rho reaches only as far as the largest group);"
+            " predict fewer rows, or without use_correlation"
         )
         raise FitError(msg)
     return np.asarray(np.maximum(share, 0.0))

@@ -112,7 +112,7 @@ class _Spatial(CorStruct):
 
 
 def _is_single(value: Values) -> bool:
-    """Whether a value speaks of the range alone."""
+    """Whether a value gives the range only."""
     return value is not None and not isinstance(value, Mapping) and np.size(np.asarray(value)) == 1
 
 
