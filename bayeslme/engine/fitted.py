@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,11 +26,30 @@ def fitted_values(
     """
     places = range(len(modes))
     chosen = places[:depth] if depth is None or isinstance(depth, int) else depth
-    values = design.X @ beta + design.offset
-    for k in chosen:
-        level = design.levels[k]
-        values = values + np.einsum("nq,nq->n", level.Z, modes[k][level.code])
-    return np.asarray(values)
+    each = ((design.levels[k].Z, modes[k][design.levels[k].code]) for k in chosen)
+    return means_by_depth(design.X @ beta + design.offset, each)[-1]
+
+
+def means_by_depth(
+    fixed: np.ndarray, levels: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> list[np.ndarray]:
+    """Means with the random effects of 0, 1, ... levels.
+
+    Parameters
+    ----------
+    fixed : array, shape (..., n)
+        X beta, and the offset.
+    levels : iterable of pairs of arrays (n, q) and (..., n, q), outermost first
+        Z, and the random effects of each row's group.
+
+    Returns
+    -------
+    list of arrays, shape (..., n)
+    """
+    means = [np.asarray(fixed)]
+    for z, effects in levels:
+        means.append(means[-1] + np.einsum("nq,...nq->...n", z, effects))
+    return means
 
 
 def places_of(design: Design, level: str | int | None) -> tuple[int, ...]:
@@ -52,7 +71,7 @@ def depth_of(design: Design, level: str | int | None) -> int:
     groups = [lev.group for lev in design.levels]
     if level is None:
         return len(groups)
-    if not isinstance(level, bool | np.bool):  # True is no number of levels
+    if not isinstance(level, bool | np.bool):  # True would pass for the number 1
         if level in ("fixed", 0, "0"):
             return 0
         if isinstance(level, str) and level in groups:
@@ -68,7 +87,7 @@ def depth_of(design: Design, level: str | int | None) -> int:
 def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | None, ...]:
     """Covariates of the variance components that depend on the fit; None for the others."""
     out: list[np.ndarray | None] = []
-    for c in design.variance_parts:
+    for c in design.variance:
         if c.source == "data":
             out.append(None)
             continue

@@ -15,7 +15,8 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from bayeslme.engine.crossed.problem import as_array
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.inference.response_covariance import CHUNK, LARGEST, Residual, linear_basis
+from bayeslme.engine.inference import settings
+from bayeslme.engine.inference.response_covariance import Residual, linear_basis
 from bayeslme.errors import FitError
 
 MOST_COLUMNS = 5_000  # random effects in all: several dense matrices of 200 MB
@@ -32,7 +33,7 @@ class CrossedCovariance:
     ------
     FitError
         For more than ``MOST_COLUMNS`` random effects, or correlation groups of more than
-        ``LARGEST`` rows.
+        ``INFERENCE.max_group_rows`` rows.
     """
 
     def __init__(self, found: Estimate) -> None:
@@ -99,12 +100,16 @@ class CrossedCovariance:
             unit = sparse.eye_array(problem.n, format="csr")
             return unit, [2.0 * unit] * residual.size
         corr = problem.correlation
-        starts = np.arange(0, problem.n, CHUNK) if corr is None else corr.coords.starts
+        starts = (
+            np.arange(0, problem.n, settings.INFERENCE.rows_at_once)
+            if corr is None
+            else corr.coords.starts
+        )
         ends = np.append(starts[1:], problem.n)
-        if int(np.max(ends - starts)) > LARGEST:
+        if int(np.max(ends - starts)) > settings.INFERENCE.max_group_rows:
             msg = (
                 "df: 'kenward-roger' needs dense matrices of a correlation group's rows, at most "
-                f"{LARGEST}; use 'satterthwaite'"
+                f"{settings.INFERENCE.max_group_rows}; use 'satterthwaite'"
             )
             raise FitError(msg)
         roots: list[np.ndarray] = []
