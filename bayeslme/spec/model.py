@@ -173,7 +173,7 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     return contrast_pair(contrasts), {}
 
 
-type Function = Literal["lme", "gls", "lm", "lmList"]
+type Function = Literal["lme", "gls", "lm", "lmList", "mmrm"]
 type Method = Literal["REML", "ML", "OLS"]
 type NaAction = Literal["fail", "omit", "exclude"]
 

@@ -50,8 +50,8 @@ class Sensitivity:
         Of about a standard error, in theta and log sigma (not where it is held); of the parameters'
         size where the likelihood is flat.
     flat : int
-        Number of these: a standard error of ``LONGEST`` sizes is what is put in for them, so that
-        variances resting on them have next to no degrees of freedom.
+        Number of these, which come first: a standard error of ``LONGEST`` sizes is what is put in
+        for them, so that variances resting on them have next to no degrees of freedom.
     """
 
     vcov: np.ndarray
@@ -131,11 +131,15 @@ def differentiated(
         A function of sigma, the factors and the row structures of an estimate.
     """
     surface = _Surface(found)
-    slopes = np.zeros((len(values(found)), len(near.directions)))
-    for k, one in enumerate(near.directions):
-        up, down = (values(surface.estimate(sign * FINE * one)) for sign in (1, -1))
-        slopes[:, k] = (up - down) / (2 * FINE)
-    return slopes
+
+    def slopes(step: float) -> np.ndarray:
+        out = np.zeros((len(values(found)), len(near.directions)))
+        for k, one in enumerate(near.directions):
+            up, down = (values(surface.estimate(sign * step * one)) for sign in (1, -1))
+            out[:, k] = (up - down) / (2 * step)
+        return out
+
+    return extrapolated(slopes(FINE), slopes(2 * FINE))
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:

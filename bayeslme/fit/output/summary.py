@@ -10,7 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
-from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
+from bayeslme.fit.inference.degrees import (
+    DfMethod,
+    SmallSample,
+    VcovType,
+    of_coefficients,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_tail
 from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
@@ -245,15 +251,19 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
+def summary(fit: Fit, df: DfMethod | None = None, vcov: VcovType | None = None) -> Summary:
     """Summarise a fit.
 
     Parameters
     ----------
     fit : Fit
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
-        too. The second and third give `gls` a column DF.
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+        Denominator degrees of freedom of the t tests; Kenward and Roger's methods adjust the
+        standard errors too. All but the first, which is the default, give `gls` a column DF.
+    vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+        Robust standard errors, with degrees of freedom of their own; see
+        `bayeslme.fit.inference.sandwich`.
 
     Returns
     -------
@@ -270,7 +280,7 @@ def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
     >>> summary(fit).fixed["t-value"].round(2).to_dict()
     {'(Intercept)': 20.89, 'age': 10.72}
     """
-    method = small_sample(fit, df)
+    method = small_sample(fit, df, vcov)
     made = page(fit, fixed_table(fit, method), fixed_correlation(fit))
     if method is not None:
         made = replace(made, notes=(*made.notes, *method.notes))

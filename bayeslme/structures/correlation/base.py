@@ -99,6 +99,17 @@ class CorStruct(RowStructure):
         """Whether whitening factors a correlation matrix for every pattern of positions."""
         return self.memory(lattice) is None
 
+    def linear_with(self, strata: np.ndarray, lattice: CorrelationGroups) -> bool:
+        """Whether variances and covariances may be moved freely, one by one.
+
+        Parameters
+        ----------
+        strata : int array, shape (n,)
+            Rows of one stratum share a variance.
+        lattice : CorrelationGroups
+        """
+        return False
+
     def whiten(
         self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
@@ -207,6 +218,12 @@ def _with_few(pairs: Pairs) -> Pairs:
     diagonal = np.arange(place.shape[-1])
     place[:, diagonal, diagonal] = len(different) + 1
     return replace(pairs, different=different[None, None], place=place)
+
+
+def follows(values: np.ndarray, key: np.ndarray) -> bool:
+    """Whether rows of the same key (n,) have the same value (n,)."""
+    _, first, code = np.unique(key, return_index=True, return_inverse=True)
+    return bool(np.all(values == values[first][code.reshape(-1)]))
 
 
 def half_logdet_by_group(terms: Array, lattice: CorrelationGroups, xp: Namespace) -> Array:

@@ -22,6 +22,7 @@ from bayeslme.structures.correlation.arma import (
 from bayeslme.structures.correlation.base import (
     CorStruct,
     Pairs,
+    follows,
     half_logdet_by_group,
     whiten_markov,
 )
@@ -400,6 +401,9 @@ class CorCompSymm(CorStruct):
         lower = -1.0 / (largest - 1) if largest > 1 else -1.0
         start = as_named(self.value, ["Rho"], "corCompSymm value")
         return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
+
+    def linear_with(self, strata: np.ndarray, lattice: CorrelationGroups) -> bool:
+        return follows(strata, np.zeros(lattice.n))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)

@@ -10,7 +10,8 @@ import numpy as np
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import DataError, SpecError
 from bayeslme.structures.base import Parameter, RowStructure, Values, as_named, refuse_text
-from bayeslme.structures.correlation.base import CorStruct, Pairs
+from bayeslme.structures.correlation.base import CorStruct, Pairs, follows
+from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import CORRELATION, Namespace
 
 MOST_CORRELATIONS = 1000  # 45 positions: a search takes the square of it, each step the cube
@@ -106,6 +107,9 @@ class CorSymm(CorStruct):
         """The k correlations of positions that fall as those of an AR(1)."""
         i, j = np.triu_indices(n_positions(k), 1)
         return np.asarray(neighbours ** (j - i))
+
+    def linear_with(self, strata: np.ndarray, lattice: CorrelationGroups) -> bool:
+        return follows(strata, lattice.position[:, 0])
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         m = n_positions(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
