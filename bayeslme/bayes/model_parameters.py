@@ -19,7 +19,7 @@ from bayeslme.bayes.centring import CentredEffects
 from bayeslme.engine.build import bind_variance, build_problem
 from bayeslme.engine.problem import Columns, Problem
 from bayeslme.errors import SpecError
-from bayeslme.structures import Bound, Parameter, PdBlocked, PdMat, PdSymm, RowStructure
+from bayeslme.structures import Bound, Parameter, PdMat, RowStructure
 from bayeslme.structures.supports import Namespace
 
 if TYPE_CHECKING:
@@ -325,14 +325,7 @@ def _level_layout(level: Level, matrix: Any) -> LevelParameters:
         raise SpecError(msg)
     structure: PdMat = level.structure
     label = str(level.formula)
-    if isinstance(structure, PdBlocked):
-        bounds = np.cumsum([0, *(structure.sizes or ())])
-        parts = [
-            (b, slice(int(i), int(j)))
-            for b, i, j in zip(structure.blocks, bounds, bounds[1:], strict=False)
-        ]
-    else:
-        parts = [(structure, slice(0, len(level.effects)))]
+    parts = structure.parts(len(level.effects))
     names: list[str] = []
     parameters: list[Parameter] = []
     pieces = []
@@ -360,7 +353,7 @@ def _cor_block(
     if not cors:
         return None
     name, q = f"cor_{key}{suffix}", len(effects)
-    if isinstance(structure, PdSymm):
+    if structure.unstructured:
         return Block(
             name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True
         )

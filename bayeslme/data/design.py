@@ -21,11 +21,9 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import Formula
 from bayeslme.formula.terms import expand
 from bayeslme.spec.model import LmeSpec
-from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
 
 ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known
 RESERVED = frozenset({"fixed", "corstruct", "varfunc", "sigma"})
-SHARED = (PdIdent, PdCompSymm)  # one variance for all effects of a block
 
 
 @np.errstate(under="ignore")  # a vanishing correlation is 0
@@ -155,9 +153,7 @@ def _level(
     learned = [learn(expand(formula), columns, contrasts, made) for formula in part.formulas]
     matrix = learned[0][0] if len(learned) == 1 else JoinedMatrix(tuple(m for m, _ in learned))
     Z = learned[0][1] if len(learned) == 1 else np.concatenate([z for _, z in learned], axis=1)
-    structure = part.structure
-    if isinstance(structure, PdBlocked):
-        structure = structure.with_sizes([z.shape[1] for _, z in learned])
+    structure = part.structure.with_sizes([z.shape[1] for _, z in learned])
     if not matrix.names:
         msg = (
             f"random: '{part.formulas[0]}' for group '{part.group}' has no effects; use ~ 1 for "
@@ -246,8 +242,5 @@ def _warn(message: str) -> None:
 
 def _shares(level: Level) -> bool:
     """Whether several effects share each variance: one group is then enough (crossed effects)."""
-    structure = level.structure
-    if not isinstance(structure, PdBlocked):
-        return isinstance(structure, SHARED) and len(level.effects) > 1
-    sizes = zip(structure.blocks, structure.sizes or (), strict=True)
-    return all(isinstance(block, SHARED) and size > 1 for block, size in sizes)
+    parts = level.structure.parts(len(level.effects))
+    return all(block.shares_variance and rows.stop - rows.start > 1 for block, rows in parts)

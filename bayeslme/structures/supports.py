@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array, NumpyOps, PyTensorOps
+from bayeslme.structures import settings
 
 Namespace = NumpyOps | PyTensorOps
 
@@ -128,14 +129,14 @@ CORRELATION = Interval(-1.0, 1.0)
 UNIT = Interval(0.0, 1.0)
 
 
-# Starting values inside: nearer to the ends a search sees nothing.
-NEAREST, FARTHEST = 1e-3, 0.999
-SMALL_START = 0.2  # in the place of 0, where slopes vanish, or which is outside the range
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
     """Printed as it is computed with."""
+
+    @property
+    def steps(self) -> float:
+        """Over how many of the user's units a correlation inside is."""
+        return 1.0
 
     def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
         """The number printed, elementwise."""
@@ -203,6 +204,10 @@ class Root(Shown):
 
     power: float
 
+    @property
+    def steps(self) -> float:
+        return self.power
+
     def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
         return xp.sign(x) * xp.abs(x) ** (1.0 / self.power)
 
@@ -260,6 +265,8 @@ def start_inside(shown: Shown, given: float, support: Support, usual: float) -> 
         return given
     positive = support.lower == 0
     if given == usual:
-        return usual or SMALL_START
+        return usual or settings.SETTINGS.start_for_zero
     inside = float(shown.inside(np.asarray(abs(given) if positive else given)))
-    return float(np.clip(inside, NEAREST if positive else -FARTHEST, FARTHEST))
+    largest = settings.SETTINGS.max_start
+    smallest = settings.SETTINGS.min_start if positive else -largest
+    return float(np.clip(inside, smallest, largest))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
-from bayeslme.structures import Bound, Parameter
-from bayeslme.structures.base import EDGE
+from bayeslme.structures import Bound, Parameter, settings
 
 if TYPE_CHECKING:
     from bayeslme.engine.estimate import Estimate
@@ -136,10 +135,10 @@ def _level_scale(
 
 def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: float) -> np.ndarray:
     """Standard deviations that are zero, correlations that are at an end."""
-    out = []
+    out, near = [], settings.SETTINGS.boundary_distance
     for p, v in zip(parameters, natural, strict=True):
         if p.support.lower == 0.0:
-            out.append(v <= EDGE * EDGE * sigma)
+            out.append(v <= near**2 * sigma)
         else:
-            out.append(min(v - p.support.lower, p.support.upper - v) < EDGE)
+            out.append(min(v - p.support.lower, p.support.upper - v) < near)
     return np.array(out)
