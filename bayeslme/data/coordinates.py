@@ -15,8 +15,8 @@ from bayeslme.data.types import (
     VarianceSource,
 )
 from bayeslme.data.variables.columns import Columns
-from bayeslme.data.variables.factors import rows_not_finite
-from bayeslme.data.variables.groups import Grouping, nest, strata
+from bayeslme.data.variables.factors import drop_unused, rows_not_finite
+from bayeslme.data.variables.groups import Grouping, group_values, nest, strata
 from bayeslme.errors import DataError, SpecError, rows_of
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Expr, Number, bare, r_number
@@ -119,7 +119,35 @@ def correlation_coords(
         dated = deparse(form.rhs) in columns.origins
         _check_position(correlation, form, position, groups, dated=dated)
     names = form.groups or tuple(level.name for level in random)
-    return CorrelationCoords(groups.code, groups.labels, position, names, groups.known)
+    level, levels = _levels(correlation, groups, columns)
+    return CorrelationCoords(
+        groups.code, groups.labels, position, names, groups.known, level, levels
+    )
+
+
+def _levels(
+    correlation: CorStruct, groups: Grouping, columns: Columns
+) -> tuple[IntArray | None, tuple[str, ...]]:
+    """Level of ``by`` of each row (n,), and the levels' names."""
+    if correlation.by is None:
+        return None, ()
+    factor = drop_unused(group_values(columns, correlation.by))
+    missing = int((factor.code < 0).sum())
+    if missing:
+        raise DataError(
+            f"{correlation.r_name}: by = '{correlation.by}' is missing in {rows_of(missing)}"
+        )
+    of_group = np.empty(len(groups.labels), dtype=np.intp)
+    of_group[groups.code] = factor.code
+    mixed = np.flatnonzero(of_group[groups.code] != factor.code)
+    if len(mixed):
+        where = f"group '{groups.labels[groups.code[mixed[0]]]}' of '{groups.name}'"
+        raise DataError(
+            f"{correlation.r_name}: by = '{correlation.by}' must be constant within correlation "
+            f"groups, but {where if groups.name else 'the data, one group,'} has several levels "
+            "of it; name the groups in form = ~ ... | g"
+        )
+    return factor.code, tuple(map(str, factor.levels))
 
 
 def _correlation_groups(
@@ -155,7 +183,7 @@ def position_parts(correlation: CorStruct, form: Formula) -> list[Expr]:
     """Expressions of the times or places, one for each dimension; none where they do not matter."""
     if is_constant(form.rhs) or not correlation.uses_positions:
         return []
-    if not correlation.spatial:
+    if not (correlation.spatial or correlation.by_coordinate):
         return [form.rhs]
     terms = expand(form.without_groups()).terms
     if any(term.order > 1 for term in terms):

@@ -110,6 +110,10 @@ class CorrelationCoords:
         Names of the grouping columns, outermost first.
     known : KnownGroups or None
         The values that the groups stand for.
+    level : (n,) int array or None
+        Which set of parameters each row has, where there are several; -1 where it is not known.
+    levels : tuple of str
+        Names of these sets.
     """
 
     code: IntArray
@@ -117,6 +121,8 @@ class CorrelationCoords:
     position: FloatArray | None
     groups: tuple[str, ...]
     known: KnownGroups | None = None
+    level: IntArray | None = None
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

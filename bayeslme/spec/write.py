@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
 from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
@@ -49,6 +50,11 @@ def r_structure(structure: Any) -> str:
         return f"varComb({', '.join(map(r_structure, structure.functions))})"
     if isinstance(structure, PdBlocked):
         return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    if getattr(structure, "by", None) is not None:
+        raise SpecError(
+            f"{structure.r_name}: nlme cannot express by = '{structure.by}', parameters of its own "
+            "for each level; str() of the specification gives the Python call"
+        )
     parts: list[str] = []
     for name, value in given_arguments(structure):
         leading = not parts and (name == "value" or _leading_form(structure, name))
@@ -144,7 +150,7 @@ def given_arguments(structure: Any) -> list[tuple[str, Any]]:
     """Return the arguments of a structure that differ from their defaults, in order."""
     return [
         (f.name, value)
-        for f in fields(structure)
+        for f in sorted(fields(structure), key=lambda f: f.kw_only is True)
         if (value := getattr(structure, f.name)) != f.default
     ]
 

@@ -19,7 +19,7 @@ from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, CorrelationGroups
 from bayeslme.structures.correlation.base import CorStruct, Pairs
-from bayeslme.structures.correlation.positions import distances
+from bayeslme.structures.correlation.positions import coordinate_gaps, distances
 
 LONGEST = 10_000  # rows of a dense correlation matrix, 0.8 GB
 ROUNDING = 1e-9  # of a variance, relative to the residual variance
@@ -73,7 +73,8 @@ def krige(found: Estimate, new: NewResiduals, columns: np.ndarray) -> Residuals:
     for h in np.unique(new.group[new.group >= 0]):
         at = np.flatnonzero(new.group == h)
         rows = slice(int(lattice.starts[h]), int(lattice.starts[h] + lattice.sizes[h]))
-        k = _weights(bound, found.corstruct, lattice.position[rows], position[at])
+        level = 0 if lattice.level is None else int(lattice.level[h])
+        k = _weights(bound, found.corstruct, lattice.position[rows], position[at], level)
         carried[at] = sd[at, None] * (columns[:, rows] @ k).T
         left[at] *= _left(bound, 1.0 - np.square(k).sum(axis=0))
     return Residuals(carried, left)
@@ -120,7 +121,9 @@ def _positions(bound: Bound, new: NewResiduals) -> np.ndarray:
     return out
 
 
-def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _weights(
+    bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndarray, level: int
+) -> np.ndarray:
     """L^-1 c for every new position of one group, shape (observed, new)."""
     size = len(old)
     if size + len(new) > LONGEST:
@@ -129,8 +132,8 @@ def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndar
             f"dense matrices are made up to {LONGEST} rows only"
         )
         raise FitError(msg)
-    structure: CorStruct = bound.structure
-    joint = np.asarray(structure.correlation(par, pairs_of(bound, np.concatenate([old, new]))))[0]
+    structure, own, pairs = pairs_of(bound, np.concatenate([old, new]), par, level)
+    joint = np.asarray(structure.correlation(own, pairs))[0]
     np.fill_diagonal(joint, 1.0)
     across = joint[:size, size:]
     if not getattr(structure, "nugget", False):
@@ -141,26 +144,47 @@ def _weights(bound: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndar
     return np.where(np.isnan(new).any(axis=1), np.nan, weights)
 
 
-def pairs_of(bound: Bound, position: np.ndarray) -> Pairs:
-    """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown."""
-    structure: CorStruct = bound.structure
-    unit = bound.coords.unit
-    d = distances(np.nan_to_num(position[None]), structure.metric) / unit
+def pairs_of(
+    bound: Bound, position: np.ndarray, par: np.ndarray | None, level: int
+) -> tuple[CorStruct, np.ndarray, Pairs]:
+    """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown.
+
+    Parameters
+    ----------
+    bound : Bound
+    position : array, shape (m, d)
+    par : array, shape (..., k)
+        All natural parameters.
+    level : int
+        Of the group, where levels have parameters of their own.
+
+    Returns
+    -------
+    structure : CorStruct
+    par : array
+        The parameters of that level.
+    pairs : Pairs
+    """
+    structure, own, groups = bound.structure.member(par, bound.coords, level)
+    ranks = np.nan_to_num(position[None])
+    d = distances(ranks, structure.metric) / groups.unit
     apart = ~np.eye(len(position), dtype=bool)[None]
     index = np.zeros((1, len(position)), dtype=int)
     if not structure.stationary:
-        index[0] = _ranks(bound, position[:, 0])
-    return Pairs(np.where(apart, d, 1.0), apart, index, unit=unit)
+        index[0] = _ranks(structure, groups, position[:, 0])
+    gaps = coordinate_gaps(ranks) if structure.by_coordinate else None
+    pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit, gaps=gaps)
+    return structure, own, pairs
 
 
-def _ranks(bound: Bound, position: np.ndarray) -> np.ndarray:
+def _ranks(structure: CorStruct, groups: CorrelationGroups, position: np.ndarray) -> np.ndarray:
     """Rank of each position among those of the fit."""
-    known = np.unique(bound.coords.position[:, 0])
+    known = np.unique(groups.position[:, 0])
     rank = np.minimum(np.searchsorted(known, position), len(known) - 1)
     strange = np.flatnonzero((known[rank] != position) & ~np.isnan(position))
     if len(strange):
         msg = (
-            f"{bound.structure.r_name}: position {position[strange[0]]:g} is none of the "
+            f"{structure.r_name}: position {position[strange[0]]:g} is none of the "
             f"{len(known)} of the fit, so its correlations were not estimated"
         )
         raise DataError(msg)

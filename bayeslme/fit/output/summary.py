@@ -48,7 +48,8 @@ def correlation_part(fit: Fit) -> CorrelationPart | None:
     if structure is None or coords is None:
         return None
     coef = fit.correlation_coef
-    matrix = structure.matrix_shown(coef.to_numpy())
+    shared = structure.by is None
+    matrix = structure.matrix_shown(coef.to_numpy()) if shared else None
     shown = None if matrix is None else _matrix(matrix)
     return CorrelationPart(structure.label, _formula(structure.form, coords), coef, shown)
 

@@ -180,7 +180,9 @@ def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArra
 def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> bool:
     """Whether the fit's structure speaks of these positions and residuals."""
     known, structure = fit.design.correlation, fit.spec.correlation
-    if known is None or structure is None or not structure.stationary or type == "normalized":
+    if known is None or structure is None or structure.by is not None or structure.by_coordinate:
+        return False
+    if not structure.stationary or type == "normalized":
         return False
     if type == "response" and fit.spec.weights is not None:
         return False
