@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +127,8 @@ class Numbers:
     @property
     def default_df(self) -> DfMethod:
         """Method of the denominator degrees of freedom where none is asked for."""
-        return "inner-outer"
+        call = self.spec.mmrm
+        return "inner-outer" if call is None else cast("DfMethod", call.df)
 
     @cached_property
     def information(self) -> Information:

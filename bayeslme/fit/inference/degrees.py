@@ -51,8 +51,8 @@ KENWARD_ROGER: dict[str, Form] = {
 }
 SAID: dict[Form, str] = {
     "expected": "",
-    "observed": ", by observed information, with second derivatives",
-    "linear": ", by observed information",
+    "observed": " (kenward-roger-observed)",
+    "linear": " (kenward-roger-linear)",
 }
 NEGLIGIBLE = 1e-10  # share of a coefficient that counts as none
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -50,6 +51,7 @@ class CorAnte(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corAnte"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"ad": False, "adh": True}
     description: ClassVar[str | None] = "Ante-dependence"
     several_maxima = True
     stationary = False

@@ -8,7 +8,9 @@ with a closed form override ``whiten``, and the tests hold the two against each 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -87,6 +89,8 @@ class CorStruct(HasLevels, RowStructure):
     compact: bool = False  # exactly zero beyond a distance
     kinked: bool = False  # and reaching zero with a slope
     uses_positions: bool = True  # False where only the group of a row matters
+    # Abbreviations of R's mmrm, each with whether variances differ by visit.
+    mmrm_names: ClassVar[Mapping[str, bool]] = {}
     by_coordinate: bool = False  # positions are rows and columns of a grid, taken one by one
 
     @property

@@ -5,6 +5,7 @@ Box, Jenkins and Reinsel (1994), chapter 3; Pinheiro and Bates (2000), section 5
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -117,6 +118,7 @@ class CorAR1(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corAR1"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"ar1": False, "ar1h": True}
     description: ClassVar[str | None] = "AR(1)"
     needs_integers = True
 
@@ -426,6 +428,7 @@ class CorCompSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corCompSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"cs": False, "csh": True}
     description: ClassVar[str | None] = "Compound symmetry"
     uses_positions = False
 

@@ -134,6 +134,7 @@ class CorExp(_Spatial):
     """
 
     r_name: ClassVar[str] = "corExp"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"sp_exp": False}
     description: ClassVar[str | None] = "Exponential spatial correlation"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
@@ -215,6 +216,7 @@ class CorGaus(_Spatial):
 
     smooth = 2
     r_name: ClassVar[str] = "corGaus"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"sp_gau": False}
     description: ClassVar[str | None] = "Gaussian spatial correlation"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -71,6 +72,7 @@ class CorToep(CorStruct):
     bands: int | None = None
     fixed: bool = False
     r_name: ClassVar[str] = "corToep"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"toep": False, "toeph": True}
     description: ClassVar[str | None] = "Toeplitz"
     needs_integers = True
     several_maxima = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,6 +39,7 @@ class CorSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"us": True}
     description: ClassVar[str | None] = "General"
     unstructured = True
     several_maxima = True
