@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayeslme.data.evaluation.evaluate import evaluate_number
+from bayeslme.data.evaluation.evaluate import evaluate_number, evaluate_rows
 from bayeslme.data.types import (
     CorrelationCoords,
     FloatArray,
@@ -15,7 +15,7 @@ from bayeslme.data.types import (
     VarianceSource,
 )
 from bayeslme.data.variables.columns import Columns
-from bayeslme.data.variables.factors import drop_unused, rows_not_finite
+from bayeslme.data.variables.factors import Factor, drop_unused, relabel, rows_not_finite
 from bayeslme.data.variables.groups import Grouping, group_values, nest, strata
 from bayeslme.errors import DataError, SpecError, rows_of
 from bayeslme.formula.deparse import deparse
@@ -113,7 +113,7 @@ def correlation_coords(
     groups = _correlation_groups(form.groups, columns, random)
     if random and form.groups:
         _check_nested(groups, random[-1], correlation.r_name)
-    position = position_values(correlation, form, columns)
+    position, visits = position_values(correlation, form, columns)
     if position is not None:
         check_finite(position, form.rhs, correlation.r_name)
         dated = deparse(form.rhs) in columns.origins
@@ -121,7 +121,7 @@ def correlation_coords(
     names = form.groups or tuple(level.name for level in random)
     level, levels = _levels(correlation, groups, columns)
     return CorrelationCoords(
-        groups.code, groups.labels, position, names, groups.known, level, levels
+        groups.code, groups.labels, position, names, groups.known, level, levels, visits
     )
 
 
@@ -192,16 +192,25 @@ def position_parts(correlation: CorStruct, form: Formula) -> list[Expr]:
     return [v for term in terms for v in term.variables]
 
 
-def position_values(correlation: CorStruct, form: Formula, columns: Columns) -> FloatArray | None:
-    """Times or places of the rows, (n, d).
+def position_values(
+    correlation: CorStruct, form: Formula, columns: Columns, known: Factor | None = None
+) -> tuple[FloatArray | None, Factor | None]:
+    """Times or places of the rows, (n, d), and the factor that they are counted by.
 
     None stands for the order of the rows, and where places do not matter. Several variables of a
-    spatial structure are its coordinates, in their order in the formula.
+    spatial structure are its coordinates, in their order in the formula. The levels of a factor are
+    counted from 1 in their order, in new rows by the levels `known` from the fit; NaN for others.
     """
     places = position_parts(correlation, form)
     if not places:
-        return None
-    return np.column_stack([evaluate_number(v, columns) for v in places])
+        return None, None
+    if len(places) == 1 and not correlation.spatial:
+        value = evaluate_rows(places[0], columns)
+        if isinstance(value, Factor):
+            own = drop_unused(value) if known is None else known
+            code = relabel(value, own.levels, own.keys)
+            return np.where(code < 0, np.nan, code + 1.0)[:, None], own
+    return np.column_stack([evaluate_number(v, columns) for v in places]), None
 
 
 def _check_position(

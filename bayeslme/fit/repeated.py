@@ -31,14 +31,18 @@ def estimate_mmrm(design: Design, call: MmrmCall) -> engine.Estimate:
     """
     structure = design.spec.correlation
     free = structure is not None and structure.unstructured
+    if not free:
+        return engine.estimate(design)
     try:
-        found = engine.estimate(design)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            found = engine.estimate(design)
     except FitError as error:
-        if not free:
-            raise
         raise FitError(f"{_advice(design, call)}. {error}") from error
-    if free and not found.converged:
-        warnings.warn(_advice(design, call), stacklevel=4)
+    if not found.converged:
+        raise FitError(f"{_advice(design, call)}. The search ended: {found.message}")
+    for one in told:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     return found
 
 
@@ -60,16 +64,7 @@ def missing_pairs(design: Design) -> list[tuple[str, str]]:
     present = np.zeros((len(coords.labels), len(values)), dtype=int)
     present[coords.code, visit.reshape(-1)] = 1
     together = present.T @ present
-    labels = _labels(design, visit.reshape(-1), values)
+    labels = [f"{v:g}" for v in values] if coords.visits is None else coords.visits.levels
     return [
         (labels[i], labels[j]) for i, j in combinations(range(len(values)), 2) if not together[i, j]
     ]
-
-
-def _labels(design: Design, visit: np.ndarray, values: np.ndarray) -> list[str]:
-    """What the visits are called: their column's values, where it is one."""
-    term = None if design.spec.mmrm is None else design.spec.mmrm.visit
-    if term is None or term not in design.frame:
-        return [f"{v:g}" for v in values]
-    column = design.frame[term].to_numpy()
-    return [str(column[np.flatnonzero(visit == k)[0]]) for k in range(len(values))]

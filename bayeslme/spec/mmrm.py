@@ -49,12 +49,6 @@ class MmrmCall:
     weights: str | None = None
 
     @property
-    def visit(self) -> str:
-        """The expression of the visits."""
-        bar = bare(self.term.args[-1].value)
-        return deparse(bar.left) if isinstance(bar, Binary) else ""
-
-    @property
     def text(self) -> str:
         """The covariance term as written."""
         return deparse(self.term)
@@ -143,7 +137,7 @@ def structures_of(term: Call) -> tuple[CorStruct, VarFunc | None]:
     if cls.spatial:
         form = f"~ {' + '.join(places)} | {subject}"
     elif len(places) == 1:
-        form = f"~ as.integer(factor({places[0]})) | {subject}"
+        form = f"~ {places[0]} | {subject}"
     else:
         raise SpecError(
             f"mmrm: {deparse(term)} takes one visit, such as {term.function}(visit | id)"

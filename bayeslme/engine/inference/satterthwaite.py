@@ -169,8 +169,9 @@ class _Surface:
         """The variance parameters after a move (m,); coefficients and modes stay."""
         found, problem = self.found, self.likelihood.problem
         theta = found.theta + move[: problem.size]
-        relative = float(np.exp(self.likelihood.centre(theta)))
         correlation, variance = self.likelihood.row_parameters(theta)
+        log_sd = problem.log_sd(variance)
+        relative = float(np.exp(log_sd.mean()))
         return replace(
             found,
             theta=theta,
@@ -178,7 +179,7 @@ class _Surface:
             factors=problem.natural_factors(self.likelihood.factors(theta), relative),
             corstruct=correlation,
             varfunc=variance,
-            log_sd=problem.log_sd(variance),
+            log_sd=log_sd,
         )
 
     def at(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
