@@ -150,14 +150,11 @@ def notes(fit: Fit) -> tuple[str, ...]:
 def _remarks(fit: Fit) -> list[str]:
     """What the structures of the rows say of their own estimates."""
     found, problem = fit.estimate, fit.estimate.problem
-    rows = (
-        ("corstruct", problem.correlation, found.corstruct),
-        ("varfunc", problem.variance, found.varfunc),
-    )
+    rows = ((name, bound, getattr(found, name)) for name, bound, _ in problem.row_structures)
     return [
         text
         for name, bound, values in rows
-        if bound is not None and values is not None
+        if values is not None
         for text in bound.structure.remarks(values, _errors(fit, name, bound), bound.coords)
     ]
 
