@@ -259,8 +259,7 @@ def build_parameters(design: Design) -> ModelParameters:
     problem = build_problem(design)
     if problem.needs_fitted_values:  # bound for its names; see ``fitted_variance``
         fitted = design.X @ problem.shift
-        coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
-        bound = bind_variance(problem, design, (fitted,) * len(coords))
+        bound = bind_variance(problem, design, (fitted,) * len(design.variance))
         problem = replace(bound, needs_fitted_values=True)
     p = len(design.x_names)
     fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")

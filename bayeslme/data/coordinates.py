@@ -39,8 +39,8 @@ def components(weights: VarFunc | None) -> tuple[VarFunc, ...]:
 
 def variance_coords(
     weights: VarFunc | None, columns: Columns, sort_by: IntArray | None
-) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
-    """Coordinates of a variance function.
+) -> tuple[VarianceCoords, ...]:
+    """Coordinates of each component of a variance function.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ def variance_coords(
 
     Returns
     -------
-    VarianceCoords, a tuple of them for a VarComb, or None
+    tuple of VarianceCoords
+        Empty without a variance function.
     """
-    made = tuple(_variance(part, columns, sort_by) for part in components(weights))
-    return made if weights is not None and weights.composed else next(iter(made), None)
+    return tuple(_variance(part, columns, sort_by) for part in components(weights))
 
 
 def _variance(part: VarFunc, columns: Columns, sort_by: IntArray | None) -> VarianceCoords:

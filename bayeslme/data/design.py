@@ -26,9 +26,9 @@ ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where tha
 RESERVED = frozenset({"fixed", "corstruct", "varfunc", "sigma"})
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
-    """Meet a specification with data.
+    """Evaluate a specification on a data frame.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
 
 
 def _check_group_names(groups: list[str]) -> None:
-    """Parts of intervals and of posteriors are told by these names."""
+    """Refuse groups named like other parts of intervals and posteriors."""
     for group in groups:
         if group in RESERVED:
             msg = (
@@ -118,7 +118,7 @@ def _contrasts(spec: LmeSpec) -> Contrasts:
 def _ignored_contrasts(
     spec: LmeSpec, whole: Columns, matrices: tuple[MatrixSpec | JoinedMatrix, ...]
 ) -> list[str]:
-    """Warn of factors of the data that no term codes, as R does; refuse what is no factor."""
+    """Warn of factors that no term codes, as R does; refuse variables that are not factors."""
     ignored = []
     known = {label: None for matrix in matrices for label in matrix.codings}
     for name in spec.factor_contrasts:
@@ -215,7 +215,7 @@ def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
 
 
 def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
-    """Say which variances the data cannot tell apart; the model is fitted as in nlme."""
+    """Warn of variances that the data do not identify; the model is fitted as in nlme."""
     for k, level in enumerate(levels):
         count = len(level.labels)
         outer = levels[k - 1] if k else None

@@ -3,14 +3,14 @@
 A structure (``VarPower``, ``CorAR1``, ...) is what the user writes: a frozen record of arguments.
 Bound to coordinates (covariates, strata, positions; always NumPy) it becomes a ``Bound``, which
 knows its parameters by name and turns free unconstrained values into all natural ones. A new
-structure supplies its parameters and one formula; nothing else is asked of it.
+structure supplies its parameters and one formula; everything else has a default here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -64,23 +64,23 @@ class Parameter:
     start: float
     scale: float = 1.0
     held: bool = False
-    edge: float = settings.SETTINGS.boundary_distance
+    edge: float = settings.STRUCTURES.boundary_distance
     shown: Shown = AS_IT_IS
 
     def at_edge(self, value: float) -> bool:
-        """Whether a value is so near an end of the range that it is said to be there."""
+        """Whether a value counts as being at an end of its range."""
         low, high = self.support.lower, self.support.upper
-        return bool(value - low < self.edge or high - value < settings.SETTINGS.boundary_distance)
+        return bool(value - low < self.edge or high - value < settings.STRUCTURES.boundary_distance)
 
     def has_no_digits(self, value: float) -> bool:
-        """Whether a value is stopped on the way to 0 by the smallest number, not by the data."""
+        """Whether a value on its way to 0 is below the smallest normal floating-point number."""
         printed = float(self.shown.printed(np.asarray(value)))
         below = self.support.lower == 0 and 0 <= printed < float(np.finfo(float).tiny)
         return below and not self.at_edge(value)
 
     @property
     def printed_support(self) -> Support:
-        """Where the printed number lives."""
+        """Support of the printed number."""
         return self.shown.support(self.support)
 
     def default_prior(self) -> DefaultPrior:
@@ -214,17 +214,17 @@ class RowStructure(ABC):
         return np.stack(columns, axis=-1)
 
     def require(self, coords: Any) -> None:  # noqa: B027 - most need nothing
-        """Raise a SpecError where these coordinates cannot tell the free parameters."""
+        """Raise a SpecError where these coordinates do not identify the free parameters."""
 
     def twin(self, par: np.ndarray) -> np.ndarray:
-        """Parameters (k,) that differ much and give, with another sigma, nearly the same.
+        """Very different parameters (k,) that, with another sigma, give nearly the same covariance.
 
-        The parameters themselves where there are none.
+        The parameters themselves where no such ones are known.
         """
         return par
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
-        """What a reader of estimates (k,) must know of them.
+        """Notes that a reader of the estimates (k,) needs.
 
         Parameters
         ----------
@@ -283,6 +283,15 @@ class Bound:
     def start(self) -> np.ndarray:
         """Unconstrained starting values of the free parameters, shape (f,)."""
         return self.to_free(np.array([p.start for p in self.parameters]))
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Coordinates of each component of a variance function."""
+        return tuple(self.structure.split(self.coords))
+
+    def with_parts(self, parts: Sequence[Any]) -> Bound:
+        """The same with other coordinates of the components of a variance function."""
+        return replace(self, coords=self.structure.join(parts))
 
     @property
     def starts(self) -> list[np.ndarray]:
@@ -425,8 +434,8 @@ def as_named(
     else:
         given = np.atleast_1d(np.asarray(values, dtype=object)).tolist()
         if len(given) != len(names):
-            listed = ", ".join(map(str, names[: settings.SETTINGS.names_in_errors])) + (
-                ", ..." if len(names) > settings.SETTINGS.names_in_errors else ""
+            listed = ", ".join(map(str, names[: settings.STRUCTURES.names_in_errors])) + (
+                ", ..." if len(names) > settings.STRUCTURES.names_in_errors else ""
             )
             msg = f"{what}: {len(given)} values for {len(names)} parameters ({listed})"
             raise SpecError(msg)

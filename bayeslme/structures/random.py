@@ -1,10 +1,9 @@
 """Covariances of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors.
 
-Covariance of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors. Estimation runs
-over the entries of the relative factor Lambda itself, signs free, so that a zero variance or a
-perfect correlation is an ordinary point (Bates, Maechler, Bolker and Walker 2015, JSS 67(1),
-section 2). The natural parameters (standard deviations, correlations) are what is printed, what
-intervals and priors speak of.
+The search is over the entries of the relative factor Lambda itself, signs free, so that a zero
+variance or a perfect correlation is an ordinary point (Bates, Maechler, Bolker and Walker 2015, JSS
+67(1), section 2). The natural parameters (standard deviations, correlations) are printed, and have
+intervals and priors.
 
 Random-effects columns are handled on a standard scale: Z = Q T with a ``basis`` T chosen by the
 class, so that A = T Lambda is of order one and a covariate's units or origin do not change the path
@@ -105,10 +104,10 @@ class PdMat(ABC):
         return [(self, slice(0, q))]
 
     def require_data(self, q: int, largest: int, n: int, group: str) -> None:
-        """Refuse what the data can tell nothing about, or what no search ends on.
+        """Refuse covariances that the data do not identify or that have too many parameters.
 
-        A covariance with a parameter or more for each effect needs, as in nlme, as many rows as
-        effects in one group at least.
+        A covariance with at least one parameter for each effect needs a group with as many rows as
+        effects, as in nlme.
 
         Parameters
         ----------
@@ -135,7 +134,7 @@ class PdMat(ABC):
                 "vary; leave effects out, or let them share a variance, as PdIdent does"
             )
             raise DataError(msg)
-        most = min(n, settings.SETTINGS.max_variance_parameters)
+        most = min(n, settings.STRUCTURES.max_variance_parameters)
         if count > most:
             msg = (
                 f"{who} has {count} variance parameters, and at most {most} can be estimated from "
@@ -151,7 +150,7 @@ class PdMat(ABC):
         """
 
     def independent(self, q: int) -> np.ndarray:
-        """Tell the pairs (q, q) of effects that have no covariance whatever the parameters are."""
+        """Which pairs (q, q) of effects have zero covariance whatever the parameters are."""
         root = self.factor(np.random.default_rng(0).standard_normal(self.size(q)), np.eye(q))
         return np.asarray(root @ root.T == 0.0)
 
@@ -198,8 +197,8 @@ def deviations_and_correlations(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def not_negative(rest: np.ndarray) -> np.ndarray:
-    """NaN below zero; what rounding leaves of a perfect correlation is zero."""
-    zero = settings.SETTINGS.zero_pivot
+    """Replace negative numbers by NaN, and those that are zero up to rounding by zero."""
+    zero = settings.STRUCTURES.zero_pivot
     return np.where(rest > zero, rest, np.where(rest >= -zero, 0.0, np.nan))
 
 
@@ -325,7 +324,7 @@ def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
 def _quotient(part: np.ndarray, pivot: np.ndarray) -> np.ndarray:
     """Divide, 0 / 0 being 0: an effect that is perfectly correlated adds nothing."""
     safe = np.where(pivot == 0.0, 1.0, pivot)
-    unreachable = np.abs(part) > np.sqrt(settings.SETTINGS.zero_pivot)
+    unreachable = np.abs(part) > np.sqrt(settings.STRUCTURES.zero_pivot)
     return np.where((pivot == 0.0) & unreachable, np.nan, part / safe)
 
 

@@ -88,4 +88,4 @@ class StructureSettings:
     neighbour_start_correlations: tuple[float, ...] = (0.0, 0.4, 0.8)
 
 
-SETTINGS = StructureSettings()
+STRUCTURES = StructureSettings()

@@ -375,7 +375,7 @@ class _PerStratum(VarFunc):
 
 
 def _fixed_of(fixed: Any, kind: str, several: bool) -> Values:
-    """The part of a ``fixed`` argument that speaks of one kind of parameter."""
+    """The part of a ``fixed`` argument for one kind of parameter."""
     if not several or fixed is None:
         return fixed  # type: ignore[no-any-return]
     if not isinstance(fixed, Mapping):
@@ -541,7 +541,7 @@ class VarConstPower(_PerStratum):
         usual = bound.start
         if not bound.several_maxima:
             return [usual]
-        return [usual + shift for shift in settings.SETTINGS.two_part_start_shifts]
+        return [usual + shift for shift in settings.STRUCTURES.two_part_start_shifts]
 
     def default_priors(self, coords: Any) -> tuple[DefaultPrior, ...]:
         """Of each constant in units of the power of a typical row."""

@@ -245,12 +245,7 @@ def _check_digits(layout: ModelParameters) -> None:
 
 
 def _check_generative(layout: ModelParameters, form: Form) -> None:
-    variance = layout.design.variance
-    sources = {
-        c.source
-        for c in (variance if isinstance(variance, tuple) else (variance,))
-        if c is not None
-    }
+    sources = {c.source for c in layout.design.variance}
     if "resid" in sources:
         msg = "weights: resid(.) has no generative model; use fitted(.) or a covariate"
         raise SpecError(msg)

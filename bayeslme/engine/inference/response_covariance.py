@@ -1,7 +1,7 @@
 """The covariance V of the responses and its derivatives, dense within groups.
 
-D comes from the variance function and C from the correlation structure. Derivatives are central
-differences in log sigma and the unconstrained parameters of the structures.
+The residual part is D C D: D comes from the variance function, C from the correlation structure.
+Derivatives are central differences in log sigma and the unconstrained parameters of the structures.
 
 The covariance V of the responses and its derivatives, dense within one independent group. Random
 effects enter V linearly, in the entries of their covariance; the residual part is that of
@@ -16,14 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.satterthwaite import Sensitivity, differentiated
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.errors import FitError
 from bayeslme.structures import Bound
 from bayeslme.structures.correlation.positions import PaddedGroups
-
-STEP = 1e-5  # of the differences, times the parameter's scale
-BEND = 1e-2  # of the second differences, in standard errors
 
 
 class Residual:
@@ -47,7 +45,9 @@ class Residual:
         scale = np.concatenate([m.scale for m in self.rows])
         self.linear = not len(scale)
         self.scale = scale if found.sigma_held else np.append(scale, 1.0)
-        unit = STEP * np.diag(self.scale)[: 0 if self.linear else None]
+        unit = (
+            settings.INFERENCE.covariance_step * np.diag(self.scale)[: 0 if self.linear else None]
+        )
         self.near = self.moved(np.concatenate([np.zeros((1, self.size)), unit, -unit]))
 
     @property
@@ -81,7 +81,8 @@ class Residual:
         if self.linear:
             return values[0], 2.0 * np.repeat(values[:1], self.size, axis=0)
         up, down = values[1 : self.size + 1], values[self.size + 1 :]
-        return values[0], (up - down) / (2 * STEP * self.scale)[:, None, None, None]
+        step = 2 * settings.INFERENCE.covariance_step * self.scale
+        return values[0], (up - down) / step[:, None, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +213,17 @@ class Bending:
             return None
         slopes = differentiated(found, near, _residual_parameters)[:, near.flat :]
         strength, vectors = np.linalg.eigh(near.cov[near.flat :, near.flat :])
-        moves = BEND * (slopes @ vectors * np.sqrt(np.maximum(strength, 0.0))).T
+        moves = (
+            settings.INFERENCE.bending_step
+            * (slopes @ vectors * np.sqrt(np.maximum(strength, 0.0))).T
+        )
         here = _residual_parameters(found)
         return Bending(found, here + np.concatenate([0.0 * here[None], moves, -moves]))
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """The sum (h, r, r) in groups of rows (h, r)."""
         values = self.moved.at(rows)
-        return np.asarray((values[1:] - values[0]).sum(axis=0) / BEND**2)
+        return np.asarray((values[1:] - values[0]).sum(axis=0) / settings.INFERENCE.bending_step**2)
 
 
 def _residual_parameters(found: Estimate) -> np.ndarray:
@@ -230,12 +234,6 @@ def _residual_parameters(found: Estimate) -> np.ndarray:
     if variance is not None:
         own = variance.structure.to_variances(found.varfunc, np.log(found.sigma))
     return np.concatenate([*parts, own])
-
-
-LARGEST = 3000  # rows of one group: several dense matrices of 72 MB
-CELLS = 4 * 10**6  # entries of V and its derivatives that are held together
-DRAWS = 3  # random covariances for each parameter, to find the space they span
-RANK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +270,7 @@ class Covariance:
     Raises
     ------
     FitError
-        Where a group has more than ``LARGEST`` rows.
+        Where a group has more than ``max_group_rows`` rows.
     """
 
     def __init__(self, found: Estimate, who: str = "df: 'kenward-roger'") -> None:
@@ -288,16 +286,17 @@ class Covariance:
 
     def check(self, longest: int, name: str) -> None:
         """Refuse groups that are too large for dense matrices."""
-        if longest > LARGEST:
+        most = settings.INFERENCE.max_group_rows
+        if longest > most:
             msg = (
                 f"{self.who} needs dense matrices of a group's rows; the largest {name} group has "
-                f"{longest} rows, more than {LARGEST}; use 'satterthwaite'"
+                f"{longest} rows, more than {most}; use 'satterthwaite'"
             )
             raise FitError(msg)
 
     def at_once(self, r: int) -> int:
         """How many groups of r rows are handled together."""
-        return max(1, CELLS // ((2 * self.size + 1) * r**2))
+        return max(1, settings.INFERENCE.numbers_at_once // ((2 * self.size + 1) * r**2))
 
     def stacks(self) -> Iterator[Stack]:
         """V and its derivatives in every group, as many groups of a size as memory allows."""
@@ -374,7 +373,7 @@ def _standard_covariance(stage: Stage, found: Estimate) -> np.ndarray:
 def linear_basis(stage: Stage) -> np.ndarray:
     """Basis (k, q, q) of the linear space of a level's standard covariances.
 
-    It is found from the structure's own formula, so a new structure needs no word about it.
+    It is found numerically from the structure's own formula, so that new structures need no code.
 
     Raises
     ------
@@ -382,10 +381,12 @@ def linear_basis(stage: Stage) -> np.ndarray:
         If the structure's covariances are not all covariances of a linear space.
     """
     size, q = stage.theta.stop - stage.theta.start, stage.q
-    u = np.random.default_rng(0).standard_normal((DRAWS * size + 1, size))
+    u = np.random.default_rng(0).standard_normal(
+        (settings.INFERENCE.random_covariances * size + 1, size)
+    )
     factor = np.asarray(stage.structure.factor(u, stage.basis))
     _, strength, basis = np.linalg.svd((factor @ np.swapaxes(factor, -1, -2)).reshape(len(u), -1))
-    rank = int(np.sum(strength > RANK * strength[0]))
+    rank = int(np.sum(strength > settings.INFERENCE.relative_rank * strength[0]))
     if rank != size:
         msg = (
             f"df: 'kenward-roger' needs a covariance that is linear in its parameters; "

@@ -21,11 +21,11 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.response_covariance import Covariance, group_starts
 from bayeslme.errors import FitError
 
 SandwichType = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
-NOTHING = 1e-11  # share of a cluster's variance that the coefficients leave, taken as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _inverse_root(left: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """Symmetric inverse root of matrices (h, r, r), on the space where they are not zero."""
     strength, vectors = np.linalg.eigh(left)
     most = np.trace(inner @ inner, axis1=-2, axis2=-1)[:, None]
-    kept = strength > NOTHING * most
+    kept = strength > settings.INFERENCE.min_cluster_share * most
     power = np.where(kept, 1.0 / np.sqrt(np.where(kept, strength, 1.0)), 0.0)
     return np.asarray((vectors * power[:, None, :]) @ np.swapaxes(vectors, -1, -2))
 

@@ -67,7 +67,7 @@ def _matrix(matrix: npt.NDArray[np.float64]) -> pd.DataFrame:
 
 def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     """The variance function as printed, one part for each component of a VarComb."""
-    structure, coords = fit.spec.weights, fit.design.variance_parts
+    structure, coords = fit.spec.weights, fit.design.variance
     if structure is None:
         return ()
     all_coef = named(fit.estimate.problem.variance, fit.estimate.varfunc)
@@ -157,14 +157,11 @@ def notes(fit: Fit) -> tuple[str, ...]:
 def _remarks(fit: Fit) -> list[str]:
     """What the structures of the rows say of their own estimates."""
     found, problem = fit.estimate, fit.estimate.problem
-    rows = (
-        ("corstruct", problem.correlation, found.corstruct),
-        ("varfunc", problem.variance, found.varfunc),
-    )
+    rows = ((name, bound, getattr(found, name)) for name, bound, _ in problem.row_structures)
     return [
         text
         for name, bound, values in rows
-        if bound is not None and values is not None
+        if values is not None
         for text in bound.structure.remarks(values, _errors(fit, name, bound), bound.coords)
     ]
 

@@ -58,7 +58,7 @@ class CorAnte(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         m = len(np.unique(coords.position[:, 0]))
-        most = settings.SETTINGS.max_lags
+        most = settings.STRUCTURES.max_lags
         if not 1 < m <= most + 1:
             msg = (
                 f"corAnte: {m} positions have {m - 1} correlations of neighbours, and at most "

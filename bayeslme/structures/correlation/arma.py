@@ -152,7 +152,7 @@ def whiten_regular(
     grid = np.zeros((longest, count, w.shape[1], len(groups.starts)))
     grid[seen, :, :, group] = np.moveaxis(filtered, -1, 0)
     solve = (
-        _through_time if settings.SETTINGS.sets_for_time_steps * count > longest else _one_by_one
+        _through_time if settings.STRUCTURES.sets_for_time_steps * count > longest else _one_by_one
     )
     logs = solve(bands, grid)
     white = np.moveaxis(grid[seen, :, :, group], 0, -1)

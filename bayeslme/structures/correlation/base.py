@@ -94,6 +94,11 @@ class CorStruct(HasLevels, RowStructure):
     by_coordinate: bool = False  # positions are rows and columns of a grid, taken one by one
 
     @property
+    def has_nugget(self) -> bool:
+        """Whether two rows at one position differ."""
+        return bool(getattr(self, "nugget", False))
+
+    @property
     def reaches_one(self) -> bool:
         """Whether all correlations of a group can be as near to one as one likes."""
         return True
@@ -140,7 +145,7 @@ class CorStruct(HasLevels, RowStructure):
     def _range_prior(self, groups: CorrelationGroups) -> DefaultPrior:
         """Log-normal between the distances to the nearest and to the farthest rows of a group."""
         near, far = groups.nearest_and_farthest(self.metric)
-        span = settings.SETTINGS.log_range_sd_span
+        span = settings.STRUCTURES.log_range_sd_span
         return log_normal(0.5 * np.log(near * far), max(1.0, np.log(far / near) / span))
 
     def starts(self, bound: Bound) -> list[np.ndarray]:
@@ -148,7 +153,7 @@ class CorStruct(HasLevels, RowStructure):
         usual = bound.start
         if not len(usual):
             return [usual]
-        known = settings.SETTINGS
+        known = settings.STRUCTURES
         shifts = known.range_start_shifts if self.spatial else known.correlation_start_shifts
         first = np.eye(len(usual))[0]
         return [usual + shift * first for shift in shifts]
@@ -302,7 +307,7 @@ class CorStruct(HasLevels, RowStructure):
         pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
         if self.by_coordinate:
             return replace(pairs, gaps=np.nan_to_num(coordinate_gaps(block.patterns)))
-        shared = self.stationary and d.size > settings.SETTINGS.min_pairs_to_share
+        shared = self.stationary and d.size > settings.STRUCTURES.min_pairs_to_share
         return _with_few(pairs) if shared else pairs
 
 

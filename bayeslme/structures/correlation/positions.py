@@ -335,7 +335,7 @@ def distances(patterns: np.ndarray, metric: str) -> np.ndarray:
 
 def _size_classes(sizes: np.ndarray) -> list[np.ndarray]:
     """Split groups into classes of similar size, so that padding stays bounded."""
-    ratio = settings.SETTINGS.max_sizes_ratio
+    ratio = settings.STRUCTURES.max_sizes_ratio
     order = np.argsort(sizes, kind="stable")
     classes, at = [], 0
     while at < len(order):

@@ -177,7 +177,7 @@ class CorCAR1(CorStruct):
         apart = coords.step[~coords.first & (coords.step > 0)]
         # At this Phi the correlation of the closest rows is as near to 0 as other parameters may be
         # to a bound.
-        near = settings.SETTINGS.boundary_distance ** (1.0 / np.min(apart, initial=np.inf))
+        near = settings.STRUCTURES.boundary_distance ** (1.0 / np.min(apart, initial=np.inf))
         shown = correlation_of(coords.unit)
         begin = start_inside(shown, start.get("Phi", 0.2), UNIT, usual=0.2)
         return (Parameter("Phi", UNIT, begin, held=self.fixed, edge=near, shown=shown),)

@@ -49,7 +49,7 @@ class _Spatial(CorStruct):
 
     def twin(self, par: np.ndarray) -> np.ndarray:
         out = np.array(par, float)
-        shorter = settings.SETTINGS.shorter_range
+        shorter = settings.STRUCTURES.shorter_range
         share = shorter**self.smooth
         out[0] *= shorter
         if self.nugget:  # sigma^2 nugget and sigma^2 (1 - nugget) / range stay
@@ -58,7 +58,7 @@ class _Spatial(CorStruct):
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         extent = coords.extent(self.metric)
-        known = settings.SETTINGS
+        known = settings.STRUCTURES
         certain = self.fixed or error[0] < known.uncertain_log_range
         if certain or not par[0] > known.far_range * extent > 0.0:
             return ()
@@ -112,7 +112,7 @@ class _Spatial(CorStruct):
 
 
 def _is_single(value: Values) -> bool:
-    """Whether a value speaks of the range alone."""
+    """Whether a value gives the range only."""
     return value is not None and not isinstance(value, Mapping) and np.size(np.asarray(value)) == 1
 
 

@@ -89,7 +89,7 @@ class CorToep(CorStruct):
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         longest = int(coords.extent("euclidean"))
         lags = longest if self.bands is None else min(self.bands - 1, longest)
-        most = settings.SETTINGS.max_lags
+        most = settings.STRUCTURES.max_lags
         if not 0 < lags <= most:
             msg = (
                 f"corToep: the data have {lags} lags, and at most {most} correlations can be "

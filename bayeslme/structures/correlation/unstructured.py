@@ -49,7 +49,7 @@ class CorSymm(CorStruct):
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         refuse_text(self.value, f"{self.r_name} value")
         m = len(np.unique(coords.position[:, 0]))
-        most = settings.SETTINGS.max_correlations
+        most = settings.STRUCTURES.max_correlations
         if m * (m - 1) // 2 > most:
             msg = (
                 f"{self.r_name}: {m} positions have {m * (m - 1) // 2} correlations, and at most "
@@ -119,7 +119,7 @@ class CorSymm(CorStruct):
         if not bound.several_maxima:
             return super().starts(bound)
         i, j = np.triu_indices(n_positions(k), 1)
-        neighbours = settings.SETTINGS.neighbour_start_correlations
+        neighbours = settings.STRUCTURES.neighbour_start_correlations
         return [bound.start, *(bound.to_free(r ** (j - i)) for r in neighbours)]
 
     def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
