@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bayeslme.errors import BayesLMEError, DataError, SpecError
+from bayeslme.errors import BayesLMEError, DataError, SpecError, as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,7 +182,7 @@ def diagnostics(posterior: Any) -> str:
 
 def _check_regular(source: str) -> None:
     """Refuse what has no end (``/dev/zero``), or more than memory holds, before it is read."""
-    path = Path(source)
+    path = as_path(source)
     if path.exists() and not path.is_file():
         msg = f"data: {source} is not a regular file; give the path of a CSV file"
         raise DataError(msg)

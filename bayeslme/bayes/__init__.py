@@ -8,3 +8,11 @@ and `report` set results side by side.
 PyMC and ArviZ are imported by the modules that use them, and these only when they are needed.
 Imports every floor below.
 """
+
+import sys
+
+if sys.flags.optimize > 1:
+    # ArviZ writes more text behind docstrings, which ``python -OO`` has taken away.
+    from arviz_stats.base import stats_utils
+
+    stats_utils.update_docstring = lambda *_, **__: None

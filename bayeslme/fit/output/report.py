@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bayeslme.errors import DataError
+from bayeslme.errors import DataError, as_path
 from bayeslme.fit.values.curves import default_primary
 from bayeslme.fit.values.dependence import MOST_PAIRS, n_pairs
 from bayeslme.fit.values.positions import positions
@@ -60,7 +60,7 @@ def report(fit: Fit, path: str | Path, title: str | None = None, description: st
 
 def write(page: str, path: str | Path) -> Path:
     """Write a page to a file."""
-    file = Path(path)
+    file = as_path(path)
     try:
         file.write_text(page, encoding="utf-8")
     except OSError as error:
