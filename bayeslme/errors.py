@@ -6,7 +6,7 @@ Words of error messages, and the check of a path that all who read or write shar
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 LIMIT = 300
@@ -96,6 +96,18 @@ def listed(names: Sequence[object], limit: int = 8, quote: str = "") -> str:
     """
     shown = [f"{quote}{name}{quote}" for name in names[:limit]]
     return ", ".join([*shown, "..."] if len(names) > limit else shown)
+
+
+def known_names(names: Iterable[object], words: str = "these are") -> str:
+    """What may be named, or that there is nothing.
+
+    Examples
+    --------
+    >>> known_names(["age", "Sex"]), known_names([])
+    ('these are age, Sex', 'there are none')
+    """
+    shown = [str(name) for name in names]
+    return f"{words} {', '.join(shown)}" if shown else "there are none"
 
 
 def rows_of(count: int) -> str:
