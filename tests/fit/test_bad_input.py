@@ -162,4 +162,4 @@ def test_where_nothing_may_be_named_the_message_says_so() -> None:
     ):
         with pytest.raises(bayeslme.errors.BayesLMEError) as caught:
             call()
-        assert str(caught.value).endswith("; there are none")
+        assert str(caught.value).endswith("there are none")

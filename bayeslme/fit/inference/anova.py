@@ -174,7 +174,7 @@ def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
     wanted = list(terms) if isinstance(terms, Iterable) and not isinstance(terms, str) else [terms]
     chosen = [_term_number(one, names) for one in wanted]
     if not chosen or len(set(chosen)) < len(chosen):
-        raise FitError(f"terms: name each once, and at least one; {known_names(names)}")
+        raise FitError(f"terms: each once, and {known_names(names, 'at least one of')}")
     columns = np.concatenate([fit.design.term_columns[k] for k in chosen])
     rows = np.eye(len(fit.fixef))[columns]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "

@@ -176,7 +176,7 @@ def check_shown(shown: Sequence[str], axes: Sequence[Axis], at: Mapping[str, Any
                 f"slope={name!r}"
             )
     if not shown or len(set(shown)) < len(shown):
-        raise SpecError(f"factors: name each once, and at least one; {known_names(known)}")
+        raise SpecError(f"factors: each once, and {known_names(known, 'at least one of')}")
 
 
 def check_slope(slope: str, axes: Sequence[Axis]) -> None:
