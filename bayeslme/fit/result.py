@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bayeslme.fit.inference.degrees import Degrees, DfMethod
+    from bayeslme.fit.inference.degrees import Degrees, DfMethod, VcovType
     from bayeslme.fit.values.random_effects import ErrorKind
     from bayeslme.fit.values.residuals import LevelName, ResidualType
     from bayeslme.fit.values.several_levels import Several
@@ -123,8 +123,11 @@ class Numbers:
     def default_df(self) -> DfMethod:
         """Method of the denominator degrees of freedom where none is asked for.
 
-        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`.
+        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`;
+        for `mmrm` what the call names.
         """
+        if self.spec.mmrm is not None:
+            return cast("DfMethod", self.spec.mmrm.df)
         return "satterthwaite" if self.as_lme4 and self.method != "MAP" else "inner-outer"
 
     @property
@@ -136,20 +139,14 @@ class Numbers:
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        adjusted = self.method == "ML" and self.spec.function != "lmer"  # lme4 does not
+        # R's lme4 and mmrm do not adjust.
+        adjusted = self.method == "ML" and self.spec.function not in ("lmer", "mmrm")
         return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
 
     @cached_property
     def information(self) -> Information:
         """Approximate covariance of the variance parameters on nlme's scales."""
         return information(self.design, self.estimate)
-
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
-        values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
-        return pd.DataFrame(
-            values, index=list(self.design.x_names), columns=list(self.design.x_names)
-        )
 
 
 SEVERAL = (list, tuple, range)  # of levels
@@ -165,13 +162,20 @@ class Fit(Numbers):
         return verbs.degrees.SatterthwaiteTests(self)
 
     @cached_property
-    def kenward_roger(self) -> verbs.degrees.KenwardRogerTests:
-        """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
-        return verbs.degrees.KenwardRogerTests(self)
+    def small_samples(self) -> dict[str, verbs.degrees.SmallSample]:
+        """Other tests that have been asked for, by the method's name."""
+        return {}
 
-    def summary(self, df: DfMethod | None = None) -> verbs.summary.Summary:
+    def vcov(self, type: VcovType = "model", cluster: Any = None) -> pd.DataFrame:
+        """Covariance of the coefficients; see `bayeslme.fit.inference.sandwich.vcov`."""
+        return verbs.sandwich.vcov(self, type, cluster)
+
+    def summary(
+        self, df: DfMethod | None = None, vcov: VcovType | None = None
+    ) -> verbs.summary.Summary:
         """Summarise; see `bayeslme.fit.output.summary.summary`."""
-        return self._summary if df in (None, self.default_df) else verbs.summary.summary(self, df)
+        own = df in (None, self.default_df) and vcov in (None, "model")
+        return self._summary if own else verbs.summary.summary(self, df, vcov)
 
     @cached_property
     def _summary(self) -> verbs.summary.Summary:
@@ -214,7 +218,7 @@ class Fit(Numbers):
         se: bool = False,
         use_correlation: bool = False,
         interval: float | None = None,
-        df: verbs.predict.IntervalDf = "residual",
+        df: DfMethod | None = None,
     ) -> pd.Series | pd.DataFrame:
         """Predictions; see `bayeslme.fit.values.predict.predict`.
 
@@ -222,7 +226,7 @@ class Fit(Numbers):
         `bayeslme.fit.values.several_levels.predict`.
         """
         if isinstance(level, SEVERAL):
-            if se or use_correlation or interval is not None or df != "residual":
+            if se or use_correlation or interval is not None or df is not None:
                 raise FitError("level: errors and intervals are given for one level at a time")
             return verbs.several_levels.predict(self, newdata, level)
         return verbs.predict.predict(self, newdata, level, se, use_correlation, interval, df)
@@ -233,9 +237,10 @@ class Fit(Numbers):
         terms: Any = None,
         L: Any = None,
         df: DfMethod | None = None,
+        vcov: VcovType | None = None,
     ) -> verbs.anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.inference.anova.anova_of`."""
-        return verbs.anova.anova_of(self, type, terms, L, df)
+        return verbs.anova.anova_of(self, type, terms, L, df, vcov)
 
     def means(
         self,

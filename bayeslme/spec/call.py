@@ -1,9 +1,10 @@
-"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)``, ``lmList(...)``, ``lmer(...)``."""
+"""Read R's own calls: of ``lme``, ``gls``, ``lm``, ``lmList``, ``lmer`` and ``mmrm``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,13 @@ from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bar
 from bayeslme.formula.formula import Formula, as_formula, with_offset
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.spec.lmer import prior_weights, read_lmer, reml
-from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
+from bayeslme.spec.make import (
+    check_fixed,
+    check_method,
+    check_na_action,
+    check_subset,
+    make_mmrm,
+)
 from bayeslme.spec.model import (
     DEFAULT,
     Control,
@@ -52,10 +59,19 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         "formula", "data", "REML", "control", "start", "verbose", "subset", "weights", "na.action",
         "offset", "contrasts", "devFunOnly", "correlation",
     ),
+    "mmrm": (
+        "formula", "data", "weights", "covariance", "reml", "control", "method", "vcov", "start",
+        "optimizer", "n_cores", "accept_singular", "drop_visit_levels", "optimizer_args",
+        "optimizer_control", "na.action",
+    ),
 }  # fmt: skip
 _WITHOUT_EFFECT = frozenset(
-    {"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm", "start"}
-)
+    {
+        "keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm", "n_cores",
+        "optimizer", "accept_singular", "drop_visit_levels", "optimizer_args", "start",
+        "optimizer_control",
+    }
+)  # fmt: skip
 _REFUSED = {
     ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
     ("lmer", "devFunOnly"): "lmer: leave out devFunOnly, the model is fitted",
@@ -63,12 +79,12 @@ _REFUSED = {
     ("lmList", "control"): "lmList: leave out control, each group is fitted by least squares",
 }
 _CONTROLS = ("lmeControl", "glsControl", "list")
-_PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest)::")
+_PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest|mmrm)::")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
 def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
-    """Read a call of lme, gls, lm, lmList or lmer as R spells it.
+    """Read a call of lme, gls, lm, lmList, lmer or mmrm as R spells it.
 
     Parameters
     ----------
@@ -150,6 +166,8 @@ class _Reader:
             )
         for name in _WITHOUT_EFFECT & self.given.keys():
             constant(self.given[name], self.text)
+        if self.function == "mmrm":
+            return self._mmrm(contrasts)
         fixed, random = self._located(formula_argument, self._formula)
         if "offset" in self.given:
             fixed = check_fixed(with_offset(fixed, self.given["offset"]), self.function)
@@ -175,6 +193,56 @@ class _Reader:
         if self.function == "lmer":
             return read_lmer(node)
         return check_fixed(as_formula(node, self.text), self.function), ()
+
+    def _mmrm(self, contrasts: tuple[str, str]) -> LmeSpec:
+        """A call of mmrm; options of mmrm_control() may stand among the arguments."""
+        if "control" in self.given:
+            inner = bare(self.given.pop("control"))
+            if not isinstance(inner, Call) or inner.function.removeprefix("mmrm::") not in (
+                "mmrm_control", "list",
+            ):  # fmt: skip
+                raise self._error("mmrm: control is mmrm_control(...)", start(inner))
+            self.given |= match_arguments(inner, ARGUMENTS["mmrm"][6:], self.text)
+        restricted = self._located("reml", lambda node: constant(node, self.text), True)
+        options = {
+            "weights": self._located("weights", deparse),
+            "REML": restricted,
+            "df": self._located("method", self._degrees, "satterthwaite"),
+            "na_action": self._located("na.action", self._na_action, "omit"),
+            "data": self._located("data", self._data),
+        }
+        self._located("vcov", lambda node: self._vcov(node, str(options["df"])))
+        if options["df"] == "kenward-roger" and self._vcov_name() == "Kenward-Roger-Linear":
+            options["df"] = "kenward-roger-linear"
+        spec: LmeSpec = self._located(
+            "formula", lambda node: make_mmrm(self._whole(node), **options)
+        )
+        return replace(spec, contrasts=contrasts)
+
+    def _whole(self, node: Expr) -> str:
+        """The formula with the term of the argument covariance, where that is given."""
+        formula = deparse(node)
+        if "covariance" not in self.given:
+            return formula
+        extra = bare(self.given["covariance"])
+        if isinstance(extra, Call) and extra.function.endswith("cov_struct") and extra.args:
+            extra = bare(extra.args[0].value)
+        return f"{formula} + {deparse(extra).removeprefix('~').strip()}"
+
+    def _degrees(self, node: Expr) -> str:
+        return str(constant(node, self.text)).lower()
+
+    def _vcov_name(self) -> str:
+        return str(self._located("vcov", lambda node: constant(node, self.text), "Asymptotic"))
+
+    def _vcov(self, node: Expr, df: str) -> None:
+        name = str(constant(node, self.text))
+        usual = "Kenward-Roger" if df == "kenward-roger" else "Asymptotic"
+        if name not in (usual, f"{usual}-Linear"):
+            raise SpecError(
+                f"mmrm: vcov {name!r} goes with another method; robust covariances are asked for "
+                "afterwards, fit.summary(vcov='CR0')"
+            )
 
     def _located(self, name: str, read: Callable[[Expr], Any], default: Any = None) -> Any:
         if name not in self.given:

@@ -7,16 +7,23 @@ a row and a column for every random effect, such as Z'PZ.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 
+from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.problem import as_array
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference import settings
-from bayeslme.engine.inference.response_covariance import Residual, linear_basis
+from bayeslme.engine.inference.response_covariance import (
+    Bending,
+    Residual,
+    linear_basis,
+    standard_covariance,
+)
 from bayeslme.errors import FitError
 
 MOST_COLUMNS = 5_000  # random effects in all: several dense matrices of 200 MB
@@ -54,12 +61,23 @@ class CrossedCovariance:
         """Number of parameters."""
         return sum(len(basis) for basis in self.bases) + self.residual.size
 
-    def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """X'V^-1X (p, p), P (m, p, p), Q (m, m, p, p) and the traces (m, m).
+    def coordinates(self, found: Estimate) -> np.ndarray:
+        """The parameters (m,) of an estimate of the same model."""
+        stages = zip(self.bases, self.problem.stages, strict=True)
+        parts = [
+            np.einsum("kij,ij->k", basis, standard_covariance(stage, found))
+            for basis, stage in stages
+        ]
+        return np.concatenate([*parts, self.residual.coordinates(found)])
+
+    def sums(
+        self, bending: Bending | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """X'V^-1X (p, p), P (m, p, p), Q (m, m, p, p), the traces (m, m) and the bent part (p, p).
 
         As `bayeslme.engine.inference.kenward_roger` has them.
         """
-        root, moves = self._residual_parts()
+        root, moves, bent = self._residual_parts(bending)
         p, sigma2 = self.problem.p, self.found.sigma**2
         x = np.asarray(root @ self.problem.columns[-1 - p : -1].T)
         z = (root @ self._effects()).tocsr()
@@ -76,7 +94,14 @@ class CrossedCovariance:
              for a, za in zip(f, zf, strict=True)]
         )  # fmt: skip
         slopes = -np.array([left.T @ one for one in f])
-        return x.T @ left / sigma2, slopes / sigma2, q / sigma2, self._traces(z, zt, s, c, moves)
+        traces = self._traces(z, zt, s, c, moves)
+        return (
+            x.T @ left / sigma2,
+            slopes / sigma2,
+            q / sigma2,
+            traces,
+            left.T @ bent @ left / sigma2,
+        )
 
     def _effects(self) -> Any:
         """Standard random-effects columns of all stages (n, C)."""
@@ -93,34 +118,52 @@ class CrossedCovariance:
             at += stage.q
         return sparse.hstack(parts, format="csr")
 
-    def _residual_parts(self) -> tuple[Any, list[Any]]:
-        """R^-1/2 (n, n) relative to sigma^2, and R^-1/2 R_k R^-T/2 for the residual parameters."""
+    def _residual_parts(self, bending: Bending | None) -> tuple[Any, list[Any], Any]:
+        """R^-1/2 (n, n) relative to sigma^2, and R^-1/2 R_k R^-T/2 for the residual parameters.
+
+        And this with the second derivatives of ``bending``.
+        """
         problem, residual = self.problem, self.residual
+        nothing = sparse.csr_array((problem.n, problem.n))
         if residual.linear and problem.correlation is None and problem.variance is None:
             unit = sparse.eye_array(problem.n, format="csr")
-            return unit, [2.0 * unit] * residual.size
-        corr = problem.correlation
-        starts = (
-            np.arange(0, problem.n, settings.INFERENCE.rows_at_once)
-            if corr is None
-            else corr.coords.starts
+            return unit, [2.0 * unit] * residual.size, nothing
+        groups = list(self._groups())
+        sigma2 = self.found.sigma**2
+        roots, moves, bends = [], [], []
+        for rows in groups:
+            own, slopes = residual.differences(rows)
+            lower = NUMPY.cholesky(own / sigma2)
+            inverse = np.linalg.inv(lower)
+            turned = np.swapaxes(inverse, -1, -2)
+            roots.append(inverse)
+            moves.append(inverse @ (slopes / sigma2) @ turned)
+            if bending is not None:
+                bends.append(inverse @ (bending.at(rows) / sigma2) @ turned)
+        by_parameter = [[one[k] for one in moves] for k in range(residual.size)]
+        return (
+            _diagonal(groups, roots, problem.n),
+            [_diagonal(groups, blocks, problem.n) for blocks in by_parameter],
+            _diagonal(groups, bends, problem.n) if bends else nothing,
         )
-        ends = np.append(starts[1:], problem.n)
-        if int(np.max(ends - starts)) > settings.INFERENCE.max_group_rows:
+
+    def _groups(self) -> Iterator[np.ndarray]:
+        """Rows (h, r) of the correlation groups of r rows each, as many as are handled together."""
+        corr, n = self.problem.correlation, self.problem.n
+        starts = np.arange(n) if corr is None else corr.coords.starts
+        sizes = np.diff(np.append(starts, n))
+        most = settings.INFERENCE.max_group_rows
+        if int(np.max(sizes)) > most:
             msg = (
                 "df: 'kenward-roger' needs dense matrices of a correlation group's rows, at most "
-                f"{settings.INFERENCE.max_group_rows}; use 'satterthwaite'"
+                f"{most}; use 'satterthwaite'"
             )
             raise FitError(msg)
-        roots: list[np.ndarray] = []
-        moves: list[list[np.ndarray]] = [[] for _ in range(residual.size)]
-        for start, stop in zip(starts, ends, strict=True):
-            own, slopes = residual.differences(slice(int(start), int(stop)))
-            lower = np.linalg.cholesky(own / self.found.sigma**2)
-            roots.append(solve_triangular(lower, np.eye(len(own)), lower=True))
-            for out, slope in zip(moves, slopes, strict=True):
-                out.append(roots[-1] @ (slope / self.found.sigma**2) @ roots[-1].T)
-        return _diagonal(roots), [_diagonal(blocks) for blocks in moves]
+        for r in np.unique(sizes):
+            own = starts[sizes == r]
+            step = max(1, settings.INFERENCE.numbers_at_once // int((2 * self.size + 1) * r**2))
+            for first in range(0, len(own), step):
+                yield own[first : first + step, None] + np.arange(r)
 
     def _middle(self, s: np.ndarray) -> np.ndarray:
         """C = A H^-1 A'."""
@@ -193,7 +236,11 @@ class CrossedCovariance:
         return own.reshape(one.n_groups, one.q, two.n_groups, two.q)
 
 
-def _diagonal(blocks: list[np.ndarray]) -> Any:
-    out = sparse.block_diag([sparse.coo_array(one) for one in blocks], format="csr")
+def _diagonal(groups: list[np.ndarray], blocks: list[np.ndarray], n: int) -> Any:
+    """Blocks (h, r, r) of the rows (h, r) of groups, as one matrix (n, n)."""
+    row = np.concatenate([np.repeat(g, g.shape[1], axis=1).ravel() for g in groups])
+    column = np.concatenate([np.tile(g, (1, g.shape[1])).ravel() for g in groups])
+    values = np.concatenate([block.ravel() for block in blocks])
+    out = sparse.coo_array((values, (row, column)), shape=(n, n)).tocsr()
     out.eliminate_zeros()
     return out

@@ -86,3 +86,31 @@ def test_one_factor_by_two_names_may_have_different_effects() -> None:
     data = DATA.assign(k=DATA["a"].str.upper(), x=RNG.normal(size=24))
     design = build(make_lmer("y ~ (1 | a) + (0 + x | k)"), data)
     assert [level.effects for level in design.levels] == [("(Intercept)",), ("x",)]
+
+
+def test_new_rows_are_found_by_values_whatever_their_labels() -> None:
+    data = DATA.assign(a=np.repeat([1, 10, 2], 8), b=np.tile([0.1, 0.3], 12))
+    design = build(make_lmer("y ~ (1 | a) + (1 | c:b)"), data)
+    new = pd.DataFrame({"a": [10.0, 2.0, 3.0], "b": [0.3, 0.1 + 0.2, 0.1], "c": ["l", "l", "k"]})
+    rows = new_rows(design, new)
+    assert [design.levels[0].labels[k] for k in rows.code[0][:2]] == ["10", "2"]
+    assert rows.code[0][2] == -1
+    assert design.levels[1].labels[rows.code[1][0]] == "l:0.3"
+    assert rows.code[1][1] == -1  # 0.1 + 0.2 is another number than 0.3
+    assert design.levels[1].labels[rows.code[1][2]] == "k:0.1"
+
+
+def test_new_rows_of_a_branch_are_read_within_its_own_columns() -> None:
+    design = build(make_lme("y ~ 1", ["~ 1 | c", "~ 1 | a/b"]), DATA)
+    new = DATA.iloc[[9, 2]].assign(c="unseen")
+    rows = new_rows(design, new)
+    assert rows.code[0].tolist() == [-1, -1]
+    for k in (1, 2):
+        np.testing.assert_array_equal(rows.code[k], design.levels[k].code[[9, 2]])
+
+
+def test_a_factor_between_the_levels_of_a_branch_leaves_them_together() -> None:
+    data = DATA.assign(b=np.arange(24) // 2, c=np.arange(24) // 4)  # a holds c, c holds b
+    design = build(make_lme("y ~ 1", ["~ 1 | a/b", "~ 1 | c"]), data)
+    assert design.included(1) == (0, 1)
+    assert design.levels[1].labels[:2] == ("u/0", "u/1")

@@ -17,7 +17,8 @@ from bayeslme.engine.crossed import problem as crossed
 from bayeslme.engine.crossed.blup import crossed_blup
 from bayeslme.engine.crossed.gradient import value_and_gradient
 from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
-from bayeslme.engine.inference.response_covariance import Covariance, linear_basis
+from bayeslme.engine.inference.response_covariance import Bending, Covariance, linear_basis
+from bayeslme.engine.inference.satterthwaite import sensitivity
 from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.engine.prediction.blup import Targets
@@ -236,7 +237,8 @@ def test_kenward_roger_sums_are_the_dense_ones(name: str) -> None:
     problem, p = found.problem, found.problem.p
     own = CrossedCovariance(found)
     assert problem.crossed is not None
-    v, slopes = own.residual.differences(slice(0, problem.n))
+    rows = np.arange(problem.n)[None]
+    v, slopes = (one[..., 0, :, :] for one in own.residual.differences(rows))
     parts, at = [], 0
     factors = zip(problem.stages, found.factors[::-1], problem.crossed.code, strict=True)
     for stage, factor, code in factors:
@@ -247,14 +249,19 @@ def test_kenward_roger_sums_are_the_dense_ones(name: str) -> None:
         at += stage.q
     inverse, x = np.linalg.inv(v), problem.columns[at:-1].T
     moved = [inverse @ one for one in (*parts, *slopes)]
+    bending = Bending.of(found, sensitivity(found))
+    assert bending is not None or not name.startswith("serial")
+    turned = inverse @ x
+    bent = np.zeros((p, p)) if bending is None else turned.T @ bending.at(rows)[0] @ turned
     expected = (
         x.T @ inverse @ x,
         np.array([-x.T @ one @ inverse @ x for one in moved]),
         np.array([[x.T @ a @ b @ inverse @ x for b in moved] for a in moved]),
         np.array([[np.sum(a * b.T) for b in moved] for a in moved]),
+        bent,
     )
     assert x.shape[1] == p
-    for mine, dense_one in zip(own.sums(), expected, strict=True):
+    for mine, dense_one in zip(own.sums(bending), expected, strict=True):
         scale = np.abs(dense_one).max()
         np.testing.assert_allclose(mine, dense_one, rtol=1e-6, atol=1e-8 * scale)
 
@@ -301,3 +308,13 @@ def test_correlation_groups_lie_within_a_factor() -> None:
     ).update(correlation="corAR1(form = ~ t | kind)")
     with pytest.raises(DataError, match=r"\(kind\) lie within no factor"):
         build_problem(build(spec, frame()))
+
+
+def test_effects_of_both_factors_that_reproduce_the_response_are_refused() -> None:
+    data = frame()
+    data = data.assign(y=np.sin(data["subject"]) + np.cos(data["item"]) + 0.5 * data["x"])
+    with pytest.raises(FitError, match="no maximum: it grows"):
+        estimate(build(make_lmer("y ~ x + (1 | subject) + (1 | item)"), data))
+    noisy = data.assign(y=data["y"] + 1e-3 * data["z"])
+    found = estimate(build(make_lmer("y ~ x + (1 | subject) + (1 | item)"), noisy))
+    assert 5e-4 < found.sigma < 2e-3
