@@ -74,7 +74,7 @@ def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
     if not normal.any():
         return None
     args = [p.numbers() if p.family == "Normal" else {} for p in prior.priors]
-    basis = np.eye(len(args)) if prior.basis is None else prior.basis
+    basis = prior.scale.combinations(len(args))
     weights = np.array([a["sigma"] ** -2 if a else 0.0 for a in args])
     return GaussianBeta(
         np.linalg.solve(basis, [a.get("mu", 0.0) for a in args]),

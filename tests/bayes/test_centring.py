@@ -13,6 +13,7 @@ from bayes.support import layout_of
 from bayeslme.bayes.centring import CentredEffects, flat, unflat
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import draw_priors
+from bayeslme.bayes.priors.scales import NATURAL
 
 CALL = "lme(distance ~ Sex * {0}, random = ~ {0} | Subject)"
 FAR = "I(age + 1990)"
@@ -114,7 +115,7 @@ def test_prior_draws_are_of_the_effects_themselves(orthodont: Any) -> None:
 def test_what_the_user_names_speaks_of_the_effects_themselves(orthodont: Any) -> None:
     layout = layout_of(CALL.format("age"), orthodont)
     slope = resolve_priors(layout, {"sd_Subject": {"age": "HalfNormal(sigma=1)"}})
-    assert slope["sd_Subject"].margins is not None
+    assert slope["sd_Subject"].scale.effects is not None
     assert [p.family for p in slope["sd_Subject"].priors] == ["HalfStudentT", "HalfNormal"]
     for named in (
         {"sd_Subject": "HalfNormal(sigma=5)"},
@@ -122,8 +123,8 @@ def test_what_the_user_names_speaks_of_the_effects_themselves(orthodont: Any) ->
         {"cor_Subject": "LKJ(eta=2)"},
     ):
         priors = resolve_priors(layout, named)
-        assert priors["sd_Subject"].margins is None
-        assert priors["cor_Subject"].margins is None
+        assert priors["sd_Subject"].scale is NATURAL
+        assert priors["cor_Subject"].scale is NATURAL
     text = str(resolve_priors(layout))
     assert text.count("at the predictors' means") == 5  # three coefficients, sd, correlation
     assert "LKJ(eta=1) at the predictors' means" in text

@@ -108,7 +108,7 @@ def margin_potential(
     or None
         Where nothing lacks.
     """
-    basis = np.eye(len(prior.priors)) if prior.basis is None else prior.basis
+    basis = prior.scale.combinations(len(prior.priors))
     rows = [j for j in range(int(centred), len(basis)) if np.count_nonzero(basis[j]) > 1]
     names = tuple(name for name, own in places.items() if np.any(basis[np.ix_(rows, own)]))
     if not rows:

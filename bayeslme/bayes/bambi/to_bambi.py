@@ -104,8 +104,8 @@ def _refuse(spec: LmeSpec) -> None:
 
 def _is_centred(priors: Priors, design: Design, plan: Translation) -> bool:
     """Whether bambi's centring gives the intercept its prior, and touches nothing else."""
-    basis = priors["fixef"].basis
-    if basis is None or not design.has_intercept or plan.residual is not None:
+    basis = priors["fixef"].scale.combinations(len(design.x_names))
+    if not design.has_intercept or plan.residual is not None:
         return False
     return bool(np.any(basis[0, 1:]) and np.allclose(basis[0], design.X.mean(axis=0)))
 

@@ -54,10 +54,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslme.bayes.centring import CentredEffects, sweep
+from bayeslme.bayes.centring import sweep
 from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.language import Prior
-from bayeslme.bayes.priors.priors import FloatArray, Priors, PriorsLike, TypicalScale, resolve
+from bayeslme.bayes.priors.priors import FloatArray, Priors, PriorsLike, resolve
+from bayeslme.bayes.priors.scales import (
+    Combinations,
+    EffectsAtMeans,
+    PriorScale,
+    RelativeConstants,
+    TypicalScale,
+)
 from bayeslme.errors import DataError
 from bayeslme.structures import (
     CorCAR1,
@@ -266,11 +273,28 @@ def resolve_priors(layout: ModelParameters, priors: PriorsLike = None) -> Priors
         "flat": _flat(layout),
         "boundary-avoiding": _boundary_avoiding(layout),
     }
+    scales, centred = _default_scales(layout, basis)
+    return resolve(priors, layout.blocks, presets, scales, centred)
+
+
+def _default_scales(
+    layout: ModelParameters, basis: FloatArray
+) -> tuple[dict[str, PriorScale], dict[str, tuple[Prior, ...]]]:
+    """What the default priors are about, and the priors of effects at the predictors' means."""
     variance = layout.problem.variance
-    typical = typical_row(variance)
-    moved = typical if typical.weights.any() else None  # otherwise sigma's prior has another scale
-    about = moved, _at_means(layout), relative_constants(variance)
-    return resolve(priors, layout.blocks, presets, basis, *about)
+    scales: dict[str, PriorScale] = {"fixef": Combinations(basis)}
+    typical, relative = typical_row(variance), relative_constants(variance)
+    if typical.weights.any():  # otherwise the scale of sigma's prior is divided by a constant
+        scales["sigma"] = typical
+    if relative is not None:
+        scales["varfunc"] = RelativeConstants(relative)
+    centred = _at_means(layout)
+    for level in layout.levels:
+        effects = level.margins
+        if effects is not None:
+            scales[effects.sd] = EffectsAtMeans(effects, matrix=False)
+            scales[effects.cor] = EffectsAtMeans(effects, matrix=True)
+    return scales, centred
 
 
 def _default(layout: ModelParameters) -> tuple[Preset, FloatArray]:
@@ -319,7 +343,7 @@ def _constant_combination(x: FloatArray) -> FloatArray:
     return found if np.allclose(x @ found, 1.0, atol=1e-8) else np.zeros(x.shape[1])
 
 
-def _at_means(layout: ModelParameters) -> dict[str, tuple[CentredEffects, tuple[Prior, ...]]]:
+def _at_means(layout: ModelParameters) -> dict[str, tuple[Prior, ...]]:
     """Priors of correlated random effects with the predictors at their means."""
     out = {}
     for level in layout.levels:
@@ -330,9 +354,9 @@ def _at_means(layout: ModelParameters) -> dict[str, tuple[CentredEffects, tuple[
         spread, size = swept.std(axis=0), np.sqrt(np.mean(swept**2, axis=0))
         unit = np.where(spread > _NEGLIGIBLE * size, spread, size)
         scales = _response_scale(layout) / np.where(unit > 0, unit, 1.0)
-        out[margins.sd] = margins, tuple(_half_student(v) for v in scales)
+        out[margins.sd] = tuple(_half_student(v) for v in scales)
         cor = level.pieces[0].cor
-        out[margins.cor] = margins, () if cor is None else _default_cor(cor)
+        out[margins.cor] = () if cor is None else _default_cor(cor)
     return out
 
 

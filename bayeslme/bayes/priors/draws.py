@@ -47,11 +47,7 @@ def draw_priors(
         else:
             out[prior.block.name] = draw_one(prior, n, rng)
     for prior in priors:
-        if prior.typical is not None:
-            out[prior.block.name] *= np.exp(-prior.typical.log_factor(out["varfunc"]))
-        if prior.margins is not None and prior.block.kind == "sd":
-            own = prior.margins
-            out[own.sd], out[own.cor] = own.natural(out[own.sd], out[own.cor])
+        out |= prior.scale.undo(prior.block.name, out)
     return out
 
 
@@ -73,17 +69,13 @@ def check_drawable(priors: Priors) -> None:
 
 
 def draw_one(prior: ParameterPrior, n: int, rng: np.random.Generator) -> FloatArray:
-    """Draw one variable, its coefficients each within its own interval."""
+    """Draw one variable on its prior's scale, its coefficients each within its own interval."""
     block = prior.block
     if block.matrix:
         return lkj_draws(len(block.coefs), prior.priors[0].numbers()["eta"], n, rng)
     drawn = np.empty((n, len(prior.priors)))
     for j in range(len(prior.priors)):
         drawn[:, j] = _coefficient(prior, j, rng.uniform(size=n))
-    if prior.basis is not None:
-        drawn = np.linalg.solve(prior.basis, drawn.T).T
-    if prior.relative is not None:
-        drawn = drawn * np.exp(drawn @ prior.relative.T)
     return drawn if block.dim is not None else drawn[:, 0]
 
 

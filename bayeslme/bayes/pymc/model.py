@@ -275,7 +275,7 @@ def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _add_variables(layout: ModelParameters, priors: Priors, beta: BetaRole) -> dict[str, Tensor]:
-    at_means = {prior.block.name for prior in priors if prior.margins is not None}
+    at_means = {prior.block.name for prior in priors if prior.scale.effects is not None}
     start = starting_values(layout, at_means)
     out: dict[str, Tensor] = {}
     for prior in priors:
@@ -285,7 +285,7 @@ def _add_variables(layout: ModelParameters, priors: Priors, beta: BetaRole) -> d
         variable = add_variable(prior, start[block.name], _transform(layout, prior), out)
         shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
         out[block.name] = pt.specify_shape(variable, shape) if shape else variable
-        if prior.margins is not None and block.matrix:
+        if prior.scale.effects is not None and block.matrix:
             out |= add_natural(prior, out)
     return out
 

@@ -96,7 +96,7 @@ class PosteriorDensity:
         values = natural_values(self.layout, point)
         terms = [self._one_prior(name, values, point) for name in values]
         if self.at_means:
-            terms += [-self.priors[name].log_volume(v, values) for name, v in values.items()]
+            terms += [-self.priors[name].scale.log_volume(v, values) for name, v in values.items()]
         return np.asarray(sum(terms, np.zeros(())))
 
     def _one_prior(

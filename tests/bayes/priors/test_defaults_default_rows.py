@@ -14,6 +14,7 @@ from bayes.support import layout_of
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import FAMILIES
 from bayeslme.bayes.priors.draws import draw_priors
+from bayeslme.bayes.priors.scales import NATURAL
 
 BY_AGE = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
 FREE = "varConstPower(form = ~ age | Sex)"
@@ -147,12 +148,13 @@ def test_a_named_constant_is_itself(orthodont: pd.DataFrame) -> None:
     call = BY_AGE.format(FREE)
     named = {"varfunc": {"const.Male": "LogNormal(0, 1)"}}
     own = own_prior(call, orthodont, "varfunc", named)
-    assert not own.relative[0].any()
-    assert own.relative[1].any()
+    units = own.scale.log_units(4)
+    assert not units[0].any()
+    assert units[1].any()
     whole = {"varfunc": "HalfNormal(1)"}
-    assert own_prior(call, orthodont, "varfunc", whole).relative is None
+    assert own_prior(call, orthodont, "varfunc", whole).scale is NATURAL
     held = BY_AGE.format("varConstPower(form = ~ age, fixed = list(power = 1))")
-    assert own_prior(held, orthodont, "varfunc").relative is None
+    assert own_prior(held, orthodont, "varfunc").scale is NATURAL
 
 
 def test_relative_priors_survive_the_disk(orthodont: pd.DataFrame, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import lkj_log_constant, lkj_log_density
 from bayeslme.bayes.priors.language import as_prior
 from bayeslme.bayes.priors.priors import ParameterPrior
+from bayeslme.bayes.priors.scales import NATURAL
 from bayeslme.bayes.sampling.starting import starting_values
 from bayeslme.data.design import build
 from bayeslme.errors import BayesLMEError, SpecError
@@ -128,9 +129,9 @@ def test_all_priors_are_printed() -> None:
 def test_naming_the_intercept_s_prior_means_the_intercept_itself() -> None:
     layout = layout_of("lme(distance ~ age, random = ~ 1 | Subject)")
     named = resolve_priors(layout, {"fixef": {"(Intercept)": "Normal(17, 10)"}})
-    assert named["fixef"].basis is None
+    assert named["fixef"].scale is NATURAL
     slopes = resolve_priors(layout, {"fixef": {"age": "Normal(0, 10)"}})
-    assert slopes["fixef"].basis is not None
+    assert slopes["fixef"].scale is not NATURAL
 
 
 @pytest.mark.parametrize(
