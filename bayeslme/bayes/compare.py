@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import limits
 from bayeslme.errors import SpecError
 from bayeslme.fit.result import Fit
@@ -19,7 +20,6 @@ from bayeslme.report.numbers import format_numbers
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DIGITS = 4
 RANEF = "ranef "
 _NO_ROWS = pd.MultiIndex.from_arrays([[], []], names=["part", "parameter"])
 COLUMNS = ("Value", "SE", "lower", "upper")
@@ -298,7 +298,7 @@ def _rows(labels: list[str]) -> list[str]:
 
 
 def _column(head: str, values: pd.Series) -> list[str]:
-    texts = iter(format_numbers(values.dropna(), DIGITS))
+    texts = iter(format_numbers(values.dropna(), settings.POSTERIOR.comparison_digits))
     cells = [head, *(next(texts) if known else "" for known in values.notna())]
     width = max(map(len, cells))
     return [cell.rjust(width) for cell in cells]

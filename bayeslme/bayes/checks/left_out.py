@@ -19,13 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.arrays import NUMPY
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, draw_pieces, engine_coefficients, problem_of_draws
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.bayes.posterior.simulate import fitted
 from bayeslme.engine import Eliminated, eliminate, gram, whiten
 from bayeslme.engine.problem import Problem
-
-UNITS = 8  # unit columns whitened at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +126,14 @@ def _products(
     -------
     arrays (s, n), (s, n), (s, q, n); leading axes may be 1
     """
+    limits = settings.CHECKS
     draws, n = len(residual), problem.n
     z = np.broadcast_to(z, (draws, *z.shape[-2:]))
     c, g, t = np.empty((draws, n)), np.empty((draws, n)), np.empty((draws, z.shape[-2], n))
     starts, colour = _colours(problem)
     parameters = layout.row_parameters(values)
-    for first in range(0, int(colour.max()) + 1, UNITS):
-        wanted = np.arange(first, min(first + UNITS, int(colour.max()) + 1))
+    for first in range(0, int(colour.max()) + 1, limits.units_per_batch):
+        wanted = np.arange(first, min(first + limits.units_per_batch, int(colour.max()) + 1))
         units = (colour == wanted[:, None]).astype(float)
         white = whiten(problem, *parameters, columns=units).columns
         for k, j in enumerate(wanted):
@@ -205,7 +205,7 @@ def _finish(problem: Problem, values: Values, c: np.ndarray, g: np.ndarray) -> L
 
 def _pieces(layout: ModelParameters, values: Values, chunk_bytes: float) -> Iterator[slice]:
     columns = len(layout.problem.columns)
-    share = columns / (columns + UNITS)
+    share = columns / (columns + settings.CHECKS.units_per_batch)
     return iter(draw_pieces(layout, len(values["fixef"]), chunk_bytes * share))
 
 

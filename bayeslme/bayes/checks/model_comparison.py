@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks.loo import LooKind, loo
 from bayeslme.bayes.model_parameters import is_joint
 from bayeslme.bayes.posterior.posterior import Posterior
@@ -24,9 +25,6 @@ from bayeslme.errors import FitError, SpecError
 
 if TYPE_CHECKING:
     from xarray import DataArray
-
-
-LEAST = 2
 
 
 def compare_models(
@@ -85,7 +83,7 @@ def check_posteriors(who: str, posteriors: Mapping[str, Posterior]) -> None:
     ------
     SpecError
     """
-    if not isinstance(posteriors, Mapping) or len(posteriors) < LEAST:
+    if not isinstance(posteriors, Mapping) or len(posteriors) < settings.CHECKS.min_compared_models:
         raise SpecError(f"{who}: a mapping of at least two names to posteriors is needed")
     for name, one in posteriors.items():
         if not isinstance(one, Posterior):

@@ -21,6 +21,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks import left_out
 from bayeslme.bayes.checks.loo import check_draws, relative_efficiency
 from bayeslme.errors import FitError
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
 
 PitKind = Literal["conditional", "marginal"]
-SIGNIFICANT = 0.05
-TRUSTED = 0.7  # Pareto k up to which weights are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +58,15 @@ class Pit:
     @property
     def passed(self) -> bool:
         """Whether the values may be uniform, at 5 %."""
-        return self.p > SIGNIFICANT
+        return self.p > settings.CHECKS.significance
 
     @property
     def verdict(self) -> str:
         """The finding, in words."""
+        limits = settings.SAMPLING
         what = "uniform" if self.passed else "not uniform"
-        bad = int((self.pareto_k > TRUSTED).sum())
-        note = f"; Pareto k is above {TRUSTED} for {bad} rows" if bad else ""
+        bad = int((self.pareto_k > limits.max_pareto_k).sum())
+        note = f"; Pareto k is above {limits.max_pareto_k} for {bad} rows" if bad else ""
         return f"{what} (p = {self.p:.3g}){note}"
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.data.newdata import NewRows, nested_labels, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
@@ -182,8 +183,6 @@ def _counted(own: np.ndarray, known: np.ndarray, sizes: np.ndarray) -> np.ndarra
     return out
 
 
-CELLS = 1e7  # numbers of one batch of draws
-
 Observed = Callable[[slice], np.ndarray]
 
 
@@ -258,7 +257,13 @@ def residuals_at(
     drawn = mean.copy()
     patterns = list(_alike(bound, place, conditional=observed is not None))
     largest = max((alike.size for alike in patterns), default=1)
-    step = max(1, int(CELLS // (largest + (0 if observed is None else layout.problem.n))))
+    step = max(
+        1,
+        int(
+            settings.POSTERIOR.numbers_per_batch
+            // (largest + (0 if observed is None else layout.problem.n))
+        ),
+    )
     for first in range(0, count, step):
         at = slice(first, first + step)
         known = None if observed is None else observed(at)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.estimates import IntervalKind, limits
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Of = Literal["mean", "response"]
 NewGroups = Literal["missing", "draw"]
-CELLS = 2e7  # draws of rows that are worked off together
-MOST_BYTES = 4e9  # of all draws of all rows
 
 
 def predict(
@@ -149,16 +148,17 @@ def _check_correlated(posterior: Posterior, depth: int) -> None:
 
 
 def _check_size(posterior: Posterior, rows: int) -> None:
+    limits = settings.POSTERIOR
     count = len(posterior.values["fixef"])
-    if 8.0 * count * rows > MOST_BYTES:
+    if 8.0 * count * rows > limits.max_bytes:
         raise FitError(
             f"draws: {count} draws of {rows} rows take {8e-9 * count * rows:.1f} GB; predict at "
-            f"most {int(MOST_BYTES // (8 * count))} rows at a time, or ask for an interval"
+            f"most {int(limits.max_bytes // (8 * count))} rows at a time, or ask for an interval"
         )
 
 
 def _pieces(posterior: Posterior, rows: int) -> Iterator[slice]:
-    step = max(1, int(CELLS // len(posterior.values["fixef"])))
+    step = max(1, int(settings.POSTERIOR.rows_of_draws_per_batch // len(posterior.values["fixef"])))
     return (slice(first, first + step) for first in range(0, rows, step))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import (
     by_group,
     draw_pieces,
@@ -140,7 +141,6 @@ def _varying(layout: ModelParameters) -> Complete:
     return complete
 
 
-MOST_BYTES = 4e9  # of all random effects, or log likelihoods, of a posterior
 SEED = "effects_seed"  # attribute of sample_stats
 
 
@@ -163,15 +163,16 @@ def all_effects(posterior: Posterior) -> Effects:
     FitError
         Where they were not kept and would not fit into memory.
     """
+    limits = settings.POSTERIOR
     if kept(posterior):
         return flat_effects(posterior)
     count, layout = len(posterior.values["fixef"]), posterior.layout
     size = effects_bytes(layout, count)
-    if size > MOST_BYTES:
+    if size > limits.max_bytes:
         raise FitError(
             f"ranef: all random effects of {count} draws take {size / 1e9:.1f} GB and were not "
             "kept; ask for means (ranef(), fitted()) or predictions of some groups, or sample "
-            f"{int(count * MOST_BYTES / size)} draws"
+            f"{int(count * limits.max_bytes / size)} draws"
         )
     out = {lv.key: np.empty((count, len(lv.level.labels), lv.q)) for lv in posterior.layout.levels}
     for piece, some in effect_pieces(posterior):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import at_fitted, fitted_by_depth
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.engine import whiten
@@ -104,9 +105,6 @@ def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.nd
     return colour_groups(problem.correlation.structure, cor, problem.correlation.coords, white)
 
 
-MOST_CELLS = 1e7  # of one batch of draws
-
-
 def fitted(
     layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], depth: int
 ) -> np.ndarray:
@@ -149,7 +147,7 @@ def replicated(
     array, shape (r, n)
     """
     out = np.empty((len(chosen), layout.problem.n))
-    step = max(1, int(MOST_CELLS // _cells(layout)))
+    step = max(1, int(settings.POSTERIOR.numbers_per_batch // _cells(layout)))
     for first in range(0, len(chosen), step):
         own, piece = chosen[first : first + step], slice(first, first + step)
         some = {name: v[own] for name, v in values.items()}
@@ -173,7 +171,7 @@ def replicated_new(
     own = {name: v[chosen] for name, v in values.items()}
     out = np.empty((len(chosen), layout.problem.n))
     groups = sum(len(level.level.labels) * level.q for level in layout.levels)
-    step = max(1, int(MOST_CELLS // (_cells(layout) + groups)))
+    step = max(1, int(settings.POSTERIOR.numbers_per_batch // (_cells(layout) + groups)))
     for first in range(0, len(chosen), step):
         at = slice(first, first + step)
         some = {name: v[at] for name, v in own.items()}

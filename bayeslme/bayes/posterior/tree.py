@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import by_group, given_effects_by_group
 from bayeslme.bayes.model_parameters import Block, ModelParameters
 from bayeslme.bayes.posterior.random_effects import SEED, drawn_pieces, effects_and_terms
 from bayeslme.bayes.posterior.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
 
-PREDICTIVE_CELLS = 2e7  # of the stored posterior predictive draws; beyond it draws are thinned
 _SAMPLE = ("chain", "draw")
 
 
@@ -126,7 +126,12 @@ def _replicates(
     seed: int,
 ) -> xr.Variable:
     """Replicated responses of the draws, or of some of them where rows are many."""
-    step = int(max(1, np.ceil(np.prod(sample) * layout.problem.n / PREDICTIVE_CELLS)))
+    step = int(
+        max(
+            1,
+            np.ceil(np.prod(sample) * layout.problem.n / settings.POSTERIOR.max_stored_replicates),
+        )
+    )
     kept = np.arange(np.prod(sample)).reshape(sample)[:, ::step]
     rng = np.random.default_rng(seed)
     if drawn or not layout.levels:

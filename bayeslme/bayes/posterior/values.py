@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.predict import by_chain
@@ -20,8 +21,6 @@ from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
-
-MAX_ROWS_OF_DRAWS = 2e7  # cells of the temporary arrays over draws and rows
 
 
 def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -134,7 +133,7 @@ def residuals(
     depth = depth_of(design, level)
     count = len(posterior.values["fixef"])
     check_choice(type, get_args(ResidualType), "type")
-    total, step = np.zeros(n), int(max(1, MAX_ROWS_OF_DRAWS // n))
+    total, step = np.zeros(n), int(max(1, settings.POSTERIOR.rows_of_draws_per_batch // n))
     every: list[np.ndarray] = []
     for at in range(0, count, step):
         values = {k: v[at : at + step] for k, v in posterior.values.items()}

@@ -54,6 +54,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.centring import sweep
 from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.language import Prior
@@ -247,9 +248,6 @@ def _mean_logs(coords: Any) -> FloatArray:
 
 
 Preset = dict[str, tuple[Prior, ...]]
-_DF = 4.0
-ALMOST_FLAT = 0.01  # rate of the Gamma of a standard deviation, in units of 1 / its scale
-_NEGLIGIBLE = 1e-10  # spread of a column that counts as constant, relative to its size
 
 
 def resolve_priors(layout: ModelParameters, priors: PriorsLike = None) -> Priors:
@@ -324,7 +322,7 @@ def _default_fixef(layout: ModelParameters, s: float) -> tuple[tuple[Prior, ...]
     swept, basis = sweep(design.X, design.matrix.terms.terms, design.assign)
     spread = swept.std(axis=0)
     size = np.sqrt(np.mean(design.X**2, axis=0))
-    varies = spread > _NEGLIGIBLE * size
+    varies = spread > settings.PRIORS.constant_column * size
     unit = np.where(varies, spread, np.where(size > 0, size, 1.0))
     if design.has_intercept:
         location = np.zeros(len(unit))
@@ -352,7 +350,7 @@ def _at_means(layout: ModelParameters) -> dict[str, tuple[Prior, ...]]:
             continue
         swept = level.level.Z @ np.linalg.inv(margins.basis)
         spread, size = swept.std(axis=0), np.sqrt(np.mean(swept**2, axis=0))
-        unit = np.where(spread > _NEGLIGIBLE * size, spread, size)
+        unit = np.where(spread > settings.PRIORS.constant_column * size, spread, size)
         scales = _response_scale(layout) / np.where(unit > 0, unit, 1.0)
         out[margins.sd] = tuple(_half_student(v) for v in scales)
         cor = level.pieces[0].cor
@@ -364,7 +362,7 @@ def _sd_scales(level: LevelParameters, s: float) -> FloatArray:
     z = level.level.Z
     centre, spread = z.mean(axis=0), z.std(axis=0)
     root = np.sqrt(np.mean(z**2, axis=0))
-    varies = spread > _NEGLIGIBLE * root
+    varies = spread > settings.PRIORS.constant_column * root
     out = []
     for piece in level.pieces:
         own = np.arange(z.shape[1])[piece.rows]
@@ -387,7 +385,7 @@ def _boundary_avoiding(layout: ModelParameters) -> Preset:
     out, s = _flat(layout), _response_scale(layout)
     for level in layout.levels:
         out[level.sd.name] = tuple(
-            Prior("Gamma", (("alpha", 2.0), ("beta", ALMOST_FLAT / v)))
+            Prior("Gamma", (("alpha", 2.0), ("beta", settings.PRIORS.boundary_avoiding_rate / v)))
             for v in _sd_scales(level, s)
         )
         for piece in level.pieces:
@@ -423,4 +421,4 @@ def _uniform(lower: float, upper: float) -> Prior:
 
 
 def _half_student(sigma: float) -> Prior:
-    return Prior("HalfStudentT", (("nu", _DF), ("sigma", float(sigma))))
+    return Prior("HalfStudentT", (("nu", settings.PRIORS.half_student_df), ("sigma", float(sigma))))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, is_joint
 from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
 from bayeslme.structures import Bound, CorSymm
 from bayeslme.structures.correlation.unstructured import n_positions
-
-CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
-SHARES = 100  # such batches for the share of a prior in a joint region
-MOST_ROUNDS = 500
 
 
 def draw_priors(
@@ -97,34 +94,40 @@ def _joint_draws(
     prior: ParameterPrior, bound: Bound, n: int, rng: np.random.Generator
 ) -> FloatArray:
     """Draws that lie in the joint region of a structure, by rejection."""
+    limits = settings.PRIORS
     if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
         side = n_positions(len(bound.parameters))
         upper = np.triu_indices(side, 1)
         return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
     kept: list[FloatArray] = []
     count = 0
-    for _ in range(MOST_ROUNDS):
-        drawn = draw_one(prior, CANDIDATES, rng)
+    for _ in range(limits.max_rounds):
+        drawn = draw_one(prior, limits.candidates_per_round, rng)
         some = drawn[_inside(bound, drawn)]
         kept.append(some)
         count += len(some)
         if count >= n:
             return np.concatenate(kept)[:n]
+    tried = limits.max_rounds * limits.candidates_per_round
     msg = (
-        f"priors: of {MOST_ROUNDS * CANDIDATES} draws of '{prior.block.name}' only {count} lie "
-        f"where {bound.structure.r_name} is a correlation; use tighter priors around 0"
+        f"priors: of {tried} draws of '{prior.block.name}' only {count} lie where "
+        f"{bound.structure.r_name} is a correlation; use tighter priors around 0"
     )
     raise SpecError(msg)
 
 
 def log_share_inside(prior: ParameterPrior, bound: Bound) -> tuple[float, float]:
     """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
+    limits = settings.PRIORS
     if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
         k = len(bound.parameters)
         side = n_positions(k)
         return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
-    n, rng = SHARES * CANDIDATES, np.random.default_rng(0)
-    count = sum(int(_inside(bound, draw_one(prior, CANDIDATES, rng)).sum()) for _ in range(SHARES))
+    n, rng = limits.share_rounds * limits.candidates_per_round, np.random.default_rng(0)
+    count = sum(
+        int(_inside(bound, draw_one(prior, limits.candidates_per_round, rng)).sum())
+        for _ in range(limits.share_rounds)
+    )
     share = max(count, 1) / n
     return float(np.log(share)), float(np.sqrt((1 - share) / (share * n)))
 

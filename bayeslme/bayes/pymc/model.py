@@ -25,6 +25,7 @@ from pymc.logprob.transforms import Transform
 from pytensor import shared
 
 from bayeslme.arrays import pytensor_ops
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
 from bayeslme.bayes.model_parameters import (
     ModelParameters,
@@ -157,7 +158,6 @@ def _without_effects(problem: Problem) -> Problem:
 
 Form = Literal["marginal", "hierarchical"]
 BetaRole = Literal["variable", "integrated"]
-MOST_UNITS = 1e9  # between neighbours, up to which Phi over one unit has digits enough
 
 
 def to_pymc(
@@ -237,7 +237,7 @@ def _check_digits(layout: ModelParameters) -> None:
     """Refuse a unit of time so small that a correlation over one of it has no digits left."""
     bound = layout.problem.correlation
     for p in () if bound is None else bound.parameters:
-        if isinstance(p.shown, Root) and p.shown.power > MOST_UNITS:
+        if isinstance(p.shown, Root) and p.shown.power > settings.PYMC.max_time_units:
             msg = (
                 f"to_pymc: neighbours are some {p.shown.power:.0e} units of time apart, and "
                 f"{p.name} over one unit is 1 in all digits; count time in a larger unit"

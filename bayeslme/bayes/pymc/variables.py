@@ -18,6 +18,7 @@ import pytensor.tensor as pt
 from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import Transform
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.priors import densities
 from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors
@@ -41,7 +42,7 @@ class PCCorrelation:
 
 
 def _pc_correlation(phi: Tensor, lam: Tensor) -> Tensor:
-    near = pt.abs(phi) < densities.NEAR_ZERO
+    near = pt.abs(phi) < settings.PRIORS.small_correlation
     safe = pt.switch(near, 0.5, phi)  # the gradient of the root does not exist at 0
     log_rest = pt.log1p(-(safe**2))
     d = pt.sqrt(-log_rest)

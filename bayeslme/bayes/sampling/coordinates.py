@@ -18,6 +18,7 @@ from typing import override
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.centring import TypicalRows, centred_of, natural_of
 from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.priors import Priors
@@ -25,8 +26,6 @@ from bayeslme.bayes.sampling.starting import residual_scale
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
 from bayeslme.structures import Bound, Parameter
 from bayeslme.structures.supports import POSITIVE, REAL
-
-INSIDE = 1e-3  # least eigenvalue of a correlation matrix a search starts from
 
 
 class Transform(ABC):
@@ -114,12 +113,13 @@ class Correlations(Transform):
 
     @override
     def encode(self, natural: np.ndarray) -> np.ndarray:
+        limits = settings.SEARCH
         matrix = np.eye(self.q)
         matrix[np.triu_indices(self.q, 1)] = natural
         matrix = matrix + np.triu(matrix, 1).T
         least = float(np.linalg.eigvalsh(matrix).min())
-        if least < INSIDE:
-            matrix += (INSIDE - least) * np.eye(self.q)
+        if least < limits.min_start_eigenvalue:
+            matrix += (limits.min_start_eigenvalue - least) * np.eye(self.q)
             matrix /= matrix[0, 0]
         factor = np.linalg.cholesky(matrix)
         left = np.sqrt(np.cumsum(factor[:, ::-1] ** 2, axis=1))[:, ::-1]

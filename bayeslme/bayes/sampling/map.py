@@ -19,6 +19,7 @@ import numpy as np
 
 from bayeslme import engine
 from bayeslme.arrays import NUMPY
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import log_density
@@ -34,9 +35,6 @@ from bayeslme.structures import Parameter
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
-
-SMALL = 1e-4  # standard deviations below this share of sigma are tried at zero
-TIE = 1e-8  # log densities closer than this are equal
 
 
 @dataclass(frozen=True)
@@ -221,14 +219,18 @@ def _clean(
     density: PosteriorDensity, point: NaturalPoint, parameters: tuple[tuple[Parameter, ...], ...]
 ) -> NaturalPoint:
     """The first point of a batch; standard deviations that go to zero are zero."""
+    limits = settings.SEARCH
     random = [par.copy() for par in point.random]
     for k, ps in enumerate(parameters):
         for j, p in enumerate(ps):
-            if p.support.lower != 0.0 or random[k][0, j] > SMALL * point.sigma[0]:
+            if p.support.lower != 0.0 or random[k][0, j] > limits.zero_sd_share * point.sigma[0]:
                 continue
             trial = [par.copy() for par in random]
             trial[k][0, j] *= 0.1  # towards the bound: at it a prior on the open interval says no
-            if density(replace(point, random=tuple(trial)))[0] >= density(point)[0] - TIE:
+            if (
+                density(replace(point, random=tuple(trial)))[0]
+                >= density(point)[0] - limits.equal_log_densities
+            ):
                 random[k][0, j] = 0.0
     cor = None if point.corstruct is None else point.corstruct[0]
     var = None if point.varfunc is None else point.varfunc[0]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
-from bayeslme.bayes.posterior.random_effects import MOST_BYTES
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike
@@ -88,18 +88,19 @@ def check_size(layout: ModelParameters, draws: int, *, ranef: bool = True) -> No
     SpecError
         Naming the size, and how many draws fit.
     """
+    limits = settings.POSTERIOR
     groups = sum(len(level.level.labels) * level.q for level in layout.levels) if ranef else 0
     problem = layout.problem
     pieces = len(layout.levels[0].level.labels) if layout.levels else problem.n
     variance = sum(len(b.coefs) ** (2 if b.matrix else 1) for b in layout.blocks)
     each = 8.0 * (groups + pieces + variance)
-    if draws * each > MOST_BYTES:
+    if draws * each > limits.max_bytes:
         held = f"{groups} random effects and {pieces}" if groups else f"{pieces}"
         less = "; ranef=False keeps no random effects" if groups else ""
         msg = (
             f"draws: {draws} draws of {held} log likelihoods take {draws * each / 1e9:.1f} GB, and "
-            f"a posterior holds {MOST_BYTES / 1e9:.0f} GB; at most {int(MOST_BYTES // each)} draws "
-            f"over all chains fit{less}"
+            f"a posterior holds {limits.max_bytes / 1e9:.0f} GB; at most "
+            f"{int(limits.max_bytes // each)} draws over all chains fit{less}"
         )
         raise SpecError(msg)
 
@@ -144,9 +145,6 @@ def _endless(prior: ParameterPrior) -> Iterator[int]:
         grows = prior.block.kind == "corstruct" or "const" in prior.block.coefs[j].split(".")
         if grows and one.family in FLAT and np.isfinite(low) and np.isinf(high):
             yield j
-
-
-TUNE = 500  # draws of each chain spent on adaptation
 
 
 def sample(
@@ -208,7 +206,10 @@ def sample(
     >>> posterior.fixef.round(1).to_dict()
     {'(Intercept)': 16.8, 'age': 0.7}
     """
-    check_arguments(draws, chains, TUNE if tune is None else tune, method, nuts_sampler)
+    limits = settings.SAMPLING
+    check_arguments(
+        draws, chains, limits.tuning_draws if tune is None else tune, method, nuts_sampler
+    )
     check_seed(seed)
     if method == "collapsed":
         refuse_nuts_options(tune=tune, nuts_sampler=nuts_sampler)
@@ -220,7 +221,7 @@ def sample(
     found, reason = _try_collapsed(asked, method)
     if found is not None:
         return found
-    options = {"tune": TUNE if tune is None else tune, "progress": progress}
+    options = {"tune": limits.tuning_draws if tune is None else tune, "progress": progress}
     return _nuts_posterior(asked, reason, sampler=nuts_sampler or "nutpie", **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import build_parameters
-from bayeslme.bayes.posterior import predict
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.tree import build_tree
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -150,8 +151,10 @@ def test_many_rows_are_worked_off_in_pieces(
     collapsed: Any, orthodont: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = collapsed.predict(orthodont, interval=0.9)
-    monkeypatch.setattr(predict, "CELLS", 7e4)  # 7 rows
+    monkeypatch.setattr(
+        settings, "POSTERIOR", replace(settings.POSTERIOR, rows_of_draws_per_batch=7e4)
+    )  # 7 rows
     pd.testing.assert_frame_equal(collapsed.predict(orthodont, interval=0.9), whole)
-    monkeypatch.setattr(predict, "MOST_BYTES", 1e6)
+    monkeypatch.setattr(settings, "POSTERIOR", replace(settings.POSTERIOR, max_bytes=1e6))
     with pytest.raises(BayesLMEError, match="predict at most 12 rows at a time"):
         collapsed.predict(orthodont, draws=True)
