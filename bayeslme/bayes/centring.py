@@ -125,14 +125,14 @@ def unflat(par: npt.ArrayLike, q: int) -> tuple[FloatArray, FloatArray]:
     return values[..., :q], cor
 
 
-def centred_of(margins: CentredEffects | None, natural: FloatArray, q: int) -> FloatArray:
+def centred_of(effects: CentredEffects | None, natural: FloatArray, q: int) -> FloatArray:
     """Flat parameters (..., k) of a level's effects with the predictors at their means."""
-    return natural if margins is None else flat(*margins.centred(*unflat(natural, q)))
+    return natural if effects is None else flat(*effects.centred(*unflat(natural, q)))
 
 
-def natural_of(margins: CentredEffects | None, centred: FloatArray, q: int) -> FloatArray:
+def natural_of(effects: CentredEffects | None, centred: FloatArray, q: int) -> FloatArray:
     """Undo ``centred_of``."""
-    return centred if margins is None else flat(*margins.natural(*unflat(centred, q)))
+    return centred if effects is None else flat(*effects.natural(*unflat(centred, q)))
 
 
 def _moved(change: FloatArray, sd: FloatArray, cor: FloatArray) -> tuple[FloatArray, FloatArray]:

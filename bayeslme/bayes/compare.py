@@ -179,7 +179,7 @@ def _table_of(result: Any, level: float) -> pd.DataFrame:
             )
         )
         return _from_parts(result.intervals(level), errors)
-    if hasattr(result, "intervals") and hasattr(result, "layout"):
+    if hasattr(result, "intervals") and hasattr(result, "parameters"):
         from bayeslme.bayes.posterior.estimates import parts
 
         errors = {
@@ -234,7 +234,7 @@ def _effects_of(result: Any, k: int, j: int, level: float) -> np.ndarray:
         value, error = table["est."].iloc[:, j].to_numpy(), table["se"].iloc[:, j].to_numpy()
         width = ndtri(0.5 + level / 2) * error
         return np.column_stack([value, error, value - width, value + width])
-    draws = result.effects[result.layout.levels[k].key][:, :, j]
+    draws = result.effects[result.parameters.levels[k].key][:, :, j]
     return np.column_stack([draws.mean(axis=0), draws.std(axis=0, ddof=1), *limits(draws, level)])
 
 

@@ -79,7 +79,7 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
             "use kind='marginal'"
         )
     drawn = posterior.data["posterior"].to_dataset()
-    parameters = [b.name for b in posterior.layout.blocks if b.coefs]
+    parameters = [b.name for b in posterior.parameters.blocks if b.coefs]
     tree = xr.DataTree.from_dict(
         {"posterior": drawn[parameters], "log_likelihood": xr.Dataset({"y": terms})}
     )
@@ -116,9 +116,9 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     FitError
         For another kind, and where the random effects cannot be integrated out.
     """
-    layout = posterior.layout
+    parameters = posterior.parameters
     check_choice(kind, get_args(LooKind), "kind")
-    if kind != "conditional" and layout.problem.needs_fitted_values:
+    if kind != "conditional" and parameters.problem.needs_fitted_values:
         raise FitError(
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
@@ -126,11 +126,11 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     if kind == "group":
         return posterior.data["log_likelihood"].to_dataset()["y"]
     if kind == "marginal":
-        found = left_out.marginal(layout, posterior.values)
+        found = left_out.marginal(parameters, posterior.values)
     else:
-        found = left_out.conditional(layout, posterior.values, posterior.effects)
+        found = left_out.conditional(parameters, posterior.values, posterior.effects)
     drawn = posterior.data["posterior"]
-    coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(layout)}
+    coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(parameters)}
     shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
 

@@ -100,7 +100,7 @@ def check_posteriors(who: str, posteriors: Mapping[str, Posterior]) -> None:
 
 
 def _same_data(one: Posterior, other: Posterior) -> bool:
-    a, b = one.layout.design, other.layout.design
+    a, b = one.parameters.design, other.parameters.design
     return np.array_equal(a.y, b.y) and a.index.equals(b.index)
 
 
@@ -170,7 +170,7 @@ def _log_evidence(name: str, posterior: Posterior) -> tuple[float, float]:
             "evidence is; sample it with method='collapsed'"
         )
     variance = float(stats["log_evidence_mcse"]) ** 2
-    bound, block = posterior.layout.problem.correlation, posterior.layout.corstruct
+    bound, block = posterior.parameters.problem.correlation, posterior.parameters.corstruct
     if bound is not None and block is not None and is_joint(bound) and len(bound.free) > 1:
         share, error = log_share_inside(posterior.priors[block.name], bound)
         value, variance = value - share, variance + error**2

@@ -128,18 +128,18 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     True
     """
     check_draws(posterior, "pit")
-    layout = posterior.layout
+    parameters = posterior.parameters
     if kind not in get_args(PitKind):
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")
-    if kind == "marginal" and layout.problem.needs_fitted_values:
+    if kind == "marginal" and parameters.problem.needs_fitted_values:
         raise FitError(
             "pit: kind='marginal' integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
         )
     if kind == "marginal":
-        found = left_out.marginal(layout, posterior.values)
+        found = left_out.marginal(parameters, posterior.values)
     else:
-        found = left_out.conditional(layout, posterior.values, posterior.effects)
+        found = left_out.conditional(parameters, posterior.values, posterior.effects)
     terms = xr.DataArray(found.log_density[None], dims=("chain", "draw", "row"), name="y")
     efficiency = relative_efficiency(posterior)
     weights, k = terms.azstats.psislw(r_eff=1.0 if efficiency is None else efficiency)
@@ -147,7 +147,7 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     values = (share * ndtr(found.residual / found.sd)).sum(axis=0) / share.sum(axis=0)
     values = np.clip(values, 0.0, 1.0)
     p, _, _ = xr.DataArray(values, dims="row").azstats.uniformity_test(dim="row", method="pot_c")
-    index = layout.design.index
+    index = parameters.design.index
     return Pit(
         pd.Series(values, index=index, name="PIT"),
         pd.Series(np.asarray(k), index=index, name="pareto_k"),

@@ -351,7 +351,7 @@ def _numbers(
     posterior: Posterior, discrepancy: Discrepancy, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The numbers (s, k) of the observed response and of the stored replicates."""
-    layout, width = posterior.layout, max(posterior.layout.problem.n, discrepancy.width)
+    parameters, width = posterior.parameters, max(posterior.parameters.problem.n, discrepancy.width)
     chosen, y = replicates(posterior, draws)
     step = int(max(1, settings.CHECKS.numbers_per_batch // width))
     observed: list[np.ndarray] = []
@@ -360,11 +360,11 @@ def _numbers(
         piece = chosen[at : at + step]
         values = {k: v[piece] for k, v in posterior.values.items()}
         effects = {k: b[piece] for k, b in posterior.effects.items()}
-        mean = simulate.fitted(layout, values, effects, len(layout.levels))
-        problem = problem_of_draws(layout, values, effects)
-        for response, out in ((layout.design.y, observed), (y[at : at + step], replicated)):
+        mean = simulate.fitted(parameters, values, effects, len(parameters.levels))
+        problem = problem_of_draws(parameters, values, effects)
+        for response, out in ((parameters.design.y, observed), (y[at : at + step], replicated)):
             residual = response - mean
-            scaled = simulate.scaled(layout, values, problem, residual, discrepancy.scaling)
+            scaled = simulate.scaled(parameters, values, problem, residual, discrepancy.scaling)
             out.append(discrepancy.values(scaled))
     return np.concatenate(observed), np.concatenate(replicated)
 
@@ -399,13 +399,13 @@ def _variogram(
     bins: int = 20,
     max_distance: float | None = None,
 ) -> Discrepancy:
-    correlation = posterior.layout.problem.correlation
+    correlation = posterior.parameters.problem.correlation
     metric = "euclidean" if correlation is None else str(correlation.structure.metric)
     return semivariance(positions(posterior.fit, form), metric, bins, max_distance)
 
 
 def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
-    design = posterior.layout.design
+    design = posterior.parameters.design
     if by is None:
         return _own_strata(design)
     frame = posterior.fit.data.iloc[design.rows]

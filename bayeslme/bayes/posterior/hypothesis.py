@@ -130,7 +130,7 @@ def contrast(
     >>> contrast(posterior, {"age": 6})["P(> 0)"].tolist()
     [1.0]
     """
-    found = contrasts(L, posterior.layout.fixef.coefs)
+    found = contrasts(L, posterior.parameters.fixef.coefs)
     index = list(found.labels) or range(1, len(found.rows) + 1)
     return combined(posterior, found.rows, level, kind).set_axis(index, axis=0)
 

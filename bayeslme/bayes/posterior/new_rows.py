@@ -98,9 +98,9 @@ def _chosen(coords: VarianceCoords, at: slice) -> VarianceCoords:
     return replace(coords, covariate=covariate, stratum=coords.stratum[at])
 
 
-def own_rows(layout: ModelParameters, depth: int) -> PredictionRows:
+def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
     """The rows of the fit, in the design's order."""
-    design, problem = layout.design, layout.problem
+    design, problem = parameters.design, parameters.problem
     levels = design.levels[:depth]
     place, position = None, observed_positions(problem)
     if problem.correlation is not None and position is not None and depth == len(design.levels):
@@ -132,7 +132,7 @@ def rows_of(
     DataError
         For a missing column or an unknown factor level.
     """
-    design = posterior.layout.design
+    design = posterior.parameters.design
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)
     place = _place(posterior, new, located=located) if depth == len(design.levels) else None
@@ -140,8 +140,8 @@ def rows_of(
 
 
 def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:
-    design, estimate = posterior.layout.design, posterior.fit.estimate
-    bound, old = posterior.layout.problem.correlation, design.correlation
+    design, estimate = posterior.parameters.design, posterior.fit.estimate
+    bound, old = posterior.parameters.problem.correlation, design.correlation
     if bound is None or old is None:
         return None
     try:
@@ -210,7 +210,7 @@ class _Alike:
 
 
 def residuals_at(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     place: RowPositions,
     rng: np.random.Generator,
@@ -222,7 +222,7 @@ def residuals_at(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
         With a correlation structure.
     values : mapping of variable name to array (s, ...)
     place : RowPositions
@@ -247,8 +247,8 @@ def residuals_at(
     DataError
         For positions an unstructured correlation knows nothing of.
     """
-    bound = layout.problem.correlation
-    par, _ = layout.row_parameters(values)
+    bound = parameters.problem.correlation
+    par, _ = parameters.row_parameters(values)
     assert bound is not None
     assert par is not None
     count = len(values["fixef"])
@@ -261,7 +261,7 @@ def residuals_at(
         1,
         int(
             settings.POSTERIOR.numbers_per_batch
-            // (largest + (0 if observed is None else layout.problem.n))
+            // (largest + (0 if observed is None else parameters.problem.n))
         ),
     )
     for first in range(0, count, step):

@@ -23,7 +23,7 @@ class PosteriorPlots:
     posterior: Posterior
 
     def _parameters(self) -> list[str]:
-        return [b.name for b in self.posterior.layout.blocks if b.coefs and not b.matrix]
+        return [b.name for b in self.posterior.parameters.blocks if b.coefs and not b.matrix]
 
     def _named(self, options: dict[str, Any]) -> dict[str, Any]:
         """Options with the parameters to draw, and room for the panels' titles."""

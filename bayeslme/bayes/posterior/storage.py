@@ -246,7 +246,7 @@ def save(posterior: Posterior, path: str | Path) -> None:
     >>> with TemporaryDirectory() as folder:
     ...     save(posterior, f"{folder}/growth.nc")
     """
-    design = posterior.layout.design
+    design = posterior.parameters.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
     frame = design.frame
     frame.attrs = dict(posterior.fit.data.attrs)
@@ -340,8 +340,8 @@ def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
     if record["origins"]:
         frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}
     fit = fit_spec(spec, frame)
-    layout = build_parameters(fit.design)
-    return Posterior(tree, fit, layout, _read_priors(layout, record["priors"]))
+    parameters = build_parameters(fit.design)
+    return Posterior(tree, fit, parameters, _read_priors(parameters, record["priors"]))
 
 
 def _priors_record(priors: Priors) -> dict[str, Any]:
@@ -357,9 +357,9 @@ def _priors_record(priors: Priors) -> dict[str, Any]:
     return record
 
 
-def _read_priors(layout: ModelParameters, record: dict[str, Any]) -> Priors:
+def _read_priors(parameters: ModelParameters, record: dict[str, Any]) -> Priors:
     made = []
-    for p in resolve_priors(layout):
+    for p in resolve_priors(parameters):
         stored = tuple(
             Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name]
         )

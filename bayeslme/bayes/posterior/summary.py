@@ -1,4 +1,4 @@
-"""The summary of a posterior, in the layout of nlme's."""
+"""The summary of a posterior, in the parameters of nlme's."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _text(
     tables: dict[str, pd.DataFrame],
     found: tuple[str, ...],
 ) -> str:
-    spec, design = posterior.fit.spec, posterior.layout.design
+    spec, design = posterior.fit.spec, posterior.parameters.design
     sizes = posterior.data["posterior"].sizes
     route = posterior.data["sample_stats"].attrs.get("route", "")
     lines = [f"{_TITLE[posterior.fit.kind]}, posterior"]

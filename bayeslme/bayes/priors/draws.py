@@ -14,13 +14,13 @@ from bayeslme.structures.correlation.unstructured import n_positions
 
 
 def draw_priors(
-    layout: ModelParameters, priors: Priors, n: int, rng: np.random.Generator
+    parameters: ModelParameters, priors: Priors, n: int, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
     """Draw all variables of a model from their priors.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
     n : int
     rng : Generator
@@ -38,7 +38,7 @@ def draw_priors(
     check_drawable(priors)
     out = {}
     for prior in priors:
-        bound = layout.problem.correlation if prior.block.kind == "corstruct" else None
+        bound = parameters.problem.correlation if prior.block.kind == "corstruct" else None
         if bound is not None and is_joint(bound) and len(bound.free) > 1:
             out[prior.block.name] = _joint_draws(prior, bound, n, rng)
         else:

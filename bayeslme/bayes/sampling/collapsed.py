@@ -73,7 +73,7 @@ class CollapsedPosterior:
         values, drawn, fixef = [], [], self.density.priors["fixef"]
         for piece in self._pieces(u):
             value, factor = self._piece(piece)
-            beta = coefficients(self.density.layout, factor, len(piece), rng)
+            beta = coefficients(self.density.parameters, factor, len(piece), rng)
             values.append(value + fixef.log_density_of(beta, self.rest) if self.rest else value)
             drawn.append(beta)
         return self._finite(values), np.concatenate(drawn)
@@ -99,10 +99,10 @@ class CollapsedPosterior:
 
 
 def coefficients(
-    layout: ModelParameters, factor: np.ndarray, count: int, rng: np.random.Generator
+    parameters: ModelParameters, factor: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw beta (b, p) given factors (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
-    problem, p = layout.problem, layout.problem.p
+    problem, p = parameters.problem, parameters.problem.p
     factor = np.broadcast_to(factor, (count, *factor.shape[-2:]))
     right = factor[:, p, :p] + rng.standard_normal((count, p))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
@@ -179,15 +179,17 @@ class CollapsedDraws:
         return f"annealed, {populations}; before: {weights}"
 
 
-def collapsible(layout: ModelParameters) -> str | None:
+def collapsible(parameters: ModelParameters) -> str | None:
     """Why a model cannot be collapsed, or None."""
-    return "the variance depends on fitted values" if layout.problem.needs_fitted_values else None
+    return (
+        "the variance depends on fitted values" if parameters.problem.needs_fitted_values else None
+    )
 
 
 @np.errstate(under="ignore")  # a vanishing correlation is 0
 def draw(
     design: Design,
-    layout: ModelParameters,
+    parameters: ModelParameters,
     priors: Priors,
     n: int,
     rng: np.random.Generator,
@@ -198,7 +200,7 @@ def draw(
     Parameters
     ----------
     design : Design
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
         Those of coefficients that are neither Gaussian nor flat enter by the weights.
     n : int
@@ -213,8 +215,8 @@ def draw(
     """
     limits = settings.SAMPLING
     estimate = engine.estimate(design) if first is None else first
-    points = starting_points(layout, estimate, design, priors)
-    target = _target(layout, priors, points[0])
+    points = starting_points(parameters, estimate, design, priors)
+    target = _target(parameters, priors, points[0])
     if not target.coordinates.size:
         return _without_parameters(target, n, rng)
     starts = np.stack([target.coordinates.encode(point) for point in points])
@@ -251,7 +253,7 @@ def _annealed(
     _, beta = target.with_coefficients(particles.u, rng)
     point = target.coordinates.decode(particles.u)
     return CollapsedDraws(
-        {**natural_values(target.density.layout, point), "fixef": beta},
+        {**natural_values(target.density.parameters, point), "fixef": beta},
         np.zeros(n),
         failed.k_hat,
         failed.efficiency,
@@ -262,12 +264,12 @@ def _annealed(
     )
 
 
-def _target(layout: ModelParameters, priors: Priors, start: NaturalPoint) -> CollapsedPosterior:
-    likelihood = Likelihood(layout.problem, "REML")
+def _target(parameters: ModelParameters, priors: Priors, start: NaturalPoint) -> CollapsedPosterior:
+    likelihood = Likelihood(parameters.problem, "REML")
     prior = priors["fixef"]
-    density = PosteriorDensity(layout, priors, likelihood, gaussian_part(prior))
+    density = PosteriorDensity(parameters, priors, likelihood, gaussian_part(prior))
     rest = tuple(j for j, p in enumerate(prior.priors) if p.family not in GAUSSIAN)
-    return CollapsedPosterior(density, Coordinates(layout, start, priors), rest)
+    return CollapsedPosterior(density, Coordinates(parameters, start, priors), rest)
 
 
 def _laplace(target: CollapsedPosterior, starts: np.ndarray) -> tuple[Proposal, list[Proposal]]:
@@ -375,7 +377,7 @@ def _complete(
     """Resample the candidates."""
     kept = resample(draws, n, rng)
     point = target.coordinates.decode(draws.u[kept])
-    values = {**natural_values(target.density.layout, point), "fixef": beta[kept]}
+    values = {**natural_values(target.density.parameters, point), "fixef": beta[kept]}
     return CollapsedDraws(
         values,
         draws.log_weight[kept],

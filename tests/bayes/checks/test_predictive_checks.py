@@ -97,7 +97,7 @@ def test_replicates_are_those_of_their_draws(
     chosen, y = replicates(thinned, 1000)
     assert len(chosen) == thinned.data["posterior_predictive"]["y"][..., 0].size == len(y)
     mean = fitted(
-        thinned.layout,
+        thinned.parameters,
         {k: v[chosen] for k, v in thinned.values.items()},
         {k: b[chosen] for k, b in thinned.effects.items()},
         1,

@@ -65,7 +65,7 @@ def test_log_likelihood_and_log_prior_are_those_of_the_draws(posterior: Any) -> 
     tree = posterior.data
     terms = tree["log_likelihood"]["y"].to_numpy().reshape(-1, 27)
     values = {k: v[:5] for k, v in posterior.values.items()}
-    assert terms[:5] == pytest.approx(by_group(posterior.layout, values))
+    assert terms[:5] == pytest.approx(by_group(posterior.parameters, values))
     prior = sum(v.to_numpy() for v in tree["log_prior"].data_vars.values())
     total = (prior + tree["log_likelihood"]["y"].sum("Subject").to_numpy()).ravel()
     jacobian = np.log(posterior.values["sigma"] * posterior.values["sd_Subject"][:, 0])

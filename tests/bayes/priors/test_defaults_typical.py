@@ -57,8 +57,8 @@ def test_the_spread_of_a_typical_row_has_the_scale_of_the_response(
     weights: str, orthodont: Any
 ) -> None:
     spec = bayeslme.translate(CALL.format(weights))
-    layout = build_parameters(build(spec, orthodont))
-    drawn = draw_priors(layout, resolve_priors(layout), 4000, np.random.default_rng(1))
+    parameters = build_parameters(build(spec, orthodont))
+    drawn = draw_priors(parameters, resolve_priors(parameters), 4000, np.random.default_rng(1))
     age, power = orthodont["age"].to_numpy(), drawn["varfunc"][:, -1]
     moved = np.log(age).mean() if "Power" in weights else age.mean()
     typical = drawn["sigma"] * np.exp(power * moved)

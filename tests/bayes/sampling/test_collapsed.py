@@ -259,10 +259,10 @@ def hyper(draws: collapsed_module.CollapsedDraws) -> np.ndarray:
 
 
 def drawn(fit: Any, seed: int, n: int = 2000) -> collapsed_module.CollapsedDraws:
-    layout = build_parameters(fit.design)
-    priors = resolve_priors(layout)
+    parameters = build_parameters(fit.design)
+    priors = resolve_priors(parameters)
     return collapsed_module.draw(
-        fit.design, layout, priors, n, np.random.default_rng(seed), fit.estimate
+        fit.design, parameters, priors, n, np.random.default_rng(seed), fit.estimate
     )
 
 
