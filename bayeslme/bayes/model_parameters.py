@@ -322,8 +322,8 @@ def _level_parameters(level: Level, matrix: Any) -> LevelParameters:
     key = level.group.replace("/", "_")
     if key in _RESERVED:
         msg = (
-            f"the grouping column '{level.group}' has a name that posteriors use themselves; give "
-            "it another"
+            f"the grouping column '{level.group}' has a name that posteriors use themselves; "
+            f"rename the column, to '{level.group}_group' for example, and fit again"
         )
         raise SpecError(msg)
     structure: PdMat = level.structure

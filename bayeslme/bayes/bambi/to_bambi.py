@@ -34,6 +34,7 @@ from bayeslme.bayes.bambi.terms import Residual, Translation, matched, same_grou
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.priors.proper import check_response
 from bayeslme.data.types import Design
 from bayeslme.errors import SpecError
 
@@ -78,6 +79,7 @@ def to_bambi(spec: LmeSpec, data: pd.DataFrame, priors: PriorsLike = None) -> ba
     parameters = build_parameters(build(spec, data))
     resolved = resolve_priors(parameters, spec.priors if priors is None else priors)
     plan = translate(parameters)
+    check_response(parameters, resolved)
 
     import bambi
 

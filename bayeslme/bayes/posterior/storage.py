@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -79,6 +80,7 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
+    "uuid": (uuid.UUID, str, uuid.UUID),
     "tuple": (tuple, lambda v: [_encoded(one) for one in v], lambda v: tuple(map(_decoded, v))),
 }
 

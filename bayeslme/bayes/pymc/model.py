@@ -37,6 +37,7 @@ from bayeslme.bayes.posterior.simulate import new_residuals, new_response
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike
+from bayeslme.bayes.priors.proper import check_response
 from bayeslme.bayes.pymc.transforms import Preconditioned, StructureSupport
 from bayeslme.bayes.pymc.variables import add_natural, add_variable
 from bayeslme.bayes.sampling.starting import starting_values
@@ -186,6 +187,12 @@ def to_pymc(
     pymc.Model
         With the data as ``pm.Data``, named dims and coords.
 
+    Raises
+    ------
+    FitError
+        For a response that the effects reproduce, unless sigma is held or its prior (LogNormal,
+        InverseGamma, one that begins above zero) vanishes at zero.
+
     Examples
     --------
     >>> spec = bayeslme.translate("lme(distance ~ age, random = ~ 1 | Subject)")  # doctest: +SKIP
@@ -193,8 +200,12 @@ def to_pymc(
     """
     from bayeslme.data.design import build
 
-    chosen = priors if priors is not None else spec.priors
-    return build_model(build(spec, data), form=form, priors=chosen, beta=beta)
+    _check_options(form, beta)
+    parameters = build_parameters(build(spec, data))
+    _check_generative(parameters, form)
+    resolved = resolve_priors(parameters, priors if priors is not None else spec.priors)
+    check_response(parameters, resolved)
+    return build_model(parameters.design, form=form, priors=resolved, beta=beta)
 
 
 def build_model(

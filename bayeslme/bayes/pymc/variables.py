@@ -20,7 +20,7 @@ from pymc.logprob.transforms import Transform
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.priors import densities
-from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
+from bayeslme.bayes.priors.distributions import FAMILIES, FLAT_FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.bayes.priors.scales import Combinations, RelativeConstants, TypicalScale
 from bayeslme.bayes.pymc.transforms import CorrelationMatrix, correlation_cholesky
@@ -287,7 +287,7 @@ def _limits(prior: ParameterPrior, j: int) -> tuple[float | None, float | None]:
 def _class_and_args(prior: ParameterPrior, j: int) -> tuple[Any, dict[str, float]]:
     """PyMC's class; a flat prior becomes the uniform or half-flat one of its interval."""
     one, (low, high) = prior.priors[j], prior.bounds(j)
-    if one.family in ("Flat", "HalfFlat") and np.isfinite(high - low):
+    if one.family in FLAT_FAMILIES and np.isfinite(high - low):
         return pm.Uniform, {"lower": low, "upper": high}
     if one.family == "Flat" and low == 0.0:
         return pm.HalfFlat, {}

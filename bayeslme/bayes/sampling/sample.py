@@ -5,7 +5,7 @@ Both leave the random effects out and draw them exactly afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,7 +15,8 @@ from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
-from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike
+from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.priors.proper import check_proper
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.arguments import check_seed
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
-FLAT = ("Flat", "HalfFlat")
 
 
 def check_arguments(
@@ -103,48 +103,6 @@ def check_size(parameters: ModelParameters, draws: int, *, ranef: bool = True) -
             f"{int(limits.max_bytes // each)} draws over all chains fit{less}"
         )
         raise SpecError(msg)
-
-
-def check_proper(parameters: ModelParameters, priors: Priors) -> None:
-    """Refuse posteriors that a flat prior makes improper.
-
-    A standard deviation with a flat prior needs more groups than effects plus one (the likelihood
-    tends to a constant, or falls like sd^-(G - 1), as it grows). As the range of a correlation
-    grows, or the constant of a variance function with sigma falling, the likelihood tends to a
-    positive number, so that no flat prior is proper.
-
-    Raises
-    ------
-    FitError
-    """
-    for level in parameters.levels:
-        groups = len(level.level.labels)
-        prior = priors[level.sd.name]
-        flat = [c for c, p in zip(prior.block.coefs, prior.priors, strict=True) if p.family in FLAT]
-        if flat and groups <= level.q + 2:
-            msg = (
-                f"priors: a flat prior on '{level.sd.name}' ({flat[0]}) with {groups} group(s) "
-                "gives an improper posterior; use a proper one, 'HalfStudentT(nu=4, sigma=1)' say"
-            )
-            raise FitError(msg)
-    for block in (parameters.corstruct, parameters.varfunc):
-        if block is None:
-            continue
-        for j in _endless(priors[block.name]):
-            msg = (
-                f"priors: a flat prior on '{block.name}' ({block.coefs[j]}) gives an "
-                "improper posterior; use a proper one, such as 'LogNormal(mu=0, sigma=1)'"
-            )
-            raise FitError(msg)
-
-
-def _endless(prior: ParameterPrior) -> Iterator[int]:
-    """Ranges and constants with a flat prior up to infinity."""
-    for j, one in enumerate(prior.priors):
-        low, high = prior.bounds(j)
-        grows = prior.block.kind == "corstruct" or "const" in prior.block.coefs[j].split(".")
-        if grows and one.family in FLAT and np.isfinite(low) and np.isinf(high):
-            yield j
 
 
 def sample(

@@ -6,6 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import bayeslme
+from bayeslme.errors import SpecError
+
 
 @pytest.fixture(autouse=True)
 def closed() -> Any:
@@ -38,3 +41,28 @@ def test_the_prior_predictive_has_the_observed_response_on_it(collapsed: Any) ->
     figure = collapsed.plot.prior_predictive(draws=50, seed=1, num_samples=20).viz["figure"].item()
     (ax,) = figure.axes
     assert len(ax.lines) == 21
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lm(distance ~ 0)",
+        "gls(distance ~ age, control = glsControl(sigma = 2))",
+        "lm(distance ~ 1)",
+    ],
+)
+def test_sensitivity_of_one_variable(call: str, orthodont: Any) -> None:
+    drawn = bayeslme.translate(call).fit(orthodont).sample(draws=100, chains=2, seed=1)
+    names = set(drawn.data["posterior"].data_vars)
+    figure = drawn.plot.sensitivity().viz["figure"].item()
+    titles = " ".join(ax.get_title() + ax.get_ylabel() for ax in figure.axes)
+    assert any(name in titles for name in names)
+    assert "unused" not in titles
+    assert set(drawn.data["posterior"].data_vars) == names
+
+
+def test_flat_priors_cannot_be_scaled(orthodont: Any) -> None:
+    drawn = bayeslme.lm("distance ~ age", orthodont).sample(draws=100, chains=2, priors="flat")
+    for scaled in (drawn.plot.sensitivity, drawn.sensitivity):
+        with pytest.raises(SpecError, match="fixef, sigma is constant"):
+            scaled()
