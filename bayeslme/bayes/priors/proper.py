@@ -11,7 +11,7 @@ from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.distributions import FLAT_FAMILIES
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.engine.likelihood.likelihood import Likelihood
-from bayeslme.engine.search.reproduced import fixed_reproduce, require_rest
+from bayeslme.engine.search.reproduced import require_rest
 from bayeslme.errors import FitError
 
 
@@ -82,8 +82,6 @@ def check_response(parameters: ModelParameters, priors: Priors) -> None:
     held = parameters.held_sigma
     if held is None and parameters.sigma is not None and _away_from_zero(priors["sigma"]):
         held = 1.0  # any number: sigma cannot go to zero, correlations can still go to one
-    if held is not None and fixed_reproduce(problem):
-        return
     require_rest(Likelihood(problem, "REML", held))
 
 

@@ -96,7 +96,7 @@ GROUPS: dict[str, Any] = {
     "zoned": pd.date_range("2020-01-01", periods=6, tz="Europe/Paris"),
     "bytes": [b"g%d" % k for k in range(6)],
     "floats that print alike": 0.5 + np.arange(6) * 2.0**-52,
-    "values that print alike": [1, "1", b"1", True, "TRUE", Decimal("1.0")],
+    "values that print alike": [1, "1", b"1", True, "TRUE", Decimal("2.5")],
     "uuid": [uuid.UUID(int=k) for k in range(6)],
 }
 

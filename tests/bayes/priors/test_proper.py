@@ -66,16 +66,15 @@ def test_models_are_refused_too(form: Any) -> None:
     ],
 )
 def test_a_prior_that_vanishes_at_zero_makes_the_posterior_proper(prior: str, proper: bool) -> None:
-    for kind in ("fixed", "random"):
-        if proper:
+    if proper:
+        checked(CALLS["random"], {"sigma": prior})
+    else:
+        with pytest.raises(FitError, match="random: the likelihood has no maximum"):
+            checked(CALLS["random"], {"sigma": prior})
+    for kind, reason in (("correlated", "correlations go to one"), ("fixed", "fixed effects")):
+        with pytest.raises(FitError, match=reason):  # whatever sigma is
             checked(CALLS[kind], {"sigma": prior})
-        else:
-            with pytest.raises(FitError):
-                checked(CALLS[kind], {"sigma": prior})
-    with pytest.raises(FitError, match="correlations go to one"):
-        checked(CALLS["correlated"], {"sigma": prior}) if proper else checked(CALLS["correlated"])
 
 
 def test_a_held_sigma_leaves_them_proper() -> None:
     checked("lme(shifted ~ x, random = ~ 1 | g, control = lmeControl(sigma = 1))")
-    checked("gls(line ~ x, control = glsControl(sigma = 1))")
