@@ -168,10 +168,9 @@ class TypicalRows:
         if correlation is not None:
             correlation = replace(correlation, coords=_neighbours(correlation))
         if variance is not None:
-            rows = np.unique(
-                np.linspace(0, problem.n - 1, settings.CENTRING.variance_rows).astype(int)
-            )
-            variance = replace(variance, coords=_chosen(variance.coords, rows))
+            count = settings.CENTRING.variance_rows
+            rows = np.unique(np.linspace(0, problem.n - 1, count).astype(int))
+            variance = variance.with_parts([part.take(rows) for part in variance.parts])
         return cls(correlation, variance)
 
     def log_scale(self, corstruct: np.ndarray | None, varfunc: np.ndarray | None) -> np.ndarray:
@@ -201,10 +200,3 @@ def _neighbours(bound: Bound) -> CorrelationGroups:
     count = min(size, settings.CENTRING.correlation_rows) if bound.structure.stationary else size
     position = lattice.position[start : start + count]
     return correlation_groups(np.array([0]), count, position, lattice.unit)
-
-
-def _chosen(coords: Any, rows: np.ndarray) -> Any:
-    if isinstance(coords, tuple):
-        return tuple(_chosen(c, rows) for c in coords)
-    covariate = None if coords.covariate is None else coords.covariate[rows]
-    return replace(coords, covariate=covariate, stratum=coords.stratum[rows])

@@ -86,7 +86,7 @@ class Estimate:
         return Likelihood(self.problem, self.method, self.sigma if self.sigma_held else None)
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     """Maximise the marginal likelihood of a design.
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayeslme.arrays import upper_factor
+from bayeslme.engine import settings
 from bayeslme.structures import Bound, PdMat
-
-BLOCK = 1 << 15  # rows worked on together: a few megabytes
 
 
 @dataclass(slots=True)
@@ -69,16 +68,23 @@ class Columns:
     def rest(self) -> float:
         """Norm of the response that the last part's columns leave."""
         total = 0.0
-        for first in range(0, self.shape[1], BLOCK):
-            total += float(np.sum(self.block(first, min(first + BLOCK, self.shape[1]))[-1] ** 2))
+        for first in range(0, self.shape[1], settings.PROBLEM.rows_per_block):
+            total += float(
+                np.sum(
+                    self.block(first, min(first + settings.PROBLEM.rows_per_block, self.shape[1]))[
+                        -1
+                    ]
+                    ** 2
+                )
+            )
         return float(np.sqrt(total))
 
     def all(self) -> np.ndarray:
         """All of them, shape (c, n), made once."""
         if self._all is None:
             out = np.empty(self.shape)
-            for first in range(0, self.shape[1], BLOCK):
-                last = min(first + BLOCK, self.shape[1])
+            for first in range(0, self.shape[1], settings.PROBLEM.rows_per_block):
+                last = min(first + settings.PROBLEM.rows_per_block, self.shape[1])
                 out[:, first:last] = self.block(first, last)
             self._all = out
         return self._all
@@ -105,8 +111,8 @@ def standardise(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     basis = factor * np.where(np.diagonal(factor) < 0, -1.0, 1.0)[:, None] / np.sqrt(n)
     inverse = np.linalg.inv(basis)
     coef = np.zeros(x.shape[1])
-    for first in range(0, n, BLOCK):
-        rows = slice(first, first + BLOCK)
+    for first in range(0, n, settings.PROBLEM.rows_per_block):
+        rows = slice(first, first + settings.PROBLEM.rows_per_block)
         coef += y[rows] @ (x[rows] @ inverse)
     return basis, inverse, coef / n
 

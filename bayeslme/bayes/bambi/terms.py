@@ -66,11 +66,12 @@ def residual_of(parameters: ModelParameters, speller: Speller) -> Residual | Non
         For a variance function that is not log-linear in its parameters.
     """
     weights, bound = parameters.design.spec.weights, parameters.problem.variance
-    coords = parameters.design.variance
+    parts = parameters.design.variance
     if weights is None or (isinstance(weights, VarIdent) and parameters.varfunc is None):
         return None
-    if not isinstance(coords, VarianceCoords):
+    if weights.composed:
         _no_counterpart(weights, "a product")
+    (coords,) = parts
     if bound is None or parameters.problem.needs_fitted_values:
         _no_counterpart(weights, "fitted values")
     if parameters.held_sigma is not None:

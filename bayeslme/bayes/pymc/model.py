@@ -44,7 +44,6 @@ from bayeslme.bayes.sampling.starting import starting_values
 from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import SpecError
-from bayeslme.structures.supports import Root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,21 +247,16 @@ def _check_digits(parameters: ModelParameters) -> None:
     """Refuse a unit of time so small that a correlation over one of it has no digits left."""
     bound = parameters.problem.correlation
     for p in () if bound is None else bound.parameters:
-        if isinstance(p.shown, Root) and p.shown.power > settings.PYMC.max_time_units:
+        if p.shown.steps > settings.PYMC.max_time_units:
             msg = (
-                f"to_pymc: neighbours are some {p.shown.power:.0e} units of time apart, and "
+                f"to_pymc: neighbours are some {p.shown.steps:.0e} units of time apart, and "
                 f"{p.name} over one unit is 1 in all digits; count time in a larger unit"
             )
             raise SpecError(msg)
 
 
 def _check_generative(parameters: ModelParameters, form: Form) -> None:
-    variance = parameters.design.variance
-    sources = {
-        c.source
-        for c in (variance if isinstance(variance, tuple) else (variance,))
-        if c is not None
-    }
+    sources = {c.source for c in parameters.design.variance}
     if "resid" in sources:
         msg = "weights: resid(.) has no generative model; use fitted(.) or a covariate"
         raise SpecError(msg)

@@ -3,8 +3,8 @@
 The proposal starts at the mode with the curvature there. Rounds of draws are pooled, each draw with
 the weight it has under the mixture of all proposals so far (Cornuet, Marin, Mira and Robert 2012,
 Scandinavian Journal of Statistics 39, 798), and a mixture of Student-t distributions is fitted to
-the pool; components are added while the efficiency improves. The draws that are kept are always fresh. The Pareto k-hat
-of their weights is the certificate (Vehtari et al. 2024, JMLR 25(72)).
+the pool; components are added while the efficiency improves. The draws that are kept are always
+fresh. The Pareto k-hat of their weights is the certificate (Vehtari et al. 2024, JMLR 25(72)).
 """
 
 from __future__ import annotations

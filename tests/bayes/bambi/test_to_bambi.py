@@ -268,7 +268,7 @@ def log_sd(parameters: Any, values: dict[str, np.ndarray]) -> np.ndarray:
     if bound is None:
         return np.full(len(parameters.design.y), base)
     par = parameters.row_parameters(values)[1]
-    return base + bound.structure.log_sd(np.asarray(par), parameters.design.variance)
+    return base + bound.structure.log_sd(np.asarray(par), parameters.design.variance[0])
 
 
 def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
