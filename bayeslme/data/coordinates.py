@@ -23,7 +23,7 @@ from bayeslme.formula.expressions import Call, Expr, Number, bare, r_number
 from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.functions import read_fit_call
 from bayeslme.formula.terms import expand
-from bayeslme.structures import CorCompSymm, CorStruct, VarComb, VarFunc
+from bayeslme.structures import CorStruct, VarFunc
 
 MODEL_COVARIATES: dict[str, VarianceSource] = {
     "fitted": "fitted",
@@ -34,15 +34,13 @@ MODEL_COVARIATES: dict[str, VarianceSource] = {
 
 def components(weights: VarFunc | None) -> tuple[VarFunc, ...]:
     """The variance functions of a specification: those of a product, or the one."""
-    if weights is None:
-        return ()
-    return weights.functions if isinstance(weights, VarComb) else (weights,)
+    return () if weights is None else weights.components
 
 
 def variance_coords(
     weights: VarFunc | None, columns: Columns, sort_by: IntArray | None
-) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
-    """Coordinates of a variance function.
+) -> tuple[VarianceCoords, ...]:
+    """Coordinates of each component of a variance function.
 
     Parameters
     ----------
@@ -54,10 +52,10 @@ def variance_coords(
 
     Returns
     -------
-    VarianceCoords, a tuple of them for a VarComb, or None
+    tuple of VarianceCoords
+        Empty without a variance function.
     """
-    made = tuple(_variance(part, columns, sort_by) for part in components(weights))
-    return made if isinstance(weights, VarComb) else next(iter(made), None)
+    return tuple(_variance(part, columns, sort_by) for part in components(weights))
 
 
 def _variance(part: VarFunc, columns: Columns, sort_by: IntArray | None) -> VarianceCoords:
@@ -155,7 +153,7 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
 
 def position_parts(correlation: CorStruct, form: Formula) -> list[Expr]:
     """Expressions of the times or places, one for each dimension; none where they do not matter."""
-    if is_constant(form.rhs) or isinstance(correlation, CorCompSymm):
+    if is_constant(form.rhs) or not correlation.uses_positions:
         return []
     if not correlation.spatial:
         return [form.rhs]

@@ -125,10 +125,10 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
     return tuple(out)
 
 
-def new_variance(
-    design: Design, rows: NewRows
-) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
-    """Coordinates of the variance function at new rows; code -1 for unknown strata.
+def new_variance(design: Design, rows: NewRows) -> tuple[VarianceCoords, ...]:
+    """Coordinates of the components of the variance function at new rows.
+
+    Unknown strata have code -1.
 
     Parameters
     ----------
@@ -137,16 +137,11 @@ def new_variance(
 
     Returns
     -------
-    VarianceCoords, a tuple of them for a VarComb, or None
+    tuple of VarianceCoords
+        Empty without a variance function.
     """
-    weights = design.spec.weights
-    known = design.variance if isinstance(design.variance, tuple) else (design.variance,)
-    made = tuple(
-        _variance(part, old, rows.columns)
-        for part, old in zip(components(weights), known, strict=False)
-        if old is not None
-    )
-    return made if isinstance(design.variance, tuple) else next(iter(made), None)
+    each = zip(components(design.spec.weights), design.variance, strict=True)
+    return tuple(_variance(part, old, rows.columns) for part, old in each)
 
 
 def _variance(part: VarFunc, old: VarianceCoords, columns: Columns) -> VarianceCoords:

@@ -7,7 +7,7 @@ groups at a level. Every array is in the row order of the data frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -93,6 +93,11 @@ class VarianceCoords:
     strata: tuple[str, ...]
     known: KnownGroups | None = None
 
+    def take(self, rows: slice | IntArray) -> VarianceCoords:
+        """The coordinates of some rows, in the order given."""
+        covariate = None if self.covariate is None else self.covariate[rows]
+        return replace(self, covariate=covariate, stratum=self.stratum[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class CorrelationCoords:
@@ -121,7 +126,7 @@ class CorrelationCoords:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A model specification met with a data frame.
+    """A model specification evaluated on a data frame.
 
     Attributes
     ----------
@@ -141,8 +146,8 @@ class Design:
         Whether the first column of `X` is the intercept.
     levels : tuple of Level
         The grouping levels, outermost first; empty for `gls` and `lm`.
-    variance : VarianceCoords, tuple of VarianceCoords (one per component of a VarComb) or None
-        Coordinates of the variance function.
+    variance : tuple of VarianceCoords
+        Coordinates of each component of the variance function; none without one.
     correlation : CorrelationCoords or None
         Coordinates of the correlation structure.
     source : pandas.DataFrame
@@ -171,7 +176,7 @@ class Design:
     term_labels: tuple[str, ...]
     has_intercept: bool
     levels: tuple[Level, ...]
-    variance: VarianceCoords | tuple[VarianceCoords, ...] | None
+    variance: tuple[VarianceCoords, ...]
     correlation: CorrelationCoords | None
     source: pd.DataFrame
     picked: IntArray | None
@@ -186,13 +191,6 @@ class Design:
     def term_columns(self) -> tuple[IntArray, ...]:
         """Columns of `X` of each term, the intercept first where there is one."""
         return tuple(np.flatnonzero(self.assign == k) for k in np.unique(self.assign))
-
-    @property
-    def variance_parts(self) -> tuple[VarianceCoords, ...]:
-        """Coordinates of each component of the variance function; none without one."""
-        if self.variance is None:
-            return ()
-        return self.variance if isinstance(self.variance, tuple) else (self.variance,)
 
     @property
     def rows(self) -> IntArray:

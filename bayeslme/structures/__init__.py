@@ -1,11 +1,11 @@
 """Structures: variance functions, correlation structures, covariances of random effects.
 
-Each is one small frozen class with nlme's arguments. It holds no data; bound to coordinates it
-gives its parameters and one formula, written once against an array namespace and used with NumPy
-(estimation) and PyTensor (models).
+Each structure is one frozen class with nlme's arguments and without data. Given the coordinates of
+the rows it has named parameters and one formula, written once against an array namespace and used
+with NumPy (estimation) and PyTensor (models).
 
-Read `base` first, then `variance`, `random` and `blocked`, and the folder `correlation`. What is
-known of a structure is known here. Imports only `errors` and `arrays`.
+Read `base` first, then `variance`, `random` and `blocked`, and the folder `correlation`. Everything
+that is particular to one structure is in its class. May import only `errors` and `arrays`.
 """
 
 from bayeslme.structures.base import Bound, Parameter, RowStructure

@@ -49,11 +49,11 @@ SHAPE = "{0.r_name}"
 
 
 def concrete(base: type) -> set[type]:
-    """Every public subclass that can be made."""
+    """Every public subclass of the package that can be made."""
     found = set()
     for sub in base.__subclasses__():
         found |= concrete(sub)
-        if not sub.__name__.startswith("_"):
+        if sub.__module__.startswith("bayeslme.") and not sub.__name__.startswith("_"):
             found.add(sub)
     return found
 

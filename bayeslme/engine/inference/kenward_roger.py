@@ -23,17 +23,10 @@ from scipy.linalg import eigh
 from bayeslme import triangular
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.response_covariance import Covariance
 from bayeslme.errors import FitError
 
-FLAT = 1e-10  # share of a direction's information that is left where V's trends are all in X
-UNSEEN = 1e-7  # relative change of V below which differences are rounding
-LONGEST = 10.0  # standard error of a direction without information, of the size of V
-KNOWN = 1e-12  # squared coefficient of variation below which a variance is known
-ALMOST = 1e-10
-CELLS = 10**6  # entries of matrices that are solved together
-NO_MEAN = 1e-2  # denominators this close to 2 have no mean to match: the scale is interpolated
-ASIDE = 2e-2
 SINGULAR = (
     "df: 'kenward-roger' has no positive variance here: the covariance of the responses is "
     "singular at the estimates, or has more parameters than the groups can tell; take a simpler "
@@ -77,9 +70,13 @@ class KenwardRoger:
         traces = np.trace(moved, axis1=-2, axis2=-1)
         a1 = float(traces @ self.cov @ traces)
         a2 = float(np.einsum("kl,kij,lji->", self.cov, moved, moved))
-        unknown = LONGEST**2 * float(np.einsum("kij,kji->", loose, loose))
-        scale, df = (1.0, np.inf) if a2 < KNOWN else _matched(a1, a2, r)
-        return scale, (df if unknown < KNOWN else min(df, 2.0 * r / unknown))
+        unknown = settings.INFERENCE.max_direction_error**2 * float(
+            np.einsum("kij,kji->", loose, loose)
+        )
+        scale, df = (1.0, np.inf) if a2 < settings.INFERENCE.known_variance else _matched(a1, a2, r)
+        return scale, (
+            df if unknown < settings.INFERENCE.known_variance else min(df, 2.0 * r / unknown)
+        )
 
 
 def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
@@ -87,8 +84,16 @@ def _matched(a1: float, a2: float, r: int) -> tuple[float, float]:
     if r == 1:
         return 1.0, 2.0 / a2
     scale, df = _moments(a1, a2, r)
-    if abs(df - 2.0) < NO_MEAN:  # in both exact cases a1 / a2 is the same for every df
-        scale = 0.5 * sum(_moments(a1 * far, a2 * far, r)[0] for far in (1 - ASIDE, 1 + ASIDE))
+    if (
+        abs(df - 2.0) < settings.INFERENCE.no_mean_width
+    ):  # in both exact cases a1 / a2 is the same for every df
+        scale = 0.5 * sum(
+            _moments(a1 * far, a2 * far, r)[0]
+            for far in (
+                1 - settings.INFERENCE.interpolation_distance,
+                1 + settings.INFERENCE.interpolation_distance,
+            )
+        )
     return scale, df
 
 
@@ -104,12 +109,12 @@ def _moments(a1: float, a2: float, r: int) -> tuple[float, float]:
 
 
 def _quotient(top: float, bottom: float) -> float:
-    if abs(bottom) < ALMOST:
-        return 1.0 if abs(top) < ALMOST else np.inf
+    if abs(bottom) < settings.INFERENCE.zero_denominator:
+        return 1.0 if abs(top) < settings.INFERENCE.zero_denominator else np.inf
     return top / bottom
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def kenward_roger(found: Estimate) -> KenwardRoger:
     """Sum the pieces over the outermost groups.
 
@@ -170,7 +175,7 @@ class _Sums:
 def _whitened(root: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """L^-1 V_k L^-T, a few k at a time, in the place of the V_k (m, r, r)."""
     r = len(root)
-    step = max(1, CELLS // r**2)
+    step = max(1, settings.INFERENCE.numbers_at_once // r**2)
     for first in range(0, len(slopes), step):
         part = slopes[first : first + step]
         half = _solved(root, part.transpose(1, 0, 2))
@@ -209,7 +214,7 @@ def _first(covariance: Covariance) -> _Sums:
 def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:
     """Relative change of V (m,) with each parameter, infinite where it cannot be told from none."""
     sizes = np.sqrt(np.diagonal(sums.traces))
-    seen = sizes > UNSEEN * np.sqrt(covariance.problem.n)
+    seen = sizes > settings.INFERENCE.min_covariance_change * np.sqrt(covariance.problem.n)
     seen[: len(seen) - covariance.residual.size] = True  # exact: V is linear in these
     return np.where(seen & (sizes > 0.0), sizes, np.inf)
 
@@ -220,6 +225,6 @@ def _inverse(information: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np
     What is left once the coefficients have taken their share is compared with the whole.
     """
     strength, vectors = np.linalg.eigh(information / np.outer(sizes, sizes))
-    kept = strength > FLAT
+    kept = strength > settings.INFERENCE.min_information_share
     scaled = (vectors / sizes[:, None]).T
     return (scaled[kept].T / strength[kept]) @ scaled[kept], scaled[~kept]

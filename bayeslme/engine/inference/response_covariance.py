@@ -1,7 +1,7 @@
 """The covariance V of the responses and its derivatives, dense within groups.
 
-D comes from the variance function and C from the correlation structure. Derivatives are central
-differences in log sigma and the unconstrained parameters of the structures.
+The residual part is D C D: D comes from the variance function, C from the correlation structure.
+Derivatives are central differences in log sigma and the unconstrained parameters of the structures.
 
 The covariance V of the responses and its derivatives, dense within one independent group. Random
 effects enter V linearly, in the entries of their covariance; the residual part is that of
@@ -16,11 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference import settings
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.errors import FitError
 from bayeslme.structures import Bound
-
-STEP = 1e-5  # of the differences, times the parameter's scale
 
 
 class Residual:
@@ -44,7 +43,9 @@ class Residual:
         scale = np.concatenate([m.scale for m in self.rows])
         self.linear = not len(scale)
         self.scale = scale if found.sigma_held else np.append(scale, 1.0)
-        unit = STEP * np.diag(self.scale)[: 0 if self.linear else None]
+        unit = (
+            settings.INFERENCE.covariance_step * np.diag(self.scale)[: 0 if self.linear else None]
+        )
         self.near = self.moved(np.concatenate([np.zeros((1, self.size)), unit, -unit]))
 
     @property
@@ -72,7 +73,9 @@ class Residual:
         if self.linear:
             return values[0], 2.0 * np.repeat(values[:1], self.size, axis=0)
         up, down = values[1 : self.size + 1], values[self.size + 1 :]
-        return values[0], (up - down) / (2 * STEP * self.scale)[:, None, None]
+        return values[0], (up - down) / (2 * settings.INFERENCE.covariance_step * self.scale)[
+            :, None, None
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +121,15 @@ class _Moved:
         self.log_sd = np.tile(log_sigma[:, None], (1, problem.n))
         if problem.variance is not None:
             self.log_sd += problem.variance.structure.log_sd(varfunc, problem.variance.coords)
-        self.lattice = None
+        self.positions = None
         if problem.correlation is not None:
-            structure, self.lattice = problem.correlation.structure, problem.correlation.coords
-            blocks = self.lattice.blocks(structure.stationary)
+            structure, self.positions = problem.correlation.structure, problem.correlation.coords
+            blocks = self.positions.blocks(structure.stationary)
             self.matrices = [
-                np.asarray(structure.matrix(corstruct, self.lattice, k)) for k in range(len(blocks))
+                np.asarray(structure.matrix(corstruct, self.positions, k))
+                for k in range(len(blocks))
             ]
-            self.home = np.zeros((len(self.lattice.starts), 2), dtype=int)
+            self.home = np.zeros((len(self.positions.starts), 2), dtype=int)
             for k, block in enumerate(blocks):
                 self.home[block.groups] = np.column_stack(
                     [np.full_like(block.pattern, k), block.pattern]
@@ -141,23 +145,17 @@ class _Moved:
 
     def _correlation(self, rows: slice) -> np.ndarray:
         size = rows.stop - rows.start
-        if self.lattice is None:
+        if self.positions is None:
             return np.tile(np.eye(size), (len(self.log_sd), 1, 1))
         out = np.zeros((len(self.log_sd), size, size))
-        first, last = np.searchsorted(self.lattice.starts, (rows.start, rows.stop))
+        first, last = np.searchsorted(self.positions.starts, (rows.start, rows.stop))
         for h in range(first, last):
-            m, (block, pattern) = self.lattice.sizes[h], self.home[h]
+            m, (block, pattern) = self.positions.sizes[h], self.home[h]
             own = slice(
-                self.lattice.starts[h] - rows.start, self.lattice.starts[h] - rows.start + m
+                self.positions.starts[h] - rows.start, self.positions.starts[h] - rows.start + m
             )
             out[:, own, own] = self.matrices[block][:, pattern, :m, :m]
         return out
-
-
-LARGEST = 3000  # rows of one group: several dense matrices of 72 MB
-CHUNK = 128  # independent rows handled together
-DRAWS = 3  # random covariances for each parameter, to find the space they span
-RANK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ class Covariance:
     Raises
     ------
     FitError
-        Where a group has more than ``LARGEST`` rows.
+        Where a group has more than ``max_group_rows`` rows.
     """
 
     def __init__(self, found: Estimate) -> None:
@@ -198,11 +196,12 @@ class Covariance:
         starts = group_starts(found.problem)
         self.bounds = [*zip(starts, np.append(starts[1:], self.problem.n), strict=True)]
         longest = max(int(b - a) for a, b in self.bounds)
-        if longest > LARGEST:
+        most = settings.INFERENCE.max_group_rows
+        if longest > most:
             name = self.problem.stages[-1].group if self.problem.stages else "correlation"
             msg = (
                 f"df: 'kenward-roger' needs dense matrices of a group's rows; the largest {name} "
-                f"group has {longest} rows, more than {LARGEST}; use 'satterthwaite'"
+                f"group has {longest} rows, more than {most}; use 'satterthwaite'"
             )
             raise FitError(msg)
         self.levels = [_Level(stage, found) for stage in self.problem.stages]
@@ -242,7 +241,7 @@ def group_starts(problem: Problem) -> np.ndarray:
         return np.asarray(problem.row_starts[runs(problem.root_of_group())])
     if problem.correlation is not None:
         return np.asarray(problem.correlation.coords.starts)
-    return np.arange(0, problem.n, CHUNK)
+    return np.arange(0, problem.n, settings.INFERENCE.rows_at_once)
 
 
 class _Level:
@@ -258,7 +257,7 @@ class _Level:
 def linear_basis(stage: Stage) -> np.ndarray:
     """Basis (k, q, q) of the linear space of a level's standard covariances.
 
-    It is found from the structure's own formula, so a new structure needs no word about it.
+    It is found numerically from the structure's own formula, so that new structures need no code.
 
     Raises
     ------
@@ -266,10 +265,12 @@ def linear_basis(stage: Stage) -> np.ndarray:
         If the structure's covariances are not all covariances of a linear space.
     """
     size, q = stage.theta.stop - stage.theta.start, stage.q
-    u = np.random.default_rng(0).standard_normal((DRAWS * size + 1, size))
+    u = np.random.default_rng(0).standard_normal(
+        (settings.INFERENCE.random_covariances * size + 1, size)
+    )
     factor = np.asarray(stage.structure.factor(u, stage.basis))
     _, strength, basis = np.linalg.svd((factor @ np.swapaxes(factor, -1, -2)).reshape(len(u), -1))
-    rank = int(np.sum(strength > RANK * strength[0]))
+    rank = int(np.sum(strength > settings.INFERENCE.relative_rank * strength[0]))
     if rank != size:
         msg = (
             f"df: 'kenward-roger' needs a covariance that is linear in its parameters; "

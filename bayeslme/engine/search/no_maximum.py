@@ -29,7 +29,7 @@ from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Optimum
 from bayeslme.engine.search.reproduced import without_rest
 from bayeslme.errors import FitError
-from bayeslme.structures import Bound, CorrelationGroups, CorSymm
+from bayeslme.structures import Bound, CorrelationGroups
 
 FAR = 40.0  # scales of a parameter, from where twice as far shows what changes for ever
 EQUAL = 1e-6  # difference of rates of change that is none
@@ -219,7 +219,7 @@ def require_groups(problem: Problem, method: Method) -> None:
         Names the structure, its positions and their groups.
     """
     bound = problem.correlation
-    if bound is None or not len(bound.free) or not isinstance(bound.structure, CorSymm):
+    if bound is None or not len(bound.free) or not bound.structure.unstructured:
         return
     rows = _complete_groups(bound.coords)
     g, m = rows.shape

@@ -128,7 +128,7 @@ def _profile_notes(fit: Fit, gain: float) -> list[str]:
             f"a log-likelihood higher by {gain:.3g} was found on the way: the fit is no maximum; "
             "fit again with other starting values"
         )
-    if any(c.source != "data" for c in fit.design.variance_parts):
+    if any(c.source != "data" for c in fit.design.variance):
         notes.append("variance covariates that are functions of the fit are held at its values")
     return notes
 

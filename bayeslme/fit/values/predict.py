@@ -13,12 +13,13 @@ from bayeslme.data.newdata import NewRows, new_correlation, new_rows, new_varian
 from bayeslme.data.types import VarianceCoords
 from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import Estimate, depth_of
+from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.inference.satterthwaite import differentiated
 from bayeslme.engine.prediction.blup import Predicted, Targets, blup, whitened_columns
 from bayeslme.engine.prediction.kriging import (
     NewResiduals,
+    correlation_group_of,
     krige,
-    lattice_groups,
     observed_positions,
 )
 from bayeslme.errors import FitError
@@ -57,15 +58,11 @@ def new_log_sd(fit: Fit, new: NewRows, depth: int) -> FloatArray:
     """
     bound = fit.estimate.problem.variance
     coords = new_variance(fit.design, new)
-    if bound is None or coords is None:
+    if bound is None:
         return np.zeros(len(new.X))
-    several = isinstance(coords, tuple)
-    parts = coords if isinstance(coords, tuple) else (coords,)
-    known = np.ones(len(new.X), dtype=bool)
-    for part in parts:
-        known &= part.stratum >= 0
-    filled = tuple(_filled(fit, new, part, depth) for part in parts)
-    values = bound.structure.log_sd(fit.estimate.varfunc, filled if several else filled[0])
+    known = np.all([part.stratum >= 0 for part in coords], axis=0)
+    filled = bound.structure.join([_filled(fit, new, part, depth) for part in coords])
+    values = bound.structure.log_sd(fit.estimate.varfunc, filled)
     return np.where(known, values, np.nan)
 
 
@@ -86,11 +83,9 @@ def _filled(fit: Fit, new: NewRows, coords: VarianceCoords, depth: int) -> Varia
 
 def mean_values(fit: Fit, new: NewRows, depth: int) -> FloatArray:
     """X beta plus the random effects down to a level, (m,); NaN for unknown groups."""
-    values = new.X @ fit.estimate.beta
-    for modes, Z, code in zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False):
-        effects = np.where(code[:, None] < 0, np.nan, modes[code])
-        values = values + np.einsum("nq,nq->n", Z, effects)
-    return np.asarray(values)
+    levels = zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False)
+    each = ((z, np.where(code[:, None] < 0, np.nan, modes[code])) for modes, z, code in levels)
+    return means_by_depth(new.X @ fit.estimate.beta, each)[-1]
 
 
 IntervalDf = Literal["residual", "satterthwaite"]
@@ -278,7 +273,7 @@ def _residuals(fit: Fit, new: NewRows, log_sd: FloatArray, *, observed: bool) ->
     levels = fit.design.levels
     old_code = [fit.design.correlation.code, *(level.code for level in levels[-1:])]
     new_code = [coords.code, *new.code[-1:]]
-    group = lattice_groups(fit.estimate, np.column_stack(old_code), np.column_stack(new_code))
+    group = correlation_group_of(fit.estimate, np.column_stack(old_code), np.column_stack(new_code))
     position = observed_positions(fit.estimate.problem) if observed else coords.position
     return NewResiduals(group, position, log_sd)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bayeslme.structures import settings
+
 METRICS = ("euclidean", "maximum", "manhattan")
 
 
@@ -134,6 +136,12 @@ class CorrelationGroups:
         return float(np.median(own)) if len(own) else 1.0
 
     @property
+    def median_step(self) -> float:
+        """Median step in time within groups, in the user's units; 1 where no group has two rows."""
+        inner = self.step[~self.first] * self.unit
+        return float(np.median(inner)) if len(inner) else 1.0
+
+    @property
     def near_unit(self) -> float:
         """A power of 2 next to that distance, so that nothing is rounded by it."""
         return float(2.0 ** np.round(np.log2(self.typical_step)))
@@ -153,6 +161,36 @@ class CorrelationGroups:
             )
             least = min(least, float(d[off].min(initial=np.inf)))
         return least
+
+    def nearest_and_farthest(self, metric: str) -> tuple[float, float]:
+        """Median distance of a row to the nearest of its group, and the largest of all distances.
+
+        In the user's units; 1 and 1 where no group has two rows.
+        """
+        if self.position.shape[1] == 1:
+            nearest, far = self._nearest_on_a_line()
+        else:
+            nearest, far = self._nearest_of_places(metric)
+        nearest = nearest[np.isfinite(nearest)]
+        return (float(np.median(nearest)), far) if len(nearest) else (1.0, 1.0)
+
+    def _nearest_on_a_line(self) -> tuple[np.ndarray, float]:
+        before = np.where(self.first, np.inf, self.step * self.unit)
+        after = np.append(before[1:], np.inf)
+        ends = self.starts + self.sizes - 1
+        far = float((self.position[ends, 0] - self.position[self.starts, 0]).max())
+        return np.minimum(before, after), far
+
+    def _nearest_of_places(self, metric: str) -> tuple[np.ndarray, float]:
+        every, far = [], 0.0
+        for block in self.blocks(relative=True):
+            d = distances(block.patterns, metric) * self.unit
+            pair = block.present[:, :, None] & block.present[:, None, :]
+            far = max(far, float(np.max(d, where=pair, initial=0.0)))
+            pair &= ~np.eye(d.shape[-1], dtype=bool)
+            least = np.min(d, axis=-1, where=pair, initial=np.inf)
+            every.append(least[block.pattern][block.present[block.pattern]])
+        return np.concatenate(every), far
 
     def extent(self, metric: str) -> float:
         """Largest distance that two rows of one group may have: between corners of its box."""
@@ -201,15 +239,13 @@ def distances(patterns: np.ndarray, metric: str) -> np.ndarray:
     return np.asarray(np.sqrt((gap**2).sum(axis=-1)))
 
 
-def _size_classes(sizes: np.ndarray, slack: float = 1.3) -> list[np.ndarray]:
-    """Split groups into classes whose largest member is at most ``slack`` times the smallest.
-
-    Padding stays bounded.
-    """
+def _size_classes(sizes: np.ndarray) -> list[np.ndarray]:
+    """Split groups into classes of similar size, so that padding stays bounded."""
+    ratio = settings.STRUCTURES.max_sizes_ratio
     order = np.argsort(sizes, kind="stable")
     classes, at = [], 0
     while at < len(order):
-        limit = max(sizes[order[at]] * slack, sizes[order[at]] + 2)
+        limit = max(sizes[order[at]] * ratio, sizes[order[at]] + 2)
         end = int(np.searchsorted(sizes[order], limit, side="right"))
         classes.append(np.sort(order[at:end]))
         at = end

@@ -13,7 +13,7 @@ import pytest
 from scipy.special import stdtrit
 
 import bayeslme
-from bayeslme.engine.inference import response_covariance
+from bayeslme.engine.inference import response_covariance, settings
 from bayeslme.engine.inference.kenward_roger import _matched, kenward_roger
 from bayeslme.engine.inference.satterthwaite import mean_matched
 from bayeslme.errors import FitError, SpecError
@@ -436,6 +436,6 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         fit.predict(df="satterthwaite")
     with pytest.raises(FitError, match="none of 'residual'"):
         fit.predict(interval=0.9, df="kenward-roger")  # type: ignore[arg-type]
-    monkeypatch.setattr(response_covariance, "LARGEST", 3)
+    monkeypatch.setattr(settings, "INFERENCE", settings.InferenceSettings(max_group_rows=3))
     with pytest.raises(FitError, match="Subject group has 4 rows"):
         response_covariance.Covariance(fit.estimate)
