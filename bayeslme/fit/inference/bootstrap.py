@@ -150,39 +150,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Simulate responses with new random effects, refit, and collect statistics of the refits.
 
-    Parameters
-    ----------
-    fit : Fit
-    nsim : int
-        Number of draws.
-    statistic : callable, optional
-        From a fit to a number, a Series, a mapping or an array; all parameters by default, see
-        `bayeslme.fit.refit.parameters`.
-    seed : int, Generator or None
-    progress : bool
-        Show a bar on a terminal or in a notebook.
-
-    Returns
-    -------
-    Bootstrap
-
-    Raises
-    ------
-    FitError
-        If every refit failed.
-
-    Notes
-    -----
-    A refit that raises one of the package's errors is counted in `Bootstrap.failures`; any other
-    exception of `statistic` is passed on.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> made = fit.bootstrap(50, lambda one: one.fixef, seed=1)
-    >>> made.replicates.shape, made.n_failed
-    ((50, 2), 0)
+    See `Fit.bootstrap`.
     """
     if statistic is not None and not callable(statistic):
         raise FitError(
@@ -222,7 +190,7 @@ def responses(
 
 
 def _searched(
-    make: Refits, portions: Iterator[FloatArray]
+    make: Refits[Fit], portions: Iterator[FloatArray]
 ) -> Iterator[tuple[FloatArray, Optimum | None]]:
     """Responses with the ends of their searches."""
     for portion in portions:

@@ -24,7 +24,7 @@ from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.inference.hypotheses import quadratic
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ class SmallSample(Protocol):
 class SatterthwaiteTests:
     """The usual F, with Satterthwaite's denominators."""
 
-    fit: Fit
+    fit: Numbers
 
     @cached_property
     def sensitivity(self) -> Sensitivity:
@@ -87,7 +87,7 @@ class SatterthwaiteTests:
 class KenwardRogerTests:
     """F from the adjusted covariance, scaled, with the denominators that belong to it."""
 
-    fit: Fit
+    fit: Numbers
 
     @cached_property
     def _pieces(self) -> KenwardRoger:
@@ -116,7 +116,7 @@ def of_coefficients(method: SmallSample, p: int) -> FloatArray:
     return np.array([method.test(row[None])[1] for row in np.eye(p)])
 
 
-def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
+def small_sample(fit: Numbers, df: DfMethod) -> SmallSample | None:
     """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
 
     In a linear model with independent residuals of one variance n - p is exact and every method

@@ -20,7 +20,7 @@ from bayeslme.fit.values.curves import FACTOR_FUNCTIONS
 from bayeslme.formula.expressions import Call, r_number, walk
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -51,7 +51,7 @@ class Axis:
     code: npt.NDArray[np.intp] | None
 
 
-def axes_of(fit: Fit, at: Mapping[str, Any]) -> tuple[Axis, ...]:
+def axes_of(fit: Numbers, at: Mapping[str, Any]) -> tuple[Axis, ...]:
     """The predictors of the fixed part, each with its levels or with one mean.
 
     Parameters
@@ -188,7 +188,7 @@ def check_slope(slope: str, axes: Sequence[Axis]) -> None:
 
 
 def averages(
-    fit: Fit, axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None
+    fit: Numbers, axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None
 ) -> tuple[list[tuple[Any, ...]], FloatArray]:
     """Combinations of the predictors shown, and the coefficients' shares in their means.
 
@@ -237,7 +237,7 @@ def averages(
     return labels, sums
 
 
-def _rows(fit: Fit, frame: pd.DataFrame, slope: str | None) -> FloatArray:
+def _rows(fit: Numbers, frame: pd.DataFrame, slope: str | None) -> FloatArray:
     matrix = fit.design.matrix
     if slope is None:
         return matrix.apply(frame) if len(frame.columns) else np.ones((1, len(matrix.names)))

@@ -27,32 +27,7 @@ MOST_LINES = 60  # of a caterpillar
 def report(fit: Fit, path: str | Path, title: str | None = None, description: str = "") -> Path:
     """Write a page of tables and plots into one HTML file that needs nothing else.
 
-    Parameters
-    ----------
-    fit : Fit
-    path : str or Path
-    title : str, optional
-        By default the formula of the fixed part.
-    description : str
-
-    Returns
-    -------
-    Path
-        Of the file.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lm("distance ~ age", bayeslme.load_data("orthodont"))
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     report(fit, f"{folder}/growth.html").name
-    'growth.html'
+    See `Fit.report`.
     """
     head = str(fit.spec.fixed) if title is None else title
     return write(document(head, description, fit_sections(fit)), path)

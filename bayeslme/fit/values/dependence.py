@@ -25,7 +25,7 @@ from bayeslme.structures.correlation.base import Pairs
 from bayeslme.structures.correlation.positions import METRICS, distances
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.row_verbs import RowVerbs
     from bayeslme.structures import Bound
 
 
@@ -36,7 +36,7 @@ MOST_LAGS = 1000  # of whole lags the curve is drawn at
 
 
 def variogram(
-    fit: Fit,
+    fit: RowVerbs,
     form: str | None = None,
     type: ResidualType = "pearson",
     *,
@@ -49,50 +49,7 @@ def variogram(
 ) -> pd.DataFrame:
     """Semivariogram of the residuals within groups, half the mean squared difference by distance.
 
-    Parameters
-    ----------
-    fit : Fit
-    form : str, optional
-        ``"~ time | g"`` or ``"~ x + y"``; by default the positions of the correlation structure.
-    type : {"response", "pearson", "normalized"}
-    max_distance : float, optional
-    bins : int, optional
-        More distances than this are collapsed; 20 by default.
-    breaks : sequence of float, optional
-        Ends of the bins, increasing; pairs beyond the last are left out. In the place of `bins`.
-    collapse : {"quantiles", "fixed", "none"}
-        Into bins of equally many pairs, of equal width, or not at all: a row for each pair.
-    robust : bool
-        Cressie and Hawkins's estimator in the place of the mean.
-    metric : {"euclidean", "maximum", "manhattan"}, optional
-        By default the correlation structure's where `form` is left out, euclidean otherwise.
-
-    Returns
-    -------
-    DataFrame
-        Columns variog, dist (median of the bin), n_pairs. Where the fit has a correlation structure
-        of the same positions, ``attrs["model"]`` holds its curve, lists dist and variog; see
-        `model_variogram`.
-
-    Raises
-    ------
-    FitError
-        For an argument out of range, and where there are no pairs of residuals or far too many.
-
-    Notes
-    -----
-    nlme leaves pairs at the very smallest distance out of the first bin; they are counted here. Of
-    fewer distances than bins it keeps every one, whatever `breaks` say; here they count.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> variogram(fit, "~ age | Subject").round(3)
-       variog  dist  n_pairs
-    1   0.959   2.0       81
-    2   0.878   4.0       54
-    3   1.293   6.0       27
+    See `Fit.variogram`.
     """
     check_bins(bins, breaks, collapse)
     if max_distance is not None:
@@ -122,7 +79,7 @@ def variogram(
 
 
 def model_variogram(
-    fit: Fit, distance: npt.ArrayLike, type: ResidualType = "pearson"
+    fit: RowVerbs, distance: npt.ArrayLike, type: ResidualType = "pearson"
 ) -> pd.DataFrame:
     """Semivariogram of the fit's correlation structure, 1 - rho(d) in units of the variance.
 
@@ -177,7 +134,7 @@ def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArra
     return np.asarray(values, dtype=float).reshape(len(distance))
 
 
-def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> bool:
+def _has_model(fit: RowVerbs, where: Positions, type: ResidualType, metric: str) -> bool:
     """Whether the fit's structure speaks of these positions and residuals."""
     known, structure = fit.design.correlation, fit.spec.correlation
     if known is None or structure is None or not structure.stationary or type == "normalized":
@@ -188,7 +145,7 @@ def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> b
     return metric == structure.metric and np.array_equal(own, where.place)
 
 
-def _points(fit: Fit, distance: FloatArray) -> FloatArray:
+def _points(fit: RowVerbs, distance: FloatArray) -> FloatArray:
     """Distances to draw the curve at: whole lags where only these have a meaning."""
     seen = distance[distance > 0]
     low, high = float(seen.min()), float(seen.max())
@@ -232,45 +189,13 @@ def _estimate(distance: FloatArray, gap: FloatArray, robust: bool) -> tuple[floa
 
 
 def acf(
-    fit: Fit,
+    fit: RowVerbs,
     max_lag: int | None = None,
     type: ResidualType = "pearson",
     form: str | None = None,
     level: LevelName = None,
 ) -> pd.DataFrame:
-    """Autocorrelation of the residuals within groups.
-
-    Parameters
-    ----------
-    fit : Fit
-    max_lag : int, optional
-        By default 10 log10(m), at most m - 1, for largest groups of m rows.
-    type : {"response", "pearson", "normalized"}
-        Of the residuals; normalized ones should be uncorrelated.
-    form : str, optional
-        ``"~ time | g"`` with whole-number times, or ``"~ 1 | g"`` for the order of the rows. By
-        default the times of a structure that counts them, such as corAR1; otherwise the order of
-        the rows, or that of their real times.
-    level : str, int or None
-        Of the residuals.
-
-    Returns
-    -------
-    DataFrame
-        Columns lag, ACF, n_used (pairs); indexed 1, 2, ... as nlme prints it.
-
-    Raises
-    ------
-    FitError
-        For `max_lag` that is no count, and times that are not whole numbers.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> acf(fit)["ACF"].round(3).tolist()
-    [1.0, -0.272, -0.147, -0.632]
-    """
+    """Autocorrelation of the residuals within groups; see `Fit.acf`."""
     if max_lag is not None:
         check_lag(max_lag, "max_lag")
     where = lag_positions(fit, form, "acf")

@@ -27,7 +27,7 @@ from bayeslme.structures import PdBlocked, PdMat
 
 if TYPE_CHECKING:
     from bayeslme.engine.problem import Stage
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -160,23 +160,8 @@ def random_part(level: Level, part: Component, name: str) -> RandomPart:
     return RandomPart(level.group, blocks)
 
 
-def varcorr(fit: Fit) -> VarCorr:
-    """Variance components of a fit.
-
-    Parameters
-    ----------
-    fit : Fit
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> varcorr(fit)
-    Subject = pdLogChol(1)
-                Variance StdDev
-    (Intercept) 4.472056 2.114724
-    Residual    2.049456 1.431592
-    """
+def varcorr(fit: ParameterVerbs) -> VarCorr:
+    """Variance components of a fit; see `Fit.varcorr`."""
     design, estimate = fit.design, fit.estimate
     made = [
         component(level, factor, fit.sigma)
@@ -230,7 +215,7 @@ class LevelAxes:
         return tuple(str(e) for e in self.size.index[self.size <= EMPTY])
 
 
-def level_axes(fit: Fit) -> list[LevelAxes]:
+def level_axes(fit: ParameterVerbs) -> list[LevelAxes]:
     """Principal components of every level, outermost first."""
     stages = {stage.group: stage for stage in fit.estimate.problem.stages}
     return [
