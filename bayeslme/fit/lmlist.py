@@ -26,6 +26,7 @@ from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from bayeslme.fit.output.group_plots import LmListPlots
+    from bayeslme.fit.values.curves import Levels
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -106,10 +107,12 @@ class LmList:
     def aug_pred(
         self,
         primary: str | None = None,
+        level: Levels = None,
         *,
         minimum: float | None = None,
         maximum: float | None = None,
         length: int = 51,
+        groups: str | None = None,
     ) -> pd.DataFrame:
         """Observed responses and the line of each group.
 
@@ -118,10 +121,14 @@ class LmList:
         primary : str, optional
             Column that runs over the grid. By default the covariate of the data's own formula
             (``data.attrs["formula"]``), or the model's only numeric one.
+        level : None
+            These fits have one level.
         minimum, maximum : float, optional
             Ends of the grid, by default those of the data.
         length : int
             Points of the grid.
+        groups : None
+            The groups are those of the fits; anything else is refused.
 
         Returns
         -------
@@ -145,7 +152,9 @@ class LmList:
         """
         from bayeslme.fit.values.curves import aug_pred
 
-        return aug_pred(self, primary, minimum=minimum, maximum=maximum, length=length)
+        return aug_pred(
+            self, primary, level, minimum=minimum, maximum=maximum, length=length, groups=groups
+        )
 
     def residuals(self, type: Literal["response", "pearson"] = "response") -> pd.Series:
         """Residuals, as they are or divided by the pooled standard deviation.
