@@ -54,7 +54,7 @@ class LmList:
     data : DataFrame
     """
 
-    spec: LmeSpec[Self]
+    spec: LmeSpec[LmList]
     coef: pd.DataFrame
     stderr: pd.DataFrame
     sigma: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class Numbers:
         The data frame as it was given; later changes of that frame do not reach it.
     """
 
-    spec: LmeSpec[Self]
+    spec: LmeSpec
     design: Design
     estimate: Estimate
     data: pd.DataFrame

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.values.residuals import LevelName
     from bayeslme.fit.values.several_levels import Several
     from bayeslme.fit.values.singular import Singular
+    from bayeslme.spec.model import LmeSpec
 
 
 class Fit(ParameterVerbs):
@@ -30,6 +31,8 @@ class Fit(ParameterVerbs):
 
     Attributes are documented in `bayeslme.fit.numbers.Numbers`.
     """
+
+    spec: LmeSpec[Fit]
 
     def coef(self) -> pd.Series | pd.DataFrame:
         """Coefficients, length p; of a mixed model those of each group, shape (G, p).
@@ -311,6 +314,7 @@ class Fit(ParameterVerbs):
 class LmeFit(Fit):
     """A linear mixed model, fitted."""
 
+    spec: LmeSpec[LmeFit]
     kind = "lme"
 
     def ranef(
@@ -383,6 +387,7 @@ class LmeFit(Fit):
 class GlsFit(Fit):
     """A linear model with correlated or heteroscedastic residuals, fitted."""
 
+    spec: LmeSpec[GlsFit]
     kind = "gls"
 
     def coef(self) -> pd.Series:
@@ -398,6 +403,7 @@ class GlsFit(Fit):
 class LmFit(Fit):
     """An ordinary linear model, fitted by least squares."""
 
+    spec: LmeSpec[LmFit]
     kind = "lm"
 
     def coef(self) -> pd.Series:
