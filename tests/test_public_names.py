@@ -31,9 +31,9 @@ COMMON = """
 
 NAMES: dict[type, str] = {
     Fit: COMMON,
-    LmeFit: COMMON + " ranef",
-    GlsFit: COMMON,
-    LmFit: COMMON,
+    LmeFit: COMMON + " kind ranef",
+    GlsFit: COMMON + " kind",
+    LmFit: COMMON + " kind",
     LmList: """
         aug_pred coef data design df fitted groups intervals nobs plot predict residuals sigma
         spec stderr summary update
