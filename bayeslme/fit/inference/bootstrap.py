@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from bayeslme.errors import BayesLMEError, FitError
 from bayeslme.fit.arguments import check_choice, check_count, check_generator, check_probability
 from bayeslme.fit.refit import Refits, parameters
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.simulate import simulate
 from bayeslme.report.tables import bootstrap_html, bootstrap_text
 
@@ -52,7 +53,6 @@ def tracked[Item](items: Iterable[Item], total: int, what: str, *, show: bool) -
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[["Fit"], Any]
 Kind = Literal["percentile", "basic", "normal"]
-AT_ONCE = 2_000_000  # numbers simulated at a time
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def responses(
     """Simulated responses in portions (s, n) of bounded memory, at most `together` of them."""
     check_count(nsim, "nsim")
     check_generator(seed)
-    rng, portion = np.random.default_rng(seed), max(1, AT_ONCE // fit.nobs)
+    rng, portion = np.random.default_rng(seed), max(1, SETTINGS.simulated_numbers // fit.nobs)
     for first in range(0, nsim, portion):
         drawn = simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()
         for at in range(0, len(drawn), together):

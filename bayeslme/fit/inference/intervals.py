@@ -18,6 +18,7 @@ from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.inference.hypotheses import t_quantile
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import intervals_text
 
@@ -39,7 +40,6 @@ def limits_frame(
     return pd.DataFrame(values, index=pd.Index(names))
 
 
-VISIBLE = 1e-4  # a gain in log-likelihood that is worth a note
 CRITERIA = {"REML": "restricted likelihood", "ML": "likelihood"}
 Parts = dict[str, pd.DataFrame]
 
@@ -123,7 +123,7 @@ def _at_end(fit: ParameterVerbs, part: ParameterBlock, name: str, row: pd.Series
 
 def _profile_notes(fit: ParameterVerbs, gain: float) -> list[str]:
     notes = []
-    if gain > VISIBLE:
+    if gain > SETTINGS.min_gain:
         notes.append(
             f"a log-likelihood higher by {gain:.3g} was found on the way: the fit is no maximum; "
             "fit again with other starting values"

@@ -36,13 +36,13 @@ from bayeslme.fit.inference.reference_grid import (
     check_shown,
     check_slope,
 )
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.report.plots.style import axis_label
 
 if TYPE_CHECKING:
     from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 FloatArray = npt.NDArray[np.float64]
-NEGLIGIBLE = 1e-10  # share of a coefficient that counts as none
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,7 +168,7 @@ def _degrees(fit: ParameterVerbs, rows: FloatArray) -> FloatArray:
         constant = column_levels(fit.design) == 0
         columns[constant] = min(columns.min(), len(fit.design.levels[0].labels) - 1)
     size = np.abs(rows).max(axis=1, keepdims=True)
-    part = np.abs(rows) > NEGLIGIBLE * size
+    part = np.abs(rows) > SETTINGS.negligible_share * size
     return np.asarray(np.where(part, columns, np.inf).min(axis=1))
 
 

@@ -16,6 +16,7 @@ from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Factor, drop_unused, from_objects, relabel
 from bayeslme.data.variables.labels import LOGICAL_LEVELS
 from bayeslme.errors import SpecError
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.curves import FACTOR_FUNCTIONS
 from bayeslme.formula.expressions import Call, r_number, walk
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 Weights = Literal["equal", "proportional"]
-STEP = 1e-3  # of a covariate's standard deviation, for slopes
-MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +214,7 @@ def averages(
         For a grid of too many cells.
     """
     sizes = [len(axis.labels) for axis in axes]
-    if np.prod(sizes, dtype=float) > MOST_CELLS:
+    if np.prod(sizes, dtype=float) > SETTINGS.max_grid_rows:
         raise SpecError(f"at: a grid of {' x '.join(map(str, sizes))} cells is too large")
     index = np.indices(sizes).reshape(len(axes), int(np.prod(sizes)))
     frame = pd.DataFrame(
@@ -241,7 +240,7 @@ def _rows(fit: Numbers, frame: pd.DataFrame, slope: str | None) -> FloatArray:
     matrix = fit.design.matrix
     if slope is None:
         return matrix.apply(frame) if len(frame.columns) else np.ones((1, len(matrix.names)))
-    h = STEP * float(fit.design.frame[slope].astype(float).std())
+    h = SETTINGS.slope_step * float(fit.design.frame[slope].astype(float).std())
     up, down = (matrix.apply(frame.assign(**{slope: frame[slope] + s * h})) for s in (1.0, -1.0))
     high, low = (matrix.apply(frame.assign(**{slope: frame[slope] + s * h})) for s in (2.0, -2.0))
     return np.asarray((8.0 * (up - down) - (high - low)) / (12.0 * h))  # exact up to degree four

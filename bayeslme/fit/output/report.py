@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayeslme.errors import DataError
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.curves import default_primary
-from bayeslme.fit.values.dependence import MOST_PAIRS, n_pairs
+from bayeslme.fit.values.dependence import n_pairs
 from bayeslme.fit.values.positions import positions
 from bayeslme.report.html import Section, code, document, heading, picture, prose
 
@@ -96,7 +97,7 @@ def _residuals(fit: Fit) -> Iterator[str]:
     pairs = n_pairs(positions(fit, None))
     if pairs == 0:
         return
-    if structure.stationary and pairs <= MOST_PAIRS:
+    if structure.stationary and pairs <= SETTINGS.max_pairs:
         axes = fit.plot.variogram()
         yield _picture([axes], "Semivariogram of the residuals, with the fitted structure's")
     elif structure.stationary:

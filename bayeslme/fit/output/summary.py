@@ -12,6 +12,7 @@ import pandas as pd
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
 from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.inference.hypotheses import t_tail
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
 from bayeslme.formula.deparse import deparse
@@ -24,9 +25,6 @@ from bayeslme.structures.correlation.unstructured import matrix_of
 
 if TYPE_CHECKING:
     from bayeslme.fit.parameter_verbs import ParameterVerbs
-
-
-AS_WELL = 0.1  # in log-likelihood: no data tell two models apart by it
 
 
 def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Series:
@@ -183,7 +181,7 @@ def _has_twin(fit: ParameterVerbs, bound: Bound) -> bool:
         return False
     theta = found.theta.copy()
     theta[found.problem.theta_correlation] = bound.to_free(other)
-    return bool(found.likelihood()(theta[None])[0] > found.loglik - AS_WELL)
+    return bool(found.likelihood()(theta[None])[0] > found.loglik - SETTINGS.equal_loglik)
 
 
 def _one_row_each(fit: ParameterVerbs) -> bool:

@@ -14,13 +14,12 @@ from bayeslme.data.types import Design, Level
 from bayeslme.engine import Estimate
 from bayeslme.engine.prediction.residuals import colour_groups
 from bayeslme.errors import FitError
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.structures import CorrelationGroups
 
 if TYPE_CHECKING:
     from bayeslme.fit.row_verbs import RowVerbs
 
-
-LONGEST = 10_000  # rows of a dense matrix, 0.8 GB
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -121,10 +120,11 @@ def colour(estimate: Estimate, noise: FloatArray) -> FloatArray:
 
 def _require_short(lattice: CorrelationGroups) -> None:
     longest = int(lattice.sizes.max())
-    if longest > LONGEST:
+    if longest > SETTINGS.max_dense_rows:
         raise FitError(
-            f"a correlation group has {longest} rows; dense matrices are made up to {LONGEST} rows "
-            "only (marginal_cov; simulate where positions are spatial)"
+            f"a correlation group has {longest} rows; dense matrices are made up to "
+            f"{SETTINGS.max_dense_rows} rows only "
+            "(marginal_cov; simulate where positions are spatial)"
         )
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_lag, check_number
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.positions import (
-    BINS,
     Collapse,
     Positions,
     bins_of,
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 
 FloatArray = npt.NDArray[np.float64]
-MOST_PAIRS = 20_000_000  # about a gigabyte at work
-POINTS = 50  # of the curve, nlme's
-MOST_LAGS = 1000  # of whole lags the curve is drawn at
 
 
 def variogram(
@@ -65,7 +62,7 @@ def variogram(
     if not len(distance):
         far = "" if max_distance is None else f" within max_distance={max_distance:g}"
         raise FitError(f"variogram: no group has two residuals{far}")
-    bin_of = bins_of(distance, BINS if bins is None else bins, breaks, collapse)
+    bin_of = bins_of(distance, SETTINGS.variogram_bins if bins is None else bins, breaks, collapse)
     found = [bin_of == b for b in np.unique(bin_of[bin_of >= 0])]
     rows = [_estimate(distance[own], gap[own], robust) for own in found]
     if not rows:
@@ -151,19 +148,20 @@ def _points(fit: RowVerbs, distance: FloatArray) -> FloatArray:
     low, high = float(seen.min()), float(seen.max())
     structure: Any = fit.spec.correlation
     if structure.needs_integers:
-        lags = np.linspace(low, high, min(int(high - low) + 1, MOST_LAGS))
+        lags = np.linspace(low, high, min(int(high - low) + 1, SETTINGS.max_lags))
         return np.unique(np.round(lags))
-    return np.linspace(low, high, POINTS)
+    return np.linspace(low, high, SETTINGS.variogram_points)
 
 
 def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, FloatArray]:
     """Distances and absolute differences of all pairs of residuals within groups."""
     check_choice(metric, METRICS, "metric")
     pairs = n_pairs(where)
-    if pairs > MOST_PAIRS:
+    if pairs > SETTINGS.max_pairs:
         raise FitError(
             f"variogram: {pairs:,} pairs of residuals within groups are more than the "
-            f"{MOST_PAIRS:,} that are looked at; fit a subset, or use acf() with whole-number times"
+            f"{SETTINGS.max_pairs:,} that are looked at; fit a subset, or use acf() with "
+            "whole-number times"
         )
     apart, gaps = [np.zeros(0)], [np.zeros(0)]
     for rows in where.groups():

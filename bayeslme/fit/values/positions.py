@@ -131,7 +131,6 @@ def _placed(place: FloatArray | None, code: IntArray) -> FloatArray:
 
 
 Collapse = Literal["quantiles", "fixed", "none"]
-BINS = 20  # nlme's
 
 
 def distance_bins(distance: FloatArray, bins: int) -> IntArray:
