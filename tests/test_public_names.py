@@ -13,20 +13,21 @@ from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
 from bayeslme.spec.model import LmeSpec
 
 PACKAGE = """
-    BayesLMEError CorAR1 CorARMA CorCAR1 CorCompSymm CorExp CorGaus CorLin CorNatural
-    CorRatio CorSpher CorSymm DataError FitError GlsFit LmFit LmeFit LmeSpec PdBlocked
-    PdCompSymm PdDiag PdIdent PdLogChol PdNatural PdSymm SpecError VarComb VarConstPower
-    VarConstProp VarExp VarFixed VarIdent VarPower anova bayes_factor calibrate compare
-    compare_fits compare_models compare_pred data_names from_bambi gls group_plot
-    interaction_plot lm lme lmlist load_data load_model load_posterior simulated_lrt
-    translate
+    BayesLMEError CorAR1 CorAR1AR1 CorARMA CorAnte CorCAR1 CorCompSymm CorExp CorGaus CorLin
+    CorMatern CorNatural CorRatio CorSpher CorSymm CorToep DataError FitError GlsFit LmFit
+    LmeFit LmeSpec PdBlocked PdCompSymm PdDiag PdIdent PdLogChol PdNatural PdSymm SpecError
+    VarComb VarConstPower VarConstProp VarExp VarFixed VarIdent VarPower anova bayes_factor
+    calibrate compare compare_fits compare_models compare_pred data_names from_bambi gls
+    group_plot interaction_plot lm lme lmlist load_data load_model load_posterior mmrm
+    simulated_lrt translate
 """
 
 COMMON = """
-    acf aic anova aug_pred bic bootstrap coef converged correlation_coef data degrees design
-    df estimate fitted fixef information intervals kenward_roger loglik marginal_cov means
+    acf aic anova aug_pred bic bootstrap coef converged correlation_coef data default_df
+    degrees design df estimate fitted fixef information intervals loglik marginal_cov means
     method nobs plot predict refit report residual_cov residuals sample satterthwaite sigma
-    simulate singular spec summary test_vcov update varcorr variogram vcov weights_coef
+    simulate singular small_samples spec summary test_vcov update varcorr variogram vcov
+    weights_coef
 """
 
 NAMES: dict[type, str] = {
@@ -40,7 +41,8 @@ NAMES: dict[type, str] = {
     """,
     LmeSpec: """
         contrasts control correlation data factor_contrasts fit fixed function mask method
-        na_action prior_predictive priors random subset to_bambi to_pymc to_r update weights
+        mmrm na_action prior_predictive priors random subset to_bambi to_pymc to_r update
+        weights
     """,
     Posterior: """
         check contrast data effects fit fitted fixef hypothesis intervals layout loo

@@ -20,6 +20,7 @@ REVEALED = {
     "fit.coef()": "DataFrame",
     "bayeslme.gls('y ~ x', data).coef()": "Series[Any]",
     "bayeslme.gls('y ~ x', data).spec.fit(data)": "GlsFit",
+    "bayeslme.mmrm('y ~ v + us(v | g)', data).spec.fit(data)": "GlsFit",
     "bayeslme.lm('y ~ x', data).spec.fit(data)": "LmFit",
     "bayeslme.lmlist('y ~ x | g', data).spec.fit(data)": "LmList",
     "bayeslme.lmlist('y ~ x | g', data).update(fixed='y ~ 1')": "LmList",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from bayeslme.engine import Estimate, Information, information
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
-    from bayeslme.fit.inference.degrees import Degrees, KenwardRogerTests, SatterthwaiteTests
+    from bayeslme.fit.inference.degrees import Degrees, DfMethod, SatterthwaiteTests, SmallSample
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -121,32 +121,24 @@ class Numbers:
         return SatterthwaiteTests(self)
 
     @cached_property
-    def kenward_roger(self) -> KenwardRogerTests:
-        """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
-        from bayeslme.fit.inference.degrees import KenwardRogerTests
-
-        return KenwardRogerTests(self)
+    def small_samples(self) -> dict[str, SmallSample]:
+        """Other tests that have been asked for, by the method's name."""
+        return {}
 
     @cached_property
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
+        adjusted = self.method == "ML" and self.spec.function != "mmrm"  # R's mmrm does not
+        return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
+
+    @property
+    def default_df(self) -> DfMethod:
+        """Method of the denominator degrees of freedom where none is asked for."""
+        call = self.spec.mmrm
+        return "inner-outer" if call is None else cast("DfMethod", call.df)
 
     @cached_property
     def information(self) -> Information:
         """Approximate covariance of the variance parameters on nlme's scales."""
         return information(self.design, self.estimate)
-
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients.
-
-        Returns
-        -------
-        DataFrame, shape (p, p)
-            Of `gls` under ML adjusted for p, as in nlme.
-        """
-        values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
-        return pd.DataFrame(
-            values, index=list(self.design.x_names), columns=list(self.design.x_names)
-        )

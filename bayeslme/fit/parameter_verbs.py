@@ -10,8 +10,10 @@ from bayeslme.fit.row_verbs import RowVerbs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
     from bayeslme.fit.inference.anova import Anova
-    from bayeslme.fit.inference.degrees import DfMethod
+    from bayeslme.fit.inference.degrees import DfMethod, VcovType
     from bayeslme.fit.inference.intervals import Intervals, Method, Which
     from bayeslme.fit.inference.means import Means
     from bayeslme.fit.inference.reference_grid import Weights
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
 class ParameterVerbs(RowVerbs):
     """Summary, tests, intervals, marginal means and variance components."""
 
-    def summary(self, df: DfMethod = "inner-outer") -> Summary:
+    def summary(self, df: DfMethod | None = None, vcov: VcovType | None = None) -> Summary:
         """Summarise a fit.
 
         Parameters
         ----------
-        df : {"inner-outer", "satterthwaite", "kenward-roger"}
-            Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard
-            errors too. The second and third give `gls` a column DF.
+        df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+            Denominator degrees of freedom of the t tests; Kenward and Roger's methods adjust the
+            standard errors too. All but the first, which is the default, give `gls` a column DF.
+        vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+            Robust standard errors, with degrees of freedom of their own; see `vcov`.
 
         Returns
         -------
@@ -51,13 +56,57 @@ class ParameterVerbs(RowVerbs):
         """
         from bayeslme.fit.output.summary import summary
 
-        return self._summary if df == "inner-outer" else summary(self, df)
+        own = df in (None, self.default_df) and vcov in (None, "model")
+        return self._summary if own else summary(self, df, vcov)
 
     @cached_property
     def _summary(self) -> Summary:
         from bayeslme.fit.output.summary import summary
 
         return summary(self)
+
+    def vcov(self, type: VcovType = "model", cluster: Any = None) -> pd.DataFrame:
+        """Covariance of the coefficients.
+
+        Parameters
+        ----------
+        type : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}
+            That of the model, or robust to a wrong model of variances and correlations: the outer
+            products of the clusters' scores (CR0), times m / (m - 1) for m clusters (CR1), times m
+            (n - 1) / ((m - 1) (n - p)) (CR1S), without bias where the model is right (CR2), close
+            to the jackknife (CR3).
+        cluster : str or array, optional
+            A column of the data, or labels of the rows used. By default the outermost groups, of
+            `gls` the groups of the correlation, and single rows where there are none.
+
+        Returns
+        -------
+        DataFrame, shape (p, p)
+
+        Raises
+        ------
+        FitError
+            For an unknown type, clusters that cut a group, and one cluster only.
+
+        Notes
+        -----
+        Under maximum likelihood that of the model is adjusted for p for `gls`, as in nlme.
+
+        References
+        ----------
+        Bell, R. M. and McCaffrey, D. F. (2002), Survey Methodology 28, 169-181; Pustejovsky, J. E.
+        and Tipton, E. (2018), J. Bus. Econ. Stat. 36, 672-683.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> round(float(fit.vcov("CR2").loc["age", "age"]), 4)
+        0.005
+        """
+        from bayeslme.fit.inference.sandwich import vcov
+
+        return vcov(self, type, cluster)
 
     def varcorr(self) -> VarCorr:
         """Standard deviations and correlations of the random effects, level by level.
@@ -87,7 +136,8 @@ class ParameterVerbs(RowVerbs):
         type: Literal["sequential", "marginal"] = "sequential",
         terms: Any = None,
         L: Any = None,
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
+        vcov: VcovType | None = None,
     ) -> Anova:
         """Test the terms of a fit, or chosen terms or contrasts of its coefficients.
 
@@ -100,9 +150,12 @@ class ParameterVerbs(RowVerbs):
         L : array, DataFrame, mapping or sequence of mappings, optional
             Contrasts tested together: rows of p numbers, or coefficients by name, ``{"Time:Diet2":
             1, "Time:Diet3": -1}``; see `bayeslme.fit.inference.contrasts.contrasts`.
-        df : {"inner-outer", "satterthwaite", "kenward-roger"}
-            Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
-            adjusts F too.
+        df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+            Denominator degrees of freedom: nlme's rule (the default), counted in another way, or
+            computed from the fit. Kenward and Roger's methods adjust F too.
+        vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+            A robust covariance, with denominators of its own; see `vcov`.
 
         Returns
         -------
@@ -126,7 +179,7 @@ class ParameterVerbs(RowVerbs):
         """
         from bayeslme.fit.inference.anova import anova_of
 
-        return anova_of(self, type, terms, L, df)
+        return anova_of(self, type, terms, L, df, vcov)
 
     def means(
         self,
@@ -136,7 +189,8 @@ class ParameterVerbs(RowVerbs):
         slope: str | None = None,
         weights: Weights = "equal",
         level: float = 0.95,
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
+        vcov: VcovType | None = None,
     ) -> Means:
         """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
@@ -154,9 +208,12 @@ class ParameterVerbs(RowVerbs):
             Combinations that are averaged over count the same, or as often as they are in the data.
         level : float
             Of the limits.
-        df : {"inner-outer", "satterthwaite", "kenward-roger"}
+        df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
             Degrees of freedom. By the first rule a mean has the fewest of the coefficients that
             have a part in it, where the intercept counts at the outermost level of grouping.
+        vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+            Robust standard errors, with degrees of freedom of their own; see `vcov`.
 
         Returns
         -------
@@ -189,14 +246,14 @@ class ParameterVerbs(RowVerbs):
         """
         from bayeslme.fit.inference.means import means
 
-        return means(self, factors, at, slope=slope, weights=weights, level=level, df=df)
+        return means(self, factors, at, slope=slope, weights=weights, level=level, df=df, vcov=vcov)
 
     def intervals(
         self,
         level: float = 0.95,
         which: Which = "all",
         method: Method = "wald",
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> Intervals:
         """Confidence intervals of coefficients and variance parameters.
 
@@ -208,9 +265,10 @@ class ParameterVerbs(RowVerbs):
         method : {"wald", "profile"}
             ``"wald"`` is nlme's; ``"profile"`` inverts the likelihood-ratio test, see
             `bayeslme.fit.inference.intervals.profiled`.
-        df : {"inner-outer", "satterthwaite", "kenward-roger"}
-            Degrees of freedom of the coefficients' t; "kenward-roger" adjusts their standard errors
-            too, as in `summary`.
+        df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+            Degrees of freedom of the coefficients' t; Kenward and Roger's methods adjust their
+            standard errors too, as in `summary`.
 
         Returns
         -------

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from bayeslme.fit.inference.degrees import DfMethod
     from bayeslme.fit.values.curves import Levels
     from bayeslme.fit.values.positions import Collapse
-    from bayeslme.fit.values.predict import IntervalDf
     from bayeslme.fit.values.residuals import LevelName, ResidualType
     from bayeslme.fit.values.several_levels import Several
 
@@ -117,7 +117,7 @@ class RowVerbs(Numbers):
         se: bool = False,
         use_correlation: bool = False,
         interval: float | None = None,
-        df: IntervalDf = "residual",
+        df: DfMethod | None = None,
     ) -> pd.Series | pd.DataFrame:
         """Predict the mean response, or with `use_correlation` the new response itself.
 
@@ -142,9 +142,13 @@ class RowVerbs(Numbers):
             Also the limits of this interval for a new response, such as 0.95: its own residual is
             added to the error, with the variance function at the new rows, and the random effects
             of levels further in, as of groups not yet seen.
-        df : {"residual", "satterthwaite"}
-            Degrees of freedom of the interval's t: n - p, or for each row from how well the data
-            know its variance, the better choice where groups are few.
+        df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+            Degrees of freedom of the interval's t: n - p, the default; the fewest of the
+            coefficients with a part in a row; or, by Satterthwaite, for each row from how well the
+            data know its variance, the better choice where groups are few. Kenward and Roger's
+            methods add to the last, for predictions of the fixed part, the adjusted covariance of
+            the coefficients.
 
         Returns
         -------
@@ -182,7 +186,7 @@ class RowVerbs(Numbers):
 
         newdata = None if newdata is None else as_frame(newdata, "newdata")
         if isinstance(level, SEVERAL):
-            if se or use_correlation or interval is not None or df != "residual":
+            if se or use_correlation or interval is not None or df is not None:
                 raise FitError("level: errors and intervals are given for one level at a time")
             return several_levels.predict(self, newdata, level)
         return predict.predict(self, newdata, level, se, use_correlation, interval, df)
@@ -226,7 +230,8 @@ class RowVerbs(Numbers):
         Parameters
         ----------
         max_lag : int, optional
-            By default 10 log10(m), at most m - 1, for largest groups of m rows.
+            By default 10 log10(m), at most m - 1, for largest groups of m rows. Where all steps of
+            the times are multiples of a longer one, lags are counted in that.
         type : {"response", "pearson", "normalized"}
             Of the residuals; normalized ones should be uncorrelated.
         form : str, optional

@@ -11,14 +11,14 @@ class FitSettings:
 
     Attributes
     ----------
-    max_dense_rows : int
-        Rows of a covariance matrix that is formed densely: 10,000 rows take 0.8 GB.
     max_pairs : int
         Pairs of residuals of one variogram: 20 million take about a gigabyte.
     variogram_points : int
         Points of the model's semivariogram, as many as nlme draws.
     max_lags : int
         Whole lags at which the curve of a structure of whole lags is drawn.
+    max_acf_lags : int
+        Lags of one table of autocorrelations.
     variogram_bins : int
         Distances from which on pairs are put into bins: nlme's number.
     singular_ratio : float
@@ -44,10 +44,10 @@ class FitSettings:
         Difference in log-likelihood by which no data tell two models apart.
     """
 
-    max_dense_rows: int = 10_000
     max_pairs: int = 20_000_000
     variogram_points: int = 50
     max_lags: int = 1000
+    max_acf_lags: int = 100_000
     variogram_bins: int = 20
     singular_ratio: float = 1e-4
     rounding_ratio: float = 1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from bayeslme.errors import SpecError
@@ -12,6 +13,7 @@ from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.functions import check_functions, refuse_fitted
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import expand
+from bayeslme.spec.mmrm import read_mmrm
 from bayeslme.spec.model import Function, LmeSpec, NaAction, make_control, read_contrasts
 from bayeslme.spec.random import read_random, same_effects
 from bayeslme.spec.signatures import SIGNATURES, Signature
@@ -176,7 +178,7 @@ def read_argument(function: Function, name: str, value: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    function : {"lme", "gls", "lm", "lmList"}
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
     name : str
         One of ``SIGNATURES[function].arguments``.
     value : Any
@@ -201,7 +203,7 @@ def make_spec(function: Function, formula: str | Formula, **arguments: Any) -> L
 
     Parameters
     ----------
-    function : {"lme", "gls", "lm", "lmList"}
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
     formula : str
         Response and fixed effects, ``"y ~ x"``; for lmList with the groups, ``"y ~ x | g"``.
     **arguments
@@ -248,6 +250,47 @@ def make_lme(fixed: str | Formula, random: Any = None, **arguments: Any) -> LmeS
 def make_gls(model: str | Formula, correlation: Any = None, **arguments: Any) -> LmeSpec[GlsFit]:
     """Specify a linear model with correlated or heteroscedastic residuals; see `make_spec`."""
     return make_spec("gls", model, correlation=correlation, **arguments)
+
+
+def make_mmrm(
+    formula: str,
+    REML: bool = True,
+    df: str = "satterthwaite",
+    weights: Any = None,
+    na_action: str = "omit",
+    control: Mapping[str, Any] | None = None,
+    data: str | None = None,
+) -> LmeSpec[GlsFit]:
+    """Specify a model for repeated measures as R's mmrm does; see `make_spec`.
+
+    Parameters
+    ----------
+    formula : str
+        With a covariance term, ``"y ~ arm * visit + us(visit | id)"``.
+    REML : bool
+    df : {"satterthwaite", "kenward-roger", "kenward-roger-linear", "between-within", "residual"}
+    weights : str, optional
+        A column or an expression that divides the variances.
+    na_action : {"fail", "omit", "exclude"}
+    control : mapping, optional
+    data : str, optional
+        The label of the data frame.
+
+    Returns
+    -------
+    LmeSpec
+    """
+    if not isinstance(REML, bool):
+        raise SpecError(f"mmrm: REML is True or False, not {REML!r}")
+    if weights is not None and not isinstance(weights, str):
+        raise SpecError(
+            "mmrm: weights is a column of the data or an expression, such as 'w', not "
+            f"{type(weights).__name__}"
+        )
+    fixed, correlation, variance, call = read_mmrm(str(formula), reml=REML, df=df, weights=weights)
+    method = "REML" if REML else "ML"
+    spec = make_spec("mmrm", fixed, method=method, na_action=na_action, control=control, data=data)
+    return replace(spec, correlation=correlation, weights=variance, mmrm=call)
 
 
 def make_lm(formula: str | Formula, **arguments: Any) -> LmeSpec[LmFit]:

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
     from bayeslme.bayes.priors.priors import PriorsLike
     from bayeslme.bayes.pymc.model import BetaRole, Form
+    from bayeslme.spec.mmrm import MmrmCall
 
     F_co = TypeVar("F_co", covariant=True, default=Any)
 else:
     from typing import TypeVar
 
     F_co = TypeVar("F_co", covariant=True)
+
+    from bayeslme.spec.mmrm import MmrmCall
 
 
 OPTIONS = (
@@ -186,7 +189,7 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     return contrast_pair(contrasts), {}
 
 
-type Function = Literal["lme", "gls", "lm", "lmList"]
+type Function = Literal["lme", "gls", "lm", "lmList", "mmrm"]
 type Method = Literal["REML", "ML", "OLS"]
 type NaAction = Literal["fail", "omit", "exclude"]
 
@@ -228,7 +231,7 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
 
     Attributes
     ----------
-    function : {"lme", "gls", "lm", "lmList"}
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
     fixed : Formula
         Response and fixed effects; for lmList also the groups.
     random : tuple of RandomLevel
@@ -249,6 +252,8 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
         Priors of the Bayesian forms, as the user gave them.
     data : str or None
         A label; the data frame itself comes with ``fit``.
+    mmrm : MmrmCall or None
+        What a call of mmrm says beside the model.
     mask : array of bool or None
         A subset given as rows of the data frame; not compared and not written back.
     """
@@ -266,6 +271,7 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
     factor_contrasts: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Any] | str | None = None
     data: str | None = None
+    mmrm: MmrmCall | None = None
     mask: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The arguments of `lme`, `gls`, `lm` and `lmlist`, and of R's functions of these names.
+"""The arguments of `lme`, `gls`, `lm`, `lmlist` and `mmrm`, and of R's functions of these names.
 
 This is the one list of them: Python arguments (`make`), R calls (`call`), changes (`update`) and
 the ways back (`write`) all read it.
@@ -45,6 +45,11 @@ class Signature:
 _ROWS = ("correlation", "weights")  # of the residuals
 _MIXED = ("subset", "method", "na_action", "control", "contrasts", "priors", "data")
 _PLAIN = ("subset", "na_action", "contrasts", "data")
+# mmrm passes these on to mmrm_control(), whose arguments they are.
+_R_MMRM = (
+    *("method", "vcov", "start", "optimizer", "n_cores", "accept_singular", "drop_visit_levels"),
+    *("optimizer_args", "optimizer_control", "na.action"),
+)
 _R_MIXED = ("subset", "method", "na.action", "control")
 
 SIGNATURES: dict[Function, Signature] = {
@@ -89,6 +94,17 @@ SIGNATURES: dict[Function, Signature] = {
             ("level", "lmList: leave out level, the formula y ~ x | g names the groups"),
             ("control", "lmList: leave out control, each group is fitted by least squares"),
         ),
+    ),
+    "mmrm": Signature(
+        formula="formula",
+        arguments=(
+            *_ROWS,
+            *("subset", "method", "na_action", "control", "contrasts", "data", "REML", "df"),
+        ),
+        methods=("REML", "ML"),
+        r_arguments=("formula", "data", "weights", "covariance", "reml", "control", *_R_MMRM),
+        r_ignored=tuple(name for name in _R_MMRM if name not in {"method", "vcov", "na.action"}),
+        r_na_action="omit",
     ),
 }
 

@@ -21,13 +21,18 @@ from bayeslme.formula.expressions import (
 )
 from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.terms import Term, expand
-from bayeslme.spec.make import check_fixed, listed, read_argument
+from bayeslme.spec.make import check_fixed, check_method, listed, read_argument
+from bayeslme.spec.mmrm import MmrmCall, read_mmrm, split, whole_formula
 from bayeslme.spec.model import LmeSpec
 from bayeslme.spec.signatures import FORMULA_NAMES, SIGNATURES
 
 
 def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
     """Return a specification with some of its arguments changed; see `LmeSpec.update`."""
+    if spec.mmrm is not None and not {"correlation", "weights"} & changes.keys():
+        return _update_mmrm(spec, spec.mmrm, changes)
+    if spec.mmrm is not None:  # other structures make it a model of gls
+        spec = replace(spec, function="gls", mmrm=None)
     new: dict[str, Any] = {}
     for name, value in changes.items():
         if name in FORMULA_NAMES:
@@ -39,6 +44,37 @@ def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
         else:
             new |= read_argument(spec.function, name, value)
     return replace(spec, **new)
+
+
+def _update_mmrm(spec: LmeSpec, call: MmrmCall, changes: dict[str, Any]) -> LmeSpec:
+    """A call of mmrm with other arguments; a covariance term in the formula replaces the old."""
+    known = (*FORMULA_NAMES, *SIGNATURES["mmrm"].arguments)
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        allowed = listed(SIGNATURES["mmrm"])
+        raise SpecError(f"update() of mmrm cannot change '{unknown[0]}'; it has {allowed}")
+    formula = whole_formula(spec.fixed, call)
+    for name in FORMULA_NAMES:
+        if name in changes:
+            given, term = split(str(changes[name]))
+            fixed = update_formula(spec.fixed, given)
+            formula = whole_formula(fixed, call if term is None else replace(call, term=term))
+    method = check_method(changes.get("method", spec.method), "mmrm")
+    reml = changes.get("REML", method == "REML")
+    df = changes.get("df", call.df)
+    fixed, correlation, variance, made = read_mmrm(formula, reml=reml, df=df, weights=call.weights)
+    new: dict[str, Any] = {}
+    for name in changes.keys() - {*FORMULA_NAMES, "method", "REML", "df"}:
+        new |= read_argument("mmrm", name, changes[name])
+    return replace(
+        spec,
+        fixed=check_fixed(fixed, "mmrm"),
+        correlation=correlation,
+        weights=variance,
+        method="REML" if reml else "ML",
+        mmrm=made,
+        **new,
+    )
 
 
 def update_formula(old: Formula, new: Formula) -> Formula:

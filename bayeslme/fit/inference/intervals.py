@@ -128,7 +128,7 @@ def _profile_notes(fit: ParameterVerbs, gain: float) -> list[str]:
             f"a log-likelihood higher by {gain:.3g} was found on the way: the fit is no maximum; "
             "fit again with other starting values"
         )
-    if any(c.source != "data" for c in fit.design.variance_parts):
+    if any(c.source != "data" for c in fit.design.variance):
         notes.append("variance covariates that are functions of the fit are held at its values")
     return notes
 
@@ -181,14 +181,15 @@ def intervals(
     level: float = 0.95,
     which: Which = "all",
     method: Method = "wald",
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Intervals:
     """Confidence intervals of coefficients and variance parameters; see `Fit.intervals`."""
     check_probability(level)
     check_choice(which, get_args(Which), "which")
     check_choice(method, get_args(Method), "method")
     found = small_sample(fit, df)
-    if found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
+    asked = df is not None and found is not None
+    if asked and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")
     parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level, found)}
     notes: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,25 @@ import pandas as pd
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
 from bayeslme.engine import Estimate, depth_of
+from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.inference.satterthwaite import differentiated
 from bayeslme.engine.prediction.blup import Predicted, Targets, blup, whitened_columns
 from bayeslme.engine.prediction.kriging import (
     NewResiduals,
+    correlation_group_of,
     krige,
-    lattice_groups,
     observed_positions,
 )
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.inference.degrees import small_sample
+from bayeslme.fit.inference.degrees import (
+    KENWARD_ROGER,
+    METHODS,
+    DfMethod,
+    between_within,
+    fewest,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_quantile
 from bayeslme.fit.values.residuals import LevelName, fitted
 
@@ -56,15 +64,11 @@ def new_log_sd(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
     """
     bound = fit.estimate.problem.variance
     coords = new_variance(fit.design, new)
-    if bound is None or coords is None:
+    if bound is None:
         return np.zeros(len(new.X))
-    several = isinstance(coords, tuple)
-    parts = coords if isinstance(coords, tuple) else (coords,)
-    known = np.ones(len(new.X), dtype=bool)
-    for part in parts:
-        known &= part.stratum >= 0
-    filled = tuple(_filled(fit, new, part, depth) for part in parts)
-    values = bound.structure.log_sd(fit.estimate.varfunc, filled if several else filled[0])
+    known = np.all([part.stratum >= 0 for part in coords], axis=0)
+    filled = bound.structure.join([_filled(fit, new, part, depth) for part in coords])
+    values = bound.structure.log_sd(fit.estimate.varfunc, filled)
     return np.where(known, values, np.nan)
 
 
@@ -85,14 +89,9 @@ def _filled(fit: RowVerbs, new: NewRows, coords: VarianceCoords, depth: int) -> 
 
 def mean_values(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
     """X beta plus the random effects down to a level, (m,); NaN for unknown groups."""
-    values = new.X @ fit.estimate.beta
-    for modes, Z, code in zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False):
-        effects = np.where(code[:, None] < 0, np.nan, modes[code])
-        values = values + np.einsum("nq,nq->n", Z, effects)
-    return np.asarray(values)
-
-
-IntervalDf = Literal["residual", "satterthwaite"]
+    levels = zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False)
+    each = ((z, np.where(code[:, None] < 0, np.nan, modes[code])) for modes, z, code in levels)
+    return means_by_depth(new.X @ fit.estimate.beta, each)[-1]
 
 
 @overload
@@ -103,7 +102,7 @@ def predict(
     se: Literal[False] = False,
     use_correlation: bool = False,
     interval: None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series: ...
 
 
@@ -115,7 +114,7 @@ def predict(
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series | pd.DataFrame: ...
 
 
@@ -126,7 +125,7 @@ def predict(
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series | pd.DataFrame:
     """Predict the mean response, or with `use_correlation` the new response itself.
 
@@ -134,8 +133,9 @@ def predict(
     """
     if interval is not None:
         check_probability(interval, "interval")
-    check_choice(df, get_args(IntervalDf), "df")
-    if df != "residual" and interval is None:
+    if df is not None:
+        check_choice(df, METHODS, "df")
+    if df is not None and df != "residual" and interval is None:
         raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
     depth = depth_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
@@ -155,7 +155,9 @@ def predict(
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
         variance = asked.variance(fit, found)
-        den = _degrees(fit, df, asked, variance)
+        den = _degrees(fit, df or "residual", asked, variance)
+        if df in KENWARD_ROGER:
+            variance = variance + _adjustment(fit, df, asked)
         width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
         table["lower"], table["upper"] = found.mean - width, found.mean + width
     return table if se or interval is not None else table["fit"].rename("predict")
@@ -189,10 +191,13 @@ class _Asked:
 
 def _degrees(fit: RowVerbs, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
     """Degrees of freedom (m,) of the variances of new responses."""
-    method = small_sample(fit, "satterthwaite") if df == "satterthwaite" else None
-    if method is None:
-        left = np.inf if fit.estimate.sigma_held else fit.nobs - len(fit.fixef)
-        return np.full(len(variance), left)
+    known = fit.estimate.sigma_held
+    if df in ("inner-outer", "between-within") and not known:
+        columns = between_within(fit.design) if df == "between-within" else fit.degrees.columns
+        return fewest(columns, asked.new.X)
+    computed = df not in ("residual", "inner-outer", "between-within")
+    if not computed or small_sample(fit, "satterthwaite") is None:
+        return np.full(len(variance), np.inf if known else fit.nobs - len(fit.fixef))
 
     def moved(estimate: Estimate) -> FloatArray:
         other = replace(fit, estimate=estimate)
@@ -200,6 +205,20 @@ def _degrees(fit: RowVerbs, df: str, asked: _Asked, variance: FloatArray) -> Flo
 
     near = fit.satterthwaite.sensitivity
     return near.matched(variance, differentiated(fit.estimate, near, moved))
+
+
+def _adjustment(fit: RowVerbs, df: DfMethod, asked: _Asked) -> FloatArray:
+    """What Kenward and Roger's covariance adds to the variances (m,) of the fixed part."""
+    if asked.depth or asked.use_correlation:
+        raise FitError(
+            f"df: {df!r} is for predictions of the fixed part; give level=0 and no "
+            "use_correlation, or take 'satterthwaite'"
+        )
+    method = small_sample(fit, df)
+    if method is None:
+        return np.zeros(len(asked.new.X))
+    more, x = method.vcov - fit.estimate.vcov, asked.new.X
+    return np.asarray(np.einsum("mp,pq,mq->m", x, more, x))
 
 
 def _targets(fit: RowVerbs, new: NewRows, depth: int) -> Targets:
@@ -221,7 +240,7 @@ def _residuals(fit: RowVerbs, new: NewRows, log_sd: FloatArray, *, observed: boo
     levels = fit.design.levels
     old_code = [fit.design.correlation.code, *(level.code for level in levels[-1:])]
     new_code = [coords.code, *new.code[-1:]]
-    group = lattice_groups(fit.estimate, np.column_stack(old_code), np.column_stack(new_code))
+    group = correlation_group_of(fit.estimate, np.column_stack(old_code), np.column_stack(new_code))
     position = observed_positions(fit.estimate.problem) if observed else coords.position
     return NewResiduals(group, position, log_sd)
 
