@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse, quoted_name
@@ -51,6 +51,9 @@ from bayeslme.structures import (
     VarFixed,
     VarFunc,
 )
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import LmeFit
 
 BARS = frozenset({"|", "||"})
 TAGS = ("us", "diag", "homdiag", "cs", "homcs", "ar1", "hetar1", "toep", "gr", "mm")
@@ -97,7 +100,7 @@ def make_lmer(
     control: Mapping[str, Any] | None = None,
     priors: Any = None,
     data: str | None = None,
-) -> LmeSpec:
+) -> LmeSpec[LmeFit]:
     """Specify a linear mixed model by lme4's formula; see `bayeslme.fit.api.lmer`.
 
     Returns
