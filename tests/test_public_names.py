@@ -45,8 +45,8 @@ NAMES: dict[type, str] = {
         to_bambi to_pymc to_r update weights
     """,
     Posterior: """
-        check contrast data effects fit fitted fixef hypothesis intervals layout loo
-        mean_effects means pit plot ppc predict prior_predictive priors quantities ranef
+        check contrast data effects fit fitted fixef hypothesis intervals loo
+        mean_effects means parameters pit plot ppc predict prior_predictive priors quantities ranef
         residuals save sensitivity summary values varcorr
     """,
 }
