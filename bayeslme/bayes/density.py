@@ -11,8 +11,9 @@ its covariate is that of least squares until it is replaced here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +27,10 @@ from bayeslme.engine.likelihood.whiten import gram, whiten
 from bayeslme.engine.problem import Problem, runs
 from bayeslme.errors import SpecError
 from bayeslme.structures.supports import Namespace
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.eliminate import Swept
+    from bayeslme.engine.crossed.grams import CrossedGrams
 
 LOG_2PI = float(np.log(2 * np.pi))
 GAUSSIAN = ("Normal", "Flat")  # priors of coefficients that are integrated out
@@ -171,7 +176,7 @@ def by_group(parameters: ModelParameters, values: Values, chunk_bytes: float = 2
     """Log p(y_g | ...) of every independent piece of the data, for many draws.
 
     The pieces are the outermost groups; without random effects the correlation groups, and without
-    these the rows.
+    these the rows. Crossed random effects leave the data in one piece.
 
     Parameters
     ----------
@@ -190,7 +195,12 @@ def by_group(parameters: ModelParameters, values: Values, chunk_bytes: float = 2
     for piece in draw_pieces(parameters, draws, chunk_bytes):
         some = {k: v[piece] for k, v in values.items()}
         full = {**some, "sigma": parameters.sigmas(some)}
-        terms = _by_group(parameters, full) if problem.stages else _without_groups(parameters, full)
+        if problem.crossed is not None:
+            terms = _crossed(parameters, full)
+        elif problem.stages:
+            terms = _by_group(parameters, full)
+        else:
+            terms = _without_groups(parameters, full)
         out = out if out.size else np.empty((draws, terms.shape[-1]))
         out[piece] = terms
     return out
@@ -214,6 +224,72 @@ def _by_group(parameters: ModelParameters, values: Values) -> np.ndarray:
     e = eliminate(problem, g, parameters.factors(values), by_group=True)
     rss = residual_squares(problem, e.block, values)
     return terms_of_groups(problem, white.half_logdet, e.half_logdet, rss, values["sigma"])
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedTerm:
+    """Crossed random effects eliminated at one draw.
+
+    Attributes
+    ----------
+    log_density : float
+        Log p(y | beta, ...).
+    done : Swept
+    factors : tuple of arrays (q, q)
+        Standard factors relative to a typical row.
+    typical : float
+        Residual standard deviation of a typical row.
+    """
+
+    log_density: float
+    done: Swept
+    factors: tuple[np.ndarray, ...]
+    typical: float
+
+
+def crossed_grams(parameters: ModelParameters) -> CrossedGrams:
+    """Cross products of the rows of a crossed model."""
+    from bayeslme.engine.crossed.grams import CrossedGrams
+
+    problem = parameters.problem
+    if problem.crossed is None:
+        raise TypeError("a crossed problem is needed")
+    return CrossedGrams(problem, problem.crossed)
+
+
+def eliminated_draws(
+    parameters: ModelParameters, grams: CrossedGrams, values: Values
+) -> Iterator[tuple[int, CrossedTerm]]:
+    """Eliminate the crossed random effects of one draw after another.
+
+    Parameters
+    ----------
+    values : mapping of variable name to array (s, ...)
+        ``fixef`` and ``sigma`` among them.
+    """
+    problem, sigma = parameters.problem, np.asarray(values["sigma"])
+    direction = _residual_direction(problem, values)
+    factors = [np.broadcast_to(f, (len(sigma), *f.shape[-2:])) for f in parameters.factors(values)]
+    rows = [
+        None if v is None else np.broadcast_to(v, (len(sigma), np.shape(v)[-1]))
+        for v in parameters.row_parameters(values)
+    ]
+    for s, own in enumerate(sigma):
+        gram = grams.at(*(None if v is None else v[s] for v in rows))
+        relative = float(np.exp(gram.centre))
+        scaled = tuple(f[s] / relative for f in factors)
+        done = grams.swept(gram, scaled)
+        typical = float(own) * relative
+        rss = direction[s] @ done.block @ direction[s]
+        constant = problem.n * (0.5 * LOG_2PI + np.log(typical))
+        density = -constant - gram.half_logdet - done.half_logdet - 0.5 * rss / typical**2
+        yield s, CrossedTerm(float(density), done, scaled, typical)
+
+
+def _crossed(parameters: ModelParameters, values: Values) -> np.ndarray:
+    grams = crossed_grams(parameters)
+    found = [term.log_density for _, term in eliminated_draws(parameters, grams, values)]
+    return np.array(found)[:, None]
 
 
 def residual_squares(problem: Problem, block: Array, values: Values) -> np.ndarray:

@@ -204,6 +204,11 @@ class ModelParameters:
         """Residual standard deviation (...)."""
         return self.held_sigma if self.sigma is None else values["sigma"]
 
+    @property
+    def n_pieces(self) -> int:
+        """Number of independent pieces of the data of a model with random effects."""
+        return 1 if self.design.crossed else len(self.levels[0].level.labels)
+
     def sigmas(self, values: Values) -> np.ndarray:
         """Residual standard deviation (s,) of every draw, also where it is held."""
         held_or_drawn = np.asarray(self.sigma_of(values), dtype=float)

@@ -123,6 +123,11 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
         )
+    if kind != "conditional" and parameters.design.crossed:
+        raise FitError(
+            f"loo: kind={kind!r} integrates nested random effects out, and those of this fit are "
+            "crossed; use kind='conditional'"
+        )
     if kind == "group":
         return posterior.data["log_likelihood"].to_dataset()["y"]
     if kind == "marginal":

@@ -18,9 +18,10 @@ import pandas as pd
 from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.data.newdata import NewRows, nested_labels, new_correlation, new_rows, new_variance
-from bayeslme.data.types import VarianceCoords
+from bayeslme.data.types import Design, VarianceCoords
 from bayeslme.data.variables.factors import cross
 from bayeslme.data.variables.groups import group_values
+from bayeslme.engine import depth_of, places_of
 from bayeslme.engine.prediction import settings as prediction_settings
 from bayeslme.engine.prediction.kriging import (
     correlation_group_of,
@@ -35,6 +36,7 @@ from bayeslme.structures import Bound, CorrelationGroups
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.fit.values.residuals import LevelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,23 @@ class PredictionRows:
         return PredictionRows(self.X[at], z, code, own, variance, place, offset)
 
 
+def depth_of_draws(design: Design, level: LevelName) -> int:
+    """Number of levels that draws of fitted values include.
+
+    Raises
+    ------
+    FitError
+        Of crossed random effects, for some of them alone.
+    """
+    depth = depth_of(design, level)
+    if places_of(design, level) != tuple(range(depth)):
+        raise FitError(
+            "level: draws hold all crossed random effects (level=None) or none (level=0), not "
+            f"those of {level!r} alone; use fit.predict(level=...)"
+        )
+    return depth
+
+
 def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
     """The rows of the fit, in the design's order."""
     design, problem = parameters.design, parameters.problem
@@ -155,13 +174,14 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
         return None
     if coords is None:
         return None
-    inner = [level.code for level in design.levels[-1:]]
+    innermost = () if design.crossed else (len(design.levels) - 1,)[: len(design.levels)]
+    inner = [design.levels[k].code for k in innermost]
     known = correlation_group_of(
         estimate,
         np.column_stack([old.code, *inner]),
-        np.column_stack([coords.code, *new.code[-1:]]),
+        np.column_stack([coords.code, *(new.code[k] for k in innermost)]),
     )
-    factors = [*new.group[-1:]]
+    factors = [new.group[k] for k in innermost]
     if old.groups:
         each = [group_values(new.columns, name) for name in old.groups]
         factors.append(nested_labels(each, "/")[-1])

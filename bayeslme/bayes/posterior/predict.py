@@ -14,7 +14,13 @@ from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.estimates import IntervalKind, limits
-from bayeslme.bayes.posterior.new_rows import PredictionRows, own_rows, residuals_at, rows_of
+from bayeslme.bayes.posterior.new_rows import (
+    PredictionRows,
+    depth_of_draws,
+    own_rows,
+    residuals_at,
+    rows_of,
+)
 from bayeslme.bayes.posterior.random_effects import effects_of
 from bayeslme.bayes.posterior.simulate import new_residuals
 from bayeslme.bayes.posterior.tree import row_labels
@@ -104,7 +110,7 @@ def predict(
     check_choice(new_groups, get_args(NewGroups), "new_groups")
     _check_interval(interval, draws)
     check_seed(seed)
-    depth = depth_of(posterior.parameters.design, level)
+    depth = depth_of_draws(posterior.parameters.design, level)
     if use_correlation:
         _check_correlated(posterior, depth)
     if newdata is None:
@@ -140,6 +146,11 @@ def _check_interval(interval: float | None, draws: bool) -> None:
 
 
 def _check_correlated(posterior: Posterior, depth: int) -> None:
+    if posterior.parameters.design.crossed:
+        raise FitError(
+            "use_correlation: residuals are predicted in nested models only, and the random "
+            "effects of this fit are crossed; leave it out"
+        )
     if posterior.parameters.problem.correlation is None:
         raise FitError("use_correlation: this fit has no correlation structure to condition on")
     if depth < len(posterior.parameters.design.levels):
@@ -247,7 +258,7 @@ class _Asked:
         level, code, own = self.posterior.parameters.levels[k], rows.code[k], rows.own[k]
         out = effects_of(self.posterior, level.key, code)
         unknown = code < 0
-        out[:, unknown] = np.nan
+        out[:, unknown] = 0.0 if self.posterior.fit.spec.new_groups_are_zero else np.nan
         unseen = unknown & (own >= 0)
         if self.draw_groups and unseen.any():
             groups, place = np.unique(own[unseen], return_inverse=True)

@@ -8,14 +8,16 @@ seed that the posterior carries; means are summed up without holding them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import (
     by_group,
+    crossed_grams,
     draw_pieces,
+    eliminated_draws,
     engine_coefficients,
     residual_squares,
     terms_of_groups,
@@ -75,7 +77,7 @@ def effects_and_terms(
     if not parameters.levels:
         return {}, by_group(parameters, values, chunk_bytes)
     effects = {lv.key: np.empty((draws, len(lv.level.labels), lv.q)) for lv in parameters.levels}
-    terms = np.empty((draws, len(parameters.levels[0].level.labels)))
+    terms = np.empty((draws, parameters.n_pieces))
     for piece, drawn, terms[piece] in drawn_pieces(parameters, values, rng, chunk_bytes):
         for key, b in drawn.items():
             effects[key][piece] = b
@@ -95,7 +97,10 @@ def drawn_pieces(
     terms : array, shape (b, G)
     """
     draws = len(values["fixef"])
-    complete = (_constant if parameters.problem.constant_rows else _varying)(parameters)
+    if parameters.problem.crossed is not None:
+        complete = _crossed(parameters)
+    else:
+        complete = (_constant if parameters.problem.constant_rows else _varying)(parameters)
     sigma = parameters.sigmas(values)
     for piece in draw_pieces(parameters, draws, chunk_bytes):
         some = {**{k: v[piece] for k, v in values.items()}, "sigma": sigma[piece]}
@@ -137,6 +142,28 @@ def _varying(parameters: ModelParameters) -> Complete:
         rss = e.block[:, 0, 0]
         terms = terms_of_groups(bare, white.half_logdet, e.half_logdet, rss, sigma)
         return modes(bare, e, factors, beta[:, :0], sigma, rng), terms
+
+    return complete
+
+
+def _crossed(parameters: ModelParameters) -> Complete:
+    """Crossed random effects, eliminated draw by draw."""
+    problem, grams = parameters.problem, crossed_grams(parameters)
+
+    def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
+        beta = engine_coefficients(problem, values["fixef"])
+        drawn = [np.empty((len(beta), stage.n_groups, stage.q)) for stage in problem.stages]
+        terms = np.empty((len(beta), 1))
+        for s, term in eliminated_draws(parameters, grams, values):
+            terms[s] = term.log_density
+
+            def noise(shape: Any, scale: float = term.typical) -> np.ndarray:
+                return np.asarray(scale * rng.standard_normal(shape))
+
+            effects = grams.modes_of(term.done, term.factors, beta[s], noise)
+            for out, b in zip(drawn, effects, strict=True):
+                out[s] = b
+        return tuple(drawn), terms
 
     return complete
 

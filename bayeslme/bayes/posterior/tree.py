@@ -151,7 +151,7 @@ def _terms(
     """Marginal terms (s, pieces) alone."""
     if not parameters.levels:
         return by_group(parameters, flat)
-    terms = np.empty((len(flat["fixef"]), len(parameters.levels[0].level.labels)))
+    terms = np.empty((len(flat["fixef"]), parameters.n_pieces))
     for piece, _, some in drawn_pieces(parameters, flat, rng):
         terms[piece] = some
     return terms
@@ -187,6 +187,8 @@ def dims_of(block: Block) -> tuple[str, ...]:
 def log_likelihood_dim(parameters: ModelParameters) -> tuple[str, list[Any]]:
     """Dimension and labels of the independent pieces: groups, correlation groups or rows."""
     design = parameters.design
+    if design.crossed:
+        return "data", ["all"]
     if parameters.levels:
         return parameters.levels[0].key, list(parameters.levels[0].level.labels)
     if parameters.problem.correlation is not None and design.correlation is not None:

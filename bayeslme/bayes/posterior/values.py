@@ -11,6 +11,7 @@ import xarray as xr
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
+from bayeslme.bayes.posterior.new_rows import depth_of_draws
 from bayeslme.bayes.posterior.predict import by_chain
 from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.engine import depth_of
@@ -88,7 +89,7 @@ def fitted(
     108
     """
     design = posterior.parameters.design
-    depth = depth_of(design, level)
+    depth = depth_of_draws(design, level)
     if draws:
         every = simulate.fitted(posterior.parameters, posterior.values, posterior.effects, depth)
         return by_chain(posterior, every, row_labels(posterior.parameters))
@@ -130,7 +131,7 @@ def residuals(
     """
     parameters = posterior.parameters
     design, n = parameters.design, parameters.problem.n
-    depth = depth_of(design, level)
+    depth = depth_of_draws(design, level)
     count = len(posterior.values["fixef"])
     check_choice(type, get_args(ResidualType), "type")
     total, step = np.zeros(n), int(max(1, settings.POSTERIOR.rows_of_draws_per_batch // n))

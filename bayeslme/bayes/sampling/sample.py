@@ -91,7 +91,7 @@ def check_size(parameters: ModelParameters, draws: int, *, ranef: bool = True) -
     limits = settings.POSTERIOR
     groups = sum(len(level.level.labels) * level.q for level in parameters.levels) if ranef else 0
     problem = parameters.problem
-    pieces = len(parameters.levels[0].level.labels) if parameters.levels else problem.n
+    pieces = parameters.n_pieces if parameters.levels else problem.n
     variance = sum(len(b.coefs) ** (2 if b.matrix else 1) for b in parameters.blocks)
     each = 8.0 * (groups + pieces + variance)
     if draws * each > limits.max_bytes:
@@ -171,14 +171,12 @@ def sample(
     check_seed(seed)
     if method == "collapsed":
         refuse_nuts_options(tune=tune, nuts_sampler=nuts_sampler)
-    if fit.design.crossed:
-        msg = (
-            "sample: the draws of crossed random effects are PyMC's own: "
-            "pymc.sample(model=fit.spec.to_pymc(data, form='hierarchical')); the mode under priors "
-            "is fit.update(priors=...)"
-        )
-        raise FitError(msg)
     parameters = build_parameters(fit.design)
+    if fit.design.crossed and parameters.problem.needs_fitted_values:
+        raise FitError(
+            "weights: the variance depends on fitted values, and the random effects are crossed: "
+            "sample the PyMC model, fit.spec.to_pymc(data, form='hierarchical')"
+        )
     resolved = resolve_priors(parameters, fit.spec.priors if priors is None else priors)
     check_proper(parameters, resolved)
     check_size(parameters, draws * chains, ranef=check_ranef(parameters, ranef))
@@ -250,7 +248,8 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
     from bayeslme.bayes.pymc.variables import natural_draws
 
     parameters, priors, (chains, draws) = asked.parameters, asked.priors, asked.shape
-    form: Form = "hierarchical" if parameters.problem.needs_fitted_values else "marginal"
+    explicit = parameters.problem.needs_fitted_values or asked.fit.design.crossed
+    form: Form = "hierarchical" if explicit else "marginal"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
     model = build_model(asked.fit.design, form=form, priors=priors)
     drawn = draw(model, draws=draws, chains=chains, seed=asked.seeds[0], sampler=sampler, **options)

@@ -10,8 +10,9 @@ with S the Schur complement of the chain and A the block's relative factors alon
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
@@ -24,6 +25,7 @@ from bayeslme.engine.problem import Problem
 if TYPE_CHECKING:
     from bayeslme.engine.crossed.grams import CrossedGram
 
+Noise = Callable[[Any], np.ndarray]
 FEW_GROUPS = 5_000  # up to which several effects are factored group by group
 
 
@@ -202,8 +204,9 @@ def block_modes(
     done: Swept,
     factors: tuple[np.ndarray, ...],
     beta: np.ndarray,
+    noise: Noise | None = None,
 ) -> list[np.ndarray]:
-    """Conditional modes (q, G) of the standard effects, in the order of the stages.
+    """Conditional modes, or draws, (q, G) of the standard effects, in the order of the stages.
 
     Parameters
     ----------
@@ -213,11 +216,15 @@ def block_modes(
     factors : tuple of arrays (q, q)
     beta : array, shape (p,)
         Coefficients on the engine's scale.
+    noise : callable, optional
+        Independent normal numbers of a shape, with the standard deviation sigma of a typical row:
+        added before the back substitution, they make a draw of a mode.
     """
     found: dict[int, np.ndarray] = {}
     fixed = np.append(-beta, 1.0)
     own = [factors[k] for k in crossed.block]
-    u = solve_triangular(done.lower, done.rest @ fixed, lower=True, trans="T", check_finite=False)
+    side = done.rest @ fixed if noise is None else done.rest @ fixed + noise(len(done.rest))
+    u = solve_triangular(done.lower, side, lower=True, trans="T", check_finite=False)
     effects = scaled_columns(u[None], own, crossed, transposed=True)[0]
     for k, place in zip(crossed.block, crossed.columns, strict=True):
         found[k] = effects[place].reshape(-1, problem.stages[k].q).T
@@ -232,5 +239,6 @@ def block_modes(
             first += width
         pattern = crossed.patterns[at]
         right = right - pattern.sums(link.meets_rest * effects[pattern.column])
+        right = right if noise is None else right + noise(right.shape)
         found[k] = factors[k] @ _back_substitute(link.upper, right)
     return [found[k] for k in range(len(problem.stages))]

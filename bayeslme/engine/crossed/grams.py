@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from bayeslme.engine.crossed.eliminate import Swept, block_modes, sweep
+from bayeslme.engine.crossed.eliminate import Noise, Swept, block_modes, sweep
 from bayeslme.engine.crossed.problem import Crossed, as_array
 from bayeslme.engine.likelihood.eliminate import Eliminated
 from bayeslme.engine.likelihood.row_grams import RowGram
@@ -172,8 +172,17 @@ class CrossedGrams:
         self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray
     ) -> tuple[np.ndarray, ...]:
         """Conditional modes (G, q) of the random effects, in the order of the stages."""
-        done = self.swept(rows, factors)
-        found = block_modes(self.problem, self.crossed, done, factors, beta)
+        return self.modes_of(self.swept(rows, factors), factors, beta)
+
+    def modes_of(
+        self,
+        done: Swept,
+        factors: tuple[np.ndarray, ...],
+        beta: np.ndarray,
+        noise: Noise | None = None,
+    ) -> tuple[np.ndarray, ...]:
+        """Modes, or draws, (G, q) on the natural scale of the effects; see `block_modes`."""
+        found = block_modes(self.problem, self.crossed, done, factors, beta, noise)
         return tuple(
             np.linalg.solve(stage.basis, b).T
             for stage, b in zip(self.problem.stages, found, strict=True)

@@ -1,0 +1,180 @@
+"""Posteriors of crossed random effects: exact effects, and the same model written as nested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslme
+from bayeslme import CorAR1, FitError, PdBlocked, PdIdent, VarIdent, lme, lmer
+from bayeslme.bayes.density import by_group
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
+from bayeslme.bayes.posterior.posterior import Posterior
+from bayeslme.bayes.posterior.random_effects import effects_and_terms
+
+PRIORS = {"sd_a": "Exponential(1)", "sd_b": "Exponential(1)", "sigma": "Exponential(1)"}
+
+
+def frame(n: int = 90) -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(9, size=n), rng.integers(5, size=n)
+    return pd.DataFrame(
+        {
+            "y": rng.normal(size=9)[a] + rng.normal(size=5)[b] + rng.normal(size=n),
+            "x": rng.normal(size=n),
+            "a": [f"a{k}" for k in a],
+            "b": [f"b{k}" for k in b],
+            "site": a // 3,
+            "t": np.arange(n),
+            "kind": rng.choice(["u", "v"], size=n),
+        }
+    )
+
+
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "intercepts": ("y ~ x + (1 | a) + (1 | b)", {}),
+    "slopes, chain": ("y ~ x + (x | a) + (1 | site) + (x || b)", {}),
+    "rows": (
+        "y ~ x + (1 | a) + (x | b)",
+        {"correlation": CorAR1(form="~ t | a"), "weights": VarIdent(form="~ 1 | kind")},
+    ),
+}
+
+
+def made(name: str) -> tuple[ModelParameters, dict[str, np.ndarray]]:
+    """Parameters of a model, and draws that are all its estimate."""
+    formula, options = MODELS[name]
+    posterior = lmer(formula, frame(), **options).sample(draws=125, chains=4, seed=1)
+    values = {k: np.repeat(v[:1], 1500, axis=0) for k, v in posterior.values.items()}
+    return build_parameters(posterior.fit.design), values
+
+
+def dense(parameters: ModelParameters, values: dict[str, np.ndarray]) -> tuple[Any, ...]:
+    """Z and the covariance of b of all levels, R, and y - X beta, at the first draw."""
+    design, problem = parameters.design, parameters.problem
+    n, first = problem.n, {k: v[:1] for k, v in values.items()}
+    z, g = [], []
+    for level in parameters.levels:
+        code, groups = level.level.code, len(level.level.labels)
+        wide = np.zeros((n, groups, level.q))
+        wide[np.arange(n), code] = level.level.Z
+        z.append(wide.reshape(n, -1))
+        factor = np.broadcast_to(level.factor(first), (1, level.q, level.q))[0]
+        g.append(np.kron(np.eye(groups), factor @ factor.T))
+    total = np.zeros((sum(len(m) for m in g),) * 2)
+    at = 0
+    for m in g:
+        total[at : at + len(m), at : at + len(m)] = m
+        at += len(m)
+    sd, corr = np.full(n, values["sigma"][0]), np.eye(n)
+    data = frame()
+    if problem.variance is not None:
+        reference = design.variance[0].strata[0]
+        sd = sd * np.where(data["kind"] == reference, 1.0, values["varfunc"][0, 0])
+    if problem.correlation is not None:
+        same = np.equal.outer(data["a"].to_numpy(), data["a"].to_numpy())
+        lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        corr = np.where(same, values["corstruct"][0, 0] ** lag, 0.0)
+    r = sd[:, None] * corr * sd
+    return np.concatenate(z, axis=1), total, r, design.y - design.X @ values["fixef"][0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_effects_are_drawn_from_their_exact_distribution(name: str) -> None:
+    parameters, values = made(name)
+    z, g, r, rest = dense(parameters, values)
+    v = z @ g @ z.T + r
+    expected = 0.5 * (-np.linalg.slogdet(v)[1] - rest @ np.linalg.solve(v, rest))
+    expected -= 0.5 * len(rest) * np.log(2 * np.pi)
+    effects, terms = effects_and_terms(parameters, values, np.random.default_rng(3))
+    np.testing.assert_allclose(terms, expected, rtol=1e-9)
+    some = {k: one[:3] for k, one in values.items()}
+    np.testing.assert_allclose(by_group(parameters, some), expected, rtol=1e-9)
+    pull = np.linalg.solve(v, z @ g).T
+    mean, cov = pull @ rest, g - pull @ z @ g
+    drawn = np.concatenate([b.reshape(len(b), -1) for b in effects.values()], axis=1)
+    error = np.sqrt(np.diagonal(cov) / len(drawn))
+    assert np.abs((drawn.mean(axis=0) - mean) / error).max() < 4.5
+    # The spread of a sample covariance of normal draws is known.
+    scaled = (drawn - mean) / np.sqrt(np.diagonal(cov))
+    known = cov / np.sqrt(np.outer(np.diagonal(cov), np.diagonal(cov)))
+    spread = np.sqrt((1.0 + known**2) / len(drawn))
+    assert np.abs((scaled.T @ scaled / len(drawn) - known) / spread).max() < 5.5
+
+
+@pytest.fixture(scope="module")
+def crossed() -> Posterior:
+    fit = lmer("y ~ x + (1 | a) + (1 | b)", frame())
+    return fit.sample(draws=500, chains=4, seed=4, priors=PRIORS)
+
+
+def test_it_is_the_posterior_of_the_same_model_written_as_nested(crossed: Posterior) -> None:
+    blocks = PdBlocked([PdIdent("~ a - 1"), PdIdent("~ b - 1")])
+    fit = lme("y ~ x", frame().assign(all="all"), random={"all": blocks})
+    names = [block.name for block in build_parameters(fit.design).blocks]
+    sds = [name for name in names if name.startswith("sd_")]
+    priors = {**dict.fromkeys(sds, "Exponential(1)"), "sigma": "Exponential(1)"}
+    nested = fit.sample(draws=500, chains=4, seed=5, priors=priors)
+    own = np.column_stack([crossed.values[k].reshape(2000, -1) for k in ("sd_a", "sd_b", "sigma")])
+    same = np.column_stack([nested.values[k].reshape(2000, -1) for k in (*sds, "sigma")])
+    same = same[:, [0, -2, -1]]
+    ess = 1000.0  # the weights of either are worth more
+    for one, other in zip(own.T, same.T, strict=True):
+        error = np.sqrt((one.var() + other.var()) / ess)
+        assert abs(one.mean() - other.mean()) < 4 * error
+        assert abs(np.log(one.std() / other.std())) < 4 / np.sqrt(ess)
+    evidence = [p.data["sample_stats"].attrs["log_evidence"] for p in (crossed, nested)]
+    assert abs(evidence[0] - evidence[1]) < 0.1
+
+
+def test_every_verb_of_a_crossed_posterior(crossed: Posterior, tmp_path: Path) -> None:
+    data = frame()
+    assert list(crossed.ranef()) == ["a", "b"]
+    assert crossed.ranef("b").shape == (5, 1)
+    total = crossed.fitted(draws=True)
+    assert total.sizes["row"] == len(data)
+    new = data.head(2).assign(a=["a0", "unseen"])
+    drawn = crossed.predict(new, of="response", new_groups="draw", draws=True, seed=1)
+    sd = drawn.std(("chain", "draw")).to_numpy()
+    assert sd[1] > sd[0]
+    zero = crossed.predict(new, seed=1)
+    b = crossed.effects["b"][:, [list(crossed.ranef("b").index).index(k) for k in new["b"]], 0]
+    plain = crossed.values["fixef"] @ np.column_stack([np.ones(2), new["x"]]).T + b
+    assert zero.iloc[1] == pytest.approx(plain[:, 1].mean())  # an unseen level counts as 0
+    crossed.save(tmp_path / "crossed.nc")
+    again = bayeslme.load_posterior(tmp_path / "crossed.nc")
+    pd.testing.assert_frame_equal(again.ranef("a"), crossed.ranef("a"))
+    assert "crossed" not in str(crossed.summary())
+    assert crossed.ppc(seed=1)["posterior_predictive"]["y"].sizes["row"] == len(data)
+
+
+def test_rows_left_out_given_the_effects(crossed: Posterior) -> None:
+    design = crossed.parameters.design
+    mean = crossed.values["fixef"] @ design.X.T
+    for level in crossed.parameters.levels:
+        mean = mean + crossed.effects[level.key][:, level.level.code, 0]
+    sigma = crossed.values["sigma"].reshape(-1, 1)
+    density = -0.5 * np.log(2 * np.pi) - np.log(sigma) - 0.5 * ((design.y - mean) / sigma) ** 2
+    lppd = np.log(np.exp(density).mean(axis=0)).sum()
+    found = crossed.loo("conditional")
+    assert found.elpd < lppd
+    assert found.elpd + found.p == pytest.approx(lppd, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda p: p.loo("marginal"), "crossed; use kind='conditional'"),
+        (lambda p: p.loo("group"), "crossed; use kind='conditional'"),
+        (lambda p: p.pit(), "crossed; use kind='conditional'"),
+        (lambda p: p.fitted("b"), "those of 'b' alone"),
+        (lambda p: p.predict(use_correlation=True), "nested models only"),
+    ],
+)
+def test_what_is_refused_by_name(crossed: Posterior, call: Any, words: str) -> None:
+    with pytest.raises(FitError, match=words):
+        call(crossed)
