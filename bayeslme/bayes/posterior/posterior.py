@@ -53,7 +53,7 @@ class Posterior:
         ``constant_data``.
     fit : Fit
         The classical fit it belongs to.
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
 
     Examples
@@ -86,7 +86,7 @@ class Posterior:
 
     data: xr.DataTree
     fit: Fit
-    layout: ModelParameters
+    parameters: ModelParameters
     priors: Priors
 
     @cached_property
@@ -108,7 +108,7 @@ class Posterior:
     def fixef(self) -> pd.Series:
         """Posterior means of the coefficients, length p."""
         return pd.Series(
-            self.values["fixef"].mean(axis=0), index=list(self.layout.fixef.coefs), name="fixef"
+            self.values["fixef"].mean(axis=0), index=list(self.parameters.fixef.coefs), name="fixef"
         )
 
     @cached_property
@@ -426,7 +426,7 @@ class Posterior:
         """
         from bayeslme.bayes.priors.predictive import prior_tree
 
-        return prior_tree(self.layout, self.priors, draws, seed)
+        return prior_tree(self.parameters, self.priors, draws, seed)
 
     def sensitivity(self, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
         """Power-scale sensitivity of every parameter, from the stored log prior and log likelihood.
