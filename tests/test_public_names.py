@@ -45,8 +45,8 @@ NAMES: dict[type, str] = {
         weights
     """,
     Posterior: """
-        check contrast data effects fit fitted fixef hypothesis intervals layout loo
-        mean_effects means pit plot ppc predict prior_predictive priors quantities ranef
+        check contrast data effects fit fitted fixef hypothesis intervals loo
+        mean_effects means pit parameters plot ppc predict prior_predictive priors quantities ranef
         residuals save sensitivity summary values varcorr
     """,
 }
