@@ -146,6 +146,17 @@ class Stage:
         """Number of random effects."""
         return int(self.basis.shape[0])
 
+    def slopes(self, theta: np.ndarray, by_factor: np.ndarray) -> np.ndarray:
+        """Derivatives (b, k) by this level's parameters from those by its factor (b, q, q).
+
+        Parameters
+        ----------
+        theta : array, shape (b, k)
+        by_factor : array, shape (b, q, q)
+        """
+        each = self.structure.factor_slopes(theta, self.basis)
+        return np.asarray((each * by_factor[:, None]).sum(axis=(-2, -1)))
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

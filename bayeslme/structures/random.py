@@ -25,6 +25,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
 
+SLOPE_STEP = 2.0**-10  # of an entry, for the derivative of a factor
 PERFECT = 1e-14  # of one: the square that is left beside a perfect correlation
 # A search takes the square of the number of parameters, and each step the cube: some minutes here.
 MOST_PARAMETERS = 300
@@ -119,6 +120,17 @@ class PdMat(ABC):
 
         Shape (..., q, q), from unconstrained u (..., size).
         """
+
+    def factor_slopes(self, u: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        """Derivatives (..., size, q, q) of the factor by every entry of u (..., size).
+
+        By central differences, which are exact but for rounding where the factor is linear in u, as
+        those of all structures of the package are.
+        """
+        h = SLOPE_STEP * np.maximum(1.0, np.abs(u))
+        moves = h[..., None] * np.eye(u.shape[-1])
+        up, down = (self.factor(u[..., None, :] + sign * moves, basis) for sign in (1.0, -1.0))
+        return np.asarray((up - down) / (2.0 * h[..., None, None]))
 
     def independent(self, q: int) -> np.ndarray:
         """Tell the pairs (q, q) of effects that have no covariance whatever the parameters are."""

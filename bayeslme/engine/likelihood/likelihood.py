@@ -14,11 +14,16 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
+from bayeslme.engine.likelihood.gradient import block_adjoint
+from bayeslme.engine.likelihood.one_level import one_level_adjoint
 from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
 from bayeslme.engine.problem import Problem
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
+ADJOINT = 4.0  # numbers that derivatives hold at once, relative to those of a value
+ROW_STEP = 1e-4  # of a row parameter's scale: truncation of differences ~ 1e-8, rounding ~ 1e-12
+ROW_POINTS = 256  # points whose rows are whitened at once, where memory allows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,93 @@ class Likelihood:
             [np.broadcast_to(v, (len(p),)) for v, p in zip(values, pieces, strict=True)]
         )
 
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-likelihood (b,) and its exact derivatives (b, k) at theta (b, k).
+
+        Parameters of the rows are differentiated by differences of the Gram matrices only.
+        """
+        self.evaluations += len(theta)
+        found = [self._slopes(piece) for piece in self.pieces(theta, ADJOINT)]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate([v for v, _ in found]), np.concatenate([g for _, g in found])
+
+    def _slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As ``value_and_gradient``, for a batch that fits into memory."""
+        rows = self.grams.at(*self.row_parameters(theta))
+        factors = self.factors(theta)
+        slope = np.zeros(theta.shape)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if self.grams.one_level is not None:
+                e, sums = self.grams.one_level_slopes(factors[0])
+                pr = self.profiled(e, rows)
+                block = self._block_adjoint(pr, rows)
+                by_factor = [one_level_adjoint(sums, block) @ factors[0]]
+                by_rows: list[np.ndarray] = []
+            else:
+                e, traces = self.grams.traced(rows, factors)
+                pr = self.profiled(e, rows)
+                block = self._block_adjoint(pr, rows)
+                by_factor, by_rows = self.grams.adjoint(traces, factors, block)
+            for stage, own in zip(self.problem.stages, by_factor, strict=True):
+                slope[:, stage.theta] = stage.slopes(theta[:, stage.theta], own)
+            if not self.problem.constant_rows:
+                self._add_row_slopes(theta, slope, pr, rows, by_rows, block)
+        values = np.broadcast_to(pr.loglik, (len(theta),))
+        return values, np.where(np.isfinite(slope), slope, 0.0)
+
+    def _block_adjoint(self, pr: Profile, rows: RowGram) -> np.ndarray:
+        reml = self.method == "REML"
+        df = self.problem.n - (self.problem.p if reml else 0)
+        sigma = None if self.sigma is None else self.sigma * np.exp(rows.centre)
+        return block_adjoint(pr.factor, df, sigma, reml=reml)
+
+    def _add_row_slopes(
+        self,
+        theta: np.ndarray,
+        slope: np.ndarray,
+        pr: Profile,
+        rows: RowGram,
+        by_rows: list[np.ndarray],
+        block: np.ndarray,
+    ) -> None:
+        """Derivatives by the parameters of the rows, by differences of their Gram matrices."""
+        problem = self.problem
+        first = problem.theta_correlation.start
+        apart = any(stage.filled is not None for stage in problem.stages)
+        total = None if apart else block
+        by_centre = self._by_centre(pr)
+        own = np.arange(first, problem.size)
+        each = max(1, len(self.pieces(np.repeat(theta, 2, axis=0), ADJOINT)))
+        at_once = max(1, ROW_POINTS // (2 * len(theta)) // each)
+        for start in range(0, len(own), at_once):
+            some = own[start : start + at_once]
+            h = ROW_STEP * np.maximum(self.row_scale[some - first], np.abs(theta[:, some]))
+            points = np.repeat(theta[None], 2 * len(some), axis=0)
+            for i, j in enumerate(some):
+                points[2 * i, :, j] += h[:, i]
+                points[2 * i + 1, :, j] -= h[:, i]
+            value, near = self.grams.contracted(
+                *self.row_parameters(points), by_rows, total
+            )
+            value = value - near.half_logdet + by_centre * near.centre
+            value = np.broadcast_to(value, points.shape[:2])
+            slope[:, some] = ((value[::2] - value[1::2]) / (2.0 * h.T)).T
+
+    def _by_centre(self, pr: Profile) -> np.ndarray:
+        """Derivative (...,) by the mean log standard deviation, where sigma is held."""
+        if self.sigma is None:
+            return np.zeros(())
+        n, p = self.problem.n, self.problem.p
+        df = n - p if self.method == "REML" else n
+        return np.asarray(np.square(pr.factor[..., p, p] / pr.sigma) - df)
+
+    @cached_property
+    def row_scale(self) -> np.ndarray:
+        """Step scale of the parameters of the rows."""
+        bounds = (self.problem.correlation, self.problem.variance)
+        return np.concatenate([np.zeros(0), *(b.scale for b in bounds if b is not None)])
+
     @property
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
@@ -212,8 +304,11 @@ class Likelihood:
             return 0
         return int(bound.coords.n_numbers(bound.structure.stationary))
 
-    def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
-        each = self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
-        step = int(max(1, BATCH_BYTES // (24.0 * (each + self.n_dense_numbers))))
+    def pieces(self, theta: np.ndarray, share: float = 1.0) -> list[np.ndarray]:
+        """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded.
+
+        ``share`` times as many numbers are held as a value needs.
+        """
+        each = share * self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
+        step = int(max(1, BATCH_BYTES // (24.0 * (each + share * self.n_dense_numbers))))
         return [theta[i : i + step] for i in range(0, len(theta), step)]
