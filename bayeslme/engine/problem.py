@@ -14,6 +14,7 @@ import numpy as np
 from bayeslme.arrays import upper_factor
 from bayeslme.structures import Bound, PdMat
 
+LINEAR = 1e-12  # difference of factors that is rounding
 BLOCK = 1 << 15  # rows worked on together: a few megabytes
 
 
@@ -145,6 +146,14 @@ class Stage:
     def q(self) -> int:
         """Number of random effects."""
         return int(self.basis.shape[0])
+
+    def factor_map(self) -> np.ndarray | None:
+        """Factor as a linear map (k, q q) of this level's parameters; None where it is none."""
+        size = self.theta.stop - self.theta.start
+        trial = np.concatenate([np.eye(size), np.cos(np.arange(size))[None], np.zeros((1, size))])
+        found = self.structure.factor(trial, self.basis).reshape(size + 2, -1)
+        linear = np.allclose(trial[size] @ found[:size], found[size], rtol=LINEAR, atol=LINEAR)
+        return found[:size] if linear and not found[-1].any() else None
 
     def slopes(self, theta: np.ndarray, by_factor: np.ndarray) -> np.ndarray:
         """Derivatives (b, k) by this level's parameters from those by its factor (b, q, q).

@@ -20,6 +20,7 @@ import numpy as np
 
 from bayeslme import triangular
 from bayeslme.arrays import NUMPY
+from bayeslme.engine.likelihood.gradient import GramAdjoint
 from bayeslme.engine.likelihood.whiten import Gram
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
@@ -243,6 +244,27 @@ class Cells:
         return Gram(
             tuple(_combine(pairs, level) for level in self.levels), _combine(pairs, self.total)
         )
+
+
+    def contracted(self, adjoint: GramAdjoint) -> np.ndarray:
+        """Weights (..., K) by which the pairs of places enter a sum of the Gram matrices' entries.
+
+        Parameters
+        ----------
+        adjoint : GramAdjoint
+            What each entry is multiplied by.
+        """
+        given = [*adjoint.levels, *([] if adjoint.total is None else [adjoint.total])]
+        own = [*self.levels[: len(adjoint.levels)], self.total]
+        return sum(
+            _flat_rows(x, y.ndim - 1) @ y.reshape(len(y), -1).T
+            for x, y in zip(given, own, strict=False)
+        )
+
+
+def _flat_rows(x: np.ndarray, n_axes: int) -> np.ndarray:
+    """The last axes of an array as one."""
+    return x.reshape(*x.shape[: x.ndim - n_axes], -1)
 
 
 def _combine(weights: np.ndarray, constants: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
-from bayeslme.engine.likelihood.gradient import block_adjoint
+from bayeslme.engine.likelihood.gradient import GramAdjoint, block_adjoint
 from bayeslme.engine.likelihood.one_level import one_level_adjoint
 from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
 from bayeslme.engine.problem import Problem
@@ -23,6 +23,10 @@ Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
 ADJOINT = 4.0  # numbers that derivatives hold at once, relative to those of a value
 ROW_STEP = 1e-4  # of a row parameter's scale: truncation of differences ~ 1e-8, rounding ~ 1e-12
+MOST_NEWTON = 8  # parameters of one known level, up to which Hessians are cheap
+MANY = 30  # parameters, from which on derivatives by differences are not
+OVERHEAD = 1e5  # numbers read times parameters, from which on a gradient is faster than a batch
+THINNED = 1000  # groups that stand for very many
 ROW_POINTS = 256  # points whose rows are whitened at once, where memory allows it
 
 
@@ -122,9 +126,41 @@ class Likelihood:
     def __post_init__(self) -> None:
         self.grams = RowGrams(self.problem)
 
+        self._maps = [stage.factor_map() for stage in self.problem.stages]
+
+    @property
+    def climbs_by(self) -> str:
+        """What a climb asks for: values, gradients or Hessians (`search.optimise`).
+
+        A gradient takes several calls where a batch of values is one: for small data that are not
+        of one known level, the batch is faster.
+        """
+        size = self.problem.size
+        if self.grams.one_level is not None:
+            return "hessians" if size <= MOST_NEWTON else "gradients"
+        return "gradients" if self.n_numbers * size > OVERHEAD or size > MANY else "values"
+
+    def thinned(self) -> Likelihood | None:
+        """The likelihood of some of very many groups, each standing for several; else None.
+
+        It is of the same size as that of all, and has its maximum nearby: a search begins with it.
+        """
+        level = self.grams.one_level
+        if level is None or level.n_groups < 2 * THINNED:
+            return None
+        few = Likelihood.__new__(Likelihood)
+        few.problem, few.method, few.sigma, few.evaluations = self.problem, self.method, self.sigma, 0
+        few.grams, few._maps = self.grams.thinned(level.n_groups // THINNED), self._maps
+        return few
+
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """Standard relative factors of theta (..., k), innermost first."""
-        return tuple(s.structure.factor(theta[..., s.theta], s.basis) for s in self.problem.stages)
+        return tuple(
+            stage.structure.factor(theta[..., stage.theta], stage.basis)
+            if each is None
+            else (theta[..., stage.theta] @ each).reshape(*theta.shape[:-1], stage.q, stage.q)
+            for stage, each in zip(self.problem.stages, self._maps, strict=True)
+        )
 
     def row_parameters(self, theta: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Natural parameters of the correlation structure and of the variance function."""
@@ -208,34 +244,41 @@ class Likelihood:
         Parameters of the rows are differentiated by differences of the Gram matrices only.
         """
         self.evaluations += len(theta)
-        found = [self._slopes(piece) for piece in self.pieces(theta, ADJOINT)]
-        if len(found) == 1:
-            return found[0]
-        return np.concatenate([v for v, _ in found]), np.concatenate([g for _, g in found])
+        pieces = self.pieces(theta, ADJOINT)
+        if len(pieces) == 1:
+            return self._derivatives(theta)[:2]
+        found = [self._derivatives(piece) for piece in pieces]
+        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
 
-    def _slopes(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As ``value_and_gradient``, for a batch that fits into memory."""
+    def _derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values (b,), slopes (b, k), and second derivatives (b, m) by the rows' parameters."""
         rows = self.grams.at(*self.row_parameters(theta))
         factors = self.factors(theta)
-        slope = np.zeros(theta.shape)
+        slope, curve = np.zeros(theta.shape), np.zeros((len(theta), 0))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self.grams.one_level is not None:
                 e, sums = self.grams.one_level_slopes(factors[0])
                 pr = self.profiled(e, rows)
                 block = self._block_adjoint(pr, rows)
-                by_factor = [one_level_adjoint(sums, block) @ factors[0]]
-                by_rows: list[np.ndarray] = []
+                by_factor, by_rows = [one_level_adjoint(sums, block) @ factors[0]], None
             else:
                 e, traces = self.grams.traced(rows, factors)
                 pr = self.profiled(e, rows)
                 block = self._block_adjoint(pr, rows)
                 by_factor, by_rows = self.grams.adjoint(traces, factors, block)
-            for stage, own in zip(self.problem.stages, by_factor, strict=True):
-                slope[:, stage.theta] = stage.slopes(theta[:, stage.theta], own)
-            if not self.problem.constant_rows:
-                self._add_row_slopes(theta, slope, pr, rows, by_rows, block)
+            for stage, each, own in zip(self.problem.stages, self._maps, by_factor, strict=True):
+                slope[:, stage.theta] = (
+                    stage.slopes(theta[:, stage.theta], own)
+                    if each is None
+                    else own.reshape(len(theta), -1) @ each.T
+                )
+            if by_rows is not None and not self.problem.constant_rows:
+                found = self._row_differences(theta, by_rows, self._by_centre(pr))
+                slope[:, self.problem.theta_correlation.start :], curve = found
         values = np.broadcast_to(pr.loglik, (len(theta),))
-        return values, np.where(np.isfinite(slope), slope, 0.0)
+        if not np.isfinite(slope).all():
+            slope = np.where(np.isfinite(slope), slope, 0.0)
+        return values, slope, curve
 
     def _block_adjoint(self, pr: Profile, rows: RowGram) -> np.ndarray:
         reml = self.method == "REML"
@@ -243,37 +286,49 @@ class Likelihood:
         sigma = None if self.sigma is None else self.sigma * np.exp(rows.centre)
         return block_adjoint(pr.factor, df, sigma, reml=reml)
 
-    def _add_row_slopes(
-        self,
-        theta: np.ndarray,
-        slope: np.ndarray,
-        pr: Profile,
-        rows: RowGram,
-        by_rows: list[np.ndarray],
-        block: np.ndarray,
-    ) -> None:
-        """Derivatives by the parameters of the rows, by differences of their Gram matrices."""
-        problem = self.problem
-        first = problem.theta_correlation.start
-        apart = any(stage.filled is not None for stage in problem.stages)
-        total = None if apart else block
-        by_centre = self._by_centre(pr)
-        own = np.arange(first, problem.size)
-        each = max(1, len(self.pieces(np.repeat(theta, 2, axis=0), ADJOINT)))
-        at_once = max(1, ROW_POINTS // (2 * len(theta)) // each)
-        for start in range(0, len(own), at_once):
-            some = own[start : start + at_once]
-            h = ROW_STEP * np.maximum(self.row_scale[some - first], np.abs(theta[:, some]))
-            points = np.repeat(theta[None], 2 * len(some), axis=0)
-            for i, j in enumerate(some):
-                points[2 * i, :, j] += h[:, i]
-                points[2 * i + 1, :, j] -= h[:, i]
-            value, near = self.grams.contracted(
-                *self.row_parameters(points), by_rows, total
-            )
+    def _row_differences(
+        self, theta: np.ndarray, adjoint: GramAdjoint, by_centre: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First and second derivatives (b, m) by the parameters of the rows.
+
+        By differences of the Gram matrices; what follows them is held at its derivative.
+        """
+        first, size = self.problem.theta_correlation.start, self.problem.size
+        slope, curve = np.zeros((2, len(theta), size - first))
+
+        def at(points: np.ndarray) -> np.ndarray:
+            value, near = self.grams.contracted(*self.row_parameters(points), adjoint)
             value = value - near.half_logdet + by_centre * near.centre
-            value = np.broadcast_to(value, points.shape[:2])
-            slope[:, some] = ((value[::2] - value[1::2]) / (2.0 * h.T)).T
+            return np.broadcast_to(value, points.shape[:2])
+
+        here = at(theta[None])[0]
+        at_once = max(1, min(ROW_POINTS, self._room(1.0)) // (2 * len(theta)))
+        for start in range(first, size, at_once):
+            some = np.arange(start, min(start + at_once, size))
+            h = ROW_STEP * np.maximum(self.row_scale[some - first], np.abs(theta[:, some]))
+            points = np.tile(theta, (2 * len(some), 1, 1))
+            both = np.arange(len(some))
+            points[both, :, some] += h.T
+            points[len(some) + both, :, some] -= h.T
+            up, down = np.split(at(points), 2)
+            slope[:, some - first] = ((up - down) / (2.0 * h.T)).T
+            curve[:, some - first] = ((up - 2.0 * here + down) / h.T**2).T
+        return slope, curve
+
+    def curvatures(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives (k,) at theta (k,), roughly: what a search begins with.
+
+        Those of row parameters are taken of their Gram matrices alone, the rest of the model held.
+        """
+        first, size = self.problem.theta_correlation.start, self.problem.size
+        h = ROW_STEP * np.maximum(1.0, np.abs(theta[:first]))
+        moved = theta + h[:, None] * np.eye(size)[:first]
+        _, slopes, curve = self._derivatives(theta[None])
+        if not first:
+            return curve[0]
+        ends = self.value_and_gradient(moved)[1]
+        effects = (np.diagonal(ends[:, :first]) - slopes[0, :first]) / h
+        return np.concatenate([effects, curve[0]])
 
     def _by_centre(self, pr: Profile) -> np.ndarray:
         """Derivative (...,) by the mean log standard deviation, where sigma is held."""
@@ -293,6 +348,9 @@ class Likelihood:
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
+        level = self.grams.one_level
+        if level is not None:
+            return level.q * c * level.n_groups + c * c
         grams = sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c
         return grams + (0 if self.grams.row_free else c * n)
 
@@ -304,11 +362,12 @@ class Likelihood:
             return 0
         return int(bound.coords.n_numbers(bound.structure.stationary))
 
-    def pieces(self, theta: np.ndarray, share: float = 1.0) -> list[np.ndarray]:
-        """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded.
+    def _room(self, share: float) -> int:
+        """Points whose temporary arrays stay bounded, ``share`` times as large as of a value."""
+        each = self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
+        return int(max(1, BATCH_BYTES // (24.0 * share * (each + self.n_dense_numbers))))
 
-        ``share`` times as many numbers are held as a value needs.
-        """
-        each = share * self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
-        step = int(max(1, BATCH_BYTES // (24.0 * (each + share * self.n_dense_numbers))))
+    def pieces(self, theta: np.ndarray, share: float = 1.0) -> list[np.ndarray]:
+        """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""
+        step = self._room(share)
         return [theta[i : i + step] for i in range(0, len(theta), step)]

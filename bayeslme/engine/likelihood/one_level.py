@@ -52,12 +52,20 @@ class OneLevel:
         T, upper triangular.
     rows : array, shape (q, c, G)
         Y.
+    weight : float
+        Groups that each of these stands for.
     """
 
-    def __init__(self, upper: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, upper: np.ndarray, rows: np.ndarray, weight: float = 1.0) -> None:
         self.q, self.c, self.n_groups = rows.shape
-        self.upper = upper
+        self.upper, self.weight = upper, weight
         self.rows = np.concatenate([rows, upper], axis=1)
+
+    def thinned(self, step: int) -> OneLevel:
+        """Every ``step``-th group, standing for as many."""
+        some = self.rows[..., ::step]
+        weight = self.n_groups / some.shape[-1]
+        return OneLevel(np.ascontiguousarray(self.upper[..., ::step]), some[:, : self.c], weight)
 
     def sums(self, factor: np.ndarray, *, slopes: bool) -> OneLevelSums:
         """Sum over the groups at standard relative factors A (b, q, q).
@@ -85,6 +93,10 @@ class OneLevel:
                     block[some] += row[..., :c, :] @ np.swapaxes(row[..., :c, :], -1, -2)
                 if products is not None and curvature is not None:
                     self._add_slopes(rows, products[some], curvature[some])
+        if self.weight != 1.0:
+            for total in (block, half, products, curvature):
+                if total is not None:
+                    total *= self.weight
         shape = (b, q, c, q, c)
         return OneLevelSums(
             block, half, None if products is None else products.reshape(shape), curvature

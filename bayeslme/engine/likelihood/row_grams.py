@@ -13,7 +13,7 @@ import numpy as np
 
 from bayeslme.engine.likelihood.compressed_rows import Cells, build_cells
 from bayeslme.engine.likelihood.eliminate import Eliminated, LevelTrace, eliminate, modes
-from bayeslme.engine.likelihood.gradient import eliminated_adjoint
+from bayeslme.engine.likelihood.gradient import GramAdjoint, eliminated_adjoint
 from bayeslme.engine.likelihood.one_level import OneLevel, OneLevelSums
 from bayeslme.engine.likelihood.reproduced_rows import gram_of, split_in_blocks
 from bayeslme.engine.likelihood.whiten import Gram, Split, gram, gram_in_blocks, whiten
@@ -23,6 +23,7 @@ MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
 PIECE = 1 << 15  # numbers of one piece's Gram matrices
 LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
 
+NO_GRAM = Gram((), np.zeros((0, 0)))  # where only the determinant is asked
 Parameters = np.ndarray | None
 
 
@@ -80,6 +81,14 @@ class RowGrams:
             if weights.steep.any():
                 self._replace_steep(weights.steep, cor, var, found)
             return found
+
+    def thinned(self, step: int) -> RowGrams:
+        """Some groups of a single known level, each standing for ``step`` of them."""
+        few = RowGrams.__new__(RowGrams)
+        few.problem, few.pieces, few._cells, few._read = self.problem, self.pieces, None, 0.0
+        few._known = self._known
+        few.one_level = None if self.one_level is None else self.one_level.thinned(step)
+        return few
 
     def _one_level(self) -> OneLevel | None:
         """The groups of a single level whose rows are known and taken apart."""
@@ -205,8 +214,8 @@ class RowGrams:
         traces: list[list[LevelTrace]],
         factors: tuple[np.ndarray, ...],
         block: np.ndarray,
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Derivatives by the factors, and by the Gram matrices that depend on parameters.
+    ) -> tuple[list[np.ndarray], GramAdjoint]:
+        """Derivatives by the factors, and by the Gram matrices where these depend on parameters.
 
         Parameters
         ----------
@@ -216,37 +225,42 @@ class RowGrams:
         block : array, shape (..., p + 1, p + 1)
             Derivative by the block.
         """
+        rows = self._known is None
         found = [
-            eliminated_adjoint(piece, trace, factors, block, rows=self._known is None)
+            eliminated_adjoint(piece, trace, factors, block, rows=rows)
             for (piece, _), trace in zip(self.pieces, traces, strict=True)
         ]
         slopes = [sum(parts[1:], parts[0]) for parts in zip(*(s for s, _ in found), strict=True)]
-        grams = [np.concatenate(parts, axis=-1) for parts in zip(*(g for _, g in found), strict=True)]
-        return slopes, grams
+        levels = zip(*(g for _, g in found), strict=True)
+        apart = any(one.split is not None for one in traces[0])
+        return slopes, GramAdjoint(
+            tuple(np.concatenate(parts, axis=-1) for parts in levels), None if apart else block
+        )
 
     def contracted(
-        self,
-        cor: Parameters,
-        var: Parameters,
-        adjoint: list[np.ndarray],
-        total: np.ndarray | None,
+        self, cor: Parameters, var: Parameters, adjoint: GramAdjoint
     ) -> tuple[np.ndarray, RowGram]:
-        """Sum (...,) of Gram matrices times fixed weights, at natural parameters (..., k).
+        """Sum (...,) of the Gram matrices' entries times their derivatives, held fixed.
 
         Parameters
         ----------
         cor, var : arrays (..., k), or None
-        adjoint : list of arrays (..., q_k, c_k, G_k)
-            Weights of the first levels' matrices.
-        total : array, shape (..., p + 1, p + 1), or None
-            Weights of the cross products of [X | y].
+            Natural parameters.
+        adjoint : GramAdjoint
         """
+        cells = self._worth_cells(cor, var)
+        if cells is not None:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                weights = cells.weights(cor, var)
+            if not weights.steep.any():
+                value = np.sum(weights.pairs * cells.contracted(adjoint), axis=-1)
+                return value, RowGram(NO_GRAM, weights.half_logdet, weights.centre)
         rows = self.at(cor, var)
-        value: np.ndarray = np.zeros(())
-        for level, own in zip(rows.gram.levels, adjoint, strict=False):
+        value = np.zeros(())
+        for level, own in zip(rows.gram.levels, adjoint.levels, strict=False):
             value = value + np.sum(level * own, axis=(-3, -2, -1))
-        if total is not None:
-            value = value + np.sum(rows.gram.total * total, axis=(-2, -1))
+        if adjoint.total is not None:
+            value = value + np.sum(rows.gram.total * adjoint.total, axis=(-2, -1))
         return value, rows
 
     def _summed(
