@@ -15,8 +15,11 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import DataError, SpecError
-from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
+from bayeslme.structures.base import Bound, Parameter, RowStructure, Values, as_named
 from bayeslme.structures.supports import POSITIVE, REAL, Namespace
+
+
+SLOPE_STEP = 1e-4  # of a parameter's scale: truncation of differences ~ 1e-8, rounding ~ 1e-12
 
 
 class VarianceCoordinates(Protocol):
@@ -54,6 +57,40 @@ class VarFunc(RowStructure):
         -------
         array, shape (..., n)
         """
+
+    def log_sd_sums(
+        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over rows of weights times slopes of ``log_sd``, and of weights times their squares.
+
+        Here by central differences; a class of very many parameters overrides it.
+
+        Parameters
+        ----------
+        u : array, shape (b, f)
+            Free unconstrained parameters.
+        bound : Bound
+            Of this structure.
+        coords : VarianceCoordinates
+            Of the rows in question, which need not be those it is bound to.
+        weights : array, shape (2, b, n)
+            Those of the slopes and those of their squares.
+
+        Returns
+        -------
+        tuple of two arrays, shape (b, f)
+        """
+        first, second = np.empty((2, *u.shape))
+        h = SLOPE_STEP * np.maximum(bound.scale, np.abs(u))
+        for j in range(u.shape[-1]):
+            moved = np.stack([u, u])
+            moved[0, :, j] += h[:, j]
+            moved[1, :, j] -= h[:, j]
+            up, down = self.log_sd(bound.natural(moved), coords)
+            slope = (up - down) / (2.0 * h[:, j, None])
+            first[:, j] = (weights[0] * slope).sum(axis=-1)
+            second[:, j] = (weights[1] * slope**2).sum(axis=-1)
+        return first, second
 
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         """Return parameters (k,) of the same weights but for a factor, which a free sigma takes.
@@ -165,9 +202,27 @@ class VarIdent(VarFunc):
         )
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        names = {p.name: k for k, p in enumerate(self.parameters(coords))}
-        place = np.array([names[s] for s in coords.strata])
-        return xp.log(par)[..., place[coords.stratum]]
+        return xp.log(par)[..., self._places(coords)[coords.stratum]]
+
+    def _places(self, coords: Any) -> np.ndarray:
+        """Parameter of each stratum: the reference is the first, the others keep their order."""
+        strata = coords.strata
+        held = set() if not isinstance(self.fixed, Mapping) else set(self.fixed)
+        named = set(self.value) if isinstance(self.value, Mapping) else set()
+        free = [k for k, s in enumerate(strata) if s not in held]
+        reference = next((k for k in free if strata[k] not in named), free[0])
+        place = np.arange(len(strata))
+        place[:reference] += 1
+        place[reference] = 0
+        return place
+
+    def log_sd_sums(
+        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        place, count = self._places(coords)[coords.stratum], len(bound.parameters)
+        sums = [[np.bincount(place, own, count) for own in part] for part in weights]
+        first, second = np.array(sums)[..., bound.free]  # each slope is 1 in its own stratum
+        return first, second
 
 
 @dataclass(frozen=True, init=False)
@@ -216,6 +271,40 @@ class VarComb(VarFunc):
             total = total + function.log_sd(par[..., first : first + size], own, xp)
             first += size
         return total
+
+    def log_sd_sums(
+        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over rows of weights times slopes of ``log_sd``, and of weights times their squares.
+
+        Here by central differences; a class of very many parameters overrides it.
+
+        Parameters
+        ----------
+        u : array, shape (b, f)
+            Free unconstrained parameters.
+        bound : Bound
+            Of this structure.
+        coords : VarianceCoordinates
+            Of the rows in question, which need not be those it is bound to.
+        weights : array, shape (2, b, n)
+            Those of the slopes and those of their squares.
+
+        Returns
+        -------
+        tuple of two arrays, shape (b, f)
+        """
+        first, second = np.empty((2, *u.shape))
+        h = SLOPE_STEP * np.maximum(bound.scale, np.abs(u))
+        for j in range(u.shape[-1]):
+            moved = np.stack([u, u])
+            moved[0, :, j] += h[:, j]
+            moved[1, :, j] -= h[:, j]
+            up, down = self.log_sd(bound.natural(moved), coords)
+            slope = (up - down) / (2.0 * h[:, j, None])
+            first[:, j] = (weights[0] * slope).sum(axis=-1)
+            second[:, j] = (weights[1] * slope**2).sum(axis=-1)
+        return first, second
 
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         out, first = [np.zeros(0)], 0
@@ -459,6 +548,40 @@ class VarConstProp(_PerStratum):
         s = len(coords.strata)
         const, prop = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
         return 0.5 * xp.log(const**2 + (prop * coords.covariate) ** 2)
+
+    def log_sd_sums(
+        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over rows of weights times slopes of ``log_sd``, and of weights times their squares.
+
+        Here by central differences; a class of very many parameters overrides it.
+
+        Parameters
+        ----------
+        u : array, shape (b, f)
+            Free unconstrained parameters.
+        bound : Bound
+            Of this structure.
+        coords : VarianceCoordinates
+            Of the rows in question, which need not be those it is bound to.
+        weights : array, shape (2, b, n)
+            Those of the slopes and those of their squares.
+
+        Returns
+        -------
+        tuple of two arrays, shape (b, f)
+        """
+        first, second = np.empty((2, *u.shape))
+        h = SLOPE_STEP * np.maximum(bound.scale, np.abs(u))
+        for j in range(u.shape[-1]):
+            moved = np.stack([u, u])
+            moved[0, :, j] += h[:, j]
+            moved[1, :, j] -= h[:, j]
+            up, down = self.log_sd(bound.natural(moved), coords)
+            slope = (up - down) / (2.0 * h[:, j, None])
+            first[:, j] = (weights[0] * slope).sum(axis=-1)
+            second[:, j] = (weights[1] * slope**2).sum(axis=-1)
+        return first, second
 
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         if self.fixed:

@@ -289,7 +289,7 @@ def _constants(
         for stage, columns in _levels(problem)
     ]
     total = np.zeros((len(pairs), width, width))
-    codes = _codes(problem)
+    codes = row_codes(problem)
     for at, (k, i, j) in enumerate(pairs):
         a, b = classes[k].rows[:, i], classes[k].rows[:, j]
         product = tail[:, a] @ tail[:, b].T
@@ -312,7 +312,7 @@ def _levels(problem: Problem) -> list[tuple[Stage, int]]:
     return [(stage, c - sum(q[:k])) for k, stage in enumerate(problem.stages)]
 
 
-def _codes(problem: Problem) -> list[np.ndarray]:
+def row_codes(problem: Problem) -> list[np.ndarray]:
     """Group of every sorted row, by level, innermost first."""
     sizes = np.diff(np.append(problem.row_starts, problem.n))
     at = np.repeat(np.arange(len(sizes)), sizes)

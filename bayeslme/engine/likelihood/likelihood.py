@@ -26,7 +26,7 @@ ROW_STEP = 1e-4  # of a row parameter's scale: truncation of differences ~ 1e-8,
 MOST_NEWTON = 8  # parameters of one known level, up to which Hessians are cheap
 MANY = 30  # parameters, from which on derivatives by differences are not
 OVERHEAD = 1e5  # numbers read times parameters, from which on a gradient is faster than a batch
-THINNED = 1000  # groups that stand for very many
+THINNED = 300  # groups that stand for very many
 ROW_POINTS = 256  # points whose rows are whitened at once, where memory allows it
 
 
@@ -293,6 +293,8 @@ class Likelihood:
 
         By differences of the Gram matrices; what follows them is held at its derivative.
         """
+        if self.problem.correlation is None:
+            return self._variance_slopes(theta, adjoint, by_centre)
         first, size = self.problem.theta_correlation.start, self.problem.size
         slope, curve = np.zeros((2, len(theta), size - first))
 
@@ -314,6 +316,21 @@ class Likelihood:
             slope[:, some - first] = ((up - down) / (2.0 * h.T)).T
             curve[:, some - first] = ((up - 2.0 * here + down) / h.T**2).T
         return slope, curve
+
+    def _variance_slopes(
+        self, theta: np.ndarray, adjoint: GramAdjoint, by_centre: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As ``_row_differences`` where rows are independent: through each row's log deviation."""
+        problem = self.problem
+        bound = problem.variance
+        if bound is None:
+            return np.zeros((2, len(theta), 0))
+        u = theta[:, problem.theta_variance]
+        squares, counts, coords = self.grams.row_sums(bound.natural(u), adjoint)
+        own = -2.0 * squares  # the mean log deviation is taken out, and sigma follows it
+        mean = (by_centre - own.sum(axis=-1)) / problem.n
+        weights = np.stack([own + np.multiply.outer(mean, counts), 4.0 * squares])
+        return bound.structure.log_sd_sums(u, bound, coords, weights)
 
     def curvatures(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives (k,) at theta (k,), roughly: what a search begins with.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from bayeslme.engine.likelihood.compressed_rows import Cells, build_cells
+from bayeslme.engine.likelihood.compressed_rows import Cells, build_cells, row_codes
 from bayeslme.engine.likelihood.eliminate import Eliminated, LevelTrace, eliminate, modes
 from bayeslme.engine.likelihood.gradient import GramAdjoint, eliminated_adjoint
 from bayeslme.engine.likelihood.one_level import OneLevel, OneLevelSums
@@ -236,6 +237,41 @@ class RowGrams:
         return slopes, GramAdjoint(
             tuple(np.concatenate(parts, axis=-1) for parts in levels), None if apart else block
         )
+
+    def row_sums(self, var: Parameters, adjoint: GramAdjoint) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Squares of the rows weighted by derivatives, where the rows are independent.
+
+        Parameters
+        ----------
+        var : array (b, k)
+            Natural parameters of the variance function.
+        adjoint : GramAdjoint
+
+        Returns
+        -------
+        sums : array, shape (b, m)
+            For every row, or all those of equal standard deviation, the sum of the Gram matrices'
+            entries times their derivatives that it contributes.
+        counts : array, shape (m,)
+            Rows each stands for.
+        coords
+            Coordinates of the variance function at each.
+        """
+        cells = self._worth_cells(None, var)
+        if cells is not None:
+            return cells.weights(None, var).pairs * cells.contracted(adjoint), cells.counts, cells.coords
+        w = whiten(self.problem, None, var, centred=True).columns
+        sums: np.ndarray = np.zeros(())
+        at = 0
+        for code, stage, own in zip(row_codes(self.problem), self.problem.stages, adjoint.levels, strict=False):
+            for i in range(stage.q):
+                right = own[..., i, :, :][..., code] * w[..., at:, :]
+                sums = sums + w[..., at + i, :] * right.sum(axis=-2)
+            at += stage.q
+        if adjoint.total is not None:
+            tail = w[..., -1 - self.problem.p :, :]
+            sums = sums + (tail * (adjoint.total @ tail)).sum(axis=-2)
+        return sums, np.ones(self.problem.n), self.problem.variance.coords
 
     def contracted(
         self, cor: Parameters, var: Parameters, adjoint: GramAdjoint

@@ -378,9 +378,11 @@ def _update(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     sy = float(s @ y)
     if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
         return inverse
-    rho = 1.0 / sy
-    left = np.eye(len(s)) - rho * np.outer(s, y)
-    return np.asarray(left @ inverse @ left.T + rho * np.outer(s, s))
+    moved = inverse @ y
+    both = np.outer(moved, s)
+    return np.asarray(
+        inverse - (both + both.T) / sy + np.outer(s, s) * ((1.0 + float(y @ moved) / sy) / sy)
+    )
 
 
 FEW = 60  # moves whose points are made at once; those of more would fill the memory
