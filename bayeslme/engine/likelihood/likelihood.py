@@ -26,6 +26,9 @@ ROW_STEP = 1e-4  # of a row parameter's scale: truncation of differences ~ 1e-8,
 MOST_NEWTON = 8  # parameters of one known level, up to which Hessians are cheap
 MANY = 30  # parameters, from which on derivatives by differences are not
 OVERHEAD = 1e5  # numbers read times parameters, from which on a gradient is faster than a batch
+SCORING = 2  # steps that improve a start
+SINGULAR = 1e8  # condition number from which on a matrix is not inverted
+LEAST_SHARE = 1e-2  # of the largest variance of a start: zero is a point that no climb leaves
 THINNED = 300  # groups that stand for very many
 ROW_POINTS = 256  # points whose rows are whitened at once, where memory allows it
 
@@ -105,6 +108,28 @@ class NaturalPoint:
     varfunc: np.ndarray | None
 
 
+@dataclass(frozen=True, slots=True)
+class Derivatives:
+    """The log-likelihood at a batch of theta, and how it moves.
+
+    Attributes
+    ----------
+    values : array, shape (b,)
+    slopes : array, shape (b, k)
+    row_curvatures : array, shape (b, m)
+        Rough second derivatives by the parameters of the rows.
+    profile : Profile
+    block : array, shape (b, p + 1, p + 1)
+        The [X | y] block that elimination leaves.
+    """
+
+    values: np.ndarray
+    slopes: np.ndarray
+    row_curvatures: np.ndarray
+    profile: Profile
+    block: np.ndarray
+
+
 @dataclass
 class Likelihood:
     """The profiled log-likelihood of a problem as a function of theta (and log sigma).
@@ -138,7 +163,8 @@ class Likelihood:
         size = self.problem.size
         if self.grams.one_level is not None:
             return "hessians" if size <= MOST_NEWTON else "gradients"
-        return "gradients" if self.n_numbers * size > OVERHEAD or size > MANY else "values"
+        many = size > MANY and self.problem.correlation is None
+        return "gradients" if many or self.n_numbers * size > OVERHEAD else "values"
 
     def thinned(self) -> Likelihood | None:
         """The likelihood of some of very many groups, each standing for several; else None.
@@ -187,9 +213,11 @@ class Likelihood:
         """Profile at theta (..., k); its sigma is that of a typical row, sigma exp(centre)."""
         return self.profiled(*self.reduced(theta))
 
-    def profiled(self, e: Eliminated, rows: RowGram) -> Profile:
-        """Profile what `reduced` has left."""
-        sigma = None if self.sigma is None else self.sigma * np.exp(rows.centre)
+    def profiled(self, e: Eliminated, rows: RowGram, typical: np.ndarray | None = None) -> Profile:
+        """Profile what `reduced` has left; ``typical`` holds sigma of a typical row."""
+        sigma = typical
+        if sigma is None and self.sigma is not None:
+            sigma = self.sigma * np.exp(rows.centre)
         return profile(self.problem, e, rows.half_logdet, self.method, sigma)
 
     def natural(
@@ -245,26 +273,43 @@ class Likelihood:
         """
         self.evaluations += len(theta)
         pieces = self.pieces(theta, ADJOINT)
-        if len(pieces) == 1:
-            return self._derivatives(theta)[:2]
         found = [self._derivatives(piece) for piece in pieces]
-        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+        if len(found) == 1:
+            return found[0].values, found[0].slopes
+        return np.concatenate([f.values for f in found]), np.concatenate([f.slopes for f in found])
 
-    def _derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Values (b,), slopes (b, k), and second derivatives (b, m) by the rows' parameters."""
+    def given_sigma(
+        self, theta: np.ndarray, sigma: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Slopes (b, k + 1) by theta and log sigma, values (b,), and blocks (b, p + 1, p + 1).
+
+        Parameters
+        ----------
+        theta : array, shape (b, k)
+        sigma : array, shape (b,)
+            Residual standard deviation of a typical row.
+        """
+        found = self._derivatives(theta, sigma)
+        n, p = self.problem.n, self.problem.p
+        df = n - p if self.method == "REML" else n
+        by_log_sigma = np.square(found.profile.factor[..., p, p] / sigma) - df
+        return np.column_stack([found.slopes, by_log_sigma]), found.values, found.block
+
+    def _derivatives(self, theta: np.ndarray, typical: np.ndarray | None = None) -> Derivatives:
+        """Derivatives at theta (b, k); ``typical`` (b,) holds sigma of a typical row."""
         rows = self.grams.at(*self.row_parameters(theta))
         factors = self.factors(theta)
         slope, curve = np.zeros(theta.shape), np.zeros((len(theta), 0))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self.grams.one_level is not None:
                 e, sums = self.grams.one_level_slopes(factors[0])
-                pr = self.profiled(e, rows)
-                block = self._block_adjoint(pr, rows)
+                pr = self.profiled(e, rows, typical)
+                block = self._block_adjoint(pr, rows, typical)
                 by_factor, by_rows = [one_level_adjoint(sums, block) @ factors[0]], None
             else:
                 e, traces = self.grams.traced(rows, factors)
-                pr = self.profiled(e, rows)
-                block = self._block_adjoint(pr, rows)
+                pr = self.profiled(e, rows, typical)
+                block = self._block_adjoint(pr, rows, typical)
                 by_factor, by_rows = self.grams.adjoint(traces, factors, block)
             for stage, each, own in zip(self.problem.stages, self._maps, by_factor, strict=True):
                 slope[:, stage.theta] = (
@@ -273,17 +318,48 @@ class Likelihood:
                     else own.reshape(len(theta), -1) @ each.T
                 )
             if by_rows is not None and not self.problem.constant_rows:
-                found = self._row_differences(theta, by_rows, self._by_centre(pr))
+                found = self._row_differences(theta, by_rows, self._by_centre(pr, typical))
                 slope[:, self.problem.theta_correlation.start :], curve = found
         values = np.broadcast_to(pr.loglik, (len(theta),))
         if not np.isfinite(slope).all():
             slope = np.where(np.isfinite(slope), slope, 0.0)
-        return values, slope, curve
+        return Derivatives(values, slope, curve, pr, e.block)
 
-    def _block_adjoint(self, pr: Profile, rows: RowGram) -> np.ndarray:
+    def scored(self, theta: np.ndarray) -> np.ndarray:
+        """A better start (k,) than theta (k,), where the model has one known level.
+
+        By steps of Fisher scoring for the covariance M of the effects as if groups were alike: with
+        the slope S and the mean C of T' K^-1 T, M moves by 2 C^-1 S C^-1 / G. Balanced groups are
+        done after one such step, given sigma. Newton's method needs some four for the same way.
+        """
+        if self.grams.one_level is None:
+            return theta
+        stage = self.problem.stages[0]
+        inverse = np.linalg.inv(stage.basis)
+        for _ in range(SCORING):
+            factor = self.factors(theta[None])[0]
+            e, sums = self.grams.one_level_slopes(factor)
+            rows = self.grams.at(*self.row_parameters(theta[None]))
+            twice = one_level_adjoint(sums, self._block_adjoint(self.profiled(e, rows), rows))[0]
+            curve = np.asarray(sums.curvature)[0]
+            if not (np.isfinite(twice).all() and np.linalg.cond(curve) < SINGULAR):
+                return theta
+            back = np.linalg.inv(curve)
+            moved = factor[0] @ factor[0].T + stage.n_groups * (back @ twice @ back)
+            values, vectors = np.linalg.eigh(moved)
+            kept = np.maximum(values, LEAST_SHARE * max(values[-1], LEAST_SHARE))
+            root = inverse @ (vectors * np.sqrt(kept))
+            theta = stage.structure.nearest(root @ root.T, stage.basis)
+        return theta
+
+    def _block_adjoint(
+        self, pr: Profile, rows: RowGram, typical: np.ndarray | None = None
+    ) -> np.ndarray:
         reml = self.method == "REML"
         df = self.problem.n - (self.problem.p if reml else 0)
-        sigma = None if self.sigma is None else self.sigma * np.exp(rows.centre)
+        sigma = typical
+        if sigma is None and self.sigma is not None:
+            sigma = self.sigma * np.exp(rows.centre)
         return block_adjoint(pr.factor, df, sigma, reml=reml)
 
     def _row_differences(
@@ -340,16 +416,16 @@ class Likelihood:
         first, size = self.problem.theta_correlation.start, self.problem.size
         h = ROW_STEP * np.maximum(1.0, np.abs(theta[:first]))
         moved = theta + h[:, None] * np.eye(size)[:first]
-        _, slopes, curve = self._derivatives(theta[None])
+        here = self._derivatives(theta[None])
         if not first:
-            return curve[0]
+            return here.row_curvatures[0]
         ends = self.value_and_gradient(moved)[1]
-        effects = (np.diagonal(ends[:, :first]) - slopes[0, :first]) / h
-        return np.concatenate([effects, curve[0]])
+        effects = (np.diagonal(ends[:, :first]) - here.slopes[0, :first]) / h
+        return np.concatenate([effects, here.row_curvatures[0]])
 
-    def _by_centre(self, pr: Profile) -> np.ndarray:
+    def _by_centre(self, pr: Profile, typical: np.ndarray | None) -> np.ndarray:
         """Derivative (...,) by the mean log standard deviation, where sigma is held."""
-        if self.sigma is None:
+        if self.sigma is None or typical is not None:
             return np.zeros(())
         n, p = self.problem.n, self.problem.p
         df = n - p if self.method == "REML" else n

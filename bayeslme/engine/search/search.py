@@ -7,6 +7,8 @@ candidate was first.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bayeslme.engine.likelihood.likelihood import Likelihood
@@ -73,6 +75,7 @@ def search(
     near = _near(likelihood, max_iter, around=around) if start is None and grid is None else None
     if near is not None:
         best = climb(likelihood, near.theta, max_iter, inverse=near.inverse)
+        best = replace(best, hessian=near.hessian)
     else:
         best = _highest(likelihood, max_iter, start, grid, inverse, around=around)
     best = to_boundary(likelihood, best)
@@ -119,8 +122,18 @@ def _highest(
             msg = "start: the likelihood is not defined at this starting value; give another"
             raise FitError(msg)
         starts = np.concatenate([given, starts])
-    best = climb(likelihood, starts[0], max_iter, inverse=None if start is None else inverse)
+    first = starts[0] if start is not None else _better(likelihood, starts[0])
+    best = climb(likelihood, first, max_iter, inverse=None if start is None else inverse)
     return _look_around(likelihood, best, starts[1:], max_iter) if looks else best
+
+
+def _better(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
+    """The start, or what scoring makes of it where that is higher."""
+    scored = likelihood.scored(start)
+    if scored is start:
+        return start
+    before, after = likelihood(np.stack([start, scored]))
+    return scored if after > before else start
 
 
 def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:
