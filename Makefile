@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all set-up themselves; the others are for daily work.
+# `make demo` and `make test` set up everything themselves; the other targets are for daily work.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-kernels test-kernels-quick check lint format types pytest quick lowest notebooks \
 	bench clean
@@ -8,14 +8,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MODEL ?= models/orthodont.toml
 
-# Matrices here are small: threads of the linear algebra only wait for each other, and on a busy machine that costs a
-# factor of up to 100.
+# The matrices are small, so threads of the linear algebra library mostly wait for each other; on a busy machine this
+# costs a factor of up to 100.
 export OPENBLAS_NUM_THREADS ?= 1
 
 # Two workers halve the time on two cores; tests that share draws or fits stay on one worker.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
-# The features of this processor for which NumPy has code of its own, and which it lets one switch off.
+# Processor features for which NumPy has special code that can be switched off.
 FEATURES = $(shell $(BIN)/python -c "import numpy as np; print(*np.show_config(mode='dicts')['SIMD Extensions'].get('found', []))")
 
 help:  ## list the targets
@@ -38,24 +38,24 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## fit models/orthodont.toml and set REML beside the posterior
+demo: $(STAMP)  ## fit models/orthodont.toml, print REML estimates beside the posterior
 	$(BIN)/bayeslme fit $(MODEL)
 
-test: lint types pytest  ## lint, types, unit tests, doctests, a notebook; without what is marked slow (at most 8 minutes on two cores)
+test: lint types pytest  ## lint, types, tests, doctests and a notebook, without slow tests (at most 8 minutes on two cores)
 
-test-all: lint types  ## the same with what is slow: every notebook, long chains, whole corpora (at most 60 minutes)
+test-all: lint types  ## the same with slow tests: every notebook, long chains, whole corpora (at most 60 minutes)
 	$(PYTEST)
 
-test-kernels: $(STAMP)  ## tests sensitive to rounding, with 1 and 2 threads, with all and with few processor features (at most 10 minutes)
+test-kernels: $(STAMP)  ## tests sensitive to rounding, with 1 and 2 threads and all or few processor features (at most 10 minutes)
 	@for threads in 1 2; do for off in "" "$(FEATURES)"; do \
 	  echo "threads of the linear algebra: $$threads; features switched off: $${off:-none}"; \
 	  OPENBLAS_NUM_THREADS=$$threads NPY_DISABLE_CPU_FEATURES="$$off" $(PYTEST) --durations=0 --durations-min=10 -m kernels || exit 1; \
 	done; done
 
-test-kernels-quick: $(STAMP)  ## of these the one way that is most unlike `make test`: 2 threads, few features (2 minutes)
+test-kernels-quick: $(STAMP)  ## the same with 2 threads and few processor features only, without slow tests (2 minutes)
 	OPENBLAS_NUM_THREADS=2 NPY_DISABLE_CPU_FEATURES="$(FEATURES)" $(PYTEST) -m 'kernels and not slow'
 
-check: lint types quick  ## the same without what is slow
+check: lint types quick  ## lint, types, and the tests that are neither slow nor need PyMC
 
 lint: $(STAMP)  ## ruff: rules and formatting
 	$(BIN)/ruff check .
@@ -74,17 +74,17 @@ pytest: types lint
 quick: $(STAMP)  ## tests that are neither slow nor need PyMC
 	$(BIN)/python -m pytest -q -m 'not slow and not pymc'
 
-# What is old warns about what is new; such warnings are not ours.
+# Old versions of dependencies warn about newer ones; such warnings are ignored.
 lowest: $(STAMP)  ## quick tests on the lowest versions that pyproject.toml allows, in an environment of their own
 	$(BIN)/python -m venv --clear $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct --editable '.[dev]'
 	$(VENV)-lowest/bin/python -m pytest -q -m 'not slow and not pymc' -W ignore::DeprecationWarning
 
-notebooks: $(STAMP)  ## execute the case studies only, all of them
+notebooks: $(STAMP)  ## execute all case studies
 	$(BIN)/python -m pytest tests/test_case_studies.py
 
-bench: $(STAMP)  ## timings beside nlme, lme4, statsmodels and bambi, where they are installed (ten minutes)
+bench: $(STAMP)  ## timings beside nlme, lme4, statsmodels and bambi, if installed (ten minutes)
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 

@@ -172,7 +172,7 @@ class TypicalRows:
             correlation = replace(correlation, coords=_neighbours(correlation))
         if variance is not None:
             rows = np.unique(np.linspace(0, problem.n - 1, ROWS).astype(int))
-            variance = replace(variance, coords=_chosen(variance.coords, rows))
+            variance = variance.with_parts([part.take(rows) for part in variance.parts])
         return cls(correlation, variance)
 
     def log_scale(self, corstruct: np.ndarray | None, varfunc: np.ndarray | None) -> np.ndarray:
@@ -196,11 +196,5 @@ def _neighbours(bound: Bound) -> CorrelationGroups:
     start, size = int(lattice.starts[largest]), int(lattice.sizes[largest])
     count = min(size, NEIGHBOURS) if bound.structure.stationary else size
     position = lattice.position[start : start + count]
-    return correlation_groups(np.array([0]), count, position, lattice.unit)
-
-
-def _chosen(coords: Any, rows: np.ndarray) -> Any:
-    if isinstance(coords, tuple):
-        return tuple(_chosen(c, rows) for c in coords)
-    covariate = None if coords.covariate is None else coords.covariate[rows]
-    return replace(coords, covariate=covariate, stratum=coords.stratum[rows])
+    level = lattice.level_of_rows(np.array([start]))
+    return correlation_groups(np.array([0]), count, position, lattice.unit, level, lattice.levels)

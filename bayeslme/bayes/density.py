@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from bayeslme.arrays import NUMPY, Array
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.bayes.priors.priors import ParameterPrior
 from bayeslme.engine import depth_of
+from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.likelihood.eliminate import eliminate
 from bayeslme.engine.likelihood.whiten import gram, whiten
 from bayeslme.engine.problem import Problem, runs
@@ -280,29 +280,22 @@ def at_fitted(layout: ModelParameters, means: Sequence[Array]) -> Problem:
     means : sequence of arrays (..., n)
         Fitted values with 0, 1, ... levels of random effects, design's row order.
     """
-    problem, coords = layout.problem, layout.design.variance
-    if not problem.needs_fitted_values or problem.variance is None or coords is None:
+    problem = layout.problem
+    if not problem.needs_fitted_values or problem.variance is None:
         return problem
-    several = isinstance(coords, tuple)
-    own = coords if isinstance(coords, tuple) else (coords,)
-    bound = problem.variance.coords if several else (problem.variance.coords,)
     made = []
-    for c, b in zip(own, bound, strict=True):
+    for c, b in zip(layout.design.variance, problem.variance.parts, strict=True):
         mean = means[depth_of(layout.design, c.level)] if c.source == "fitted" else None
         made.append(b if mean is None else replace(b, covariate=mean[..., problem.order]))
-    new: Any = tuple(made) if several else made[0]
-    return replace(problem, variance=replace(problem.variance, coords=new))
+    return replace(problem, variance=problem.variance.with_parts(made))
 
 
 def fitted_by_depth(
     layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
     """Fitted values (s, n) with 0, 1, ... levels of random effects."""
-    means = [np.asarray(values["fixef"] @ layout.design.X.T)]
-    for level in layout.levels:
-        b = effects[level.key][:, level.level.code]
-        means.append(means[-1] + np.einsum("nq,snq->sn", level.level.Z, b))
-    return means
+    each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in layout.levels)
+    return means_by_depth(values["fixef"] @ layout.design.X.T, each)
 
 
 def problem_of_draws(

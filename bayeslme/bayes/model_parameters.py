@@ -19,7 +19,7 @@ from bayeslme.bayes.centring import CentredEffects
 from bayeslme.engine.build import bind_variance, build_problem
 from bayeslme.engine.problem import Columns, Problem
 from bayeslme.errors import SpecError
-from bayeslme.structures import Bound, Parameter, PdBlocked, PdMat, PdSymm, RowStructure
+from bayeslme.structures import Bound, Parameter, PdMat, RowStructure
 from bayeslme.structures.supports import Namespace
 
 if TYPE_CHECKING:
@@ -259,8 +259,7 @@ def build_parameters(design: Design) -> ModelParameters:
     problem = build_problem(design)
     if problem.needs_fitted_values:  # bound for its names; see ``fitted_variance``
         fitted = design.X @ problem.shift
-        coords = design.variance if isinstance(design.variance, tuple) else (design.variance,)
-        bound = bind_variance(problem, design, (fitted,) * len(coords))
+        bound = bind_variance(problem, design, (fitted,) * len(design.variance))
         problem = replace(bound, needs_fitted_values=True)
     p = len(design.x_names)
     fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")
@@ -325,14 +324,7 @@ def _level_layout(level: Level, matrix: Any) -> LevelParameters:
         raise SpecError(msg)
     structure: PdMat = level.structure
     label = str(level.formula)
-    if isinstance(structure, PdBlocked):
-        bounds = np.cumsum([0, *(structure.sizes or ())])
-        parts = [
-            (b, slice(int(i), int(j)))
-            for b, i, j in zip(structure.blocks, bounds, bounds[1:], strict=False)
-        ]
-    else:
-        parts = [(structure, slice(0, len(level.effects)))]
+    parts = structure.parts(len(level.effects))
     names: list[str] = []
     parameters: list[Parameter] = []
     pieces = []
@@ -360,7 +352,7 @@ def _cor_block(
     if not cors:
         return None
     name, q = f"cor_{key}{suffix}", len(effects)
-    if isinstance(structure, PdSymm):
+    if structure.unstructured:
         return Block(
             name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True
         )

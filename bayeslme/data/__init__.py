@@ -1,9 +1,9 @@
-"""From a specification and a data frame to arrays, and what new data need for prediction.
+"""From a specification and a data frame to arrays.
 
-Read `types` for what the engine is given, then in the order of the work: the folders `variables`
-and `evaluation`, `contrasts`, `model_matrix`, `coordinates`, `plan`, and `design`, which calls them
-all; `newdata` does the same for rows to predict. `datasets` holds the data sets that come with the
-package.
+`types` defines what the engine receives. The other modules follow in the order of the work: the
+folders `variables` and `evaluation`, then `contrasts`, `model_matrix`, `coordinates` (positions and
+strata) and `plan` (columns and rows that are used). `design` calls them all. `newdata` does the
+same for rows to predict, and `datasets` holds the data sets of the package.
 
-Imports `formula`, `structures` and `spec`.
+May import `formula`, `structures` and `spec`.
 """

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bayeslme.data import settings
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.variables.factors import Basis, Factor, Keys, Kind, relabel
 from bayeslme.errors import DataError, SpecError, listed
 from bayeslme.formula.terms import Terms, deparse_variable
 
 CodedLevels = tuple[FloatArray, tuple[str, ...]]
-_MAX_POLY = 95  # beyond it the powers of the scores are numerically dependent; R refuses too
 
 
 def contrast_matrix(name: str, levels: tuple[str, ...]) -> CodedLevels:
@@ -80,9 +80,10 @@ def helmert(levels: tuple[str, ...]) -> CodedLevels:
 def polynomial(levels: tuple[str, ...]) -> CodedLevels:
     """Orthonormal polynomials of the level numbers: .L, .Q, .C, ^4, ..."""
     m = len(levels)
-    if m > _MAX_POLY:
+    most = settings.DATA.max_polynomial_levels
+    if m > most:
         msg = (
-            f"contr.poly: {m} levels are more than the {_MAX_POLY} whose powers can be told "
+            f"contr.poly: {m} levels are more than the {most} whose powers can be told "
             "apart; use contr.treatment or a number"
         )
         raise SpecError(msg)

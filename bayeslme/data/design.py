@@ -21,16 +21,14 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import Formula
 from bayeslme.formula.terms import expand
 from bayeslme.spec.model import LmeSpec
-from bayeslme.structures import PdBlocked, PdCompSymm, PdIdent
 
 ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known
 RESERVED = frozenset({"fixed", "corstruct", "varfunc", "sigma"})
-SHARED = (PdIdent, PdCompSymm)  # one variance for all effects of a block
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
-    """Meet a specification with data.
+    """Evaluate a specification on a data frame.
 
     Parameters
     ----------
@@ -102,7 +100,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
 
 
 def _check_group_names(groups: list[str]) -> None:
-    """Parts of intervals and of posteriors are told by these names."""
+    """Refuse groups named like other parts of intervals and posteriors."""
     for group in groups:
         if group in RESERVED:
             msg = (
@@ -120,7 +118,7 @@ def _contrasts(spec: LmeSpec) -> Contrasts:
 def _ignored_contrasts(
     spec: LmeSpec, whole: Columns, matrices: tuple[MatrixSpec | JoinedMatrix, ...]
 ) -> list[str]:
-    """Warn of factors of the data that no term codes, as R does; refuse what is no factor."""
+    """Warn of factors that no term codes, as R does; refuse variables that are not factors."""
     ignored = []
     known = {label: None for matrix in matrices for label in matrix.codings}
     for name in spec.factor_contrasts:
@@ -155,9 +153,7 @@ def _level(
     learned = [learn(expand(formula), columns, contrasts, made) for formula in part.formulas]
     matrix = learned[0][0] if len(learned) == 1 else JoinedMatrix(tuple(m for m, _ in learned))
     Z = learned[0][1] if len(learned) == 1 else np.concatenate([z for _, z in learned], axis=1)
-    structure = part.structure
-    if isinstance(structure, PdBlocked):
-        structure = structure.with_sizes([z.shape[1] for _, z in learned])
+    structure = part.structure.with_sizes([z.shape[1] for _, z in learned])
     if not matrix.names:
         msg = (
             f"random: '{part.formulas[0]}' for group '{part.group}' has no effects; use ~ 1 for "
@@ -219,7 +215,7 @@ def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
 
 
 def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
-    """Say which variances the data cannot tell apart; the model is fitted as in nlme."""
+    """Warn of variances that the data do not identify; the model is fitted as in nlme."""
     for k, level in enumerate(levels):
         count = len(level.labels)
         outer = levels[k - 1] if k else None
@@ -246,8 +242,5 @@ def _warn(message: str) -> None:
 
 def _shares(level: Level) -> bool:
     """Whether several effects share each variance: one group is then enough (crossed effects)."""
-    structure = level.structure
-    if not isinstance(structure, PdBlocked):
-        return isinstance(structure, SHARED) and len(level.effects) > 1
-    sizes = zip(structure.blocks, structure.sizes or (), strict=True)
-    return all(isinstance(block, SHARED) and size > 1 for block, size in sizes)
+    parts = level.structure.parts(len(level.effects))
+    return all(block.shares_variance and rows.stop - rows.start > 1 for block, rows in parts)

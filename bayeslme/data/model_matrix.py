@@ -3,8 +3,8 @@
 A factor in a term is coded by contrasts where the rest of the term is already in the model, by
 one dummy per level otherwise; without an intercept the first factor of the first term that has
 one gets dummies (Chambers and Hastie, 1992, section 2.4). What was learned from the data (levels,
-contrasts, the constants of ``poly`` and ``scale``) is kept, so that new data go through the same
-door.
+contrasts, the constants of ``poly`` and ``scale``) is kept, so that new data are transformed in
+the same way.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
+from bayeslme.data import settings
 from bayeslme.data.contrasts import Coding, Contrasts, coded_by_contrasts, coding_of
 from bayeslme.data.evaluation.evaluate import Memory, columns_of, evaluate_rows
 from bayeslme.data.types import FloatArray, IntArray
@@ -32,11 +33,6 @@ from bayeslme.data.variables.labels import numbered
 from bayeslme.errors import DataError
 from bayeslme.formula.expressions import Expr, Name
 from bayeslme.formula.terms import Term, Terms, deparse_variable
-
-TOLERANCE = (
-    1e-7  # as R's qr(): a column less than this part of its length outside the others is aliased
-)
-_SAFE = 1e-8  # squared; above it the Gram matrix alone, whose rounding is near 1e-16, decides
 
 
 def aliased(X: FloatArray) -> list[int]:
@@ -65,11 +61,11 @@ def _independent(gram: FloatArray) -> bool:
         pivots = np.diagonal(np.linalg.cholesky(gram))
     except np.linalg.LinAlgError:
         return False
-    return bool((pivots**2 > _SAFE).all())
+    return bool((pivots**2 > settings.DATA.independent_pivot).all())
 
 
 def _gram_schmidt(X: FloatArray) -> list[int]:
-    """Orthogonalise twice, column by column, leaving out what vanishes."""
+    """Orthogonalise twice, column by column, leaving out columns that become zero."""
     basis = np.empty((X.shape[0], 0))
     dependent = []
     for k in range(X.shape[1]):
@@ -77,7 +73,7 @@ def _gram_schmidt(X: FloatArray) -> list[int]:
         for _ in range(2):
             rest = rest - basis @ (basis.T @ rest)
         length = float(np.linalg.norm(rest))
-        if length < TOLERANCE:
+        if length < settings.DATA.alias_tolerance:
             dependent.append(k)
         else:
             basis = np.column_stack([basis, rest / length])

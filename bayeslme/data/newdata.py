@@ -125,10 +125,10 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
     return tuple(out)
 
 
-def new_variance(
-    design: Design, rows: NewRows
-) -> VarianceCoords | tuple[VarianceCoords, ...] | None:
-    """Coordinates of the variance function at new rows; code -1 for unknown strata.
+def new_variance(design: Design, rows: NewRows) -> tuple[VarianceCoords, ...]:
+    """Coordinates of the components of the variance function at new rows.
+
+    Unknown strata have code -1.
 
     Parameters
     ----------
@@ -137,16 +137,11 @@ def new_variance(
 
     Returns
     -------
-    VarianceCoords, a tuple of them for a VarComb, or None
+    tuple of VarianceCoords
+        Empty without a variance function.
     """
-    weights = design.spec.weights
-    known = design.variance if isinstance(design.variance, tuple) else (design.variance,)
-    made = tuple(
-        _variance(part, old, rows.columns)
-        for part, old in zip(components(weights), known, strict=False)
-        if old is not None
-    )
-    return made if isinstance(design.variance, tuple) else next(iter(made), None)
+    each = zip(components(design.spec.weights), design.variance, strict=True)
+    return tuple(_variance(part, old, rows.columns) for part, old in each)
 
 
 def _variance(part: VarFunc, old: VarianceCoords, columns: Columns) -> VarianceCoords:
@@ -182,5 +177,18 @@ def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
     rows.columns.require(form.variables, "correlation")
     factors = [group_values(rows.columns, name) for name in old.groups]
     code = _found(old.known, factors, rows.columns.n)
-    position = position_values(correlation, form, rows.columns)
-    return CorrelationCoords(code, old.labels, position, old.groups, old.known)
+    position, _ = position_values(correlation, form, rows.columns, old.visits)
+    level = None
+    if correlation.by is not None and old.level is not None:
+        of_group = np.empty(len(old.labels), dtype=np.intp)
+        of_group[old.code] = old.level
+        level = np.where(code >= 0, of_group[code], -1)
+        if np.any(level < 0):
+            rows.columns.require([correlation.by] if "(" not in correlation.by else [], "by")
+            factor = group_values(rows.columns, correlation.by)
+            names = {name: k for k, name in enumerate(old.levels)}
+            own = np.array([names.get(str(v), -1) for v in factor.levels] + [-1], dtype=np.intp)
+            level = np.where(level < 0, own[factor.code], level)
+    return CorrelationCoords(
+        code, old.labels, position, old.groups, old.known, level, old.levels, old.visits
+    )

@@ -1,4 +1,4 @@
-"""What a specification asks of a data frame: terms, random effects, columns, and rows."""
+"""What a specification needs of a data frame: terms, random effects, columns, and rows."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _check_any(keep: np.ndarray | None, names: Sequence[str]) -> None:
 def _learned_from(expressions: Sequence[Expr]) -> list[Expr]:
     """What functions such as poly learn from, the innermost first, each for itself.
 
-    A missing value there would spoil every row, so that these rows have to go before.
+    A missing value there would make every row missing, so these rows are dropped first.
     """
     calls = [node for expr in expressions for node in walk(expr) if isinstance(node, Call)]
     return [
@@ -202,7 +202,7 @@ class RandomPart:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a specification asks of the data.
+    """What a specification needs of the data.
 
     Attributes
     ----------
@@ -252,6 +252,8 @@ class Plan:
                 yield columns_of(formula.rhs), "random"
         for form in self.forms:
             yield form.variables, "correlation or weights"
+        if self.spec.correlation is not None and self.spec.correlation.by is not None:
+            yield _group_columns(self.spec.correlation.by, columns), "correlation by"
 
     def read(self) -> list[str]:
         """Names that the subset uses beside `needed`; some may be R's constants."""

@@ -7,7 +7,7 @@ groups at a level. Every array is in the row order of the data frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
     from bayeslme.data.variables.dates import Origin
+    from bayeslme.data.variables.factors import Factor
     from bayeslme.data.variables.groups import KnownGroups
     from bayeslme.formula.formula import Formula
     from bayeslme.spec.model import LmeSpec
@@ -93,6 +94,11 @@ class VarianceCoords:
     strata: tuple[str, ...]
     known: KnownGroups | None = None
 
+    def take(self, rows: slice | IntArray) -> VarianceCoords:
+        """The coordinates of some rows, in the order given."""
+        covariate = None if self.covariate is None else self.covariate[rows]
+        return replace(self, covariate=covariate, stratum=self.stratum[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class CorrelationCoords:
@@ -110,6 +116,12 @@ class CorrelationCoords:
         Names of the grouping columns, outermost first.
     known : KnownGroups or None
         The values that the groups stand for.
+    level : (n,) int array or None
+        Which set of parameters each row has, where there are several; -1 where it is not known.
+    levels : tuple of str
+        Names of these sets.
+    visits : Factor or None
+        The factor whose levels are the positions 1, 2, ..., where one gives them.
     """
 
     code: IntArray
@@ -117,11 +129,14 @@ class CorrelationCoords:
     position: FloatArray | None
     groups: tuple[str, ...]
     known: KnownGroups | None = None
+    level: IntArray | None = None
+    levels: tuple[str, ...] = ()
+    visits: Factor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A model specification met with a data frame.
+    """A model specification evaluated on a data frame.
 
     Attributes
     ----------
@@ -141,8 +156,8 @@ class Design:
         Whether the first column of `X` is the intercept.
     levels : tuple of Level
         The grouping levels, outermost first; empty for `gls` and `lm`.
-    variance : VarianceCoords, tuple of VarianceCoords (one per component of a VarComb) or None
-        Coordinates of the variance function.
+    variance : tuple of VarianceCoords
+        Coordinates of each component of the variance function; none without one.
     correlation : CorrelationCoords or None
         Coordinates of the correlation structure.
     source : pandas.DataFrame
@@ -171,7 +186,7 @@ class Design:
     term_labels: tuple[str, ...]
     has_intercept: bool
     levels: tuple[Level, ...]
-    variance: VarianceCoords | tuple[VarianceCoords, ...] | None
+    variance: tuple[VarianceCoords, ...]
     correlation: CorrelationCoords | None
     source: pd.DataFrame
     picked: IntArray | None
@@ -186,13 +201,6 @@ class Design:
     def term_columns(self) -> tuple[IntArray, ...]:
         """Columns of `X` of each term, the intercept first where there is one."""
         return tuple(np.flatnonzero(self.assign == k) for k in np.unique(self.assign))
-
-    @property
-    def variance_parts(self) -> tuple[VarianceCoords, ...]:
-        """Coordinates of each component of the variance function; none without one."""
-        if self.variance is None:
-            return ()
-        return self.variance if isinstance(self.variance, tuple) else (self.variance,)
 
     @property
     def rows(self) -> IntArray:

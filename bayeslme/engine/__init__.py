@@ -8,10 +8,10 @@ of a level, G groups of a level, c columns of [Z_K ... Z_1 | X | y], k entries o
 holds the free parameters: relative factors of the levels (outermost first), then the correlation
 structure's, then the variance function's, each on its unconstrained scale.
 
-A fit flows one way, which is the order to read in: `build` (sorted, standardised, bound: a
-`problem`), the folder `likelihood` (whiten, eliminate, profile), the folder `search`, `estimate`.
-The folders `inference` and `prediction` read off the rest. Imports `structures` and `arrays`; of
-`data` only types.
+Read in the order of a fit: `build` sorts the rows, standardises the columns and makes a `problem`;
+then come the folder `likelihood` (whiten, eliminate, profile), the folder `search`, and `estimate`.
+The folders `inference` and `prediction` use an estimate. May import `structures` and `arrays`, and
+types of `data`.
 """
 
 from bayeslme.engine.build import build_problem

@@ -1,4 +1,4 @@
-"""From a design to the engine's problem: sort, standardise, bind."""
+"""From a design to the engine's problem: sort rows, standardise columns, bind structures."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.engine import settings
 from bayeslme.engine.likelihood.reproduced_rows import filled_rows
 from bayeslme.engine.problem import Columns, Problem, Stage, runs, standardise
 from bayeslme.errors import DataError, FitError
-from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
+from bayeslme.structures import Bound, correlation_groups
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
 
-EXACT = 1e-12  # residual norm over the response's, below which it is rounding
-
-
 def build_problem(design: Design) -> Problem:
-    """Sort, standardise and bind a design.
+    """Sort the rows of a design, standardise its columns and bind its structures.
 
-    Where variance covariates are functions of the fit (``fitted(.)``) the problem waits for them.
+    Where variance covariates are functions of the fit (``fitted(.)``), the variance function is
+    bound later, by ``bind_variance``.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ def build_problem(design: Design) -> Problem:
         for level, stage in zip(design.levels[::-1], stages, strict=True)
     ]
     source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
-    if source.rest() <= EXACT * np.linalg.norm(design.y):
+    if source.rest() <= settings.PROBLEM.exact_residual * np.linalg.norm(design.y):
         msg = (
             f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
             "which variances could be estimated"
@@ -107,25 +106,21 @@ def bind_variance(
     design : Design
     covariates : tuple of arrays (n,), or None
         One for each variance component, in the design's row order, None for those that are data.
-        Without any, where some are needed, the problem waits for them.
+        If they are needed and not given, the variance function stays unbound.
     """
     structure = design.spec.weights
     if structure is None:
         return problem
-    coords = design.variance_parts
+    coords = design.variance
     if covariates is None and any(c.source != "data" for c in coords):
         return replace(problem, needs_fitted_values=True)
     given = covariates or (None,) * len(coords)
-    bound_coords = tuple(
-        replace(
-            c,
-            covariate=_take(c.covariate if c.source == "data" else v, problem.order),
-            stratum=c.stratum[problem.order],
-        )
+    filled = [
+        c if c.source == "data" else replace(c, covariate=v)
         for c, v in zip(coords, given, strict=True)
-    )
-    single = not isinstance(design.variance, tuple)
-    bound = structure.bind(bound_coords[0] if single else bound_coords)
+    ]
+    bound_coords = tuple(c.take(problem.order) for c in filled)
+    bound = structure.bind(structure.join(bound_coords))
     start = problem.theta_correlation.stop
     return replace(
         problem,
@@ -135,17 +130,15 @@ def bind_variance(
     )
 
 
-def _take(values: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
-    return None if values is None else np.asarray(values, float)[order]
-
-
 def _permutation(design: Design) -> np.ndarray | None:
-    """Rows sorted by group and time, or None where they are."""
+    """Order of the rows by group and time; None where they are in this order already."""
     keys: list[np.ndarray] = []
     if design.correlation is not None:
         position = design.correlation.position
-        if position is not None and position.shape[1] == 1:
-            keys.append(position[:, 0])
+        correlation = design.spec.correlation
+        ordered = correlation is not None and correlation.by_coordinate
+        if position is not None and (position.shape[1] == 1 or ordered):
+            keys += list(position.T[::-1])
         keys.append(design.correlation.code)
     if design.levels:
         keys.append(design.levels[-1].code)
@@ -161,13 +154,12 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
         return None
     position: Any = None if coords.position is None else coords.position[order]
     code = coords.code[order]
-    lattice: CorrelationGroups = correlation_groups(
-        _starts_pair(design, code, order), len(code), position
-    )
-    unit = structure.unit(lattice)
-    lattice = lattice if unit == 1.0 else lattice.counted_in(unit)
-    bound: Bound = structure.bind(lattice)
-    return bound
+    starts = _starts_pair(design, code, order)
+    level = None if coords.level is None else coords.level[order][starts]
+    groups = correlation_groups(starts, len(code), position, 1.0, level, coords.levels)
+    unit = structure.unit(groups)
+    correlation: Bound = structure.bind(groups if unit == 1.0 else groups.counted_in(unit))
+    return correlation
 
 
 def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,12 +21,31 @@ def fitted_values(
 
     Shape (n,).
     """
-    values = design.X @ beta
-    for level, b in list(zip(design.levels, modes, strict=True))[
-        : len(modes) if depth is None else depth
-    ]:
-        values = values + np.einsum("nq,nq->n", level.Z, b[level.code])
-    return np.asarray(values)
+    levels = list(zip(design.levels, modes, strict=True))[:depth]
+    each = ((level.Z, b[level.code]) for level, b in levels)
+    return means_by_depth(design.X @ beta, each)[-1]
+
+
+def means_by_depth(
+    fixed: np.ndarray, levels: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> list[np.ndarray]:
+    """Means with the random effects of 0, 1, ... levels.
+
+    Parameters
+    ----------
+    fixed : array, shape (..., n)
+        X beta.
+    levels : iterable of pairs of arrays (n, q) and (..., n, q), outermost first
+        Z, and the random effects of each row's group.
+
+    Returns
+    -------
+    list of arrays, shape (..., n)
+    """
+    means = [np.asarray(fixed)]
+    for z, effects in levels:
+        means.append(means[-1] + np.einsum("nq,...nq->...n", z, effects))
+    return means
 
 
 def depth_of(design: Design, level: str | int | None) -> int:
@@ -36,7 +56,7 @@ def depth_of(design: Design, level: str | int | None) -> int:
     groups = [lev.group for lev in design.levels]
     if level is None:
         return len(groups)
-    if not isinstance(level, bool | np.bool):  # True is no number of levels
+    if not isinstance(level, bool | np.bool):  # True would pass for the number 1
         if level in ("fixed", 0, "0"):
             return 0
         if isinstance(level, str) and level in groups:
@@ -52,7 +72,7 @@ def depth_of(design: Design, level: str | int | None) -> int:
 def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | None, ...]:
     """Covariates of the variance components that depend on the fit; None for the others."""
     out: list[np.ndarray | None] = []
-    for c in design.variance_parts:
+    for c in design.variance:
         if c.source == "data":
             out.append(None)
             continue

@@ -8,14 +8,13 @@ matrices is ever held.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from bayeslme.arrays import upper_factor
+from bayeslme.engine import settings
 from bayeslme.structures import Bound, PdMat
-
-LINEAR = 1e-12  # difference of factors that is rounding
-BLOCK = 1 << 15  # rows worked on together: a few megabytes
 
 
 @dataclass(slots=True)
@@ -70,16 +69,23 @@ class Columns:
     def rest(self) -> float:
         """Norm of the response that the last part's columns leave."""
         total = 0.0
-        for first in range(0, self.shape[1], BLOCK):
-            total += float(np.sum(self.block(first, min(first + BLOCK, self.shape[1]))[-1] ** 2))
+        for first in range(0, self.shape[1], settings.PROBLEM.rows_per_block):
+            total += float(
+                np.sum(
+                    self.block(first, min(first + settings.PROBLEM.rows_per_block, self.shape[1]))[
+                        -1
+                    ]
+                    ** 2
+                )
+            )
         return float(np.sqrt(total))
 
     def all(self) -> np.ndarray:
         """All of them, shape (c, n), made once."""
         if self._all is None:
             out = np.empty(self.shape)
-            for first in range(0, self.shape[1], BLOCK):
-                last = min(first + BLOCK, self.shape[1])
+            for first in range(0, self.shape[1], settings.PROBLEM.rows_per_block):
+                last = min(first + settings.PROBLEM.rows_per_block, self.shape[1])
                 out[:, first:last] = self.block(first, last)
             self._all = out
         return self._all
@@ -106,8 +112,8 @@ def standardise(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     basis = factor * np.where(np.diagonal(factor) < 0, -1.0, 1.0)[:, None] / np.sqrt(n)
     inverse = np.linalg.inv(basis)
     coef = np.zeros(x.shape[1])
-    for first in range(0, n, BLOCK):
-        rows = slice(first, first + BLOCK)
+    for first in range(0, n, settings.PROBLEM.rows_per_block):
+        rows = slice(first, first + settings.PROBLEM.rows_per_block)
         coef += y[rows] @ (x[rows] @ inverse)
     return basis, inverse, coef / n
 
@@ -147,24 +153,13 @@ class Stage:
         """Number of random effects."""
         return int(self.basis.shape[0])
 
-    def factor_map(self) -> np.ndarray | None:
-        """Factor as a linear map (k, q q) of this level's parameters; None where it is none."""
-        size = self.theta.stop - self.theta.start
-        trial = np.concatenate([np.eye(size), np.cos(np.arange(size))[None], np.zeros((1, size))])
-        found = self.structure.factor(trial, self.basis).reshape(size + 2, -1)
-        linear = np.allclose(trial[size] @ found[:size], found[size], rtol=LINEAR, atol=LINEAR)
-        return found[:size] if linear and not found[-1].any() else None
 
-    def slopes(self, theta: np.ndarray, by_factor: np.ndarray) -> np.ndarray:
-        """Derivatives (b, k) by this level's parameters from those by its factor (b, q, q).
+class BoundRows(NamedTuple):
+    """A structure of the rows, its place in theta, and its name ("corstruct" or "varfunc")."""
 
-        Parameters
-        ----------
-        theta : array, shape (b, k)
-        by_factor : array, shape (b, q, q)
-        """
-        each = self.structure.factor_slopes(theta, self.basis)
-        return np.asarray((each * by_factor[:, None]).sum(axis=(-2, -1)))
+    name: str
+    bound: Bound
+    theta: slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +234,18 @@ class Problem:
         """Names of the levels, outermost first, as a design has them."""
         return tuple(stage.group for stage in self.stages[::-1])
 
+    @property
+    def row_structures(self) -> tuple[BoundRows, ...]:
+        """The correlation structure and the variance function, as far as there are any."""
+        both = (
+            ("corstruct", self.correlation, self.theta_correlation),
+            ("varfunc", self.variance, self.theta_variance),
+        )
+        return tuple(BoundRows(name, b, theta) for name, b, theta in both if b is not None)
+
     def row_structure(self, part: str) -> Bound:
         """The correlation structure ("corstruct") or the variance function ("varfunc")."""
-        bound = {"corstruct": self.correlation, "varfunc": self.variance}[part]
-        if bound is None:
-            raise KeyError(part)
-        return bound
+        return {one.name: one.bound for one in self.row_structures}[part]
 
     def natural_factors(
         self, factors: tuple[np.ndarray, ...], relative: float

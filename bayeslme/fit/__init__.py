@@ -1,7 +1,7 @@
-"""Results of a fit: one module for each verb, numbers in frames, printing left to the floor below.
+"""Fitted models and their methods, one module for each; printing is left to `report`.
 
-`api` holds the functions a user calls (``lme``, ``gls``, ``lm``, ``lmlist``), `result` the fits
-whose methods delegate to the modules of the folders: `values` (what a fit predicts and estimates),
-`inference` (tests and intervals), `output` (summary, plots, report). Imports every floor below; of
-`bayes` nothing.
+`api` holds the functions that a user calls (``lme``, ``gls``, ``lm``, ``lmlist``) and `result` the
+classes of fits. Their methods call functions in the folders `values` (predictions, estimates),
+`inference` (tests and intervals) and `output` (summary, plots, report). May import every floor
+below, and nothing of `bayes`.
 """

@@ -1,9 +1,8 @@
-"""R's formula language, read and written without a model in sight.
+"""R's formula language, read and written without data or models.
 
-A text becomes an expression (`grammar`, `expressions`), an expression a formula (`formula`) and a
-formula its terms (`terms`); `deparse` writes R's text for any of them. `functions` lists what a
-formula may call, `constants` reads the arguments of an R call. Read in this order. Nothing here is
-evaluated as Python.
+Read in this order: `grammar` and `expressions` (text to expression), `formula` (expression to
+formula), `terms` (formula to terms), `deparse` (any of them to R's text). `functions` lists what a
+formula may call, and `constants` reads the arguments of an R call. Nothing is evaluated as Python.
 
-Imports only `errors`.
+May import only `errors`.
 """

@@ -1,6 +1,6 @@
-"""Frames to text, HTML and plots, in the layout of R's nlme; nothing is computed here.
+"""Data frames to text, HTML and plots, in the layout of R's nlme; nothing is computed here.
 
-Tables hold numbers (``fit``); this floor only decides how many digits they show and where they
-stand on the page. Read `records` (what a page shows), `numbers`, `grid`, then `pages`, `tables`,
-`html` and the folder `plots`. Imports `errors`; `plots` reads formulas too.
+The floor `fit` supplies tables of numbers; this one chooses the number of digits and the layout.
+Read `records` (what a page shows), `numbers`, `grid`, then `pages`, `tables`, `html` and the folder
+`plots`. May import `errors`; `plots` reads formulas too.
 """

@@ -17,8 +17,6 @@ from bayeslme.report.records import (
     TITLE,
     Page,
     RandomPart,
-    correlation_label,
-    variance_label,
 )
 
 if TYPE_CHECKING:
@@ -105,12 +103,10 @@ def _rows_html(page: Page) -> list[str]:
     texts = []
     if page.correlation is not None:
         frame = page.correlation.coef.to_frame("estimate")
-        texts.append(
-            html_table(frame, f"{correlation_label(page.correlation)}, {page.correlation.formula}")
-        )
+        texts.append(html_table(frame, f"{page.correlation.label}, {page.correlation.formula}"))
     for part in page.variance:
         frame = part.coef.to_frame("estimate")
-        texts.append(html_table(frame, f"{variance_label(part)}, {part.formula}"))
+        texts.append(html_table(frame, f"{part.label}, {part.formula}"))
     return texts
 
 

@@ -17,13 +17,9 @@ from bayeslme.report.records import (
     RandomBlock,
     RandomPart,
     VariancePart,
-    correlation_label,
-    variance_label,
 )
 
 CORRELATION_DECIMALS = 3
-
-OF_TWO_KINDS = frozenset({"varConstPower", "varConstProp"})
 
 
 def lower_triangle(corr: pd.DataFrame) -> list[list[str]]:
@@ -89,7 +85,7 @@ def random_text(parts: Sequence[RandomPart], sigma: float) -> str:
 def correlation_text(part: CorrelationPart) -> str:
     """Print a correlation structure."""
     lines = [
-        f"Correlation Structure: {correlation_label(part)}",
+        f"Correlation Structure: {part.label}",
         f" Formula: {part.formula} ",
         " Parameter estimate(s):",
     ]
@@ -101,11 +97,10 @@ def correlation_text(part: CorrelationPart) -> str:
 
 
 def _one_variance(part: VariancePart) -> list[str]:
-    lines = [f" Structure: {variance_label(part)}", f" Formula: {part.formula} "]
+    lines = [f" Structure: {part.label}", f" Formula: {part.formula} "]
     if not len(part.coef):
         return lines
-    several = part.strata and part.r_name in OF_TWO_KINDS
-    values = number_grid(_by_stratum(part.coef)) if several else named(part.coef)
+    values = number_grid(_by_stratum(part.coef)) if part.by_stratum else named(part.coef)
     return [*lines, " Parameter estimates:", values]
 
 

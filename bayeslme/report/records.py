@@ -28,6 +28,8 @@ class RandomBlock:
         Standard deviations by effect.
     corr : DataFrame, shape (q, q)
         Correlations of the effects.
+    layout : {"row", "general", "symmetry"}
+        How several effects are shown; known to the structure.
     """
 
     formula: str
@@ -36,13 +38,12 @@ class RandomBlock:
     rhs: str
     sd: pd.Series
     corr: pd.DataFrame
+    layout: Style = "general"
 
     @property
     def style(self) -> Style:
         """How nlme lays the block out: one row of deviations, or rows with correlations."""
-        if len(self.sd) == 1 or self.r_name in ("pdDiag", "pdIdent"):
-            return "row"
-        return "symmetry" if self.r_name == "pdCompSymm" else "general"
+        return "row" if len(self.sd) == 1 else self.layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,20 @@ class RandomPart:
 class CorrelationPart:
     """A correlation structure; an unstructured one has a matrix too."""
 
-    r_name: str
+    label: str
     formula: str
     coef: pd.Series
-    orders: tuple[int, int] | None = None
     matrix: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VariancePart:
-    """A variance function: its name, formula, coefficients, and whether these differ by stratum."""
+    """A variance function: its label, formula, coefficients, and whether these are a table."""
 
-    r_name: str
+    label: str
     formula: str
     coef: pd.Series
-    strata: bool
+    by_stratum: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +127,6 @@ class Page:
     notes: tuple[str, ...] = ()
 
 
-CORRELATION = {
-    "corAR1": "AR(1)",
-    "corCAR1": "Continuous AR(1)",
-    "corCompSymm": "Compound symmetry",
-    "corSymm": "General",
-    "corNatural": "General",
-    "corExp": "Exponential spatial correlation",
-    "corGaus": "Gaussian spatial correlation",
-    "corLin": "Linear spatial correlation",
-    "corRatio": "Rational quadratic spatial correlation",
-    "corSpher": "Spherical spatial correlation",
-}
-VARIANCE = {
-    "varFixed": "fixed weights",
-    "varIdent": "Different standard deviations per stratum",
-    "varPower": "Power of variance covariate",
-    "varExp": "Exponential of variance covariate",
-    "varConstPower": "Constant plus power of variance covariate",
-    "varConstProp": "Constant plus proportion of variance covariate",
-}
 METHOD = {
     "REML": "REML",
     "ML": "maximum likelihood",
@@ -158,18 +138,3 @@ TITLE = {
     "gls": "Generalized least squares",
     "lm": "Linear model",
 }
-
-
-def correlation_label(part: CorrelationPart) -> str:
-    """Name of a correlation structure, ``"ARMA(1,1)"`` with its orders."""
-    if part.orders == (1, 0):
-        return CORRELATION["corAR1"]
-    if part.orders is not None:
-        return f"ARMA({part.orders[0]},{part.orders[1]})"
-    return CORRELATION.get(part.r_name, part.r_name)
-
-
-def variance_label(part: VariancePart) -> str:
-    """Name of a variance function; strata are mentioned where the name does not imply them."""
-    label = VARIANCE.get(part.r_name, part.r_name)
-    return f"{label}, different strata" if part.strata and part.r_name != "varIdent" else label

@@ -1,9 +1,9 @@
 """The model specification.
 
-R calls, Python arguments and model files come in; the frozen `LmeSpec` of `model` is what they
-become. Read `model`, then `make` and `random` for arguments from Python, `call` and
-`structure_reader` for R's calls, `write` and `update` for the ways back, `bars` and `modelfile` for
-other sources. Nothing here sees data, and nothing is ever evaluated as Python.
+R calls, Python arguments and model files become the frozen `LmeSpec` of `model`. Read `model`, then
+`make` and `random` (arguments from Python), `call` and `structure_reader` (R calls), `write` and
+`update` (specifications written and changed), `bars` and `modelfile` (lme4's formulas, model
+files). Nothing here uses data, and nothing is evaluated as Python.
 
 Imports `formula` and `structures`; `bind` alone reaches upwards, when a verb is used.
 """

@@ -3,25 +3,37 @@
 A structure (``VarPower``, ``CorAR1``, ...) is what the user writes: a frozen record of arguments.
 Bound to coordinates (covariates, strata, positions; always NumPy) it becomes a ``Bound``, which
 knows its parameters by name and turns free unconstrained values into all natural ones. A new
-structure supplies its parameters and one formula; nothing else is asked of it.
+structure supplies its parameters and one formula; everything else has a default here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
-from bayeslme.errors import SpecError
+from bayeslme.errors import SpecError, known_names
+from bayeslme.structures import settings
+from bayeslme.structures.complete import check_row_structure
 from bayeslme.structures.supports import AS_IT_IS, Namespace, Shown, Support
 
-MOST_NAMES = 6  # listed in an error
-EDGE = 1e-6  # relative distance from a bound below which a parameter is said to be on it
 Values = float | Sequence[float] | Mapping[str, float] | None
+
+
+class DefaultPrior(NamedTuple):
+    """A prior as plain data: the name of a family, and its arguments by name."""
+
+    family: str
+    arguments: tuple[tuple[str, float], ...]
+
+
+def log_normal(mu: float, sigma: float = 1.0) -> DefaultPrior:
+    """A log-normal prior, the default of a positive parameter."""
+    return DefaultPrior("LogNormal", (("mu", float(mu)), ("sigma", float(sigma))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +64,41 @@ class Parameter:
     start: float
     scale: float = 1.0
     held: bool = False
-    edge: float = EDGE
+    edge: float = settings.STRUCTURES.boundary_distance
     shown: Shown = AS_IT_IS
 
     def at_edge(self, value: float) -> bool:
-        """Whether a value is so near an end of the range that it is said to be there."""
+        """Whether a value counts as being at an end of its range."""
         low, high = self.support.lower, self.support.upper
-        return bool(value - low < self.edge or high - value < EDGE)
+        return bool(value - low < self.edge or high - value < settings.STRUCTURES.boundary_distance)
 
     def has_no_digits(self, value: float) -> bool:
-        """Whether a value is stopped on the way to 0 by the smallest number, not by the data."""
+        """Whether a value on its way to 0 is below the smallest normal floating-point number."""
         printed = float(self.shown.printed(np.asarray(value)))
         below = self.support.lower == 0 and 0 <= printed < float(np.finfo(float).tiny)
         return below and not self.at_edge(value)
 
     @property
     def printed_support(self) -> Support:
-        """Where the printed number lives."""
+        """Support of the printed number."""
         return self.shown.support(self.support)
+
+    def default_prior(self) -> DefaultPrior:
+        """The usual prior of a parameter of this support, of the printed number.
+
+        Uniform on an interval, log-normal about the start for a positive parameter, normal about
+        the start for an unbounded one. A correlation over several units is uniform over these.
+        """
+        low, high = float(self.support.lower), float(self.support.upper)
+        if self.shown.steps != 1.0:
+            if low < 0:
+                return DefaultPrior("StepCorrelation", (("steps", self.shown.steps),))
+            return DefaultPrior("Beta", (("alpha", self.shown.steps), ("beta", 1.0)))
+        if np.isfinite(high):
+            return DefaultPrior("Uniform", (("lower", low), ("upper", high)))
+        if np.isfinite(low):
+            return log_normal(np.log(self.start))
+        return DefaultPrior("Normal", (("mu", float(self.start)), ("sigma", float(self.scale))))
 
 
 def _common_support(parameters: tuple[Parameter, ...]) -> Support | None:
@@ -79,9 +108,36 @@ def _common_support(parameters: tuple[Parameter, ...]) -> Support | None:
 
 
 class RowStructure(ABC):
-    """A structure that acts on rows: a variance function or a correlation structure."""
+    """A structure that acts on rows: a variance function or a correlation structure.
+
+    Attributes
+    ----------
+    r_name : str
+        Name of the R function.
+    description : str or None
+        What nlme prints in the place of that name.
+    spatial : bool
+        Whether the first parameter is a range, in units of distance.
+    unstructured : bool
+        Whether the parameters are all entries of a correlation matrix, free one by one.
+    several_maxima : bool
+        Whether the likelihood often has several local maxima, so that each start is climbed.
+    """
 
     r_name: ClassVar[str]
+    description: ClassVar[str | None] = None
+    spatial: bool = False
+    unstructured: ClassVar[bool] = False
+    several_maxima: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check_row_structure(cls, RowStructure)
+
+    @property
+    def label(self) -> str:
+        """Name on printed pages."""
+        return self.description or self.r_name
 
     @abstractmethod
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
@@ -92,7 +148,8 @@ class RowStructure(ABC):
     ) -> Array:
         """Map unconstrained (..., k) to natural (..., k).
 
-        Joint families (ARMA, unstructured) override it.
+        Joint families (ARMA, unstructured) override it, and with it ``unconstrain``,
+        ``log_jacobian``, ``to_interval_scale`` and ``from_interval_scale``.
         """
         common = _common_support(parameters)
         if common is not None and not xp.symbolic:
@@ -111,7 +168,7 @@ class RowStructure(ABC):
     def log_jacobian(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
-        """Log determinant (...) of ``constrain``; joint families override it with it."""
+        """Log determinant (...) of the derivative of ``constrain``."""
         terms = [p.support.log_jacobian(u[..., j], xp) for j, p in enumerate(parameters)]
         return sum(terms[1:], terms[0])
 
@@ -121,6 +178,31 @@ class RowStructure(ABC):
         A joint family overrides it whose formula would give numbers outside of its region too.
         """
         return np.ones(par.shape[:-1], dtype=bool)
+
+    def in_region(self, par: np.ndarray, bound: Bound) -> np.ndarray:
+        """Whether natural parameters (n, k) can be reached by ``constrain``, shape (n,).
+
+        Here they are mapped to the unconstrained scale and back; a joint family whose
+        ``unconstrain`` fails outside of its region overrides it.
+        """
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            free = bound.to_free(par)
+            same = np.isclose(bound.natural(free), par, rtol=1e-6, atol=1e-9).all(axis=-1)
+        return np.asarray(np.isfinite(free).all(axis=-1) & same)
+
+    def default_priors(self, coords: Any) -> tuple[DefaultPrior, ...]:
+        """Weakly informative priors of all parameters, held ones too.
+
+        Parameters
+        ----------
+        coords
+            As of ``parameters``.
+        """
+        return tuple(p.default_prior() for p in self.parameters(coords))
+
+    def starts(self, bound: Bound) -> list[np.ndarray]:
+        """Starting values (f,) of the free unconstrained parameters, the usual one first."""
+        return [bound.start]
 
     def mirrored(self, coords: Any) -> np.ndarray:
         """Which parameters (k,) may change their signs together without any change of R."""
@@ -144,17 +226,17 @@ class RowStructure(ABC):
         return np.stack(columns, axis=-1)
 
     def require(self, coords: Any) -> None:  # noqa: B027 - most need nothing
-        """Raise a SpecError where these coordinates cannot tell the free parameters."""
+        """Raise a SpecError where these coordinates do not identify the free parameters."""
 
     def twin(self, par: np.ndarray) -> np.ndarray:
-        """Parameters (k,) that differ much and give, with another sigma, nearly the same.
+        """Very different parameters (k,) that, with another sigma, give nearly the same covariance.
 
-        The parameters themselves where there are none.
+        The parameters themselves where no such ones are known.
         """
         return par
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
-        """What a reader of estimates (k,) must know of them.
+        """Notes that a reader of the estimates (k,) needs.
 
         Parameters
         ----------
@@ -213,6 +295,31 @@ class Bound:
     def start(self) -> np.ndarray:
         """Unconstrained starting values of the free parameters, shape (f,)."""
         return self.to_free(np.array([p.start for p in self.parameters]))
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Coordinates of each component of a variance function."""
+        return tuple(self.structure.split(self.coords))
+
+    def with_parts(self, parts: Sequence[Any]) -> Bound:
+        """The same with other coordinates of the components of a variance function."""
+        return replace(self, coords=self.structure.join(parts))
+
+    @property
+    def starts(self) -> list[np.ndarray]:
+        """Starting values (f,) from which a search may begin, the usual one first."""
+        return list(self.structure.starts(self))
+
+    @property
+    def several_maxima(self) -> bool:
+        """Whether the likelihood often has several local maxima in these parameters."""
+        return bool(self.structure.several_maxima) and len(self.free) > 1
+
+    @property
+    def default_priors(self) -> tuple[DefaultPrior, ...]:
+        """Default priors of the free parameters."""
+        every = self.structure.default_priors(self.coords)
+        return tuple(every[j] for j in self.free)
 
     @property
     def scale(self) -> np.ndarray:
@@ -335,7 +442,7 @@ def as_named(
     if isinstance(values, Mapping):
         unknown = [k for k in values if k not in names]
         if unknown:
-            msg = f"{what}: '{unknown[0]}' is none of {', '.join(map(str, names))}"
+            msg = f"{what}: no parameter is named '{unknown[0]}'; {known_names(names)}"
             raise SpecError(msg)
         items = dict(values)
     elif repeat and isinstance(values, (int, float, np.integer, np.floating)):
@@ -343,8 +450,8 @@ def as_named(
     else:
         given = np.atleast_1d(np.asarray(values, dtype=object)).tolist()
         if len(given) != len(names):
-            listed = ", ".join(map(str, names[:MOST_NAMES])) + (
-                ", ..." if len(names) > MOST_NAMES else ""
+            listed = ", ".join(map(str, names[: settings.STRUCTURES.names_in_errors])) + (
+                ", ..." if len(names) > settings.STRUCTURES.names_in_errors else ""
             )
             msg = f"{what}: {len(given)} values for {len(names)} parameters ({listed})"
             raise SpecError(msg)

@@ -39,6 +39,7 @@ class PdBlocked(PdMat):
     sizes: tuple[int, ...] | None
     r_name: ClassVar[str] = "pdBlocked"
     description: ClassVar[str | None] = "Blocked"
+    composed = True
 
     def __init__(self, blocks: Sequence[Any], sizes: tuple[int, ...] | None = None) -> None:
         if isinstance(blocks, (str, PdMat)) or not blocks:
@@ -54,6 +55,9 @@ class PdBlocked(PdMat):
     def with_sizes(self, sizes: Sequence[int]) -> PdBlocked:
         """Return the same blocks, each with its number of effects, which the data tell."""
         return PdBlocked(self.blocks, tuple(sizes))
+
+    def parts(self, q: int) -> list[tuple[PdMat, slice]]:
+        return [(block, rows) for block, rows, _ in self._pieces()]
 
     def _pieces(self) -> list[tuple[PdMat, slice, slice]]:
         if self.sizes is None:

@@ -1,10 +1,9 @@
 """Covariances of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors.
 
-Covariance of random effects: cov(b) = sigma^2 Lambda Lambda', by relative factors. Estimation runs
-over the entries of the relative factor Lambda itself, signs free, so that a zero variance or a
-perfect correlation is an ordinary point (Bates, Maechler, Bolker and Walker 2015, JSS 67(1),
-section 2). The natural parameters (standard deviations, correlations) are what is printed, what
-intervals and priors speak of.
+The search is over the entries of the relative factor Lambda itself, signs free, so that a zero
+variance or a perfect correlation is an ordinary point (Bates, Maechler, Bolker and Walker 2015, JSS
+67(1), section 2). The natural parameters (standard deviations, correlations) are printed, and have
+intervals and priors.
 
 Random-effects columns are handled on a standard scale: Z = Q T with a ``basis`` T chosen by the
 class, so that A = T Lambda is of order one and a covariate's units or origin do not change the path
@@ -16,19 +15,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array, upper_factor
 from bayeslme.errors import DataError, SpecError
+from bayeslme.structures import settings
 from bayeslme.structures.base import Parameter
+from bayeslme.structures.complete import check_random_structure
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
-
-SLOPE_STEP = 2.0**-10  # of an entry, for the derivative of a factor
-PERFECT = 1e-14  # of one: the square that is left beside a perfect correlation
-# A search takes the square of the number of parameters, and each step the cube: some minutes here.
-MOST_PARAMETERS = 300
 
 
 class PdMat(ABC):
@@ -41,12 +37,36 @@ class PdMat(ABC):
     form : str
         One-sided formula of the effects, ``"~ age"``. A text given as the first argument is taken
         for it, as in nlme.
+
+    Attributes
+    ----------
+    r_name : str
+        Name of the R function.
+    description : str or None
+        What nlme prints in the place of that name.
+    layout : {"row", "general", "symmetry"}
+        How a page shows several effects: one row of standard deviations, all correlations, or the
+        correlations of compound symmetry.
+    unstructured : bool
+        Whether all correlations are free.
+    shares_variance : bool
+        Whether the effects have one variance.
+    composed : bool
+        Whether it consists of independent blocks with structures of their own.
     """
 
     r_name: ClassVar[str]
     description: ClassVar[str | None] = None
+    layout: ClassVar[Literal["row", "general", "symmetry"]] = "general"
+    unstructured: ClassVar[bool] = False
+    shares_variance: ClassVar[bool] = False
+    composed: ClassVar[bool] = False
     value: Any
     form: Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check_random_structure(cls, PdMat)
 
     def __post_init__(self) -> None:
         if self.form is None and (isinstance(self.value, str) or hasattr(self.value, "rhs")):
@@ -75,11 +95,19 @@ class PdMat(ABC):
     def size(self, q: int) -> int:
         """Number of parameters for q effects."""
 
-    def require_data(self, q: int, largest: int, n: int, group: str) -> None:
-        """Refuse what the data can tell nothing about, or what no search ends on.
+    def with_sizes(self, sizes: Sequence[int]) -> PdMat:
+        """The structure with the number of effects of each of its formulas, known from data."""
+        return self
 
-        A covariance with a parameter or more for each effect needs, as in nlme, as many rows as
-        effects in one group at least.
+    def parts(self, q: int) -> list[tuple[PdMat, slice]]:
+        """The structures of the independent blocks of q effects, with their effects."""
+        return [(self, slice(0, q))]
+
+    def require_data(self, q: int, largest: int, n: int, group: str) -> None:
+        """Refuse covariances that the data do not identify or that have too many parameters.
+
+        A covariance with at least one parameter for each effect needs a group with as many rows as
+        effects, as in nlme.
 
         Parameters
         ----------
@@ -106,7 +134,7 @@ class PdMat(ABC):
                 "vary; leave effects out, or let them share a variance, as PdIdent does"
             )
             raise DataError(msg)
-        most = min(n, MOST_PARAMETERS)
+        most = min(n, settings.STRUCTURES.max_variance_parameters)
         if count > most:
             msg = (
                 f"{who} has {count} variance parameters, and at most {most} can be estimated from "
@@ -127,15 +155,27 @@ class PdMat(ABC):
         By central differences, which are exact but for rounding where the factor is linear in u, as
         those of all structures of the package are.
         """
-        h = SLOPE_STEP * np.maximum(1.0, np.abs(u))
+        h = settings.STRUCTURES.factor_step * np.maximum(1.0, np.abs(u))
         moves = h[..., None] * np.eye(u.shape[-1])
         up, down = (self.factor(u[..., None, :] + sign * moves, basis) for sign in (1.0, -1.0))
         return np.asarray((up - down) / (2.0 * h[..., None, None]))
 
+    def factor_map(self, basis: np.ndarray) -> np.ndarray | None:
+        """Factor as a linear map (size, q q) of its parameters; None where it is not linear."""
+        size, most = self.size(len(basis)), settings.STRUCTURES.max_factor_difference
+        trial = np.concatenate([np.eye(size), np.cos(np.arange(size))[None], np.zeros((1, size))])
+        found = self.factor(trial, basis).reshape(size + 2, -1)
+        linear = np.allclose(trial[size] @ found[:size], found[size], rtol=most, atol=most)
+        return found[:size] if linear and not found[-1].any() else None
+
     def independent(self, q: int) -> np.ndarray:
-        """Tell the pairs (q, q) of effects that have no covariance whatever the parameters are."""
+        """Which pairs (q, q) of effects have zero covariance whatever the parameters are."""
         root = self.factor(np.random.default_rng(0).standard_normal(self.size(q)), np.eye(q))
         return np.asarray(root @ root.T == 0.0)
+
+    def uncorrelated(self, q: int) -> bool:
+        """Whether no two of q effects can have a covariance."""
+        return bool(self.independent(q)[np.triu_indices(q, 1)].all())
 
     @abstractmethod
     def nearest(self, cov: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -176,8 +216,9 @@ def deviations_and_correlations(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def not_negative(rest: np.ndarray) -> np.ndarray:
-    """NaN below zero; what rounding leaves of a perfect correlation is zero."""
-    return np.where(rest > PERFECT, rest, np.where(rest >= -PERFECT, 0.0, np.nan))
+    """Replace negative numbers by NaN, and those that are zero up to rounding by zero."""
+    zero = settings.STRUCTURES.zero_pivot
+    return np.where(rest > zero, rest, np.where(rest >= -zero, 0.0, np.nan))
 
 
 def sd_names(effects: Sequence[str]) -> list[str]:
@@ -202,6 +243,7 @@ class PdSymm(PdMat):
     form: Any = None
     r_name: ClassVar[str] = "pdSymm"
     description: ClassVar[str | None] = "General positive-definite"
+    unstructured = True
 
     def basis(self, z: np.ndarray) -> np.ndarray:
         t = upper_factor(z) / np.sqrt(len(z)) if len(z) >= z.shape[1] else np.zeros((1, 1))
@@ -301,7 +343,8 @@ def _lower_from(entries: list[list[Array]], xp: Namespace) -> Array:
 def _quotient(part: np.ndarray, pivot: np.ndarray) -> np.ndarray:
     """Divide, 0 / 0 being 0: an effect that is perfectly correlated adds nothing."""
     safe = np.where(pivot == 0.0, 1.0, pivot)
-    return np.where((pivot == 0.0) & (np.abs(part) > np.sqrt(PERFECT)), np.nan, part / safe)
+    unreachable = np.abs(part) > np.sqrt(settings.STRUCTURES.zero_pivot)
+    return np.where((pivot == 0.0) & unreachable, np.nan, part / safe)
 
 
 def _semidefinite_cholesky(a: np.ndarray) -> np.ndarray:
@@ -337,6 +380,7 @@ class PdDiag(PdMat):
     form: Any = None
     r_name: ClassVar[str] = "pdDiag"
     description: ClassVar[str | None] = "Diagonal"
+    layout = "row"
 
     def size(self, q: int) -> int:
         return q
@@ -374,6 +418,8 @@ class PdIdent(PdMat):
     form: Any = None
     r_name: ClassVar[str] = "pdIdent"
     description: ClassVar[str | None] = "Multiple of an Identity"
+    layout = "row"
+    shares_variance = True
 
     def basis(self, z: np.ndarray) -> np.ndarray:
         rank = max(1, int(np.linalg.matrix_rank(z[: 4 * z.shape[1]])))
@@ -421,6 +467,8 @@ class PdCompSymm(PdMat):
     form: Any = None
     r_name: ClassVar[str] = "pdCompSymm"
     description: ClassVar[str | None] = "Compound Symmetry"
+    layout = "symmetry"
+    shares_variance = True
 
     def basis(self, z: np.ndarray) -> np.ndarray:
         size = float(np.sqrt(np.mean(np.square(z))))

@@ -1,13 +1,13 @@
-"""Where a parameter lives, on the scales inside and as printed, and the maps between them.
+"""Supports of parameters, and the maps between the unconstrained, natural and printed scales.
 
 The maps are those of nlme: the logarithm of a positive parameter, the scaled logit of one between
 two bounds.
 
-Between a parameter as it is computed with and as it is printed. Times and places are counted inside
-in a unit near the distances between rows, so that a search does not depend on the user's unit: Phi
-inside is the correlation one such unit apart, a range is in these units. What is printed is in the
-user's unit, as in nlme. In nanoseconds Phi is within rounding of 1; the number inside keeps its
-digits.
+A parameter that depends on the unit of time or distance is computed with in another unit than the
+one printed, one near the distances between rows. So a search does not depend on the user's unit:
+Phi inside is the correlation of residuals one such unit apart, a range is in these units. Printed
+numbers are in the user's unit, as in nlme. If that is nanoseconds, Phi is 1 up to rounding, while
+the number inside keeps its digits.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array, NumpyOps, PyTensorOps
+from bayeslme.structures import settings
 
 Namespace = NumpyOps | PyTensorOps
 
@@ -128,14 +129,14 @@ CORRELATION = Interval(-1.0, 1.0)
 UNIT = Interval(0.0, 1.0)
 
 
-# Starting values inside: nearer to the ends a search sees nothing.
-NEAREST, FARTHEST = 1e-3, 0.999
-SMALL_START = 0.2  # in the place of 0, where slopes vanish, or which is outside the range
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Printed as it is computed with."""
+    """A parameter that is printed as it is computed with."""
+
+    @property
+    def steps(self) -> float:
+        """Over how many of the user's units a correlation inside is."""
+        return 1.0
 
     def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
         """The number printed, elementwise."""
@@ -150,7 +151,7 @@ class Shown:
         return xp.zeros_like(x)
 
     def support(self, inside: Support) -> Support:
-        """Where the printed number lives."""
+        """Support of the printed number."""
         return inside
 
     def to_scale(self, x: np.ndarray, support: Support) -> np.ndarray:
@@ -202,6 +203,10 @@ class Root(Shown):
     """
 
     power: float
+
+    @property
+    def steps(self) -> float:
+        return self.power
 
     def printed(self, x: Array, xp: Namespace = NUMPY) -> Array:
         return xp.sign(x) * xp.abs(x) ** (1.0 / self.power)
@@ -260,6 +265,8 @@ def start_inside(shown: Shown, given: float, support: Support, usual: float) -> 
         return given
     positive = support.lower == 0
     if given == usual:
-        return usual or SMALL_START
+        return usual or settings.STRUCTURES.start_for_zero
     inside = float(shown.inside(np.asarray(abs(given) if positive else given)))
-    return float(np.clip(inside, NEAREST if positive else -FARTHEST, FARTHEST))
+    largest = settings.STRUCTURES.max_start
+    smallest = settings.STRUCTURES.min_start if positive else -largest
+    return float(np.clip(inside, smallest, largest))

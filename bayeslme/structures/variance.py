@@ -1,13 +1,12 @@
 """Variance functions: the standard deviation of a residual over sigma.
 
 sd(eps_i) = sigma g(v_i, delta). Each class gives log g. Pinheiro and Bates (2000), section 5.2.
-Those with parameters of a covariate are in ``variance_covariate``.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -15,11 +14,17 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import DataError, SpecError
-from bayeslme.structures.base import Bound, Parameter, RowStructure, Values, as_named
+from bayeslme.structures import settings
+from bayeslme.structures.base import (
+    Bound,
+    DefaultPrior,
+    Parameter,
+    RowStructure,
+    Values,
+    as_named,
+    log_normal,
+)
 from bayeslme.structures.supports import POSITIVE, REAL, Namespace
-
-
-SLOPE_STEP = 1e-4  # of a parameter's scale: truncation of differences ~ 1e-8, rounding ~ 1e-12
 
 
 class VarianceCoordinates(Protocol):
@@ -42,6 +47,23 @@ class VarFunc(RowStructure):
     """Abstract variance function: parameters, and ``log_sd``."""
 
     form: str
+    names_strata: ClassVar[bool] = False  # the label says that parameters differ by stratum
+    two_parts: ClassVar[bool] = False  # a constant and another part, each by stratum
+    composed: ClassVar[bool] = False  # a product, whose parameters have prefixes
+
+    @property
+    def components(self) -> tuple[VarFunc, ...]:
+        """The variance functions whose product it is: only itself."""
+        return (self,)
+
+    def join(self, parts: Sequence[Any]) -> Any:
+        """Coordinates as ``log_sd`` takes them, from those of each component."""
+        (only,) = parts
+        return only
+
+    def split(self, coords: Any) -> tuple[Any, ...]:
+        """Inverse of ``join``."""
+        return (coords,)
 
     @abstractmethod
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
@@ -81,7 +103,7 @@ class VarFunc(RowStructure):
         tuple of two arrays, shape (b, f)
         """
         first, second = np.empty((2, *u.shape))
-        h = SLOPE_STEP * np.maximum(bound.scale, np.abs(u))
+        h = settings.STRUCTURES.slope_step * np.maximum(bound.scale, np.abs(u))
         for j in range(u.shape[-1]):
             moved = np.stack([u, u])
             moved[0, :, j] += h[:, j]
@@ -91,6 +113,18 @@ class VarFunc(RowStructure):
             first[:, j] = (weights[0] * slope).sum(axis=-1)
             second[:, j] = (weights[1] * slope**2).sum(axis=-1)
         return first, second
+
+    def strata(self, coords: Any) -> np.ndarray | None:
+        """Stratum (n,) of the rows where variances differ by it alone, None where they do not."""
+        return None
+
+    def to_variances(self, par: np.ndarray, log_sigma: float) -> np.ndarray:
+        """Natural parameters (k,) and sigma as SAS has them: the former, then sigma^2."""
+        return np.append(par, np.exp(2.0 * log_sigma))
+
+    def from_variances(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inverse of ``to_variances`` for a batch: (b, k) and log sigma (b,)."""
+        return values[:, :-1], 0.5 * np.log(values[:, -1])
 
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         """Return parameters (k,) of the same weights but for a factor, which a free sigma takes.
@@ -102,6 +136,34 @@ class VarFunc(RowStructure):
         coords : VarianceCoordinates
         """
         return par
+
+    def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
+        """How the parameters move the standard deviation of a typical row.
+
+        Returns
+        -------
+        slopes : array, shape (k,)
+            Of the mean of log sd over the rows, by each parameter that it is linear in; 0 for
+            others.
+        constant : float
+            What weights without parameters add to that mean.
+        """
+        return np.zeros(len(self.parameters(coords))), 0.0
+
+    def constant_units(self, coords: Any) -> np.ndarray:
+        """In which units constants are measured when they get a prior.
+
+        Returns
+        -------
+        array, shape (k, k)
+            The row of a constant times the parameters is the log of its unit; other rows are 0.
+        """
+        return np.zeros((len(self.parameters(coords)),) * 2)
+
+    def _mean_slopes(self, coords: Any) -> np.ndarray:
+        """Mean (k,) of log sd over the rows by each parameter of a log-linear function."""
+        unit = np.eye(len(self.parameters(coords)))
+        return np.array([float(np.mean(self.log_sd(e, coords))) for e in unit])
 
 
 def covariate_of(coords: VarianceCoordinates, who: str) -> np.ndarray:
@@ -134,6 +196,7 @@ class VarFixed(VarFunc):
 
     form: str
     r_name: ClassVar[str] = "varFixed"
+    description: ClassVar[str | None] = "fixed weights"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = covariate_of(coords, "varFixed")
@@ -144,6 +207,9 @@ class VarFixed(VarFunc):
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         return xp.constant(0.5 * np.log(coords.covariate))
+
+    def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
+        return np.zeros(0), float(np.mean(self.log_sd(np.zeros(0), coords)))
 
 
 @dataclass(frozen=True)
@@ -174,6 +240,8 @@ class VarIdent(VarFunc):
     form: str = "~ 1"
     fixed: Mapping[str, float] | None = None
     r_name: ClassVar[str] = "varIdent"
+    description: ClassVar[str | None] = "Different standard deviations per stratum"
+    names_strata = True
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         strata = list(coords.strata)
@@ -224,6 +292,16 @@ class VarIdent(VarFunc):
         first, second = np.array(sums)[..., bound.free]  # each slope is 1 in its own stratum
         return first, second
 
+    def strata(self, coords: Any) -> np.ndarray | None:
+        return np.asarray(coords.stratum)
+
+    def to_variances(self, par: np.ndarray, log_sigma: float) -> np.ndarray:
+        """The variance of each stratum, the reference first."""
+        return np.exp(2.0 * (log_sigma + np.log(par)))
+
+    def from_variances(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.sqrt(values / values[:, :1]), 0.5 * np.log(values[:, 0])
+
 
 @dataclass(frozen=True, init=False)
 class VarComb(VarFunc):
@@ -246,6 +324,7 @@ class VarComb(VarFunc):
 
     functions: tuple[VarFunc, ...]
     r_name: ClassVar[str] = "varComb"
+    composed = True
 
     def __init__(self, *functions: VarFunc) -> None:
         if not functions or not all(isinstance(f, VarFunc) for f in functions):
@@ -272,40 +351,6 @@ class VarComb(VarFunc):
             first += size
         return total
 
-    def log_sd_sums(
-        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums over rows of weights times slopes of ``log_sd``, and of weights times their squares.
-
-        Here by central differences; a class of very many parameters overrides it.
-
-        Parameters
-        ----------
-        u : array, shape (b, f)
-            Free unconstrained parameters.
-        bound : Bound
-            Of this structure.
-        coords : VarianceCoordinates
-            Of the rows in question, which need not be those it is bound to.
-        weights : array, shape (2, b, n)
-            Those of the slopes and those of their squares.
-
-        Returns
-        -------
-        tuple of two arrays, shape (b, f)
-        """
-        first, second = np.empty((2, *u.shape))
-        h = SLOPE_STEP * np.maximum(bound.scale, np.abs(u))
-        for j in range(u.shape[-1]):
-            moved = np.stack([u, u])
-            moved[0, :, j] += h[:, j]
-            moved[1, :, j] -= h[:, j]
-            up, down = self.log_sd(bound.natural(moved), coords)
-            slope = (up - down) / (2.0 * h[:, j, None])
-            first[:, j] = (weights[0] * slope).sum(axis=-1)
-            second[:, j] = (weights[1] * slope**2).sum(axis=-1)
-        return first, second
-
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         out, first = [np.zeros(0)], 0
         for function, own in zip(self.functions, coords, strict=True):
@@ -313,6 +358,34 @@ class VarComb(VarFunc):
             out.append(function.normalised(par[part], start[part], own))
             first = part.stop
         return np.concatenate(out)
+
+    @property
+    def components(self) -> tuple[VarFunc, ...]:
+        return self.functions
+
+    def join(self, parts: Sequence[Any]) -> Any:
+        return tuple(parts)
+
+    def split(self, coords: Any) -> tuple[Any, ...]:
+        return tuple(coords)
+
+    def default_priors(self, coords: Any) -> tuple[DefaultPrior, ...]:
+        each = zip(self.functions, coords, strict=True)
+        return tuple(prior for function, own in each for prior in function.default_priors(own))
+
+    def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
+        each = zip(self.functions, coords, strict=True)
+        slopes, constants = zip(*(f.typical_log_sd(own) for f, own in each), strict=True)
+        return np.concatenate(slopes), float(sum(constants))
+
+    def constant_units(self, coords: Any) -> np.ndarray:
+        each = zip(self.functions, coords, strict=True)
+        units = [function.constant_units(own) for function, own in each]
+        ends = np.cumsum([0, *map(len, units)])
+        out = np.zeros((ends[-1], ends[-1]))
+        for start, end, own in zip(ends, ends[1:], units, strict=False):
+            out[start:end, start:end] = own
+        return out
 
 
 def _as_numbers(coords: Any) -> Any:
@@ -354,7 +427,7 @@ class _PerStratum(VarFunc):
 
 
 def _fixed_of(fixed: Any, kind: str, several: bool) -> Values:
-    """The part of a ``fixed`` argument that speaks of one kind of parameter."""
+    """The part of a ``fixed`` argument for one kind of parameter."""
     if not several or fixed is None:
         return fixed  # type: ignore[no-any-return]
     if not isinstance(fixed, Mapping):
@@ -421,6 +494,7 @@ class VarPower(_PerStratum):
     form: str = "~ fitted(.)"
     fixed: Values = None
     r_name: ClassVar[str] = "varPower"
+    description: ClassVar[str | None] = "Power of variance covariate"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _nonzero(covariate_of(coords, "varPower"), "varPower")
@@ -430,6 +504,9 @@ class VarPower(_PerStratum):
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         log_size = xp.log(xp.abs(coords.covariate))
         return _by_stratum(par, coords.stratum, len(coords.strata)) * log_size
+
+    def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
+        return self._mean_slopes(coords), 0.0
 
 
 @dataclass(frozen=True)
@@ -454,6 +531,7 @@ class VarExp(_PerStratum):
     form: str = "~ fitted(.)"
     fixed: Values = None
     r_name: ClassVar[str] = "varExp"
+    description: ClassVar[str | None] = "Exponential of variance covariate"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = covariate_of(coords, "varExp")
@@ -462,6 +540,9 @@ class VarExp(_PerStratum):
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
         return _by_stratum(par, coords.stratum, len(coords.strata)) * coords.covariate
+
+    def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
+        return self._mean_slopes(coords), 0.0
 
 
 @dataclass(frozen=True)
@@ -491,6 +572,9 @@ class VarConstPower(_PerStratum):
     form: str = "~ fitted(.)"
     fixed: Mapping[str, Values] | None = None
     r_name: ClassVar[str] = "varConstPower"
+    description: ClassVar[str | None] = "Constant plus power of variance covariate"
+    two_parts = True
+    several_maxima = True
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = np.abs(covariate_of(coords, "varConstPower"))
@@ -504,6 +588,46 @@ class VarConstPower(_PerStratum):
         # 0^power is 0 for a positive power, the only kind that data with zeros allow
         safe = xp.log(xp.where(v > 0, v, 1.0))
         return xp.log(const + xp.where(v > 0, xp.exp(power * safe), 0.0))
+
+    def starts(self, bound: Bound) -> list[np.ndarray]:
+        usual = bound.start
+        if not bound.several_maxima:
+            return [usual]
+        return [usual + shift for shift in settings.STRUCTURES.two_part_start_shifts]
+
+    def default_priors(self, coords: Any) -> tuple[DefaultPrior, ...]:
+        """Of each constant in units of the power of a typical row."""
+        own = self.parameters(coords)
+        half, logs = len(own) // 2, _mean_logs(coords)
+        out = [p.default_prior() for p in own]
+        for j, (const, power) in enumerate(zip(own[:half], own[half:], strict=True)):
+            moved = 0.0 if power.held else power.start * logs[j]
+            out[j] = log_normal(np.log(const.start) - moved)
+        return tuple(out)
+
+    def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
+        """Of the power alone: a constant is measured by it."""
+        logs, inside = _log_sizes(coords)
+        return np.concatenate([np.zeros(len(inside)), (inside * logs).mean(axis=1)]), 0.0
+
+    def constant_units(self, coords: Any) -> np.ndarray:
+        strata = len(coords.strata)
+        out = np.zeros((2 * strata, 2 * strata))
+        out[np.arange(strata), strata + np.arange(strata)] = _mean_logs(coords)
+        return out
+
+
+def _log_sizes(coords: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Log |v| of every row (n,), 0 where v is 0; which rows (s, n) of a stratum have one."""
+    v = np.abs(coords.covariate)
+    strata = np.arange(len(coords.strata))[:, None]
+    return np.log(np.where(v > 0, v, 1.0)), (coords.stratum == strata) & (v > 0)
+
+
+def _mean_logs(coords: Any) -> np.ndarray:
+    """Mean (s,) of log |v| over the rows of a stratum."""
+    logs, inside = _log_sizes(coords)
+    return np.asarray((inside * logs).sum(axis=1) / np.maximum(inside.sum(axis=1), 1))
 
 
 @dataclass(frozen=True)
@@ -538,6 +662,8 @@ class VarConstProp(_PerStratum):
     form: str = "~ fitted(.)"
     fixed: Mapping[str, Values] | None = None
     r_name: ClassVar[str] = "varConstProp"
+    description: ClassVar[str | None] = "Constant plus proportion of variance covariate"
+    two_parts = True
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = covariate_of(coords, "varConstProp")
@@ -549,42 +675,18 @@ class VarConstProp(_PerStratum):
         const, prop = (_by_stratum(par, coords.stratum, s, offset) for offset in (0, s))
         return 0.5 * xp.log(const**2 + (prop * coords.covariate) ** 2)
 
-    def log_sd_sums(
-        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums over rows of weights times slopes of ``log_sd``, and of weights times their squares.
-
-        Here by central differences; a class of very many parameters overrides it.
-
-        Parameters
-        ----------
-        u : array, shape (b, f)
-            Free unconstrained parameters.
-        bound : Bound
-            Of this structure.
-        coords : VarianceCoordinates
-            Of the rows in question, which need not be those it is bound to.
-        weights : array, shape (2, b, n)
-            Those of the slopes and those of their squares.
-
-        Returns
-        -------
-        tuple of two arrays, shape (b, f)
-        """
-        first, second = np.empty((2, *u.shape))
-        h = SLOPE_STEP * np.maximum(bound.scale, np.abs(u))
-        for j in range(u.shape[-1]):
-            moved = np.stack([u, u])
-            moved[0, :, j] += h[:, j]
-            moved[1, :, j] -= h[:, j]
-            up, down = self.log_sd(bound.natural(moved), coords)
-            slope = (up - down) / (2.0 * h[:, j, None])
-            first[:, j] = (weights[0] * slope).sum(axis=-1)
-            second[:, j] = (weights[1] * slope**2).sum(axis=-1)
-        return first, second
-
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         if self.fixed:
             return par
         begun, ended = (np.mean(np.exp(2 * self.log_sd(p, coords))) for p in (start, par))
         return np.asarray(par * np.sqrt(begun / ended))
+
+    def default_priors(self, coords: Any) -> tuple[DefaultPrior, ...]:
+        """Of the proportion of either sign, in units of the covariate's size unless it is given."""
+        own = self.parameters(coords)
+        size = float(np.sqrt(np.mean(np.square(coords.covariate)))) or 1.0
+        out = [p.default_prior() for p in own]
+        for j, prop in enumerate(own[len(own) // 2 :], len(own) // 2):
+            unit = 1.0 if self.prop is not None and prop.start != 0.0 else size
+            out[j] = log_normal(np.log(abs(prop.start) or 1.0) - np.log(unit))
+        return tuple(out)

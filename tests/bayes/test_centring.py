@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayeslme
@@ -19,7 +20,8 @@ FAR = "I(age + 1990)"
 
 
 def margins_of(form: str, data: Any) -> CentredEffects:
-    found = layout_of(f"lme(distance ~ age, random = ~ {form} | Subject)", data).levels[0].margins
+    twice = pd.concat([data, data])  # as many rows as effects in each group at least
+    found = layout_of(f"lme(distance ~ age, random = ~ {form} | Subject)", twice).levels[0].margins
     assert found is not None
     return found
 

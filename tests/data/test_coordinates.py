@@ -38,13 +38,13 @@ def test_covariate_sources(text: str, source: str, level: str | int | None) -> N
 
 
 def test_variance_coordinates() -> None:
-    power = orthodont(weights="varPower(form = ~ age | Sex)").variance
+    (power,) = orthodont(weights="varPower(form = ~ age | Sex)").variance
     np.testing.assert_array_equal(power.covariate, load_data("Orthodont")["age"])
     assert power.strata == ("Male", "Female") and power.source == "data"
-    fitted = orthodont(weights="varPower()").variance
+    (fitted,) = orthodont(weights="varPower()").variance
     assert (fitted.covariate, fitted.source, fitted.strata) == (None, "fitted", ("",))
     both = orthodont(weights="varComb(varIdent(form = ~ 1 | Sex), varExp(form = ~ age))").variance
-    assert isinstance(both, tuple) and both[0].strata == ("Male", "Female")
+    assert both[0].strata == ("Male", "Female")
     assert both[1].covariate.shape == (108,)
 
 
@@ -58,14 +58,14 @@ def test_strata_of_several_factors_are_met_in_sorted_order() -> None:
         }
     )
     lme = build(make_lme("y ~ 1", "~ 1 | g", weights="varIdent(form = ~ 1 | a * b)"), frame)
-    assert lme.variance.strata == ("v*y", "u*y", "u*x", "v*x")
-    assert [lme.variance.strata[k] for k in lme.variance.stratum[:2]] == ["u*x", "v*x"]
+    assert lme.variance[0].strata == ("v*y", "u*y", "u*x", "v*x")
+    assert [lme.variance[0].strata[k] for k in lme.variance[0].stratum[:2]] == ["u*x", "v*x"]
     gls = build(make_gls("y ~ 1", weights="varIdent(form = ~ 1 | a)"), frame)
-    assert gls.variance.strata == ("u", "v")
+    assert gls.variance[0].strata == ("u", "v")
     sorted_gls = build(
         make_gls("y ~ 1", "corAR1(form = ~ 1 | g)", weights="varIdent(form = ~ 1 | a)"), frame
     )
-    assert sorted_gls.variance.strata == ("v", "u")
+    assert sorted_gls.variance[0].strata == ("v", "u")
 
 
 @pytest.mark.parametrize(("ordered", "first"), [(False, "u"), (True, "v")])
@@ -78,7 +78,7 @@ def test_nested_groups_of_gls_come_as_met_unless_the_outermost_is_ordered(
     )
     frame["g"] = pd.Categorical(frame.pop("v"), ordered=ordered)
     spec = make_gls("y ~ 1", "corAR1(form = ~ 1 | g/b)", weights="varIdent(form = ~ 1 | a)")
-    assert build(spec, frame).variance.strata[0] == first
+    assert build(spec, frame).variance[0].strata[0] == first
 
 
 def test_correlation_groups() -> None:

@@ -54,7 +54,7 @@ def test_names_levels_and_rows_are_nlme(case: dict[str, Any]) -> None:
     strata = (results.get("varStruct") or {}).get("coef")
     weights = case["spec"]["weights_call"] or ""
     if strata and weights.startswith("varIdent") and "fixed" not in weights:
-        assert list(design.variance.strata)[1:] == list(strata)
+        assert list(design.variance[0].strata)[1:] == list(strata)
 
 
 def orthodont(**changes: Any) -> Any:
@@ -72,7 +72,7 @@ def test_shapes() -> None:
     level = design.levels[0]
     assert level.Z.shape == (108, 2) and level.effects == ("(Intercept)", "age")
     assert len(level.labels) == 27 and level.parent.tolist() == [0] * 27
-    assert design.variance.strata == ("Male", "Female")
+    assert design.variance[0].strata == ("Male", "Female")
     assert design.correlation.groups == ("Subject",) and design.correlation.position is None
     assert design.response_label == "distance" and design.n_frame == 108
     assert list(design.frame.columns) == ["distance", "age", "Sex", "Subject"]
@@ -102,7 +102,7 @@ def test_rows_in_any_order(seed: int) -> None:
     np.testing.assert_array_equal(mixed.X, plain.X[order])
     np.testing.assert_array_equal(mixed.levels[0].code, plain.levels[0].code[order])
     np.testing.assert_array_equal(mixed.correlation.position, plain.correlation.position[order])
-    assert mixed.variance.strata == plain.variance.strata
+    assert mixed.variance[0].strata == plain.variance[0].strata
     np.testing.assert_array_equal(mixed.index, ORTHODONT.index[order])
 
 
@@ -187,7 +187,7 @@ def test_blocks() -> None:
 
 def test_gls_and_lm_have_no_levels() -> None:
     design = build(make_lm("distance ~ age"), ORTHODONT)
-    assert design.levels == () and design.variance is None and design.correlation is None
+    assert design.levels == () and design.variance == () and design.correlation is None
     alone = build(
         make_gls("distance ~ age", correlation="corARMA(p = 1)", subset="Subject == 'M01'"),
         ORTHODONT,
@@ -289,7 +289,7 @@ def test_later_changes_of_the_frame_do_not_reach_the_design() -> None:
     frame = ORTHODONT.copy()
     spec = orthodont(weights="varPower(form = ~ age)", correlation="corCAR1(form = ~ age)")
     design = build(spec, frame)
-    coords, times = design.variance.covariate, design.correlation.position
+    coords, times = design.variance[0].covariate, design.correlation.position
     frame.loc[:, "age"] = 0.0
     frame.loc[0, "distance"] = 99.0
     assert coords.tolist() == times[:, 0].tolist() == ORTHODONT["age"].tolist()

@@ -15,9 +15,9 @@ from reference.corpus import FIT_FAMILIES, Case, family, load_frame
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "where-nlme-fails.md"
 HEAD = """# Where nlme fails
 
-The fits of the reference corpus on which nlme 3.1-162 stops with an error under its defaults, and
-what `spec.fit(data)` gives: a finite optimum, or an error that names the culprit. Made by
-`python -m reference.list_failures` in `tests/`; the tests run every one of these cases.
+The stored fits (`tests/reference`) on which nlme 3.1-162 stops with an error under its defaults,
+and the result of `spec.fit(data)`: a finite optimum, or an error that names the cause. The table is
+made by `python -m reference.list_failures` in `tests/`; the tests run all of these cases.
 
 | case | call | nlme | bayeslme |
 |---|---|---|---|

@@ -5,24 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.pages import correlation_text, groups_text, random_text, variance_text
-from bayeslme.report.records import CorrelationPart, RandomBlock, RandomPart, VariancePart
+from bayeslme.report.pages import groups_text, random_text, variance_text
+from bayeslme.report.records import RandomBlock, RandomPart, VariancePart
 from bayeslme.report.tables import intervals_text, varcorr_text
+from bayeslme.structures import PdCompSymm, PdIdent, PdMat
 
 MACHINES = ["MachineA", "MachineB", "MachineC"]
 
 
-def block(r_name: str, description: str, sd: list[float], corr: float = 0.0) -> RandomBlock:
+def block(structure: type[PdMat], sd: list[float], corr: float = 0.0) -> RandomBlock:
     names = MACHINES[: len(sd)] if len(sd) > 1 else ["(Intercept)"]
     matrix = np.full((len(sd), len(sd)), corr) + (1 - corr) * np.eye(len(sd))
     rhs = "Machine - 1" if len(sd) > 1 else "1"
     return RandomBlock(
         f"~{rhs} | Worker",
-        r_name,
-        description,
+        structure.r_name,
+        structure.description,
         rhs,
         pd.Series(sd, names),
         pd.DataFrame(matrix, names, names),
+        structure.layout,
     )
 
 
@@ -30,8 +32,8 @@ def test_blocked_effects() -> None:
     # lme(score ~ Machine, Machines,
     #     list(Worker = pdBlocked(list(pdIdent(~1), pdIdent(~Machine-1)))))
     blocks = (
-        block("pdIdent", "Multiple of an Identity", [4.7810506]),
-        block("pdIdent", "Multiple of an Identity", [3.7295385] * 3),
+        block(PdIdent, [4.7810506]),
+        block(PdIdent, [3.7295385] * 3),
     )
     part = RandomPart("Worker", blocks)
     assert random_text([part], 0.9615766) == (
@@ -54,7 +56,7 @@ def test_blocked_effects() -> None:
 
 
 def test_compound_symmetry_has_no_short_names() -> None:
-    one = block("pdCompSymm", "Compound Symmetry", [6.0636541] * 3, 0.6217)
+    one = block(PdCompSymm, [6.0636541] * 3, 0.6217)
     part = RandomPart("Worker", (one,))
     assert random_text([part], 0.9615766) == (
         "Random effects:\n"
@@ -66,39 +68,6 @@ def test_compound_symmetry_has_no_short_names() -> None:
         "MachineC 6.0636541 0.622 0.622\n"
         "Residual 0.9615766            \n"
     )
-
-
-def test_combined_variance_function() -> None:
-    parts = (
-        VariancePart("varIdent", "~1 | Sex", pd.Series({"Male": 1.0, "Female": 1.021573}), True),
-        VariancePart("varPower", "~age | Sex", pd.Series({"Male": 0.5}), True),
-        VariancePart("varFixed", "~age", pd.Series(dtype=float), False),
-    )
-    assert variance_text(parts).splitlines() == [
-        "Combination of variance functions: ",
-        " Structure: Different standard deviations per stratum",
-        " Formula: ~1 | Sex ",
-        " Parameter estimates:",
-        "    Male   Female ",
-        "1.000000 1.021573 ",
-        " Structure: Power of variance covariate, different strata",
-        " Formula: ~age | Sex ",
-        " Parameter estimates:",
-        "Male ",
-        " 0.5 ",
-        " Structure: fixed weights",
-        " Formula: ~age ",
-    ]
-
-
-def test_orders_of_arma() -> None:
-    part = CorrelationPart("corARMA", "~1 | Subject", pd.Series({"Phi1": 0.5}), orders=(2, 0))
-    assert correlation_text(part).startswith("Correlation Structure: ARMA(2,0)\n")
-
-
-def test_a_structure_without_a_label_prints_its_name() -> None:
-    part = CorrelationPart("corNew", "~1 | Subject", pd.Series({"rho": 0.5}))
-    assert correlation_text(part).startswith("Correlation Structure: corNew\n")
 
 
 def test_three_levels_of_groups() -> None:
@@ -119,10 +88,34 @@ def test_a_constant_and_a_power_by_stratum_are_a_table() -> None:
     """nlme's page of gls(rate ~ ..., Dialyzer, weights = varConstPower(form = ~ pressure | QB))."""
     names = ["const.200", "const.300", "power.200", "power.300"]
     coef = pd.Series([1.081367, 1.119371, 1.178239, 1.876186], index=names)
-    part = VariancePart("varConstPower", "~pressure | QB", coef, True)
+    part = VariancePart("Constant plus power of variance covariate", "~pressure | QB", coef, True)
     assert variance_text([part]).splitlines()[-4:] == [
         " Parameter estimates:",
         "           200      300",
         "const 1.081367 1.119371",
         "power 1.178239 1.876186",
+    ]
+
+
+def test_combined_variance_function() -> None:
+    # gls(distance ~ age, Orthodont, weights = varComb(varIdent(~1 | Sex), varPower(~age | Sex)))
+    parts = (
+        VariancePart("One label", "~1 | Sex", pd.Series({"Male": 1.0, "Female": 1.021573})),
+        VariancePart("Another", "~age | Sex", pd.Series({"Male": 0.5})),
+        VariancePart("A third", "~age", pd.Series(dtype=float)),
+    )
+    assert variance_text(parts).splitlines() == [
+        "Combination of variance functions: ",
+        " Structure: One label",
+        " Formula: ~1 | Sex ",
+        " Parameter estimates:",
+        "    Male   Female ",
+        "1.000000 1.021573 ",
+        " Structure: Another",
+        " Formula: ~age | Sex ",
+        " Parameter estimates:",
+        "Male ",
+        " 0.5 ",
+        " Structure: A third",
+        " Formula: ~age ",
     ]

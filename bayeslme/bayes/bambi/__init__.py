@@ -1,4 +1,5 @@
-"""A specification as a bambi model with the same priors, for what bambi can say.
+"""Translation of a specification into a bambi model with the same priors, where bambi allows it.
 
-`to_bambi` puts together what `formulae`, `terms` and `priors` translate.
+`to_bambi` assembles the model. `formulae` and `terms` translate formulas and the variance function,
+`priors` the priors.
 """

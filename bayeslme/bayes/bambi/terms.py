@@ -66,11 +66,12 @@ def residual_of(layout: ModelParameters, speller: Speller) -> Residual | None:
         For a variance function that is not log-linear in its parameters.
     """
     weights, bound = layout.design.spec.weights, layout.problem.variance
-    coords = layout.design.variance
+    parts = layout.design.variance
     if weights is None or (isinstance(weights, VarIdent) and layout.varfunc is None):
         return None
-    if not isinstance(coords, VarianceCoords):
+    if weights.composed:
         _no_counterpart(weights, "a product")
+    (coords,) = parts
     if bound is None or layout.problem.needs_fitted_values:
         _no_counterpart(weights, "fitted values")
     if layout.held_sigma is not None:

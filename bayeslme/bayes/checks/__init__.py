@@ -1,6 +1,7 @@
-"""Whether a model, a prior and a sampler can be believed.
+"""Checks of models, priors and the sampler.
 
-`predictive_checks` and `pit` compare data with what a model predicts; `loo` (on `left_out`) and
-`model_comparison` compare models; `sensitivity` moves the prior; `calibrate`, on `replication`,
-tests the procedure itself and gives a `calibration`.
+`predictive_checks` and `pit` compare the data with predictions of the model. `loo` (using
+`left_out`) and `model_comparison` compare models. `sensitivity` measures how far a posterior
+changes with the prior. `calibrate` (using `replication`) simulates data from known parameters and
+returns a `calibration`.
 """

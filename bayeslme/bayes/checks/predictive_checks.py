@@ -415,7 +415,7 @@ def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
 
 
 def _own_strata(design: Design) -> Discrepancy:
-    several = [c for c in design.variance_parts if len(c.strata) > 1]
+    several = [c for c in design.variance if len(c.strata) > 1]
     if not several:
         raise FitError("by: the model's variance has no strata of its own; name a column")
     return spread(several[0].stratum, pd.Index(several[0].strata, name="stratum"))

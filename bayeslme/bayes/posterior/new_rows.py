@@ -9,8 +9,8 @@ a new one are read, which is exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,14 @@ from bayeslme.data.newdata import NewRows, nested_labels, new_correlation, new_r
 from bayeslme.data.types import VarianceCoords
 from bayeslme.data.variables.factors import cross
 from bayeslme.data.variables.groups import group_values
+from bayeslme.engine.prediction import settings
 from bayeslme.engine.prediction.kriging import (
-    LONGEST,
-    ROUNDING,
-    lattice_groups,
+    correlation_group_of,
+    counted_on,
+    joint_correlation,
     observed_positions,
-    pairs_of,
+    require_dense,
+    require_integers,
 )
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, CorrelationGroups
@@ -41,20 +43,23 @@ class RowPositions:
     Attributes
     ----------
     group : int array, shape (m,)
-        Correlation group as in the fit's lattice; -1 where it has none.
+        Correlation group as in the fit; -1 where it has none.
     own : int array, shape (m,)
         The rows' own groups, those the fit has not met among them; -1 where a label is missing.
     position : array, shape (m, d)
         Counted on from the group's observed rows where the structure goes by the order of rows.
+    level : int array, shape (m,)
+        Of the groups, where levels have parameters of their own; -1 where it is not known.
     """
 
     group: np.ndarray
     own: np.ndarray
     position: np.ndarray
+    level: np.ndarray
 
     def take(self, at: slice) -> RowPositions:
         """Some of the rows."""
-        return RowPositions(self.group[at], self.own[at], self.position[at])
+        return RowPositions(self.group[at], self.own[at], self.position[at], self.level[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class PredictionRows:
         Group of each row at each level; -1 where the fit has not met it.
     own : tuple of int arrays (m,)
         The rows' own groups, known or not; -1 where the label is missing.
-    variance : VarianceCoords, tuple of them, or None
+    variance : tuple of VarianceCoords
     place : RowPositions or None
         None without a correlation structure, at an outer level, and where new data have no columns
         for it.
@@ -79,22 +84,15 @@ class PredictionRows:
     Z: tuple[np.ndarray, ...]
     code: tuple[np.ndarray, ...]
     own: tuple[np.ndarray, ...]
-    variance: VarianceCoords | tuple[VarianceCoords, ...] | None
+    variance: tuple[VarianceCoords, ...]
     place: RowPositions | None
 
     def take(self, at: slice) -> PredictionRows:
         """Some of the rows."""
-        parts = self.variance if isinstance(self.variance, tuple) else (self.variance,)
-        chosen = tuple(None if p is None else _chosen(p, at) for p in parts)
-        variance: Any = chosen if isinstance(self.variance, tuple) else chosen[0]
+        variance = tuple(part.take(at) for part in self.variance)
         z, code, own = (tuple(x[at] for x in part) for part in (self.Z, self.code, self.own))
         place = None if self.place is None else self.place.take(at)
         return PredictionRows(self.X[at], z, code, own, variance, place)
-
-
-def _chosen(coords: VarianceCoords, at: slice) -> VarianceCoords:
-    covariate = None if coords.covariate is None else coords.covariate[at]
-    return replace(coords, covariate=covariate, stratum=coords.stratum[at])
 
 
 def own_rows(layout: ModelParameters, depth: int) -> PredictionRows:
@@ -106,7 +104,9 @@ def own_rows(layout: ModelParameters, depth: int) -> PredictionRows:
         group = np.empty(problem.n, dtype=int)
         sizes = problem.correlation.coords.sizes
         group[problem.order] = np.repeat(np.arange(len(sizes)), sizes)
-        place = RowPositions(group, group, position)
+        level = None if design.correlation is None else design.correlation.level
+        level = np.zeros(problem.n, dtype=int) if level is None else level
+        place = RowPositions(group, group, position, level)
     code = tuple(level.code for level in levels)
     z = tuple(level.Z for level in levels)
     return PredictionRows(design.X, z, code, code, design.variance, place)
@@ -152,7 +152,7 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
     if coords is None:
         return None
     inner = [level.code for level in design.levels[-1:]]
-    known = lattice_groups(
+    known = correlation_group_of(
         estimate,
         np.column_stack([old.code, *inner]),
         np.column_stack([coords.code, *new.code[-1:]]),
@@ -166,20 +166,10 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
         own = factors[0].code if len(factors) == 1 else cross(factors[0], factors[1], "/")[0].code
     position = coords.position
     if position is None:
-        position = _counted(own, known, bound.coords.sizes)
-    elif bound.structure.needs_integers and np.any(position % 1.0 > 0):
-        raise DataError(f"{bound.structure.r_name}: positions of new rows must be integers")
-    return RowPositions(known, own, position)
-
-
-def _counted(own: np.ndarray, known: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Positions (m, 1) counted on from the last observed row of each group."""
-    out = np.full((len(own), 1), np.nan)
-    for g in np.unique(own[own >= 0]):
-        at = np.flatnonzero(own == g)
-        first = sizes[known[at[0]]] if known[at[0]] >= 0 else 0
-        out[at, 0] = first + np.arange(len(at))
-    return out
+        position = counted_on(own, known, bound.coords.sizes)
+    require_integers(bound, position)
+    level = np.zeros(len(own), dtype=int) if coords.level is None else coords.level
+    return RowPositions(known, own, position, level)
 
 
 CELLS = 1e7  # numbers of one batch of draws
@@ -197,12 +187,15 @@ class _Alike:
         Positions.
     rows, observed : int arrays, shapes (g, m) and (g, o)
         New rows, and sorted observed rows, of each group.
+    level : int
+        Of the groups, where levels have parameters of their own.
     """
 
     old: np.ndarray
     new: np.ndarray
     rows: np.ndarray
     observed: np.ndarray
+    level: int
 
     @property
     def size(self) -> int:
@@ -274,8 +267,8 @@ def residuals_at(
 
 def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
     """Collect the groups of the new rows by how their rows stand."""
-    lattice: CorrelationGroups = bound.coords
-    sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1)
+    positions: CorrelationGroups = bound.coords
+    sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1) & (place.level >= 0)
     order = np.flatnonzero(sound)[np.argsort(place.own[sound], kind="stable")]
     found: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = {}
     for rows in np.split(order, np.flatnonzero(np.diff(place.own[order])) + 1):
@@ -284,30 +277,27 @@ def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[
         new, h = place.position[rows], int(place.group[rows[0]])
         old = np.zeros(0, dtype=int)
         if conditional and h >= 0:
-            old = _near(bound, lattice, h, new)
-        joint = np.concatenate([lattice.position[old], new])
+            old = _near(bound, positions, h, new)
+        joint = np.concatenate([positions.position[old], new])
         shift = joint[:1] if bound.structure.stationary else 0.0
-        key = np.append(joint - shift, [[len(old)] * joint.shape[1]], axis=0).tobytes()
+        marks = [[len(old)] * joint.shape[1], [place.level[rows[0]]] * joint.shape[1]]
+        key = np.append(joint - shift, marks, axis=0).tobytes()
         found.setdefault(key, []).append((old, rows))
     for groups in found.values():
         seen = np.array([one for one, _ in groups], dtype=int)
         asked = np.array([one for _, one in groups], dtype=int)
-        size = len(groups[0][0]) + len(groups[0][1])
-        if size > LONGEST:
-            raise FitError(
-                f"predict: a correlation group has {size} observed and new rows; dense matrices "
-                f"are made up to {LONGEST} rows only"
-            )
-        yield _Alike(lattice.position[seen[0]], place.position[asked[0]], asked, seen)
+        require_dense(len(groups[0][0]) + len(groups[0][1]), "predict")
+        level = int(place.level[asked[0, 0]])
+        yield _Alike(positions.position[seen[0]], place.position[asked[0]], asked, seen, level)
 
 
-def _near(bound: Bound, lattice: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
+def _near(bound: Bound, positions: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
     """Sorted observed rows of a group that new ones depend on."""
-    start, size = int(lattice.starts[h]), int(lattice.sizes[h])
-    reach = bound.structure.memory(lattice)
+    start, size = int(positions.starts[h]), int(positions.sizes[h])
+    reach = bound.structure.memory(positions)
     if reach is None:
         return start + np.arange(size)
-    rank = np.searchsorted(lattice.position[start : start + size, 0], new[:, 0])
+    rank = np.searchsorted(positions.position[start : start + size, 0], new[:, 0])
     around = np.unique(rank[:, None] + np.arange(-reach, reach + 1))
     return start + around[(around >= 0) & (around < size)]
 
@@ -316,19 +306,10 @@ def _one_pattern(
     bound: Bound, par: np.ndarray, alike: _Alike, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means (s, g, m) and covariances (s, m, m) of groups that stand alike."""
-    structure, size = bound.structure, len(alike.old)
-    pairs = pairs_of(bound, np.concatenate([alike.old, alike.new]))
-    joint = np.array(structure.correlation(par, pairs))[..., 0, :, :]
-    diagonal = np.arange(joint.shape[-1])
-    joint[..., diagonal, diagonal] = 1.0
-    left = joint[:, size:, size:]
-    if not size or seen is None:
+    among, across, left = joint_correlation(bound, par, alike.old, alike.new, alike.level)
+    if not len(alike.old) or seen is None:
         return np.zeros((len(par), *alike.rows.shape)), left
-    across = joint[:, :size, size:]
-    if not getattr(structure, "nugget", False):
-        same = np.all(alike.old[:, None, :] == alike.new[None, :, :], axis=-1)
-        across = np.where(same, 1.0, across)  # a row at an observed position has its residual
-    factor = np.linalg.cholesky(joint[:, :size, :size])
+    factor = np.linalg.cholesky(among)
     k = np.linalg.solve(factor, across)
     white = np.linalg.solve(factor, np.swapaxes(seen, -1, -2))  # (s, o, g)
     return np.swapaxes(white, -1, -2) @ k, left - np.swapaxes(k, -1, -2) @ k
@@ -340,7 +321,7 @@ def _root(bound: Bound, matrices: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
-    if float(values.min()) < -ROUNDING * matrices.shape[-1]:
+    if float(values.min()) < -settings.PREDICTION.negative_share * matrices.shape[-1]:
         raise FitError(
             f"{bound.structure.r_name}: at some draws the correlation is none once the new rows "
             "are added (a negative Rho reaches only as far as the largest group); predict fewer "

@@ -19,6 +19,7 @@ from bayeslme.bayes.posterior.simulate import new_residuals
 from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import depth_of
+from bayeslme.engine.fitted import means_by_depth
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability, check_seed
 
@@ -209,9 +210,8 @@ class _Asked:
         jointly : bool
             Whether rows of one group are wanted together, or each for itself.
         """
-        means = [np.asarray(self.posterior.values["fixef"] @ rows.X.T)]
-        for k, z in enumerate(rows.Z):
-            means.append(means[-1] + np.einsum("nq,snq->sn", z, self._effects(rows, k)))
+        each = ((z, self._effects(rows, k)) for k, z in enumerate(rows.Z))
+        means = means_by_depth(self.posterior.values["fixef"] @ rows.X.T, each)
         if self.use_correlation and rows.place is not None:
             sd = self._sd(rows, means)
             expected, drawn = self._residuals(rows, observed=True)
@@ -260,14 +260,12 @@ class _Asked:
         layout, values = self.posterior.layout, self.posterior.values
         sigma = layout.sigmas(values)[:, None]
         bound, coords = layout.problem.variance, rows.variance
-        if bound is None or coords is None:
+        if bound is None:
             return np.broadcast_to(sigma, means[0].shape)
-        each = coords if isinstance(coords, tuple) else (coords,)
-        known = np.all([part.stratum >= 0 for part in each], axis=0)
-        filled = tuple(self._filled(part, means) for part in each)
+        known = np.all([part.stratum >= 0 for part in coords], axis=0)
+        filled = bound.structure.join([self._filled(part, means) for part in coords])
         _, par = layout.row_parameters(values)
-        given: Any = filled if isinstance(coords, tuple) else filled[0]
-        sd = np.where(known, sigma * np.exp(bound.structure.log_sd(par, given)), np.nan)
+        sd = np.where(known, sigma * np.exp(bound.structure.log_sd(par, filled)), np.nan)
         return np.asarray(sd)
 
     def _filled(self, part: VarianceCoords, means: list[np.ndarray]) -> VarianceCoords:

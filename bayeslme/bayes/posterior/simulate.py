@@ -9,6 +9,7 @@ import numpy as np
 from bayeslme.bayes.density import at_fitted, fitted_by_depth
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.engine import whiten
+from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.prediction.residuals import colour_groups, n_numbers
 from bayeslme.engine.problem import Problem
 
@@ -58,10 +59,9 @@ def new_response(
     array, shape (n,), design's row order
     """
     effects = new_effects(layout, values, rng) if effects is None else effects
-    means = [X @ values["fixef"]]
-    for level, z in zip(layout.levels, Z, strict=True):
-        own = effects[level.key][level.level.code]
-        means.append(means[-1] + np.einsum("nq,nq->n", z, own))
+    levels = zip(layout.levels, Z, strict=True)
+    own = ((z, effects[level.key][level.level.code]) for level, z in levels)
+    means = means_by_depth(X @ values["fixef"], own)
     return np.asarray(means[-1] + new_residuals(layout, values, rng, at_fitted(layout, means)))
 
 
@@ -124,10 +124,9 @@ def fitted(
     -------
     array, shape (s, n), design's row order
     """
-    out = values["fixef"] @ layout.design.X.T
-    for level in layout.levels[:depth]:
-        out = out + np.einsum("nq,snq->sn", level.level.Z, effects[level.key][:, level.level.code])
-    return np.asarray(out)
+    levels = layout.levels[:depth]
+    each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in levels)
+    return means_by_depth(values["fixef"] @ layout.design.X.T, each)[-1]
 
 
 def replicated(

@@ -14,7 +14,6 @@ from scipy.special import betaln
 
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior
 from bayeslme.structures import Bound
-from bayeslme.structures.supports import Root
 
 
 def log_density(prior: ParameterPrior, bound: Bound, par: np.ndarray) -> FloatArray:
@@ -25,11 +24,11 @@ def log_density(prior: ParameterPrior, bound: Bound, par: np.ndarray) -> FloatAr
         image = np.asarray(bound.mirror(printed))
         return np.asarray(np.logaddexp(prior.log_density(printed), prior.log_density(image)))
     (one, *more), shown = prior.priors, bound.parameters[free[0]].shown
-    if more or not isinstance(shown, Root) or one.family not in ("Beta", "StepCorrelation"):
+    if more or shown.steps == 1.0 or one.family not in ("Beta", "StepCorrelation"):
         return prior.log_density(printed)
     args, support = one.numbers(), bound.parameters[free[0]].support
     with np.errstate(divide="ignore"):
-        log_size = np.log(np.abs(par[..., free[0]])) / shown.power
+        log_size = np.log(np.abs(par[..., free[0]])) / shown.steps
         log_rest = np.log(-np.expm1(log_size))
     if one.family == "StepCorrelation":
         value = np.log(args["steps"] / 2) + (args["steps"] - 1) * log_size

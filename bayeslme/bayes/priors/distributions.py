@@ -19,6 +19,7 @@ from scipy import special
 
 from bayeslme.bayes.priors import densities
 from bayeslme.bayes.priors.densities import Args, Density
+from bayeslme.structures.correlation.partial import correlation_matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +262,8 @@ def lkj_log_constant(q: int, eta: float) -> float:
 
 def lkj_draws(q: int, eta: float, n: int, rng: np.random.Generator) -> FloatArray:
     """Draw correlation matrices (n, q, q) through their partial correlations; section 2.2."""
-    factor = np.zeros((n, q, q))
-    factor[:, 0, 0] = 1.0
-    for i in range(1, q):
-        rest = np.ones(n)
-        for j in range(i):
-            shape = eta + (q - 2 - j) / 2
-            partial = 2.0 * rng.beta(shape, shape, n) - 1.0
-            factor[:, i, j] = partial * np.sqrt(rest)
-            rest *= 1.0 - partial**2
-        factor[:, i, i] = np.sqrt(rest)
-    return np.asarray(factor @ np.swapaxes(factor, -1, -2))
+    partials = np.zeros((n, q * (q - 1) // 2))
+    for k, j in enumerate(j for i in range(1, q) for j in range(i)):
+        shape = eta + (q - 2 - j) / 2
+        partials[:, k] = 2.0 * rng.beta(shape, shape, n) - 1.0
+    return correlation_matrices(partials, q)

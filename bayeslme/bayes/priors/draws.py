@@ -8,7 +8,7 @@ from bayeslme.bayes.model_parameters import ModelParameters, is_joint
 from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
-from bayeslme.structures import Bound, CorSymm
+from bayeslme.structures import Bound
 from bayeslme.structures.correlation.unstructured import n_positions
 
 CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
@@ -105,7 +105,7 @@ def _joint_draws(
     prior: ParameterPrior, bound: Bound, n: int, rng: np.random.Generator
 ) -> FloatArray:
     """Draws that lie in the joint region of a structure, by rejection."""
-    if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
+    if bound.structure.unstructured and _is_uniform(prior):
         side = n_positions(len(bound.parameters))
         upper = np.triu_indices(side, 1)
         return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
@@ -127,7 +127,7 @@ def _joint_draws(
 
 def log_share_inside(prior: ParameterPrior, bound: Bound) -> tuple[float, float]:
     """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
-    if isinstance(bound.structure, CorSymm) and _is_uniform(prior):
+    if bound.structure.unstructured and _is_uniform(prior):
         k = len(bound.parameters)
         side = n_positions(k)
         return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
@@ -149,14 +149,4 @@ def _inside(bound: Bound, drawn: FloatArray) -> np.ndarray:
     """Which free values (n, f) are correlations of the structure, shape (n,)."""
     full = np.tile([p.start for p in bound.parameters], (len(drawn), 1))
     full[:, bound.free] = drawn
-    if isinstance(bound.structure, CorSymm):
-        side = n_positions(full.shape[1])
-        matrix = np.broadcast_to(np.eye(side), (len(full), side, side)).copy()
-        upper = np.triu_indices(side, 1)
-        matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = full
-        return np.asarray(np.linalg.eigvalsh(matrix)[:, 0] > 0)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        free = bound.to_free(full)
-        back = bound.natural(free)
-        same = np.isclose(back, full, rtol=1e-6, atol=1e-9).all(axis=-1)
-    return np.asarray(np.isfinite(free).all(axis=-1) & same)
+    return np.asarray(bound.structure.in_region(full, bound))

@@ -1,4 +1,6 @@
 """PyMC models of a specification, and NUTS on them.
 
-`model` builds both forms from `variables` (on `transforms`); `nuts` samples them.
+`model` builds the marginal and the hierarchical form. It uses `variables` (a PyMC variable with its
+prior for each block of parameters) and `transforms` (transforms missing from PyMC). `nuts` samples
+a model.
 """

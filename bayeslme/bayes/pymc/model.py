@@ -42,7 +42,6 @@ from bayeslme.bayes.sampling.starting import starting_values
 from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.engine.problem import Problem
 from bayeslme.errors import SpecError
-from bayeslme.structures.supports import Root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,21 +236,16 @@ def _check_digits(layout: ModelParameters) -> None:
     """Refuse a unit of time so small that a correlation over one of it has no digits left."""
     bound = layout.problem.correlation
     for p in () if bound is None else bound.parameters:
-        if isinstance(p.shown, Root) and p.shown.power > MOST_UNITS:
+        if p.shown.steps > MOST_UNITS:
             msg = (
-                f"to_pymc: neighbours are some {p.shown.power:.0e} units of time apart, and "
+                f"to_pymc: neighbours are some {p.shown.steps:.0e} units of time apart, and "
                 f"{p.name} over one unit is 1 in all digits; count time in a larger unit"
             )
             raise SpecError(msg)
 
 
 def _check_generative(layout: ModelParameters, form: Form) -> None:
-    variance = layout.design.variance
-    sources = {
-        c.source
-        for c in (variance if isinstance(variance, tuple) else (variance,))
-        if c is not None
-    }
+    sources = {c.source for c in layout.design.variance}
     if "resid" in sources:
         msg = "weights: resid(.) has no generative model; use fitted(.) or a covariate"
         raise SpecError(msg)

@@ -28,6 +28,7 @@ from pymc.logprob.transforms import IntervalTransform, LogTransform
 from bayeslme.bayes.pymc.transforms import CorrelationMatrix, Preconditioned, StructureSupport
 from bayeslme.bayes.pymc.variables import PerCoefficient
 from bayeslme.errors import FitError
+from bayeslme.structures.correlation.partial import correlation_matrices
 
 
 def natural_values(model: pm.Model, draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -93,15 +94,7 @@ def _interval(transform: tr.Interval, u: np.ndarray) -> np.ndarray:
 
 def _correlations(transform: CorrelationMatrix, partials: np.ndarray) -> np.ndarray:
     q = transform.q
-    factor = np.zeros((*partials.shape[:-1], q, q))
-    factor[..., 0, 0] = 1.0
-    rest = np.ones((*partials.shape[:-1], q))
-    for at, (i, j) in enumerate(transform.pairs):
-        factor[..., i, j] = partials[..., at] * np.sqrt(rest[..., i])
-        rest[..., i] *= 1.0 - partials[..., at] ** 2
-    for i in range(1, q):
-        factor[..., i, i] = np.sqrt(rest[..., i])
-    out = factor @ np.swapaxes(factor, -1, -2)
+    out = correlation_matrices(partials, q)
     out[..., np.arange(q), np.arange(q)] = 1.0
     return np.asarray(out)
 

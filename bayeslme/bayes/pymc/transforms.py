@@ -15,6 +15,7 @@ from pytensor import wrap_py
 
 from bayeslme.arrays import pytensor_ops
 from bayeslme.structures import Bound
+from bayeslme.structures.correlation.partial import factor_rows
 
 Tensor = Any
 
@@ -84,7 +85,7 @@ class CorrelationMatrix(Transform):
 
     def backward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Unconstrained to matrix (q, q)."""
-        rows = self._rows(pt.tanh(value))
+        rows = factor_rows(pt.tanh(value), self.q, pytensor_ops())
         entries = [
             [
                 1.0
@@ -101,19 +102,6 @@ class CorrelationMatrix(Transform):
         log_rest = 2.0 * (np.log(2.0) - value - pt.softplus(-2.0 * value))  # log(1 - tanh^2)
         weights = np.array([1.0 + (self.q - j - 2) / 2 for _, j in self.pairs])
         return pt.sum(weights * log_rest)
-
-    def _rows(self, partials: Tensor) -> list[list[Tensor]]:
-        """Rows of the Cholesky factor."""
-        rows: list[list[Tensor]] = [[pt.constant(1.0)]]
-        at = 0
-        for i in range(1, self.q):
-            row, rest = [], pt.constant(1.0)
-            for _ in range(i):
-                row.append(partials[at] * pt.sqrt(rest))
-                rest = rest * (1.0 - partials[at] ** 2)
-                at += 1
-            rows.append([*row, pt.sqrt(rest)])
-        return rows
 
 
 def correlation_cholesky(matrix: Tensor, q: int) -> list[list[Tensor]]:

@@ -1,6 +1,7 @@
-"""The collapsed sampler, its parts in order, and the search for a posterior mode.
+"""The collapsed sampler, and the search for a posterior mode.
 
-`sample` chooses the way; `collapsed` is the order of events: `coordinates`, `starting`, the mode, a
-proposal (`mixture`), `importance`, and `annealing` where weights alone fail. `map` has penalised
-estimates.
+`sample` chooses between the collapsed sampler and NUTS. `collapsed` calls the steps of the
+collapsed sampler in order: `coordinates` (unconstrained scale), `starting` (starting values), a
+proposal (`mixture`), `importance` sampling, and `annealing` where importance weights fail. `map`
+computes penalised estimates.
 """

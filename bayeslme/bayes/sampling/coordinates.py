@@ -24,6 +24,7 @@ from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling.starting import residual_scale
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
 from bayeslme.structures import Bound, Parameter
+from bayeslme.structures.correlation.partial import correlation_matrices
 from bayeslme.structures.supports import POSITIVE, REAL
 
 INSIDE = 1e-3  # least eigenvalue of a correlation matrix a search starts from
@@ -98,17 +99,7 @@ class Correlations(Transform):
 
     @override
     def decode(self, u: np.ndarray) -> np.ndarray:
-        partial, at = np.tanh(u / 2), 0
-        factor = np.zeros((*u.shape[:-1], self.q, self.q))
-        factor[..., 0, 0] = 1.0
-        for i in range(1, self.q):
-            rest = np.ones(u.shape[:-1])
-            for j in range(i):
-                factor[..., i, j] = partial[..., at] * np.sqrt(rest)
-                rest = rest * (1.0 - partial[..., at] ** 2)
-                at += 1
-            factor[..., i, i] = np.sqrt(rest)
-        full = factor @ np.swapaxes(factor, -1, -2)
+        full = correlation_matrices(np.tanh(u / 2), self.q)
         rows, columns = np.triu_indices(self.q, 1)
         return np.asarray(full[..., rows, columns])
 

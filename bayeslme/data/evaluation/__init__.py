@@ -1,5 +1,5 @@
-"""Values of R expressions on the columns of a data frame, through a whitelist of functions.
+"""Values of R expressions on the columns of a data frame, with a fixed list of functions.
 
-`evaluate` walks an expression; `calls` says how the arguments of a function are matched;
-`functions` and `factor_functions` hold the functions themselves, under R's names.
+`evaluate` evaluates an expression; `calls` matches the arguments of a function call; `functions`
+and `factor_functions` hold the functions, under R's names.
 """

@@ -1,4 +1,4 @@
-"""The calls in a formula: how their arguments are matched, and what a function may ask for."""
+"""The calls in a formula: matching of arguments, and what functions can ask of an evaluation."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bayeslme.data import settings
 from bayeslme.data.types import FloatArray
 from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Basis, Factor, Scalar, Value, scalar_label
 from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Expr
-
-_LONG = 1e15  # from here on a number is shown with an exponent
 
 
 class Evaluation(Protocol):
@@ -108,7 +107,9 @@ class Arguments:
         if not _is_number(value) or value != math.floor(value):
             raise self.error(f"needs a whole number of at least {least} for '{name}'")
         if not least <= value <= most:
-            shown = f"{value:.0f}" if abs(value) < _LONG else f"{value:g}"
+            shown = (
+                f"{value:.0f}" if abs(value) < settings.DATA.label_exponent_from else f"{value:g}"
+            )
             bound = f"of at least {least}" if value < least else f"of at most {most}"
             raise self.error(f"needs {what} {bound} for '{name}', not {shown}")
         return int(value)

@@ -122,7 +122,7 @@ def evaluate_rows(
 
 
 def counted(days: Dates, columns: Columns) -> FloatArray:
-    """Days as numbers, and a note that they were taken for such."""
+    """Days as numbers, with a note that they were used as numbers."""
     if days.origin is not EPOCH:
         columns.counted.add(days.origin.name)
     return np.asarray(days)
@@ -151,7 +151,7 @@ def evaluate_mask(expr: Expr, columns: Columns) -> np.ndarray:
 
 
 def missing(value: FloatArray | Factor | Basis) -> np.ndarray | None:
-    """Where a variable has no value, (n,) bool; None where it has them all."""
+    """Rows without a value, (n,) bool; None if no value is missing."""
     if isinstance(value, Factor):
         mask = value.code < 0
     elif isinstance(value, Basis):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bayeslme.data import settings
 from bayeslme.data.evaluation.calls import Arguments, Evaluation, Function, function_name
 from bayeslme.data.evaluation.factor_functions import (
     as_character,
@@ -18,7 +19,7 @@ from bayeslme.data.evaluation.factor_functions import (
     with_contrasts,
 )
 from bayeslme.data.types import FloatArray
-from bayeslme.data.variables.columns import MAX_ENTRIES, check_size
+from bayeslme.data.variables.columns import check_size
 from bayeslme.data.variables.dates import EPOCH, Dates, Day, parse_days
 from bayeslme.data.variables.factors import Basis, Factor, Scalar, Value, logical, relabel
 from bayeslme.errors import DataError, SpecError
@@ -26,7 +27,6 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call
 
 CUBIC = 3
-MOST_DEGREE = 100  # the recursion of B-splines costs the square of the degree at every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,11 @@ def spline(ev: Evaluation, call: Call) -> Value:
     """R's ``splines::bs(x, df, knots, degree)``: polynomial splines."""
     args = Arguments(call, ["x", "df", "knots", "degree", "intercept", "Boundary.knots"])
     x, knots = _learned(
-        ev, args, degree=args.whole(ev, "degree", CUBIC, least=1, most=MOST_DEGREE, what="a degree")
+        ev,
+        args,
+        degree=args.whole(
+            ev, "degree", CUBIC, least=1, most=settings.DATA.max_spline_degree, what="a degree"
+        ),
     )
     return _basis(knots.splines(x))
 
@@ -151,7 +155,7 @@ def poly(ev: Evaluation, call: Call) -> Value:
     args = Arguments(call, ["x", "degree", "raw"])
     x, key = args.column(ev, "x"), deparse(call)
     raw = args.flag(ev, "raw")
-    degree = args.whole(ev, "degree", 1, least=1, most=MAX_ENTRIES)
+    degree = args.whole(ev, "degree", 1, least=1, most=settings.DATA.max_term_numbers)
     if key not in ev.memory:
         _check_degree(args, degree, x)
     state = ev.memory.setdefault(key, {})
@@ -211,7 +215,6 @@ def _of_column(args: Arguments, x: Any) -> float:
         return float(STATISTICS[name](x))
 
 
-MOST_DIGITS = 300  # of round(): doubles have no more on either side of the point
 MATHS: dict[str, Callable[[Any], Any]] = {
     "log2": np.log2,
     "log10": np.log10,
@@ -251,7 +254,13 @@ def _log(ev: Evaluation, call: Call) -> Value:
 
 def _round(ev: Evaluation, call: Call) -> Value:
     args = Arguments(call, ["x", "digits"])
-    digits = args.whole(ev, "digits", 0, least=-MOST_DIGITS, most=MOST_DIGITS)
+    digits = args.whole(
+        ev,
+        "digits",
+        0,
+        least=-settings.DATA.max_round_digits,
+        most=settings.DATA.max_round_digits,
+    )
     result: FloatArray = np.round(ev.numeric(args["x"]), digits)
     return result
 

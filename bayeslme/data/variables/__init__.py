@@ -1,6 +1,5 @@
 """Columns of a data frame as arrays: numbers, days, factors and groups.
 
-`columns` reads each column once; `dates` counts times as days, `factors` holds codes and levels,
-under the names that `labels` makes; `groups` nests grouping factors, `crossed` says which of them
-cross.
+`columns` reads each column once. `dates` converts times to days. `factors` holds codes and levels,
+and `labels` names the levels. `groups` nests grouping factors.
 """

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data import settings
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.variables.dates import Dates, Origin, kind_of, read_dates
 from bayeslme.data.variables.factors import (
@@ -128,7 +129,7 @@ class Columns:
         return read_factor(self.frame[name])
 
     def missing(self, name: str) -> npt.NDArray[np.bool_] | None:
-        """Where a column has no value, (n,) bool; None where it has them all."""
+        """Rows without a value, (n,) bool; None if no value is missing."""
         self.require([name], "formula")
         mask: npt.NDArray[np.bool_] = self.frame[name].isna().to_numpy(dtype=bool)
         return mask if mask.any() else None
@@ -320,9 +321,6 @@ def _unknown(name: str, where: str, columns: list[Any]) -> str:
     return f"column '{name}' ({where}) is not in the data{hint}; it has {listed(available, 12)}"
 
 
-MOST_BYTES = 2**26  # of columns that the model does not use and that are copied all the same
-
-
 def as_frame(data: Any, argument: str = "data") -> pd.DataFrame:
     """Return a pandas frame as it is, and the copy that another library's frame makes of itself.
 
@@ -371,8 +369,8 @@ def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     Copy-on-write keeps what pandas does to the one frame away from the other, at no cost. What
     writes past pandas would come through: into an array that the frame was made of without a copy,
     or into a column's ``.array``. The columns of the model are therefore copied, and so are the
-    others up to `MOST_BYTES`. Of a frame that is wider still, those whose memory something else
-    than this frame holds are copied, and the rest is shared: a fit of many rows does not double
+    others up to `max_unused_bytes`. Of a frame that is wider still, those whose memory something
+    else than this frame holds are copied, the rest is shared: a fit of many rows does not double
     the memory of columns it never reads.
 
     Parameters
@@ -393,7 +391,7 @@ def owned(frame: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     others = [k for k, name in enumerate(shared.columns) if name not in chosen]
     small = (
         sum(getattr(shared.dtypes.iloc[k], "itemsize", 8) for k in others) * len(shared)
-        <= MOST_BYTES
+        <= settings.DATA.max_unused_bytes
     )
     limit = 0 if small else _holders_of_own()
     # all are looked at before the first is replaced, which cuts its block into several views
@@ -435,11 +433,8 @@ def _whole_name(data: Any) -> str:
     return f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
 
 
-MAX_ENTRIES = 2**28  # of one term's columns: 2 GB
-
-
 def check_size(n: int, columns: int, what: str) -> None:
-    """Refuse columns that no memory holds, before they are made.
+    """Refuse columns too large for memory before they are made.
 
     Parameters
     ----------
@@ -452,9 +447,10 @@ def check_size(n: int, columns: int, what: str) -> None:
     ------
     DataError
     """
-    if n * columns > MAX_ENTRIES:
+    most = settings.DATA.max_term_numbers
+    if n * columns > most:
         msg = (
-            f"'{what}' would make {columns} columns of {n} rows, more than {MAX_ENTRIES} numbers; "
+            f"'{what}' would make {columns} columns of {n} rows, more than {most} numbers; "
             "use random effects for so many"
         )
         raise DataError(msg)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data import settings
 from bayeslme.data.types import FloatArray, IntArray
 from bayeslme.data.variables.dates import Dates
 from bayeslme.data.variables.labels import (
@@ -28,7 +29,6 @@ from bayeslme.errors import DataError, SpecError, listed
 
 Kind = Literal["factor", "ordered", "logical", "text"]
 Keys = tuple[Hashable, ...]
-_SPREAD = 8  # times n entries: such a table is still cheaper than hashing or sorting n values
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def compress(code: npt.NDArray[np.integer], size: int) -> tuple[IntArray, IntArr
     used : (G,) int array
         The old codes, ascending.
     """
-    if size <= _SPREAD * len(code) + 1024:
+    if size <= settings.DATA.table_entries_per_row * len(code) + 1024:
         used = np.flatnonzero(np.bincount(code, minlength=size))
         if len(used) == size:
             return code.astype(np.intp, copy=False), used
@@ -160,7 +160,11 @@ def _sorted_codes(known: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:
     """Codes and sorted unique values; integers of a small range are counted, not sorted."""
     low, high = known.min(), known.max()
     # the difference of integers of full range is not one of their type, but Python's has no limit
-    if np.isfinite(low) and np.isfinite(high) and high.item() - low.item() <= _SPREAD * len(known):
+    if (
+        np.isfinite(low)
+        and np.isfinite(high)
+        and high.item() - low.item() <= settings.DATA.table_entries_per_row * len(known)
+    ):
         whole = (known - low if low else known).astype(np.intp, copy=False)
         if (whole + low == known).all():
             code, used = compress(whole, int(high.item() - low.item()) + 1)
@@ -318,7 +322,7 @@ def logical(code: np.ndarray) -> Factor:
 
 
 def connect(op: str, a: np.ndarray, b: np.ndarray) -> Factor:
-    """R's ``&`` and ``|``: what decides alone decides, NA otherwise."""
+    """R's ``&`` and ``|``: FALSE & NA is FALSE, TRUE | NA is TRUE, otherwise NA stays."""
     decisive = 0 if op == "&" else 1
     unknown = np.where((a < 0) | (b < 0), -1, 1 - decisive)
     return logical(np.where((a == decisive) | (b == decisive), decisive, unknown))

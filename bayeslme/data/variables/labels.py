@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data import settings
 from bayeslme.formula.expressions import r_number
 
 LOGICAL_LEVELS = ("FALSE", "TRUE")
 LOGICAL_KEYS = (("logical", False), ("logical", True))
 """The values TRUE and FALSE; Python's own are equal to the numbers 1 and 0."""
-_EXPONENT = 1e5  # from here on R may print whole numbers with an exponent
 
 
 def number_labels(values: npt.NDArray[Any], *, integer: bool) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def _plain(values: npt.NDArray[Any]) -> bool:
     """Whether all are whole numbers too small for an exponent."""
     return bool(
         np.isfinite(values).all()
-        and (np.abs(values) < _EXPONENT).all()
+        and (np.abs(values) < settings.DATA.exponent_from).all()
         and (values == np.trunc(values)).all()
     )
 

@@ -1,6 +1,7 @@
-"""What an estimate says about its own uncertainty.
+"""Uncertainty of the estimates.
 
-`parameter_blocks` names the variance parameters of an estimate; `information` has their approximate
-covariance, `profile` the limits of the profile likelihood. `satterthwaite` and `kenward_roger` (on
-`response_covariance`) are the small-sample methods. Imports `likelihood`, `search` and `estimate`.
+`parameter_blocks` names the variance parameters of an estimate. `information` computes their
+approximate covariance, and `profile` limits from the profile likelihood. `satterthwaite` and
+`kenward_roger` (with `response_covariance`) are small-sample methods. May import `likelihood`,
+`search` and `estimate`.
 """

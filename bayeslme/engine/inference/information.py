@@ -4,10 +4,6 @@ The scales are nlme's: log standard deviations, logits of correlations, the unco
 the row structures, log sigma, all of absolute (not relative) parameters, with beta profiled (ML) or
 integrated (REML). A standard deviation estimated as zero has no such scale: it is left out, and
 gets a one-sided bound from the curvature in the standard deviation itself.
-
-Between the scale on which intervals are formed and the natural parameters. The scale is nlme's: log
-standard deviations, logits of correlations, the unconstrained scale of the row structures, log
-sigma.
 """
 
 from __future__ import annotations
@@ -17,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.parameter_blocks import ParameterBlock, interval_vector
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.search.optimise import Objective, extrapolated, second_differences
@@ -25,11 +22,6 @@ from bayeslme.structures import Parameter
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
     from bayeslme.engine.estimate import Density, Estimate
-
-
-GRID = 201  # correlations looked at between a bound and the other one
-PROBE = 0.05  # of sigma: a standard deviation, to see how fast a likelihood falls from zero
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -108,17 +100,21 @@ class Scales:
         trial = [np.stack([r, r]) for r in self.point.random]
         stage = self.likelihood.problem.stages[::-1][k]
         size = stage.basis[min(j, stage.q - 1)].max()  # of the effect's column of Z
-        step = PROBE * float(self.point.sigma) / max(float(size), TINY)
+        step = (
+            settings.INFERENCE.probe_sd
+            * float(self.point.sigma)
+            / max(float(size), settings.INFERENCE.tiny)
+        )
         trial[k][1, j] += step
         sigma = np.full(2, float(self.point.sigma))
         values = self.density(replace(self.point, sigma=sigma, random=tuple(trial)))
-        if not np.isfinite(values[0]):  # no likelihood here, nothing to fall from
+        if not np.isfinite(values[0]):  # without a likelihood at the estimate no limit exists
             return float("nan"), float("nan")
         drop = (values[0] - values[1]) / step**2
         return (0.0, float(quantile / np.sqrt(2 * drop))) if drop > 0 else (0.0, float("inf"))
 
     def _whole_range(self, part: ParameterBlock, j: int) -> tuple[float, float]:
-        """The range of a row parameter: at its end nothing is known of its curvature."""
+        """The range of a row parameter, as its curvature at the end of the range is unknown."""
         bound = self.likelihood.problem.row_structure(part.name)
         support = bound.parameters[int(bound.free[j])].printed_support
         return support.lower, support.upper
@@ -128,25 +124,19 @@ class Scales:
         support, here = self.random[k][j].support, float(self.point.random[k][j])
         near_lower = here - support.lower < support.upper - here
         end = support.upper if near_lower else support.lower
-        steps = here + np.linspace(0.0, 1.0, GRID) * (end - here)
-        random = [np.broadcast_to(r, (GRID, len(r))).copy() for r in self.point.random]
+        steps = here + np.linspace(0.0, 1.0, settings.INFERENCE.correlation_grid) * (end - here)
+        random = [
+            np.broadcast_to(r, (settings.INFERENCE.correlation_grid, len(r))).copy()
+            for r in self.point.random
+        ]
         random[k][:, j] = steps
-        sigma = np.full(GRID, float(self.point.sigma))
+        sigma = np.full(settings.INFERENCE.correlation_grid, float(self.point.sigma))
         values = self.density(replace(self.point, sigma=sigma, random=tuple(random)))
-        if not np.isfinite(values[0]):  # no likelihood here, nothing to fall from
+        if not np.isfinite(values[0]):  # without a likelihood at the estimate no limit exists
             return float("nan"), float("nan")
         beyond = np.flatnonzero(~(values[0] - values < quantile**2 / 2))
         limit = float(steps[beyond[0]]) if len(beyond) else end
         return min(here, limit), max(here, limit)
-
-
-# Second differences at STEP and 2 STEP, extrapolated: truncation ~ STEP^4 (STEP^2 alone shows where
-# sigma and a power of large fitted values are all but exchangeable); rounding ~ |loglik| / STEP^2.
-STEP = 5e-4
-SUMMED = 16 / 3  # roundings in a second difference of weights 1, -2, 1, extrapolated by 4/3
-ROUNDING = 1e-14  # of a log-likelihood, relative to its size or to 1
-LONGEST = 100.0  # sizes of a step; 5 % of an interval's own scale, as far as it is a parabola there
-SHARE = 1e-3  # a parameter with more than this share in a flat direction has no limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +205,7 @@ def natural_point(design: Design, found: Estimate) -> NaturalPoint:
     return NaturalPoint(np.asarray(found.sigma), random, found.corstruct, found.varfunc)
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def information(design: Design, found: Estimate) -> Information:
     """Second differences of the log-likelihood on the interval scale, inverted.
 
@@ -238,7 +228,12 @@ def information(design: Design, found: Estimate) -> Information:
     m = len(values)
     if m == 0:
         return Information(parts, values, np.zeros((0, 0)), scales)
-    visible = SUMMED * ROUNDING * max(1.0, abs(found.loglik)) / STEP**2
+    visible = (
+        settings.INFERENCE.summed_roundings
+        * settings.INFERENCE.loglik_rounding
+        * max(1.0, abs(found.loglik))
+        / settings.INFERENCE.hessian_step**2
+    )
     sizes = sizes * _long_steps(
         lambda steps: density(scales.point_at(parts, values + steps * sizes)), m, visible
     )
@@ -247,7 +242,12 @@ def information(design: Design, found: Estimate) -> Information:
     def moved(steps: np.ndarray) -> np.ndarray:
         return density(scales.point_at(parts, values + steps @ (same + give) * sizes))
 
-    hessian = extrapolated(*(second_differences(moved, m, step) for step in (STEP, 2 * STEP)))
+    hessian = extrapolated(
+        *(
+            second_differences(moved, m, step)
+            for step in (settings.INFERENCE.hessian_step, 2 * settings.INFERENCE.hessian_step)
+        )
+    )
     hessian = (same - give) @ hessian @ (same - give).T
     cov = _inverse_where_curved(-hessian, visible) * np.outer(sizes, sizes)
     return Information(parts, values, cov, scales)
@@ -256,15 +256,20 @@ def information(design: Design, found: Estimate) -> Information:
 def _long_steps(f: Objective, m: int, visible: float) -> np.ndarray:
     """How many sizes long (m,) a step along each parameter is.
 
-    The change over a step has to be larger than rounding. So a parameter whose standard error is
-    longer than its size, as Phi's of corCAR1 where the unit of time is long, is moved by a share of
-    its standard error. Where steps of three sizes show another curvature than those of one, it is
-    rounding or no parabola, and the size is all there is.
+    The change of the log-likelihood over a step has to be larger than its rounding error. So a
+    parameter whose standard error is larger than its size, such as Phi of corCAR1 where the unit of
+    time is long, is moved by a fraction of its standard error. Where steps of three sizes show
+    another curvature than steps of one, the curvature is rounding or the log-likelihood is not a
+    parabola, and the step is one size long.
     """
-    near, far = (_own_curvature(f, m, STEP * length) for length in (1.0, 3.0))
+    near, far = (
+        _own_curvature(f, m, settings.INFERENCE.hessian_step * length) for length in (1.0, 3.0)
+    )
     with np.errstate(invalid="ignore"):
         known = (near > visible) & (near < 2 * far) & (far < 2 * near)
-    return np.asarray(np.clip(1 / np.sqrt(np.where(known, near, 1.0)), 1.0, LONGEST))
+    return np.asarray(
+        np.clip(1 / np.sqrt(np.where(known, near, 1.0)), 1.0, settings.INFERENCE.max_step_sizes)
+    )
 
 
 def _own_curvature(f: Objective, m: int, step: float) -> np.ndarray:
@@ -278,33 +283,36 @@ def _own_curvature(f: Objective, m: int, step: float) -> np.ndarray:
 def _compensation(
     scales: Scales, parts: tuple[ParameterBlock, ...], values: np.ndarray, sizes: np.ndarray
 ) -> np.ndarray:
-    """What sigma gives (m, m), by row, where an entry moves, beside the move itself.
+    """How far log sigma moves with each entry, shape (m, m), by row, beside the move itself.
 
-    Where the variance function moves, a typical row keeps its standard deviation. The two may be
-    all but exchangeable, and the curvature of what is left is then too small a part of either
-    one's own to be seen in it.
+    Where a parameter of the variance function moves, sigma moves too, so that a typical row keeps
+    its standard deviation. The two may be nearly exchangeable; without this the curvature along
+    their difference would be lost in the rounding of either one's own.
     """
     give = np.zeros((len(sizes), len(sizes)))
     place = {part.name: part.place[~part.on_bound] for part in parts}
     if not {"varfunc", "sigma"} <= place.keys() or not len(place["varfunc"]):
         return give
-    steps = STEP * np.diag(sizes)[place["varfunc"]]
+    steps = settings.INFERENCE.hessian_step * np.diag(sizes)[place["varfunc"]]
     point = scales.point_at(parts, values + np.concatenate([steps, -steps]))
     centre = scales.likelihood.grams.at(point.corstruct, point.varfunc).centre
-    slope = np.subtract(*np.split(centre, 2)) / (2 * STEP)
+    slope = np.subtract(*np.split(centre, 2)) / (2 * settings.INFERENCE.hessian_step)
     give[place["varfunc"], place["sigma"]] = np.where(np.isfinite(slope), -slope, 0.0)
     return give
 
 
 def _inverse_where_curved(a: np.ndarray, least: float) -> np.ndarray:
-    """Inverse within the directions of curvature above ``least``; NaN for what the rest touches."""
+    """Inverse within the directions of curvature above ``least``.
+
+    NaN for parameters with a part in other directions.
+    """
     out = np.full_like(a, np.nan)
     own = np.flatnonzero(np.diagonal(a) > least)  # a parameter flat by itself is held
     if not np.all(np.isfinite(a)) or not len(own):
         return out
     curvature, direction = np.linalg.eigh(a[np.ix_(own, own)])
     flat = curvature <= least
-    known = ~np.any(np.abs(direction[:, flat]) > SHARE, axis=1)
+    known = ~np.any(np.abs(direction[:, flat]) > settings.INFERENCE.max_flat_share, axis=1)
     curved = direction[known][:, ~flat]
     out[np.ix_(own[known], own[known])] = curved / curvature[~flat] @ curved.T
     return out

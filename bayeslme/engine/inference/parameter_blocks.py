@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
-from bayeslme.structures import Bound, Parameter
-from bayeslme.structures.base import EDGE
+from bayeslme.structures import Bound, Parameter, settings
 
 if TYPE_CHECKING:
     from bayeslme.engine.estimate import Estimate
@@ -96,12 +95,9 @@ def interval_vector(
         scale, on_bound = _level_scale(natural, parameters, found.sigma)
         names = tuple(p.name for p in parameters)
         layout.add(group, names, natural, scale, on_bound, np.ones(len(names)))
-    rows = (
-        ("corstruct", problem.correlation, found.corstruct),
-        ("varfunc", problem.variance, found.varfunc),
-    )
-    for name, bound, values in rows:
-        if bound is not None and values is not None and len(bound.free):
+    for name, bound, _ in problem.row_structures:
+        values = getattr(found, name)
+        if values is not None and len(bound.free):
             _add_structure(layout, name, bound, values)
     if not found.sigma_held:
         sigma, free = np.array([found.sigma]), np.array([False])
@@ -129,17 +125,17 @@ def _level_scale(
         each = [p.support.unconstrain(v) for p, v in zip(parameters, natural, strict=True)]
     scale, is_sd = np.array(each, float), np.array([p.support.lower == 0.0 for p in parameters])
     on_bound = _on_bound(natural, parameters, sigma) | ~np.isfinite(scale)
-    if np.any(on_bound & is_sd):  # correlations with a zero variance mean nothing
+    if np.any(on_bound & is_sd):  # with a zero variance correlations are not defined
         on_bound |= ~is_sd
     return scale, on_bound
 
 
 def _on_bound(natural: np.ndarray, parameters: tuple[Parameter, ...], sigma: float) -> np.ndarray:
     """Standard deviations that are zero, correlations that are at an end."""
-    out = []
+    out, near = [], settings.STRUCTURES.boundary_distance
     for p, v in zip(parameters, natural, strict=True):
         if p.support.lower == 0.0:
-            out.append(v <= EDGE * EDGE * sigma)
+            out.append(v <= near**2 * sigma)
         else:
-            out.append(min(v - p.support.lower, p.support.upper - v) < EDGE)
+            out.append(min(v - p.support.lower, p.support.upper - v) < near)
     return np.array(out)

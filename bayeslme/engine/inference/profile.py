@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.information import Information
 from bayeslme.engine.inference.parameter_blocks import ParameterBlock
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
@@ -27,15 +28,10 @@ from bayeslme.engine.search.search import WIDE_NUMBERS
 from bayeslme.engine.search.starts import scales
 from bayeslme.structures import Bound, Parameter
 
-FAR = 14.0  # on a logit or logarithmic scale: a bound in all but name
-SATURATED = 8.0  # beyond it a parameter starts, as a nuisance, from NEAR, where slopes are visible
-NEAR = 3.6
-SMALL = 0.1  # of sigma: the step of a standard deviation that is zero
-
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One parameter that is profiled, or moves while another one is.
+    """One parameter, either held at a value or free while another one is held.
 
     Attributes
     ----------
@@ -92,7 +88,11 @@ class Axis:
         if self.parameter is None or self.kind == "sd":
             return np.inf
         support = self.parameter.support
-        return FAR if np.isfinite(support.lower) and np.isfinite(support.upper) else np.inf
+        return (
+            settings.INFERENCE.boundary_coordinate
+            if np.isfinite(support.lower) and np.isfinite(support.upper)
+            else np.inf
+        )
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -104,9 +104,13 @@ class Axis:
     def nuisance_start(self, v: float) -> float:
         """Where this parameter starts when another one is held."""
         if self.kind == "sd":
-            return max(abs(v), 0.5 * SMALL * self.scale)
-        if self.kind == "support" and abs(v) > SATURATED and np.isfinite(self.width):
-            return float(np.sign(v)) * NEAR
+            return max(abs(v), 0.5 * settings.INFERENCE.zero_sd_step * self.scale)
+        if (
+            self.kind == "support"
+            and abs(v) > settings.INFERENCE.saturated_coordinate
+            and np.isfinite(self.width)
+        ):
+            return float(np.sign(v)) * settings.INFERENCE.nuisance_coordinate
         return v
 
 
@@ -143,7 +147,7 @@ def _level_axes(
     empty = bool(np.any(part.on_bound & is_sd))
     for j, p in enumerate(parameters):
         if is_sd[j]:
-            least = SMALL * float(size[min(j, len(size) - 1)])
+            least = settings.INFERENCE.zero_sd_step * float(size[min(j, len(size) - 1)])
             out.append(Axis(part.name, j, j, p, "sd", max(float(part.estimate[j]), least)))
         elif not empty:
             out.append(Axis(part.name, j, j, p, "support", 1.0))
@@ -180,20 +184,13 @@ def point_at(
 
 
 def _admissible(bound: Bound | None, values: np.ndarray | None) -> np.ndarray | None:
-    """Coefficients of a joint family outside its region become NaN, where there is none."""
+    """Coefficients of a joint family outside of its region become NaN: they have no likelihood."""
     if bound is None or values is None:
         return values
     inside = bound.structure.admissible(values, bound.parameters)
     return np.where(inside[:, None], values, np.nan)
 
 
-CLOSE = 1e-6  # of the quantile: a limit is then good to six digits of its distance
-EXPANSIONS, REFINEMENTS = 60, 60
-TINY = 1e-12
-FARTHEST = 1e4  # scales from the estimate, where the end of the range is given
-STEP = 1e-3  # of a scale, for second differences
-FLAT = 1e-12  # of the largest curvature: what is less than it is rounding
-NEGLIGIBLE = 1e-3  # scales between estimate and limit, below which the guess says nothing
 Curve = Callable[[float], float]
 
 
@@ -237,7 +234,7 @@ class _Path:
         return np.inf
 
     def _starts(self, held: float) -> list[np.ndarray]:
-        """On the line through the two nearest maxima; the nearest; the first."""
+        """Starting values: extrapolated from the two nearest maxima, the nearest, and the first."""
         order = sorted(self.solved, key=lambda one: abs(one - held))
         near = self.solved[order[0]]
         out = [near, self.solved[next(iter(self.solved))]]
@@ -263,7 +260,7 @@ class Profiled:
     gain: float
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def profile_variances(found: Estimate, info: Information, quantile: float) -> Profiled:
     """Limits of all variance parameters, by the criterion of the fit.
 
@@ -309,20 +306,24 @@ def profile_variances(found: Estimate, info: Information, quantile: float) -> Pr
 def _curvature(f: Objective, here: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Minus the Hessian (k, k) of f."""
     size = np.maximum(scale, np.abs(here))
-    unit = second_differences(lambda u: f(here + size * u), len(here), STEP)
+    unit = second_differences(
+        lambda u: f(here + size * u), len(here), settings.INFERENCE.profile_step
+    )
     return np.asarray(-unit / np.outer(size, size))
 
 
 def _inverse(curved: np.ndarray) -> np.ndarray | None:
-    """Its inverse; None where it is not curved downwards in all directions.
+    """Inverse of ``_curvature``; None where the likelihood is not curved downwards everywhere.
 
-    A parameter of which the data know nothing, as a correlation of two visits never seen together,
-    leaves a direction whose curvature is rounding.
+    A parameter without information in the data, such as the correlation of two visits that never
+    occur together, leaves a direction whose curvature is rounding.
     """
     if not np.isfinite(curved).all():
         return None
     curvature = np.linalg.eigvalsh(curved)
-    if len(curvature) and curvature[0] <= FLAT * abs(curvature[-1]):
+    if len(curvature) and curvature[0] <= settings.INFERENCE.min_relative_curvature * abs(
+        curvature[-1]
+    ):
         return None
     return np.asarray(np.linalg.inv(curved))
 
@@ -341,7 +342,7 @@ def _guess(axis: Axis, here: float, wald: float, sign: float, quantile: float) -
     low, high = axis.bounds
     if np.isfinite(wald) and low < wald < high:
         guess = axis.to_axis(wald)
-        if (guess - here) * sign > NEGLIGIBLE * axis.scale:
+        if (guess - here) * sign > settings.INFERENCE.min_limit_distance * axis.scale:
             return guess
     return here + sign * quantile * axis.scale
 
@@ -354,13 +355,17 @@ def _axis_limit(
     if axis.kind == "sd" and sign < 0:
         if here <= 0.0 or root(0.0) <= quantile:
             return 0.0
-        guess = max(guess, NEGLIGIBLE * here)
+        guess = max(guess, settings.INFERENCE.min_limit_distance * here)
     if np.isfinite(axis.width):
         end = sign * axis.width
     elif axis.kind == "sd":
-        end = here + FARTHEST * axis.scale if sign > 0 else 0.0
+        end = here + settings.INFERENCE.max_profile_scales * axis.scale if sign > 0 else 0.0
     else:
-        end = here + sign * (3 * FAR if np.isfinite(low) else FARTHEST * axis.scale)
+        end = here + sign * (
+            3 * settings.INFERENCE.boundary_coordinate
+            if np.isfinite(low)
+            else settings.INFERENCE.max_profile_scales * axis.scale
+        )
     limit = find_limit(root, here, guess, end, quantile)
     if limit is None:
         return low if sign < 0 else high
@@ -368,7 +373,7 @@ def _axis_limit(
 
 
 def find_limit(root: Curve, here: float, guess: float, end: float, quantile: float) -> float | None:
-    """Coordinate between ``here`` and ``end`` where the root deviance is ``quantile``; None: none.
+    """Coordinate between ``here`` and ``end`` where the root deviance is ``quantile``, or None.
 
     Parameters
     ----------
@@ -380,12 +385,12 @@ def find_limit(root: Curve, here: float, guess: float, end: float, quantile: flo
     near, near_root, far = here, 0.0, abs(end - here)
     sign = 1.0 if end >= here else -1.0
     step = min(abs(guess - here), far)
-    for _ in range(EXPANSIONS):
+    for _ in range(settings.INFERENCE.max_expansions):
         x = here + sign * min(abs(near - here) + step, far)
         value = root(x)
         if not np.isfinite(value):  # too far to start from, or beyond the likelihood's region
             step *= 0.5
-            if step < NEGLIGIBLE * abs(guess - here):
+            if step < settings.INFERENCE.min_limit_distance * abs(guess - here):
                 return near
             continue
         if value >= quantile:
@@ -393,7 +398,9 @@ def find_limit(root: Curve, here: float, guess: float, end: float, quantile: flo
         if abs(x - here) >= far:
             return None
         near, near_root = x, value
-        stretch = float(np.clip(1.1 * quantile / max(value, TINY), 1.1, 3.0))
+        stretch = float(
+            np.clip(1.1 * quantile / max(value, settings.INFERENCE.min_root_deviance), 1.1, 3.0)
+        )
         step = min(2.0 * step, (stretch - 1.0) * abs(x - here))
     return near
 
@@ -402,10 +409,12 @@ def _between(root: Curve, a: float, ra: float, b: float, rb: float, quantile: fl
     """Regula falsi with the Illinois rule; halving where the far end has no likelihood."""
     fa, fb, kept = ra - quantile, rb - quantile, 0
     x = b
-    for _ in range(REFINEMENTS):
+    for _ in range(settings.INFERENCE.max_refinements):
         x = (a * fb - b * fa) / (fb - fa) if np.isfinite(fb) else 0.5 * (a + b)
         fx = root(x) - quantile
-        if abs(fx) < CLOSE * quantile or abs(b - a) <= 1e-12 * (abs(a) + abs(b)):
+        if abs(fx) < settings.INFERENCE.limit_tolerance * quantile or abs(b - a) <= 1e-12 * (
+            abs(a) + abs(b)
+        ):
             break
         if fx < 0:
             a, fa = x, fx
@@ -416,7 +425,7 @@ def _between(root: Curve, a: float, ra: float, b: float, rb: float, quantile: fl
     return float(x)
 
 
-@np.errstate(under="ignore")  # a vanishing correlation is 0
+@np.errstate(under="ignore")  # a correlation that underflows is 0
 def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) -> np.ndarray:
     """Limits (p, 2) of the coefficients by the likelihood of an ML fit.
 
@@ -441,7 +450,7 @@ def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) 
             at = _held_coefficient(found, likelihood, j)
             path = _Path(at, {here: found.theta}, scale, top, wide, inverse)
             guess = float(guesses[j, side])
-            end = here + FARTHEST * (guess - here)
+            end = here + settings.INFERENCE.max_profile_scales * (guess - here)
             limit = find_limit(path.root, here, guess, end, quantile)
             out[j, side] = np.sign(guess - here) * np.inf if limit is None else limit
     return out

@@ -1,4 +1,4 @@
-"""Degrees of freedom by Satterthwaite: how well the data know the variance of a contrast.
+"""Degrees of freedom by Satterthwaite: the precision of the estimated variance of a contrast.
 
 With f(theta) = c' Phi(theta) c the variance of a contrast and W the covariance of the estimated
 variance parameters, f at the estimate is matched to a scaled chi-squared variable on
@@ -23,17 +23,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.engine.estimate import Estimate
-from bayeslme.engine.inference.information import ROUNDING
+from bayeslme.engine.inference import settings
 from bayeslme.engine.likelihood.likelihood import ADJOINT, Likelihood, profile
 from bayeslme.engine.search.optimise import curvature, extrapolated, stencil
 from bayeslme.engine.search.starts import scales
-
-ROUGH = 1e-3  # step of the first differences, of a parameter's size
-FINE = 2e-2  # of a standard error; with the extrapolation, truncation ~ FINE^4
-GRADIENT_STEP = 2e-4  # of a parameter's size, where gradients are exact: truncation ~ its square
-LONGEST = 10.0  # standard error, of a parameter's size, above which nothing is known of it
-EQUAL = 1e-8  # degrees of freedom closer than this are one number
-LEAST = 2.0  # at or below it an F variable has no mean to match; below 1 a variance is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +44,8 @@ class Sensitivity:
         Of about a standard error, in theta and log sigma (not where it is held); of the parameters'
         size where the likelihood is flat.
     flat : int
-        Number of these: a standard error of ``LONGEST`` sizes is what is put in for them, so that
-        variances resting on them have next to no degrees of freedom.
+        Number of these, which come first. They get a standard error of ``max_standard_error``
+        sizes, so that variances that depend on them have almost no degrees of freedom.
     """
 
     vcov: np.ndarray
@@ -85,10 +78,10 @@ def mean_matched(each: np.ndarray) -> float:
     each : array, shape (r,)
         Degrees of freedom of the t.
     """
-    if np.all(np.isinf(each)) or np.ptp(each) < EQUAL:
+    if np.all(np.isinf(each)) or np.ptp(each) < settings.INFERENCE.equal_df:
         return float(each.mean())
-    if np.any(each <= LEAST):
-        return float(each.min()) if each.min() < 1.0 else LEAST
+    if np.any(each <= settings.INFERENCE.min_f_df):
+        return float(each.min()) if each.min() < 1.0 else settings.INFERENCE.min_f_df
     excess = float(np.sum(2.0 / (each - 2.0)))  # E - r, without cancellation
     return 2.0 * (excess + len(each)) / excess
 
@@ -106,16 +99,26 @@ def sensitivity(found: Estimate) -> Sensitivity:
     m = len(surface.sizes)
     if surface.likelihood.climbs_by != "values":
         return _from_gradients(surface)
-    rough = _differences(surface, np.diag(surface.sizes), ROUGH).curvature
-    visible = max(ROUNDING * max(1.0, abs(found.loglik)) / ROUGH**2, 1.0 / LONGEST**2)
+    rough = _differences(
+        surface, np.diag(surface.sizes), settings.INFERENCE.gradient_step
+    ).curvature
+    visible = max(
+        settings.INFERENCE.loglik_rounding
+        * max(1.0, abs(found.loglik))
+        / settings.INFERENCE.gradient_step**2,
+        1.0 / settings.INFERENCE.max_standard_error**2,
+    )
     # entries that a step out of the region of the likelihood has left unknown are taken as zero
     strength, vectors = np.linalg.eigh(-np.where(np.isfinite(rough), rough, 0.0))
     curved = strength > visible
     lengths = 1.0 / np.sqrt(np.where(curved, strength, 1.0))
     directions = (vectors * lengths).T * surface.sizes
-    near, far = (_differences(surface, directions, step * FINE) for step in (1, 2))
+    near, far = (
+        _differences(surface, directions, step * settings.INFERENCE.direction_step)
+        for step in (1, 2)
+    )
     a = -extrapolated(near.curvature, far.curvature)
-    cov = LONGEST**2 * np.eye(m)
+    cov = settings.INFERENCE.max_standard_error**2 * np.eye(m)
     cov[np.ix_(curved, curved)] = _inverse(a[np.ix_(curved, curved)])
     slopes = extrapolated(near.slopes, far.slopes)
     return Sensitivity(found.vcov, slopes, cov, directions, m - int(curved.sum()))
@@ -124,17 +127,17 @@ def sensitivity(found: Estimate) -> Sensitivity:
 def _from_gradients(surface: _Surface) -> Sensitivity:
     """As ``sensitivity`` where gradients are exact: one batch of them has all derivatives."""
     m, found = len(surface.sizes), surface.found
-    steps = GRADIENT_STEP * np.diag(surface.sizes)
+    steps = settings.INFERENCE.exact_gradient_step * np.diag(surface.sizes)
     slopes, covs = surface.gradients(np.concatenate([steps, -steps]))
-    hessian = (slopes[:m] - slopes[m:]) / (2.0 * GRADIENT_STEP) * surface.sizes
+    hessian = (slopes[:m] - slopes[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step) * surface.sizes
     hessian = np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
-    moved = (covs[:m] - covs[m:]) / (2.0 * GRADIENT_STEP)
-    visible = max(ROUNDING * max(1.0, abs(found.loglik)) / GRADIENT_STEP, 1.0 / LONGEST**2)
+    moved = (covs[:m] - covs[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step)
+    visible = max(settings.INFERENCE.loglik_rounding * max(1.0, abs(found.loglik)) / settings.INFERENCE.exact_gradient_step, 1.0 / settings.INFERENCE.max_standard_error**2)
     strength, vectors = np.linalg.eigh(-hessian)
     curved = strength > visible
     lengths = 1.0 / np.sqrt(np.where(curved, strength, 1.0))
     turned = (vectors * lengths).T
-    cov = np.where(curved, 1.0, LONGEST**2) * np.eye(m)
+    cov = np.where(curved, 1.0, settings.INFERENCE.max_standard_error**2) * np.eye(m)
     return Sensitivity(
         found.vcov,
         np.tensordot(turned, moved, 1),
@@ -157,17 +160,22 @@ def differentiated(
         A function of sigma, the factors and the row structures of an estimate.
     """
     surface = _Surface(found)
-    slopes = np.zeros((len(values(found)), len(near.directions)))
-    for k, one in enumerate(near.directions):
-        up, down = (values(surface.estimate(sign * FINE * one)) for sign in (1, -1))
-        slopes[:, k] = (up - down) / (2 * FINE)
-    return slopes
+
+    def slopes(step: float) -> np.ndarray:
+        out = np.zeros((len(values(found)), len(near.directions)))
+        for k, one in enumerate(near.directions):
+            up, down = (values(surface.estimate(sign * step * one)) for sign in (1, -1))
+            out[:, k] = (up - down) / (2 * step)
+        return out
+
+    step = settings.INFERENCE.direction_step
+    return extrapolated(slopes(step), slopes(2 * step))
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:
     """Inverse within the directions of positive curvature, of order one."""
     strength, vectors = np.linalg.eigh(np.where(np.isfinite(a), a, np.eye(len(a))))
-    kept = strength > np.sqrt(ROUNDING)
+    kept = strength > np.sqrt(settings.INFERENCE.loglik_rounding)
     return np.asarray((vectors[:, kept] / strength[kept]) @ vectors[:, kept].T)
 
 
@@ -191,8 +199,9 @@ class _Surface:
         """The variance parameters after a move (m,); coefficients and modes stay."""
         found, problem = self.found, self.likelihood.problem
         theta = found.theta + move[: problem.size]
-        relative = float(np.exp(self.likelihood.centre(theta)))
         correlation, variance = self.likelihood.row_parameters(theta)
+        log_sd = problem.log_sd(variance)
+        relative = float(np.exp(log_sd.mean()))
         return replace(
             found,
             theta=theta,
@@ -200,7 +209,7 @@ class _Surface:
             factors=problem.natural_factors(self.likelihood.factors(theta), relative),
             corstruct=correlation,
             varfunc=variance,
-            log_sd=problem.log_sd(variance),
+            log_sd=log_sd,
         )
 
     def at(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

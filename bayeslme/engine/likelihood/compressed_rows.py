@@ -13,7 +13,7 @@ no word about it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,10 @@ def find_classes(problem: Problem) -> list[Class]:
         memory = bound.structure.memory(bound.coords)
         if memory is None:
             return _whole_groups(bound, kinds)
+        if not bound.structure.stationary:
+            kinds = _joined(kinds, bound.coords.position[:, 0])
+        level = bound.coords.level_of_rows(np.arange(problem.n))
+        kinds = kinds if level is None else _joined(kinds, level)
         return _recent(bound.coords, kinds, memory)
     except _TooManyError:
         return []
@@ -126,8 +130,7 @@ def _variance_kinds(problem: Problem) -> np.ndarray:
     """Code (n,) of rows with equal coordinates of the variance function."""
     kinds = np.zeros(problem.n, dtype=int)
     most = ROW_CLASSES if problem.correlation is None else CLASSES
-    coords = () if problem.variance is None else problem.variance.coords
-    for one in coords if isinstance(coords, tuple) else (coords,):
+    for one in () if problem.variance is None else problem.variance.parts:
         kinds = _joined(kinds, one.stratum, most)
         if one.covariate is not None:
             kinds = _joined(kinds, _few(one.covariate, CLASSES), most)
@@ -343,20 +346,15 @@ def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> Correlat
     if problem.correlation is None:
         return correlation_groups(starts, len(rows), None)
     known = problem.correlation.coords
-    return correlation_groups(starts, len(rows), known.position[rows], known.unit)
+    level = known.level_of_rows(rows[starts])
+    return correlation_groups(
+        starts, len(rows), known.position[rows], known.unit, level, known.levels
+    )
 
 
 def _coords(problem: Problem, rows: np.ndarray) -> Any:
     """Coordinates of the variance function at some rows."""
     if problem.variance is None:
         return None
-    coords = problem.variance.coords
-    taken = tuple(
-        replace(
-            c,
-            covariate=None if c.covariate is None else c.covariate[rows],
-            stratum=c.stratum[rows],
-        )
-        for c in (coords if isinstance(coords, tuple) else (coords,))
-    )
-    return taken if isinstance(coords, tuple) else taken[0]
+    bound = problem.variance
+    return bound.structure.join([c.take(rows) for c in bound.parts])

@@ -151,7 +151,7 @@ class Likelihood:
     def __post_init__(self) -> None:
         self.grams = RowGrams(self.problem)
 
-        self._maps = [stage.factor_map() for stage in self.problem.stages]
+        self._maps = [stage.structure.factor_map(stage.basis) for stage in self.problem.stages]
 
     @property
     def climbs_by(self) -> str:
@@ -312,11 +312,11 @@ class Likelihood:
                 block = self._block_adjoint(pr, rows, typical)
                 by_factor, by_rows = self.grams.adjoint(traces, factors, block)
             for stage, each, own in zip(self.problem.stages, self._maps, by_factor, strict=True):
-                slope[:, stage.theta] = (
-                    stage.slopes(theta[:, stage.theta], own)
-                    if each is None
-                    else own.reshape(len(theta), -1) @ each.T
-                )
+                if each is None:
+                    turned = stage.structure.factor_slopes(theta[:, stage.theta], stage.basis)
+                    slope[:, stage.theta] = (turned * own[:, None]).sum(axis=(-2, -1))
+                else:
+                    slope[:, stage.theta] = own.reshape(len(theta), -1) @ each.T
             if by_rows is not None and not self.problem.constant_rows:
                 found = self._row_differences(theta, by_rows, self._by_centre(pr, typical))
                 slope[:, self.problem.theta_correlation.start :], curve = found

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayeslme.arrays import NUMPY
+from bayeslme.engine import settings
 from bayeslme.engine.likelihood.whiten import Gram, Split, products
-from bayeslme.engine.problem import BLOCK, Problem
+from bayeslme.engine.problem import Problem
 
 RANK = 1e-5  # smallest singular value of a group's rows over the largest, above which they differ
 MOST = 20  # effects of a group, up to which its eigenvectors cost little
@@ -163,11 +164,14 @@ def gram_of(problem: Problem, split: Split) -> Gram:
 
 
 def _blocks(starts: np.ndarray, n: int) -> Iterator[tuple[slice, int, int]]:
-    """Consecutive groups of some ``BLOCK`` rows: which, their first row, the one after."""
+    """Consecutive groups of some ``rows_per_block`` rows: which, their first row, the one after."""
     ends = np.append(starts[1:], n)
     at = 0
     while at < len(starts):
-        after = max(at + 1, int(np.searchsorted(ends, starts[at] + BLOCK, side="right")))
+        after = max(
+            at + 1,
+            int(np.searchsorted(ends, starts[at] + settings.PROBLEM.rows_per_block, side="right")),
+        )
         yield slice(at, after), int(starts[at]), int(ends[after - 1])
         at = after
 

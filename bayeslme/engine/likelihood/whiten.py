@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
-from bayeslme.engine.problem import BLOCK, Problem
+from bayeslme.engine import settings
+from bayeslme.engine.problem import Problem
 from bayeslme.structures.supports import Namespace
 
 
@@ -115,8 +116,8 @@ def gram_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Gram:
     ]
     total = np.zeros((width, width))
     starts = [problem.level_starts(k) for k in range(len(levels))]
-    for first in range(0, problem.n, BLOCK):
-        last = min(first + BLOCK, problem.n)
+    for first in range(0, problem.n, settings.PROBLEM.rows_per_block):
+        last = min(first + settings.PROBLEM.rows_per_block, problem.n)
         w = problem.source.block(first, last)
         if log_sd is not None:
             w *= np.exp(-log_sd[first:last])

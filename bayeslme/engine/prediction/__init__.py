@@ -1,5 +1,5 @@
 """Predictions and residuals from an estimate.
 
-`blup` predicts new rows from the random effects, `kriging` adds what correlated residuals tell,
-`residuals` goes between correlated and independent residuals.
+`blup` predicts new rows from the random effects, `kriging` predicts their correlated residuals,
+`residuals` converts between correlated and independent residuals.
 """

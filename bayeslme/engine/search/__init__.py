@@ -1,8 +1,9 @@
 """The search for the highest maximum of a likelihood.
 
-`search` is the order of events: `starts`, the climb of `optimise`, and what is asked afterwards:
-other maxima (`local_maxima`), bends (`kinks`), lines on which nothing changes (`flat`), several
-points that stand for one model (`conventions`), no maximum at all (`no_maximum`). `fixed_point`
-alternates where a variance depends on the fit; `refit` repeats a search for other responses.
-Imports `likelihood`.
+`search` is the order of the steps: starting values (`starts`), local optimisation (`optimise`), and
+the questions at its end. Are there other local maxima (`local_maxima`), kinks (`kinks`), directions
+in which the likelihood is constant (`flat`), several points that represent one model
+(`conventions`), or is there no maximum (`no_maximum`, `reproduced`)? `fixed_point` alternates
+between weights and fit where a variance depends on the fit. `refit` repeats a search for other
+responses. May import `likelihood`.
 """

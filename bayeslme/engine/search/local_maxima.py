@@ -19,7 +19,6 @@ import numpy as np
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.flat import default_start
 from bayeslme.engine.search.starts import several_maxima, starting_points
-from bayeslme.structures import PdSymm
 
 SIZES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # entries of a relative factor
 MANY = 60  # parameters, from which on each is looked at in fewer places
@@ -112,14 +111,11 @@ def _factor_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
 def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
     """Other values of every parameter of the correlation and of the variance function."""
     steps = np.array([*OFFSETS, *(-step for step in OFFSETS)])
-    for bound, place in (
-        (problem.correlation, problem.theta_correlation),
-        (problem.variance, problem.theta_variance),
-    ):
+    for _, bound, place in problem.row_structures:
         for i, here in enumerate(theta[place]):
-            if bound is not None and problem.size > MANY:
+            if problem.size > MANY:
                 yield here + bound.scale[i] * np.array(FEW_OFFSETS)
-            elif bound is not None:
+            else:
                 yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
 
 
@@ -186,7 +182,7 @@ def _sizes(problem: Problem) -> np.ndarray:
 
     The candidates have equal sizes at each level, and lines move one size at a time.
     """
-    one_matrix = len(problem.stages) == 1 and isinstance(problem.stages[0].structure, PdSymm)
+    one_matrix = len(problem.stages) == 1 and problem.stages[0].structure.unstructured
     if problem.theta_correlation.start < MANY_SIZES or one_matrix:
         return np.zeros((0, problem.size))
     return default_start(problem)[None]

@@ -325,7 +325,7 @@ class Refitter:
     @property
     def moving_covariate(self) -> bool:
         """Whether the variance depends on fitted values, so that nothing can be kept."""
-        return any(c.source != "data" for c in self.design.variance_parts)
+        return any(c.source != "data" for c in self.design.variance)
 
     @cached_property
     def on_a_ridge(self) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayeslme.engine.build import EXACT
+from bayeslme.engine import settings
 from bayeslme.engine.likelihood.likelihood import Likelihood, profile
 from bayeslme.engine.likelihood.row_grams import RowGrams
 from bayeslme.engine.problem import Columns, Problem, Stage, runs
@@ -32,7 +32,7 @@ def fixed_reproduce(problem: Problem) -> bool:
     """Whether nothing but rounding is left of the response beside the fixed effects."""
     rest = problem.source.rest()
     taken = np.sqrt(problem.n) * np.linalg.norm(problem.x_basis @ problem.shift)
-    return bool(rest <= EXACT * np.hypot(rest, taken))
+    return bool(rest <= settings.PROBLEM.exact_residual * np.hypot(rest, taken))
 
 
 def require_rest(likelihood: Likelihood) -> None:

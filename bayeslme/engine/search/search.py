@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayeslme.engine.likelihood.likelihood import Likelihood
-from bayeslme.engine.search.conventions import normalised, to_boundary, upright
+from bayeslme.engine.search.conventions import normalised, to_boundary, to_end, upright
 from bayeslme.engine.search.flat import (
     default_start,
     flat_moves,
@@ -85,7 +85,7 @@ def search(
         require_bound(likelihood, best)
         if best.converged:
             best = _off_ridges(likelihood, best, max_iter)
-    return normalised(likelihood, upright(likelihood, best))
+    return normalised(likelihood, upright(likelihood, to_end(likelihood, best)))
 
 
 def _near(likelihood: Likelihood, max_iter: int, *, around: bool) -> Optimum | None:

@@ -1,6 +1,6 @@
 """Tests, intervals and contrasts of a fit.
 
-`degrees` and `hypotheses` are what the others stand on. Then `anova`, `comparison`, `simulated_lrt`
-for tests, `intervals` and `bootstrap` for limits, `reference_grid`, `contrasts` and `means` for
+`degrees` and `hypotheses` are used by the others. `anova`, `comparison` and `simulated_lrt` are
+tests; `intervals` and `bootstrap` give limits; `reference_grid`, `contrasts` and `means` are about
 marginal means.
 """

@@ -1,4 +1,4 @@
-"""What a fit shows: the summary, plots, and a page of HTML.
+"""Output of a fit: the summary, plots, and a page of HTML.
 
-Each module collects the numbers; `bayeslme.report` lays them out.
+Each module collects the numbers; `bayeslme.report` does the layout.
 """

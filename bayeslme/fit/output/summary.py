@@ -10,7 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
-from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
+from bayeslme.fit.inference.degrees import (
+    DfMethod,
+    SmallSample,
+    VcovType,
+    of_coefficients,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_tail
 from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
@@ -19,8 +25,7 @@ from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import summary_text
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
-from bayeslme.structures import Bound, CorARMA, CorSymm, VarComb, VarFunc
-from bayeslme.structures.correlation.unstructured import matrix_of
+from bayeslme.structures import Bound, VarFunc
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -42,10 +47,11 @@ def correlation_part(fit: Fit) -> CorrelationPart | None:
     structure, coords = fit.spec.correlation, fit.design.correlation
     if structure is None or coords is None:
         return None
-    orders = (structure.p, structure.q) if isinstance(structure, CorARMA) else None
-    matrix = _matrix(fit) if isinstance(structure, CorSymm) else None
     coef = fit.correlation_coef
-    return CorrelationPart(structure.r_name, _formula(structure.form, coords), coef, orders, matrix)
+    shared = structure.by is None
+    matrix = structure.matrix_shown(coef.to_numpy()) if shared else None
+    shown = None if matrix is None else _matrix(matrix)
+    return CorrelationPart(structure.label, _formula(structure.form, coords), coef, shown)
 
 
 def _formula(form: Any, coords: CorrelationCoords) -> str:
@@ -54,22 +60,21 @@ def _formula(form: Any, coords: CorrelationCoords) -> str:
     return f"~{deparse(formula.rhs)} | {groups}" if groups else f"~{deparse(formula.rhs)}"
 
 
-def _matrix(fit: Fit) -> pd.DataFrame:
-    matrix = matrix_of(fit.correlation_coef.to_numpy())
+def _matrix(matrix: npt.NDArray[np.float64]) -> pd.DataFrame:
     names = range(1, len(matrix) + 1)
     return pd.DataFrame(matrix, names, names)
 
 
 def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
     """The variance function as printed, one part for each component of a VarComb."""
-    structure, coords = fit.spec.weights, fit.design.variance_parts
+    structure, coords = fit.spec.weights, fit.design.variance
     if structure is None:
         return ()
     all_coef = named(fit.estimate.problem.variance, fit.estimate.varfunc)
-    if not isinstance(structure, VarComb):
+    if not structure.composed:
         return (_variance_part(structure, coords[0], all_coef),)
     parts = []
-    for k, (function, own) in enumerate(zip(structure.functions, coords, strict=True)):
+    for k, (function, own) in enumerate(zip(structure.components, coords, strict=True)):
         prefix = f"{chr(65 + k)}."
         chosen = [name for name in all_coef.index if name.startswith(prefix)]
         coef = all_coef[chosen].rename(lambda name: str(name)[2:])
@@ -79,7 +84,10 @@ def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
 
 def _variance_part(structure: VarFunc, coords: VarianceCoords, coef: pd.Series) -> VariancePart:
     formula = str(parse_formula(str(structure.form)))
-    return VariancePart(structure.r_name, formula, coef, len(coords.strata) > 1)
+    several = len(coords.strata) > 1
+    differ = ", different strata" if several and not structure.names_strata else ""
+    table = several and structure.two_parts
+    return VariancePart(f"{structure.label}{differ}", formula, coef, table)
 
 
 def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
@@ -149,14 +157,11 @@ def notes(fit: Fit) -> tuple[str, ...]:
 def _remarks(fit: Fit) -> list[str]:
     """What the structures of the rows say of their own estimates."""
     found, problem = fit.estimate, fit.estimate.problem
-    rows = (
-        ("corstruct", problem.correlation, found.corstruct),
-        ("varfunc", problem.variance, found.varfunc),
-    )
+    rows = ((name, bound, getattr(found, name)) for name, bound, _ in problem.row_structures)
     return [
         text
         for name, bound, values in rows
-        if bound is not None and values is not None
+        if values is not None
         for text in bound.structure.remarks(values, _errors(fit, name, bound), bound.coords)
     ]
 
@@ -245,15 +250,19 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
+def summary(fit: Fit, df: DfMethod | None = None, vcov: VcovType | None = None) -> Summary:
     """Summarise a fit.
 
     Parameters
     ----------
     fit : Fit
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
-        too. The second and third give `gls` a column DF.
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+        Denominator degrees of freedom of the t tests; Kenward and Roger's methods adjust the
+        standard errors too. All but the first, which is the default, give `gls` a column DF.
+    vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+        Robust standard errors, with degrees of freedom of their own; see
+        `bayeslme.fit.inference.sandwich`.
 
     Returns
     -------
@@ -270,7 +279,7 @@ def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
     >>> summary(fit).fixed["t-value"].round(2).to_dict()
     {'(Intercept)': 20.89, 'age': 10.72}
     """
-    method = small_sample(fit, df)
+    method = small_sample(fit, df, vcov)
     made = page(fit, fixed_table(fit, method), fixed_correlation(fit))
     if method is not None:
         made = replace(made, notes=(*made.notes, *method.notes))

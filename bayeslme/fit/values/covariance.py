@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.data.types import Design, Level
 from bayeslme.engine import Estimate
+from bayeslme.engine.prediction import settings
 from bayeslme.engine.prediction.residuals import colour_groups
 from bayeslme.errors import FitError
 from bayeslme.structures import CorrelationGroups
@@ -19,8 +20,6 @@ from bayeslme.structures import CorrelationGroups
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
-
-LONGEST = 10_000  # rows of a dense matrix, 0.8 GB
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -56,11 +55,11 @@ def correlated(estimate: Estimate) -> Iterator[Correlated]:
     problem = estimate.problem
     if problem.correlation is None:
         return
-    structure, lattice = problem.correlation.structure, problem.correlation.coords
+    structure, positions = problem.correlation.structure, problem.correlation.coords
     order = np.append(problem.order, problem.n)
-    _require_short(lattice)
-    for k, block in enumerate(lattice.blocks(structure.stationary)):
-        matrices = np.asarray(structure.matrix(estimate.corstruct, lattice, k))
+    _require_short(positions)
+    for k, block in enumerate(positions.blocks(structure.stationary)):
+        matrices = np.asarray(structure.matrix(estimate.corstruct, positions, k))
         yield Correlated(order[block.rows], block.pattern, matrices)
 
 
@@ -110,20 +109,21 @@ def colour(estimate: Estimate, noise: FloatArray) -> FloatArray:
     problem = estimate.problem
     if problem.correlation is None or estimate.corstruct is None:
         return noise
-    structure, lattice = problem.correlation.structure, problem.correlation.coords
-    if structure.dense(lattice):
-        _require_short(lattice)
+    structure, positions = problem.correlation.structure, problem.correlation.coords
+    if structure.dense(positions):
+        _require_short(positions)
     coloured = np.empty_like(noise)
     rows = noise[:, problem.order]
-    coloured[:, problem.order] = colour_groups(structure, estimate.corstruct, lattice, rows)
+    coloured[:, problem.order] = colour_groups(structure, estimate.corstruct, positions, rows)
     return coloured
 
 
-def _require_short(lattice: CorrelationGroups) -> None:
-    longest = int(lattice.sizes.max())
-    if longest > LONGEST:
+def _require_short(positions: CorrelationGroups) -> None:
+    longest = int(positions.sizes.max())
+    most = settings.PREDICTION.max_dense_rows
+    if longest > most:
         raise FitError(
-            f"a correlation group has {longest} rows; dense matrices are made up to {LONGEST} rows "
+            f"a correlation group has {longest} rows; dense matrices are made up to {most} rows "
             "only (marginal_cov; simulate where positions are spatial)"
         )
 

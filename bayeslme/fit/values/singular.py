@@ -19,7 +19,7 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.report.tables import singular_html, singular_text
 from bayeslme.spec.update import update_formula
-from bayeslme.structures import PdBlocked, PdDiag, PdIdent, PdMat
+from bayeslme.structures import PdDiag, PdMat
 
 if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
@@ -77,11 +77,11 @@ def _changes(fit: Fit, k: int, found: Empty) -> Iterator[tuple[str, Fit]]:
     """Models in which one level is simpler, the level left out last."""
     level = fit.design.levels[k]
     group, structure = level.group, level.structure
-    if isinstance(structure, PdBlocked):
+    if structure.composed:
         yield from _without_level(fit, group)
         return
     effects = len(level.effects)
-    if effects > len(found.zero) and effects > 1 and not isinstance(structure, PdDiag | PdIdent):
+    if effects > len(found.zero) and not structure.uncorrelated(effects):
         yield f"{group}: effects uncorrelated", _with(fit, k, PdDiag(form=_form(level)))
     for term, label in _droppable(fit, k, found):
         yield f"{group}: without {label}", _with(fit, k, _reform(structure, term))
@@ -122,7 +122,7 @@ def _with(fit: Fit, k: int, structure: PdMat) -> Fit:
 
 def _named(level: Level) -> PdMat:
     """The level's structure under its own formula."""
-    if level.structure.form is not None or isinstance(level.structure, PdBlocked):
+    if level.structure.form is not None or level.structure.composed:
         return level.structure
     changed: Any = level.structure
     return replace(changed, form=_form(level))  # type: ignore[no-any-return]

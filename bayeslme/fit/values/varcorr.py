@@ -23,7 +23,7 @@ from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import varcorr_html
 from bayeslme.report.records import RandomBlock, RandomPart
 from bayeslme.report.tables import varcorr_text
-from bayeslme.structures import PdBlocked, PdMat
+from bayeslme.structures import PdMat
 
 if TYPE_CHECKING:
     from bayeslme.engine.problem import Stage
@@ -135,12 +135,11 @@ def nested_name(design: Design, k: int) -> str:
 def _blocks(level: Level) -> list[tuple[PdMat, str, slice]]:
     """Structure, right-hand side and effects of each block of a level."""
     structure = level.structure
-    if not isinstance(structure, PdBlocked):
+    if not structure.composed:
         return [(structure, deparse(level.formula.rhs), slice(0, len(level.effects)))]
-    ends = np.cumsum(structure.sizes or ())
     return [
-        (block, deparse(parse_formula(str(block.form)).rhs), slice(int(end - size), int(end)))
-        for block, size, end in zip(structure.blocks, structure.sizes or (), ends, strict=True)
+        (block, deparse(parse_formula(str(block.form)).rhs), rows)
+        for block, rows in structure.parts(len(level.effects))
     ]
 
 
@@ -154,6 +153,7 @@ def random_part(level: Level, part: Component, name: str) -> RandomPart:
             rhs=rhs,
             sd=part.sd.iloc[at],
             corr=part.corr.iloc[at, at],
+            layout=structure.layout,
         )
         for structure, rhs, at in _blocks(level)
     )

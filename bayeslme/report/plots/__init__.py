@@ -1,5 +1,5 @@
-"""Plots of frames, one function to a plot; they return axes and import matplotlib when they draw.
+"""Plots of data frames, one function for each; they return axes and import matplotlib when called.
 
-`style` has what they share; `data`, `residuals`, `estimates` and `checks` are named for what they
-show.
+`style` holds what they share. `data`, `residuals`, `estimates` and `checks` are named after what
+they show.
 """

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
+from bayeslme.structures import settings
 
 if TYPE_CHECKING:
     from bayeslme.structures.correlation.positions import CorrelationGroups
     from bayeslme.structures.supports import Namespace
-
-
-RECURSION = 4  # parameter sets from which stepping through time beats one banded factor each
 
 
 def partials_to_coefficients(r: Array, order: int) -> list[Array]:
@@ -123,7 +121,7 @@ def autocorrelations(
 
 
 def whiten_regular(
-    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, lattice: CorrelationGroups
+    w: np.ndarray, phi: np.ndarray, theta: np.ndarray, groups: CorrelationGroups
 ) -> tuple[np.ndarray, np.ndarray]:
     """Whiten series without gaps, linear in n.
 
@@ -135,7 +133,7 @@ def whiten_regular(
     ----------
     w : array, shape (..., c, n)
     phi, theta : arrays, shapes (..., p) and (..., q)
-    lattice : CorrelationGroups
+    groups : CorrelationGroups
         With ``regular`` true.
     """
     batch = np.broadcast_shapes(w.shape[:-2], phi.shape[:-1], theta.shape[:-1])
@@ -144,19 +142,21 @@ def whiten_regular(
     phi, theta = (
         np.broadcast_to(x, (*batch, x.shape[-1])).reshape(count, x.shape[-1]) for x in (phi, theta)
     )
-    seen, group = _places(lattice)
+    seen, group = _places(groups)
     late = np.flatnonzero(seen >= max(phi.shape[1], theta.shape[1]))
     filtered = w.copy()
     for i in range(phi.shape[1]):
         filtered[..., late] -= phi[:, i, None, None] * w[..., late - i - 1]
-    longest = int(lattice.sizes.max())
+    longest = int(groups.sizes.max())
     bands = filtered_bands(phi, theta, longest)  # (m + 1, longest, b)
-    grid = np.zeros((longest, count, w.shape[1], len(lattice.starts)))
+    grid = np.zeros((longest, count, w.shape[1], len(groups.starts)))
     grid[seen, :, :, group] = np.moveaxis(filtered, -1, 0)
-    solve = _through_time if RECURSION * count > longest else _one_by_one
+    solve = (
+        _through_time if settings.STRUCTURES.sets_for_time_steps * count > longest else _one_by_one
+    )
     logs = solve(bands, grid)
     white = np.moveaxis(grid[seen, :, :, group], 0, -1)
-    half = np.cumsum(logs, axis=0)[lattice.sizes - 1].T
+    half = np.cumsum(logs, axis=0)[groups.sizes - 1].T
     return white.reshape(*batch, *white.shape[1:]), half.reshape(*batch, -1)
 
 
@@ -211,10 +211,10 @@ def _one_by_one(bands: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return logs
 
 
-def _places(lattice: CorrelationGroups) -> tuple[np.ndarray, np.ndarray]:
+def _places(groups: CorrelationGroups) -> tuple[np.ndarray, np.ndarray]:
     """Place of every row within its group, and its group."""
-    group = np.repeat(np.arange(len(lattice.starts)), lattice.sizes)
-    return lattice.place, group
+    group = np.repeat(np.arange(len(groups.starts)), groups.sizes)
+    return groups.place, group
 
 
 def filtered_bands(phi: np.ndarray, theta: np.ndarray, length: int) -> np.ndarray:

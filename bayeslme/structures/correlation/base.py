@@ -8,16 +8,24 @@ with a closed form override ``whiten``, and the tests hold the two against each 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
-from bayeslme.structures.base import RowStructure
-from bayeslme.structures.correlation.positions import CorrelationGroups, PaddedGroups, distances
+from bayeslme.structures import settings
+from bayeslme.structures.base import Bound, DefaultPrior, RowStructure, log_normal
+from bayeslme.structures.correlation.by_level import ByLevels
+from bayeslme.structures.correlation.colouring import colour_banded, colour_dense
+from bayeslme.structures.correlation.positions import (
+    CorrelationGroups,
+    PaddedGroups,
+    coordinate_gaps,
+    distances,
+)
 from bayeslme.structures.supports import Namespace
-
-MANY = 1000  # pairs from which on distinct distances are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,8 @@ class Pairs:
         Where each pair's distance is among them; k where the correlation is 0, k + 1 where it is 1.
     unit : float
         In which distances are counted, in the user's units.
+    gaps : float array, shape (d, r, m, m), or None
+        Distance along each coordinate, for structures that take them apart; 0 in empty places.
     """
 
     distance: np.ndarray
@@ -48,10 +58,28 @@ class Pairs:
     different: np.ndarray | None = None
     place: np.ndarray | None = None
     unit: float = 1.0
+    gaps: np.ndarray | None = None
 
 
-class CorStruct(RowStructure):
-    """Abstract correlation structure: parameters, and the correlation of two positions."""
+@dataclass(frozen=True)
+class HasLevels:
+    """The argument that all correlation structures share.
+
+    Parameters
+    ----------
+    by : str, optional
+        A factor that is constant within groups: each of its levels has parameters of its own.
+    """
+
+    by: str | None = field(default=None, kw_only=True, repr=False)
+
+
+class CorStruct(HasLevels, RowStructure):
+    """Abstract correlation structure: parameters, and the correlation of two positions.
+
+    Every structure takes ``by="arm"``, by keyword: a factor that is constant within groups, each
+    level of which then has parameters of its own.
+    """
 
     form: str
     fixed: bool
@@ -60,12 +88,32 @@ class CorStruct(RowStructure):
     needs_integers: bool = False  # positions are counted in whole steps
     compact: bool = False  # exactly zero beyond a distance
     kinked: bool = False  # and reaching zero with a slope
-    spatial: bool = False  # positions may have several coordinates, ties in one of them are allowed
+    uses_positions: bool = True  # False where only the group of a row matters
+    # Abbreviations of R's mmrm, each with whether variances differ by visit.
+    mmrm_names: ClassVar[Mapping[str, bool]] = {}
+    by_coordinate: bool = False  # positions are rows and columns of a grid, taken one by one
+
+    @property
+    def has_nugget(self) -> bool:
+        """Whether two rows at one position differ."""
+        return bool(getattr(self, "nugget", False))
 
     @property
     def reaches_one(self) -> bool:
         """Whether all correlations of a group can be as near to one as one likes."""
         return True
+
+    def bind(self, coords: CorrelationGroups) -> Bound:
+        """Join the structure to its groups, with parameters for each level of ``by``."""
+        if self.by is None:
+            return super().bind(coords)
+        return ByLevels(replace(self, by=None), self.by, coords).bind(coords)
+
+    def member(
+        self, par: Array, groups: CorrelationGroups, level: int
+    ) -> tuple[CorStruct, Array, CorrelationGroups]:
+        """The structure, the parameters and the groups of one level: all, where there are none."""
+        return self, par, groups
 
     @abstractmethod
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
@@ -83,7 +131,34 @@ class CorStruct(RowStructure):
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
 
-    def unit(self, lattice: CorrelationGroups) -> float:
+    def matrix_shown(self, par: np.ndarray) -> np.ndarray | None:
+        """The correlation matrix (m, m) that a page shows in the place of the parameters (k,)."""
+        return None
+
+    def default_priors(self, coords: CorrelationGroups) -> tuple[DefaultPrior, ...]:
+        parameters = self.parameters(coords)
+        if not self.spatial:
+            return tuple(p.default_prior() for p in parameters)
+        spread = self._range_prior(coords)
+        return tuple(spread if p.name == "range" else p.default_prior() for p in parameters)
+
+    def _range_prior(self, groups: CorrelationGroups) -> DefaultPrior:
+        """Log-normal between the distances to the nearest and to the farthest rows of a group."""
+        near, far = groups.nearest_and_farthest(self.metric)
+        span = settings.STRUCTURES.log_range_sd_span
+        return log_normal(0.5 * np.log(near * far), max(1.0, np.log(far / near) / span))
+
+    def starts(self, bound: Bound) -> list[np.ndarray]:
+        """The usual start, and others whose first parameter is shifted."""
+        usual = bound.start
+        if not len(usual):
+            return [usual]
+        known = settings.STRUCTURES
+        shifts = known.range_start_shifts if self.spatial else known.correlation_start_shifts
+        first = np.eye(len(usual))[0]
+        return [usual + shift * first for shift in shifts]
+
+    def unit(self, groups: CorrelationGroups) -> float:
         """In which positions are counted inside, in the user's units.
 
         A class that gives another one than 1 says of its parameters how they are printed
@@ -91,16 +166,34 @@ class CorStruct(RowStructure):
         """
         return 1.0
 
-    def memory(self, lattice: CorrelationGroups) -> int | None:
+    def at_end(self, u: np.ndarray) -> np.ndarray:
+        """Unconstrained values (k,); those that run to an end where R is regular next to it.
+
+        By default none does.
+        """
+        return u
+
+    def memory(self, groups: CorrelationGroups) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""
         return None
 
-    def dense(self, lattice: CorrelationGroups) -> bool:
+    def dense(self, groups: CorrelationGroups) -> bool:
         """Whether whitening factors a correlation matrix for every pattern of positions."""
-        return self.memory(lattice) is None
+        return self.memory(groups) is None
+
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        """Whether variances and covariances may be moved freely, one by one.
+
+        Parameters
+        ----------
+        strata : int array, shape (n,)
+            Rows of one stratum share a variance.
+        groups : CorrelationGroups
+        """
+        return False
 
     def whiten(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         """Multiply every group's rows by the inverse Cholesky factor of its correlation.
 
@@ -109,7 +202,7 @@ class CorStruct(RowStructure):
         w : array, shape (..., c, n)
             Columns by rows, rows last and sorted.
         par : array, shape (..., k)
-        lattice : CorrelationGroups
+        groups : CorrelationGroups
 
         Returns
         -------
@@ -117,24 +210,47 @@ class CorStruct(RowStructure):
         half_logdet : array, shape (..., h)
             Half the log determinant of each group's correlation matrix.
         """
-        return self.whiten_dense(w, par, lattice, xp)
+        return self.whiten_dense(w, par, groups, xp)
+
+    def colour(self, z: np.ndarray, par: np.ndarray, groups: CorrelationGroups) -> np.ndarray:
+        """Give independent rows the correlation of their groups.
+
+        Where a whitened row depends on few rows before it this takes linear time; otherwise every
+        pattern of positions is factored. Classes with a closed form override it.
+
+        Parameters
+        ----------
+        z : array, shape (n, s)
+            Sorted rows by draws.
+        par : array, shape (s, k)
+            Natural parameters of each draw.
+        groups : CorrelationGroups
+
+        Returns
+        -------
+        array, shape (n, s)
+        """
+        reach = self.memory(groups)
+        if reach is None:
+            return colour_dense(self, z, par, groups)
+        return colour_banded(self, z, par, groups, reach)
 
     def whiten_dense(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         """Whiten through dense factors of the patterns.
 
         The definition that closed forms must equal.
         """
-        blocks = lattice.blocks(self.stationary)
-        if not xp.symbolic and np.all(lattice.sizes == lattice.sizes[0]):
-            return self._whiten_equal_groups(w, par, lattice)
+        blocks = groups.blocks(self.stationary)
+        if not xp.symbolic and np.all(groups.sizes == groups.sizes[0]):
+            return self._whiten_equal_groups(w, par, groups)
         padded = xp.concatenate([w, xp.zeros_like(w[..., :1])], axis=-1)
         pieces, halves, places, owners = [], [], [], []
         for k, block in enumerate(blocks):
-            c = self.matrix(par, lattice, k, xp)
+            c = self.matrix(par, groups, k, xp)
             white, log_diagonal = xp.whiten_patterns(c, block.pattern, padded[..., block.rows])
-            inside = block.rows < lattice.n
+            inside = block.rows < groups.n
             pieces.append(white[..., inside])
             places.append(block.rows[inside])
             halves.append(log_diagonal.sum(axis=-1)[..., block.pattern])
@@ -145,24 +261,25 @@ class CorStruct(RowStructure):
         ]
 
     def _whiten_equal_groups(
-        self, w: np.ndarray, par: np.ndarray, lattice: CorrelationGroups
+        self, w: np.ndarray, par: np.ndarray, groups: CorrelationGroups
     ) -> tuple[np.ndarray, np.ndarray]:
         """As ``whiten_dense`` for groups of one size, without moving rows about."""
-        (block,) = lattice.blocks(self.stationary)
-        c = self.matrix(par, lattice, 0)
-        groups = w.reshape(*w.shape[:-1], *block.rows.shape)
-        white, log_diagonal = NUMPY.whiten_patterns(c, block.pattern, groups)
+        (block,) = groups.blocks(self.stationary)
+        c = self.matrix(par, groups, 0)
+        rows = w.reshape(*w.shape[:-1], *block.rows.shape)
+        white, log_diagonal = NUMPY.whiten_patterns(c, block.pattern, rows)
         half = log_diagonal.sum(axis=-1)[..., block.pattern]
         return white.reshape(*white.shape[:-2], -1), half
 
-    def matrix(
-        self, par: Array, lattice: CorrelationGroups, k: int, xp: Namespace = NUMPY
-    ) -> Array:
+    def matrix(self, par: Array, groups: CorrelationGroups, k: int, xp: Namespace = NUMPY) -> Array:
         """Correlation matrices of the patterns of block ``k``.
 
         Shape (..., r, m, m); empty places are identity.
         """
-        pairs = self.pairs(lattice, k)
+        return self.matrix_of(par, self.pairs(groups, k), xp)
+
+    def matrix_of(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
+        """Correlation matrices (..., r, m, m) of some patterns."""
         if pairs.different is not None and pairs.place is not None and not xp.symbolic:
             return self._matrix_of_few(par, pairs, pairs.different, pairs.place)
         values = self.correlation(par, pairs, xp)
@@ -176,25 +293,29 @@ class CorStruct(RowStructure):
         ends = np.broadcast_to([0.0, 1.0], (*values.shape[:-1], 2))
         return np.take(np.concatenate([values, ends], axis=-1), place, axis=-1)
 
-    def pairs(self, lattice: CorrelationGroups, k: int) -> Pairs:
+    def pairs(self, groups: CorrelationGroups, k: int) -> Pairs:
         """Pairs of block ``k``, computed once."""
         key = f"pairs{self.metric}{self.stationary}{k}"
-        if key not in lattice.cache:
-            lattice.cache[key] = self._pairs(lattice, lattice.blocks(self.stationary)[k])
-        return lattice.cache[key]  # type: ignore[return-value]
+        if key not in groups.cache:
+            groups.cache[key] = self.pairs_at(groups, groups.blocks(self.stationary)[k])
+        return groups.cache[key]  # type: ignore[return-value]
 
-    def _pairs(self, lattice: CorrelationGroups, block: PaddedGroups) -> Pairs:
+    def pairs_at(self, groups: CorrelationGroups, block: PaddedGroups) -> Pairs:
+        """Pairs of the patterns of a block."""
         d = distances(block.patterns, self.metric)
         present = block.present[:, :, None] & block.present[:, None, :]
         apart = present & ~np.eye(d.shape[-1], dtype=bool)
         index = np.zeros(block.present.shape, dtype=int)
         if not self.stationary:
-            ranks = np.unique(lattice.position[:, 0])
+            ranks = np.unique(groups.position[:, 0])
             index = np.where(
                 block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0
             )
-        pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=lattice.unit)
-        return _with_few(pairs) if self.stationary and d.size > MANY else pairs
+        pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
+        if self.by_coordinate:
+            return replace(pairs, gaps=np.nan_to_num(coordinate_gaps(block.patterns)))
+        shared = self.stationary and d.size > settings.STRUCTURES.min_pairs_to_share
+        return _with_few(pairs) if shared else pairs
 
 
 def _with_few(pairs: Pairs) -> Pairs:
@@ -209,18 +330,24 @@ def _with_few(pairs: Pairs) -> Pairs:
     return replace(pairs, different=different[None, None], place=place)
 
 
-def half_logdet_by_group(terms: Array, lattice: CorrelationGroups, xp: Namespace) -> Array:
+def follows(values: np.ndarray, key: np.ndarray) -> bool:
+    """Whether rows of the same key (n,) have the same value (n,)."""
+    _, first, code = np.unique(key, return_index=True, return_inverse=True)
+    return bool(np.all(values == values[first][code.reshape(-1)]))
+
+
+def half_logdet_by_group(terms: Array, groups: CorrelationGroups, xp: Namespace) -> Array:
     """Half the log determinants (..., h) from the log innovation variances of the rows (..., n)."""
-    return xp.segment_sum(0.5 * terms, lattice.starts)
+    return xp.segment_sum(0.5 * terms, groups.starts)
 
 
-def previous_rows(lattice: CorrelationGroups) -> np.ndarray:
+def previous_rows(groups: CorrelationGroups) -> np.ndarray:
     """Index of the row before, itself at the first row of a group; shape (n,)."""
-    return np.where(lattice.first, np.arange(lattice.n), np.arange(lattice.n) - 1)
+    return np.where(groups.first, np.arange(groups.n), np.arange(groups.n) - 1)
 
 
 def whiten_markov(
-    w: Array, r: Array, lattice: CorrelationGroups, xp: Namespace
+    w: Array, r: Array, groups: CorrelationGroups, xp: Namespace
 ) -> tuple[Array, Array]:
     """Whiten a first-order Markov process by scaled first differences; exact for any spacing.
 
@@ -229,15 +356,15 @@ def whiten_markov(
     w : array, shape (..., c, n)
     r : array, shape (..., n)
         Correlation of each row with the one before it; not read at the first row of a group.
-    lattice : CorrelationGroups
+    groups : CorrelationGroups
 
     Returns
     -------
     As ``CorStruct.whiten``.
     """
-    inner = (~lattice.first).astype(float)
-    r = xp.where(lattice.first, 0.0, r)
+    inner = (~groups.first).astype(float)
+    r = xp.where(groups.first, 0.0, r)
     rest = 1.0 - r * r
-    before = w[..., previous_rows(lattice)]
+    before = w[..., previous_rows(groups)]
     white = (w - (r * inner)[..., None, :] * before) / xp.sqrt(rest)[..., None, :]
-    return white, half_logdet_by_group(xp.log(rest), lattice, xp)
+    return white, half_logdet_by_group(xp.log(rest), groups, xp)

@@ -5,6 +5,7 @@ Box, Jenkins and Reinsel (1994), chapter 3; Pinheiro and Bates (2000), section 5
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +13,8 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
-from bayeslme.structures.base import EDGE, Parameter, Values, as_named
+from bayeslme.structures import settings
+from bayeslme.structures.base import DefaultPrior, Parameter, Values, as_named
 from bayeslme.structures.correlation.arma import (
     autocorrelations,
     coefficients_to_partials,
@@ -22,9 +24,11 @@ from bayeslme.structures.correlation.arma import (
 from bayeslme.structures.correlation.base import (
     CorStruct,
     Pairs,
+    follows,
     half_logdet_by_group,
     whiten_markov,
 )
+from bayeslme.structures.correlation.colouring import colour_arma, colour_exchangeable
 from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import (
     CORRELATION,
@@ -36,14 +40,17 @@ from bayeslme.structures.supports import (
     start_inside,
 )
 
+MOST_STEPS = 100  # between all rows: beyond it the likelihood is flat but for correlations near 1
+NEAR_END, END = 2 * np.arctanh(0.999), 2 * np.arctanh(1 - 1e-6)  # unconstrained partials
 
-def _unit_of_lags(lattice: CorrelationGroups) -> float:
+
+def _unit_of_lags(groups: CorrelationGroups) -> float:
     """How many whole steps are counted as one: the common divisor of all lags, times an odd number.
 
     With all lags even only Phi^2 occurs, and its positive root is meant. Lags that are long without
     a common divisor are counted in the least one, or one less: an odd number leaves the sign.
     """
-    lags = _lags(lattice)
+    lags = _lags(groups)
     if not len(lags):
         return 1.0
     common = int(np.gcd.reduce(lags))
@@ -51,15 +58,15 @@ def _unit_of_lags(lattice: CorrelationGroups) -> float:
     return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
 
 
-def _lags(lattice: CorrelationGroups) -> np.ndarray:
+def _lags(groups: CorrelationGroups) -> np.ndarray:
     """Whole steps (m,) between neighbours."""
-    lags = np.rint(lattice.step[~lattice.first] * lattice.unit).astype(np.int64)
+    lags = np.rint(groups.step[~groups.first] * groups.unit).astype(np.int64)
     return np.asarray(lags[lags > 0])
 
 
-def _all_even(lattice: CorrelationGroups) -> bool:
+def _all_even(groups: CorrelationGroups) -> bool:
     """Whether no two rows of a group are an odd number of steps apart."""
-    lags = _lags(lattice)
+    lags = _lags(groups)
     return bool(len(lags)) and not np.any(lags % 2)
 
 
@@ -114,14 +121,16 @@ class CorAR1(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corAR1"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"ar1": False, "ar1h": True}
+    description: ClassVar[str | None] = "AR(1)"
     needs_integers = True
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corAR1 value")
         return (_autoregression(start.get("Phi", 0.0), coords.unit, held=self.fixed),)
 
-    def unit(self, lattice: CorrelationGroups) -> float:
-        return 1.0 if self.fixed else _unit_of_lags(lattice)
+    def unit(self, groups: CorrelationGroups) -> float:
+        return 1.0 if self.fixed else _unit_of_lags(groups)
 
     def mirrored(self, coords: Any) -> np.ndarray:
         return np.array([_all_even(coords)])
@@ -129,13 +138,13 @@ class CorAR1(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
 
-    def memory(self, lattice: CorrelationGroups) -> int | None:
+    def memory(self, groups: CorrelationGroups) -> int | None:
         return 1
 
     def whiten(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        return whiten_markov(w, _power(par[..., :1], lattice.step, lattice.unit, xp), lattice, xp)
+        return whiten_markov(w, _power(par[..., :1], groups.step, groups.unit, xp), groups, xp)
 
 
 @dataclass(frozen=True)
@@ -164,28 +173,35 @@ class CorCAR1(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corCAR1"
+    description: ClassVar[str | None] = "Continuous AR(1)"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corCAR1 value")
         apart = coords.step[~coords.first & (coords.step > 0)]
-        near = EDGE ** (1.0 / np.min(apart, initial=np.inf))  # the closest rows' correlation: EDGE
+        # At this Phi the correlation of the closest rows is as near to 0 as other parameters may be
+        # to a bound.
+        near = settings.STRUCTURES.boundary_distance ** (1.0 / np.min(apart, initial=np.inf))
         shown = correlation_of(coords.unit)
         begin = start_inside(shown, start.get("Phi", 0.2), UNIT, usual=0.2)
         return (Parameter("Phi", UNIT, begin, held=self.fixed, edge=near, shown=shown),)
 
-    def unit(self, lattice: CorrelationGroups) -> float:
-        return 1.0 if self.fixed else lattice.near_unit
+    def default_priors(self, coords: CorrelationGroups) -> tuple[DefaultPrior, ...]:
+        """Of Phi the prior under which the correlation one median step apart is uniform."""
+        return (DefaultPrior("Beta", (("alpha", coords.median_step), ("beta", 1.0))),)
+
+    def unit(self, groups: CorrelationGroups) -> float:
+        return 1.0 if self.fixed else groups.near_unit
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
 
-    def memory(self, lattice: CorrelationGroups) -> int | None:
+    def memory(self, groups: CorrelationGroups) -> int | None:
         return 1
 
     def whiten(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        return whiten_markov(w, xp.exp(xp.log(par[..., :1]) * lattice.step), lattice, xp)
+        return whiten_markov(w, xp.exp(xp.log(par[..., :1]) * groups.step), groups, xp)
 
 
 @dataclass(frozen=True)
@@ -245,6 +261,13 @@ class CorARMA(CorStruct):
 
     def require(self, coords: Any) -> None:
         largest = int(coords.extent("euclidean"))
+        nearest = coords.minimum_distance("euclidean") if largest else 0.0
+        if not self.fixed and not self._first_order and nearest > MOST_STEPS:
+            raise SpecError(
+                f"corARMA: times are whole steps of the process, and all rows of a group are "
+                f"{nearest:.15g} or more steps apart; divide the times by their common step, as in "
+                f"~ I(time / {nearest:.15g}), or use CorCAR1"
+            )
         if not self.fixed and max(self.p, self.q) > largest:
             order = f"p = {self.p}, q = {self.q}"
             most = f"at most {largest}" if largest else "none, as no group has two"
@@ -252,6 +275,11 @@ class CorARMA(CorStruct):
                 f"corARMA: the orders {order} need rows of one group that are as many steps apart; "
                 f"the data allow {most}"
             )
+
+    @property
+    def label(self) -> str:
+        first_order = CorAR1.description or CorAR1.r_name
+        return first_order if self._first_order else f"ARMA({self.p},{self.q})"
 
     @property
     def reaches_one(self) -> bool:
@@ -283,8 +311,8 @@ class CorARMA(CorStruct):
     def _first_order(self) -> bool:
         return (self.p, self.q) == (1, 0)
 
-    def unit(self, lattice: CorrelationGroups) -> float:
-        return _unit_of_lags(lattice) if self._first_order and not self.fixed else 1.0
+    def unit(self, groups: CorrelationGroups) -> float:
+        return _unit_of_lags(groups) if self._first_order and not self.fixed else 1.0
 
     def mirrored(self, coords: Any) -> np.ndarray:
         """Where all lags are even: the coefficients of odd order.
@@ -294,6 +322,11 @@ class CorARMA(CorStruct):
         """
         odd = np.concatenate([np.arange(self.p), np.arange(self.q)]) % 2 == 0
         return np.asarray(odd & _all_even(coords))
+
+    def at_end(self, u: np.ndarray) -> np.ndarray:
+        """The moving average's partial autocorrelations may run to 1; those of phi may not."""
+        ends = (np.arange(len(u)) >= self.p) & (np.abs(u) > NEAR_END)
+        return np.where(ends, np.copysign(END, u), u)
 
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
@@ -330,6 +363,17 @@ class CorARMA(CorStruct):
         ]
         return 2 * np.arctanh(np.concatenate(partials, axis=-1))
 
+    def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        """As in nlme the unconstrained scale, that of the partial autocorrelations."""
+        if self._first_order:
+            return super().to_interval_scale(par, parameters)
+        return self.unconstrain(par, parameters)
+
+    def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
+        if self._first_order:
+            return super().from_interval_scale(u, parameters)
+        return np.asarray(self.constrain(u, parameters))
+
     def admissible(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.isfinite(self.unconstrain(par, parameters)).all(axis=-1))
@@ -343,23 +387,28 @@ class CorARMA(CorStruct):
         )
         return rho[..., lags]
 
-    def memory(self, lattice: CorrelationGroups) -> int | None:
+    def memory(self, groups: CorrelationGroups) -> int | None:
         if self._first_order:
             return 1
-        return self.p if self.q == 0 and lattice.regular else None
+        return self.p if self.q == 0 and groups.regular else None
 
-    def dense(self, lattice: CorrelationGroups) -> bool:
-        return not (self._first_order or lattice.regular)
+    def dense(self, groups: CorrelationGroups) -> bool:
+        return not (self._first_order or groups.regular)
 
     def whiten(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         if self._first_order:
-            r = _power(par[..., :1], lattice.step, lattice.unit, xp)
-            return whiten_markov(w, r, lattice, xp)
-        if xp.symbolic or not lattice.regular:
-            return self.whiten_dense(w, par, lattice, xp)
-        return whiten_regular(w, par[..., : self.p], par[..., self.p :], lattice)
+            r = _power(par[..., :1], groups.step, groups.unit, xp)
+            return whiten_markov(w, r, groups, xp)
+        if xp.symbolic or not groups.regular:
+            return self.whiten_dense(w, par, groups, xp)
+        return whiten_regular(w, par[..., : self.p], par[..., self.p :], groups)
+
+    def colour(self, z: np.ndarray, par: np.ndarray, groups: CorrelationGroups) -> np.ndarray:
+        if self.memory(groups) is None and groups.regular:
+            return colour_arma(z, par[:, : self.p], par[:, self.p :], groups)
+        return super().colour(z, par, groups)
 
 
 @dataclass(frozen=True)
@@ -394,6 +443,9 @@ class CorCompSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corCompSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"cs": False, "csh": True}
+    description: ClassVar[str | None] = "Compound symmetry"
+    uses_positions = False
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         largest = int(coords.sizes.max())
@@ -401,21 +453,27 @@ class CorCompSymm(CorStruct):
         start = as_named(self.value, ["Rho"], "corCompSymm value")
         return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
 
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        return follows(strata, np.zeros(groups.n))
+
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)
 
-    def dense(self, lattice: CorrelationGroups) -> bool:
+    def dense(self, groups: CorrelationGroups) -> bool:
         return False
 
     def whiten(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         rho = par[..., :1]
-        seen = lattice.place
+        seen = groups.place
         sums = xp.cumsum(w, axis=-1) - w
-        before = sums - sums[..., np.repeat(lattice.starts, lattice.sizes)]
+        before = sums - sums[..., np.repeat(groups.starts, groups.sizes)]
         spread = 1.0 + (seen - 1.0) * rho
         spread = xp.where(seen == 0, 1.0, spread)
         variance = xp.where(seen == 0, 1.0, (1.0 - rho) * (1.0 + seen * rho) / spread)
         white = (w - (rho / spread)[..., None, :] * before) / xp.sqrt(variance)[..., None, :]
-        return white, half_logdet_by_group(xp.log(variance), lattice, xp)
+        return white, half_logdet_by_group(xp.log(variance), groups, xp)
+
+    def colour(self, z: np.ndarray, par: np.ndarray, groups: CorrelationGroups) -> np.ndarray:
+        return colour_exchangeable(z, par[:, 0], groups)

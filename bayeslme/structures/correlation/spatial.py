@@ -15,14 +15,11 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
+from bayeslme.structures import settings
 from bayeslme.structures.base import Parameter, Values, as_named
 from bayeslme.structures.correlation.base import CorStruct, Pairs, whiten_markov
 from bayeslme.structures.correlation.positions import METRICS, CorrelationGroups
 from bayeslme.structures.supports import UNIT, Above, Namespace, Positive, length_in
-
-BEYOND = 4.0  # largest distances: from there correlations fall all but as a power
-SHORTER = 0.25  # of a range: with it, a range that only tells a slope fits as well
-LOOSE = 1.5  # standard error of log(range) of which limits are a factor of 20 away on both sides
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,18 @@ class _Spatial(CorStruct):
 
     def twin(self, par: np.ndarray) -> np.ndarray:
         out = np.array(par, float)
-        share = SHORTER**self.smooth
-        out[0] *= SHORTER
+        shorter = settings.STRUCTURES.shorter_range
+        share = shorter**self.smooth
+        out[0] *= shorter
         if self.nugget:  # sigma^2 nugget and sigma^2 (1 - nugget) / range stay
             out[1] = out[1] / (out[1] + share * (1.0 - out[1]))
         return out
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         extent = coords.extent(self.metric)
-        if self.fixed or error[0] < LOOSE or not par[0] > BEYOND * extent > 0.0:
+        known = settings.STRUCTURES
+        certain = self.fixed or error[0] < known.uncertain_log_range
+        if certain or not par[0] > known.far_range * extent > 0.0:
             return ()
         power = "" if self.smooth == 1 else f"^{self.smooth}"
         part = "sigma^2 (1 - nugget)" if self.nugget else "sigma^2"
@@ -81,8 +81,8 @@ class _Spatial(CorStruct):
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         """Correlation at distance / range = ``ratio`` > 0, elementwise."""
 
-    def unit(self, lattice: CorrelationGroups) -> float:
-        return lattice.near_unit
+    def unit(self, groups: CorrelationGroups) -> float:
+        return groups.near_unit
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         """Support and starting value of the range, from the smallest distance."""
@@ -112,7 +112,7 @@ class _Spatial(CorStruct):
 
 
 def _is_single(value: Values) -> bool:
-    """Whether a value speaks of the range alone."""
+    """Whether a value gives the range only."""
     return value is not None and not isinstance(value, Mapping) and np.size(np.asarray(value)) == 1
 
 
@@ -134,19 +134,69 @@ class CorExp(_Spatial):
     """
 
     r_name: ClassVar[str] = "corExp"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"sp_exp": False}
+    description: ClassVar[str | None] = "Exponential spatial correlation"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.exp(-ratio)
 
-    def memory(self, lattice: CorrelationGroups) -> int | None:
-        return None if self.nugget or lattice.position.shape[1] > 1 else 1
+    def memory(self, groups: CorrelationGroups) -> int | None:
+        return None if self.nugget or groups.position.shape[1] > 1 else 1
 
     def whiten(
-        self, w: Array, par: Array, lattice: CorrelationGroups, xp: Namespace = NUMPY
+        self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        if self.memory(lattice) is None:
-            return self.whiten_dense(w, par, lattice, xp)
-        return whiten_markov(w, xp.exp(-lattice.step / par[..., :1]), lattice, xp)
+        if self.memory(groups) is None:
+            return self.whiten_dense(w, par, groups, xp)
+        return whiten_markov(w, xp.exp(-groups.step / par[..., :1]), groups, xp)
+
+
+@dataclass(frozen=True)
+class CorMatern(_Spatial):
+    """Matern, of half-whole smoothness.
+
+    With h = distance / range, exp(-h) for nu = 0.5, (1 + h) exp(-h) for 1.5 and (1 + h + h^2 / 3)
+    exp(-h) for 2.5.
+
+    Parameters
+    ----------
+    value, form, nugget, metric, fixed
+        As of ``CorExp``.
+    nu : {0.5, 1.5, 2.5}
+        Smoothness; 0.5 is ``CorExp``.
+    by : str, optional
+        A factor that is constant within groups: each of its levels has parameters of its own.
+
+    References
+    ----------
+    Stein, M. L. (1999), Interpolation of Spatial Data, Springer, section 2.10.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("BodyWeight")
+    >>> fit = bayeslme.lme(
+    ...     "weight ~ Time * Diet", data, "~ Time | Rat", correlation=CorMatern(form="~ Time")
+    ... )
+    >>> fit.correlation_coef.round(2).to_dict()
+    {'range': 0.83}
+    """
+
+    nu: float = 1.5
+    r_name: ClassVar[str] = "corMatern"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nu not in (0.5, 1.5, 2.5):
+            raise SpecError(f"corMatern: nu is 0.5, 1.5 or 2.5, not {self.nu!r}")
+
+    @property
+    def smooth(self) -> int:  # type: ignore[override]
+        return 1 if self.nu == 0.5 else 2  # noqa: PLR2004 - correlations begin to fall by h, or h^2
+
+    def decay(self, ratio: Array, xp: Namespace) -> Array:
+        more = {0.5: 1.0, 1.5: 1.0 + ratio, 2.5: 1.0 + ratio + ratio**2 / 3.0}[float(self.nu)]
+        return more * xp.exp(-ratio)
 
 
 @dataclass(frozen=True)
@@ -166,6 +216,8 @@ class CorGaus(_Spatial):
 
     smooth = 2
     r_name: ClassVar[str] = "corGaus"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"sp_gau": False}
+    description: ClassVar[str | None] = "Gaussian spatial correlation"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.exp(-(ratio * ratio))
@@ -188,6 +240,7 @@ class CorRatio(_Spatial):
 
     smooth = 2
     r_name: ClassVar[str] = "corRatio"
+    description: ClassVar[str | None] = "Rational quadratic spatial correlation"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return 1.0 / (1.0 + ratio * ratio)
@@ -202,8 +255,8 @@ class _Compact(_Spatial):
 
     compact = True
 
-    def unit(self, lattice: CorrelationGroups) -> float:
-        return lattice.near_unit
+    def unit(self, groups: CorrelationGroups) -> float:
+        return groups.near_unit
 
     def _range(self, least: float) -> tuple[Positive | Above, float]:
         return Above(least), 1.1 * least
@@ -226,6 +279,7 @@ class CorLin(_Compact):
 
     kinked = True
     r_name: ClassVar[str] = "corLin"
+    description: ClassVar[str | None] = "Linear spatial correlation"
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         found = super().remarks(par, error, coords)
@@ -258,6 +312,7 @@ class CorSpher(_Compact):
     """
 
     r_name: ClassVar[str] = "corSpher"
+    description: ClassVar[str | None] = "Spherical spatial correlation"
 
     def decay(self, ratio: Array, xp: Namespace) -> Array:
         return xp.where(ratio < 1.0, 1.0 - 1.5 * ratio + 0.5 * ratio**3, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,11 +10,11 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import DataError, SpecError
-from bayeslme.structures.base import Parameter, RowStructure, Values, as_named, refuse_text
-from bayeslme.structures.correlation.base import CorStruct, Pairs
+from bayeslme.structures import settings
+from bayeslme.structures.base import Bound, Parameter, RowStructure, Values, as_named, refuse_text
+from bayeslme.structures.correlation.base import CorStruct, Pairs, follows
+from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import CORRELATION, Namespace
-
-MOST_CORRELATIONS = 1000  # 45 positions: a search takes the square of it, each step the cube
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,21 @@ class CorSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"us": True}
+    description: ClassVar[str | None] = "General"
+    unstructured = True
+    several_maxima = True
     stationary = False
     needs_integers = True
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         refuse_text(self.value, f"{self.r_name} value")
         m = len(np.unique(coords.position[:, 0]))
-        if m * (m - 1) // 2 > MOST_CORRELATIONS:
+        most = settings.STRUCTURES.max_correlations
+        if m * (m - 1) // 2 > most:
             msg = (
                 f"{self.r_name}: {m} positions have {m * (m - 1) // 2} correlations, and at most "
-                f"{MOST_CORRELATIONS} can be estimated; use a structure of few parameters, such "
+                f"{most} can be estimated; use a structure of few parameters, such "
                 "as CorAR1, CorARMA or CorExp"
             )
             raise DataError(msg)
@@ -58,7 +64,7 @@ class CorSymm(CorStruct):
         start = as_named(self.value, names, f"{self.r_name} value", repeat=False)
         given = np.array([start.get(n, 0.0) for n in names])
         if np.linalg.eigvalsh(matrix_of(given)).min() <= 0:
-            msg = f"{self.r_name}: the value is no positive definite correlation matrix"
+            msg = f"{self.r_name}: the value is not a positive definite correlation matrix"
             raise SpecError(msg)
         return tuple(
             Parameter(n, CORRELATION, v, held=self.fixed) for n, v in zip(names, given, strict=True)
@@ -101,11 +107,23 @@ class CorSymm(CorStruct):
     def from_interval_scale(self, u: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         return np.asarray(RowStructure.constrain(self, u, parameters))
 
-    @staticmethod
-    def decaying(k: int, neighbours: float) -> np.ndarray:
-        """The k correlations of positions that fall as those of an AR(1)."""
+    def in_region(self, par: np.ndarray, bound: Bound) -> np.ndarray:
+        return np.asarray(np.linalg.eigvalsh(matrix_of(par))[..., 0] > 0)
+
+    def matrix_shown(self, par: np.ndarray) -> np.ndarray | None:
+        return matrix_of(par)
+
+    def starts(self, bound: Bound) -> list[np.ndarray]:
+        """The usual start, and correlations that fall with the distance as those of an AR(1)."""
+        k = len(bound.free)
+        if not bound.several_maxima:
+            return super().starts(bound)
         i, j = np.triu_indices(n_positions(k), 1)
-        return np.asarray(neighbours ** (j - i))
+        neighbours = settings.STRUCTURES.neighbour_start_correlations
+        return [bound.start, *(bound.to_free(r ** (j - i)) for r in neighbours)]
+
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        return follows(strata, groups.position[:, 0])
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         m = n_positions(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])
@@ -131,11 +149,12 @@ def n_positions(k: int) -> int:
 
 
 def matrix_of(par: np.ndarray) -> np.ndarray:
-    """Correlation matrix (m, m) of the correlations (k,) of all pairs."""
-    m = n_positions(len(par))
-    out = np.eye(m)
-    out[np.triu_indices(m, 1)] = par
-    return out + np.triu(out, 1).T
+    """Correlation matrices (..., m, m) of the correlations (..., k) of all pairs."""
+    m = n_positions(par.shape[-1])
+    out = np.broadcast_to(np.eye(m), (*par.shape[:-1], m, m)).copy()
+    i, j = np.triu_indices(m, 1)
+    out[..., i, j] = out[..., j, i] = par
+    return out
 
 
 def _cholesky_rows(u: Array, m: int, xp: Namespace) -> list[list[Array]]:

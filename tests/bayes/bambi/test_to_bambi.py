@@ -266,7 +266,7 @@ def log_sd(layout: Any, values: dict[str, np.ndarray]) -> np.ndarray:
     if bound is None:
         return np.full(len(layout.design.y), base)
     par = layout.row_parameters(values)[1]
-    return base + bound.structure.log_sd(np.asarray(par), layout.design.variance)
+    return base + bound.structure.log_sd(np.asarray(par), layout.design.variance[0])
 
 
 def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.data import settings
 from bayeslme.data.variables import columns as frames
 from bayeslme.data.variables.columns import as_frame
 from bayeslme.errors import DataError, SpecError
@@ -96,10 +97,11 @@ def _views(frame: pd.DataFrame, other: pd.DataFrame) -> list[bool]:
 def test_the_fit_owns_what_it_reads_and_shares_the_rest_of_a_wide_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(frames, "MOST_BYTES", 0)
+    monkeypatch.setattr(settings, "DATA", settings.DataSettings(max_unused_bytes=0))
     wide = pd.DataFrame({"y": np.zeros(9), "x": np.ones(9), "n": np.arange(9)})
     assert _views(frames.owned(wide, ["y"]), wide) == [False, True, True]
-    monkeypatch.setattr(frames, "MOST_BYTES", 10**6)
+    roomy = settings.DataSettings(max_unused_bytes=10**6)
+    monkeypatch.setattr(settings, "DATA", roomy)
     assert not any(_views(frames.owned(wide, ["y"]), wide))
 
 
@@ -107,7 +109,7 @@ def test_the_fit_owns_what_it_reads_and_shares_the_rest_of_a_wide_frame(
 def test_columns_that_somebody_else_can_write_to_are_copied(
     monkeypatch: pytest.MonkeyPatch, names: list[str]
 ) -> None:
-    monkeypatch.setattr(frames, "MOST_BYTES", 0)
+    monkeypatch.setattr(settings, "DATA", settings.DataSettings(max_unused_bytes=0))
     array, text = np.arange(9.0).reshape(3, 3), np.array(["u", "v", "w"], dtype=object)
     data = pd.DataFrame(array, columns=["a", "b", "c"], copy=False)
     data = pd.concat([data, pd.Series(text, name="s", copy=False)], axis=1)

@@ -76,7 +76,7 @@ def test_of_ends_the_best_is_kept_in_whatever_order(
     monkeypatch.setattr(module, "_inside", lambda _, theta: theta)
     monkeypatch.setattr(module, "_same_maximum", lambda *_: False)
     monkeypatch.setattr(module, "unseen", lambda _, starts: starts)
-    monkeypatch.setattr(module, "other_hills", lambda *_: np.zeros((0, 1)))
+    monkeypatch.setattr(module, "other_maxima", lambda *_: np.zeros((0, 1)))
     starts = np.array(order, float)[:, None]
     likelihood: Any = SimpleNamespace(problem=None)
     found = module._look_around(likelihood, end(starts[0]), starts[1:], MAX_ITER)

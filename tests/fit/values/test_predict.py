@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.engine.prediction import settings
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import CorAR1, CorExp, VarConstPower, VarPower
 
@@ -263,9 +264,7 @@ def test_refusals() -> None:
 
 
 def test_long_groups_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayeslme.engine.prediction import kriging
-
-    monkeypatch.setattr(kriging, "LONGEST", 10)
+    monkeypatch.setattr(settings, "PREDICTION", settings.PredictionSettings(max_dense_rows=10))
     data = bayeslme.load_data("Ovary")
     fit = bayeslme.gls("follicles ~ Time", data, correlation=CorExp(form="~ Time | Mare"))
     with pytest.raises(FitError, match="up to 10 rows"):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.engine.prediction import settings
 from bayeslme.errors import FitError
-from bayeslme.fit.values import covariance
 
 ROWS = 12_000  # more than a dense matrix is made for
 
@@ -34,6 +34,6 @@ def test_a_long_series_is_drawn_in_its_own_order() -> None:
 def test_a_long_dense_group_is_refused_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
     data = bayeslme.load_data("Orthodont")
     fit = bayeslme.gls("distance ~ age", data, correlation="corGaus(form = ~ age | Subject)")
-    monkeypatch.setattr(covariance, "LONGEST", 3)
+    monkeypatch.setattr(settings, "PREDICTION", settings.PredictionSettings(max_dense_rows=3))
     with pytest.raises(FitError, match="a correlation group has 4 rows"):
         fit.simulate(1, seed=1)
