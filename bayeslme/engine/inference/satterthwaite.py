@@ -129,10 +129,17 @@ def _from_gradients(surface: _Surface) -> Sensitivity:
     m, found = len(surface.sizes), surface.found
     steps = settings.INFERENCE.exact_gradient_step * np.diag(surface.sizes)
     slopes, covs = surface.gradients(np.concatenate([steps, -steps]))
-    hessian = (slopes[:m] - slopes[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step) * surface.sizes
+    hessian = (
+        (slopes[:m] - slopes[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step) * surface.sizes
+    )
     hessian = np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
     moved = (covs[:m] - covs[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step)
-    visible = max(settings.INFERENCE.loglik_rounding * max(1.0, abs(found.loglik)) / settings.INFERENCE.exact_gradient_step, 1.0 / settings.INFERENCE.max_standard_error**2)
+    visible = max(
+        settings.INFERENCE.loglik_rounding
+        * max(1.0, abs(found.loglik))
+        / settings.INFERENCE.exact_gradient_step,
+        1.0 / settings.INFERENCE.max_standard_error**2,
+    )
     strength, vectors = np.linalg.eigh(-hessian)
     curved = strength > visible
     lengths = 1.0 / np.sqrt(np.where(curved, strength, 1.0))

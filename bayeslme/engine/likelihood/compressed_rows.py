@@ -248,7 +248,6 @@ class Cells:
             tuple(_combine(pairs, level) for level in self.levels), _combine(pairs, self.total)
         )
 
-
     def contracted(self, adjoint: GramAdjoint) -> np.ndarray:
         """Weights (..., K) by which the pairs of places enter a sum of the Gram matrices' entries.
 
@@ -259,10 +258,11 @@ class Cells:
         """
         given = [*adjoint.levels, *([] if adjoint.total is None else [adjoint.total])]
         own = [*self.levels[: len(adjoint.levels)], self.total]
-        return sum(
+        parts = [
             _flat_rows(x, y.ndim - 1) @ y.reshape(len(y), -1).T
             for x, y in zip(given, own, strict=False)
-        )
+        ]
+        return np.asarray(sum(parts))
 
 
 def _flat_rows(x: np.ndarray, n_axes: int) -> np.ndarray:

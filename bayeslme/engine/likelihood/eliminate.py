@@ -68,8 +68,8 @@ class LevelTrace:
     ----------
     left : array, shape (..., q, c, G)
         Cross products of the level's columns with themselves and with those that are left.
-    upper : array, shape (..., q, q, G), or None
-        L', where rows are subtracted.
+    upper : array, shape (..., q, q, G)
+        L', where rows are subtracted; None where they are taken apart.
     split : Split or None
         The rows taken apart, where they are.
     known : bool
@@ -77,7 +77,7 @@ class LevelTrace:
     """
 
     left: Array
-    upper: Array | None
+    upper: Array
     split: Split | None
     known: bool
 

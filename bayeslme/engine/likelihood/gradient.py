@@ -1,8 +1,9 @@
 """Exact derivatives of the profiled log-likelihood, by the adjoint of elimination.
 
-The log-likelihood is f = -sum log|H| / 2 + g(B) with B the [X | y] block that elimination leaves. Let
-Q (c, c) be the derivative of f by what a level hands on to the next one, the same for all groups of
-the outermost level and taken from the parent group further in. At a level with Gram matrices S,
+The log-likelihood is f = -sum log|H| / 2 + g(B) with B the [X | y] block that elimination leaves.
+Let Q (c, c) be the derivative of f by what a level hands on to the next one, the same for all
+groups of the outermost level and taken from the parent group further in. At a level with Gram
+matrices S,
 
     W = A H^-1 A',    D = W S_zr,    R = S_zr - S_zz D,
     df = tr(G dS),    G_zz = D Q D' - W / 2,    G_zr = -D Q,    G_rr = Q,
@@ -142,8 +143,14 @@ def _apart(
     t = split.upper
     m = a @ np.swapaxes(a, -1, -2)
     k = _product(t, _scaled(m, np.swapaxes(t, -2, -3))) + np.eye(q)[:, :, None]
-    columns = np.concatenate([np.broadcast_to(split.rows, (*k.shape[:-2], r, k.shape[-1])),
-        np.broadcast_to(t, k.shape), np.broadcast_to(np.eye(q)[:, :, None], k.shape)], axis=-2)
+    columns = np.concatenate(
+        [
+            np.broadcast_to(split.rows, (*k.shape[:-2], r, k.shape[-1])),
+            np.broadcast_to(t, k.shape),
+            np.broadcast_to(np.eye(q)[:, :, None], k.shape),
+        ],
+        axis=-2,
+    )
     solved = _symmetric_solved(k, columns)  # K^-1 [Y | T | I]
     turned = np.swapaxes(t, -2, -3)
     e, inverse = solved[..., :r, :], solved[..., r + q :, :]
@@ -190,20 +197,20 @@ def _product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _scaled(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """A matrix (..., i, j) times those of all groups (..., j, k, G)."""
     flat = a @ x.reshape(*x.shape[:-2], -1)
-    return flat.reshape(*flat.shape[:-1], *x.shape[-2:])
+    return np.asarray(flat.reshape(*flat.shape[:-1], *x.shape[-2:]))
 
 
 def _weighted(x: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Rows (..., i, c, G) times symmetric weights (..., c, c, G), or (..., c, c, 1) of all."""
     if q.shape[-1] == 1:
-        return np.matmul(q[..., None, :, :, 0], x)
+        return np.asarray(np.matmul(q[..., None, :, :, 0], x))
     return _product(x, q)
 
 
 def _contracted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Sum over columns and groups (..., i, j) of products of (..., i, c, G) and (..., j, c, G)."""
     left, right = x.reshape(*x.shape[:-2], -1), y.reshape(*y.shape[:-2], -1)
-    return left @ np.swapaxes(right, -1, -2)
+    return np.asarray(left @ np.swapaxes(right, -1, -2))
 
 
 def _solved(upper: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -175,7 +175,12 @@ class Likelihood:
         if level is None or level.n_groups < 2 * THINNED:
             return None
         few = Likelihood.__new__(Likelihood)
-        few.problem, few.method, few.sigma, few.evaluations = self.problem, self.method, self.sigma, 0
+        few.problem, few.method, few.sigma, few.evaluations = (
+            self.problem,
+            self.method,
+            self.sigma,
+            0,
+        )
         few.grams, few._maps = self.grams.thinned(level.n_groups // THINNED), self._maps
         return few
 
@@ -400,13 +405,14 @@ class Likelihood:
         problem = self.problem
         bound = problem.variance
         if bound is None:
-            return np.zeros((2, len(theta), 0))
+            return np.zeros((len(theta), 0)), np.zeros((len(theta), 0))
         u = theta[:, problem.theta_variance]
         squares, counts, coords = self.grams.row_sums(bound.natural(u), adjoint)
         own = -2.0 * squares  # the mean log deviation is taken out, and sigma follows it
         mean = (by_centre - own.sum(axis=-1)) / problem.n
         weights = np.stack([own + np.multiply.outer(mean, counts), 4.0 * squares])
-        return bound.structure.log_sd_sums(u, bound, coords, weights)
+        first, second = bound.structure.log_sd_sums(u, bound, coords, weights)
+        return first, second
 
     def curvatures(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives (k,) at theta (k,), roughly: what a search begins with.
@@ -418,10 +424,10 @@ class Likelihood:
         moved = theta + h[:, None] * np.eye(size)[:first]
         here = self._derivatives(theta[None])
         if not first:
-            return here.row_curvatures[0]
+            return np.asarray(here.row_curvatures[0])
         ends = self.value_and_gradient(moved)[1]
         effects = (np.diagonal(ends[:, :first]) - here.slopes[0, :first]) / h
-        return np.concatenate([effects, here.row_curvatures[0]])
+        return np.asarray(np.concatenate([effects, here.row_curvatures[0]]))
 
     def _by_centre(self, pr: Profile, typical: np.ndarray | None) -> np.ndarray:
         """Derivative (...,) by the mean log standard deviation, where sigma is held."""
@@ -443,7 +449,7 @@ class Likelihood:
         c, n = self.problem.source.shape
         level = self.grams.one_level
         if level is not None:
-            return level.q * c * level.n_groups + c * c
+            return int(level.q * c * level.n_groups + c * c)
         grams = sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c
         return grams + (0 if self.grams.row_free else c * n)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_EFFECTS = 4  # the rows of V are worked off one by one
+TWO = 2  # effects, of which the second pivot is the determinant over the first
 TOGETHER = 1 << 14  # numbers of one array that is worked on at a time: it stays in the cache
 
 
@@ -93,14 +93,11 @@ class OneLevel:
                     block[some] += row[..., :c, :] @ np.swapaxes(row[..., :c, :], -1, -2)
                 if products is not None and curvature is not None:
                     self._add_slopes(rows, products[some], curvature[some])
-        if self.weight != 1.0:
-            for total in (block, half, products, curvature):
-                if total is not None:
-                    total *= self.weight
-        shape = (b, q, c, q, c)
-        return OneLevelSums(
-            block, half, None if products is None else products.reshape(shape), curvature
-        )
+        if products is None or curvature is None:
+            return OneLevelSums(self.weight * block, self.weight * half, None, None)
+        products = products.reshape(b, q, c, q, c)
+        parts = (block, half, products, curvature)
+        return OneLevelSums(*(self.weight * part for part in parts))
 
     def _eliminated(
         self, factor: np.ndarray, own: slice, width: int
@@ -148,10 +145,10 @@ class OneLevel:
         i = len(entries)
         own: np.ndarray = np.square(effects[i]).sum(axis=1)
         own += 1.0
-        if self.q == 2 and i == 1:
+        if self.q == TWO and i == 1:
             first = 1.0 + np.square(effects[0]).sum(axis=1)
             whole = upper[0, 0] * upper[1, 1] * np.linalg.det(factor)[:, None]
-            return (own + (first - 1.0) + np.square(whole)) / first
+            return np.asarray((own + (first - 1.0) + np.square(whole)) / first)
         for entry in entries:
             own -= np.square(entry)
         return own
@@ -203,7 +200,10 @@ def one_level_adjoint(sums: OneLevelSums, block: np.ndarray) -> np.ndarray:
     block : array, shape (b, c, c)
         Derivative by the block.
     """
-    b, q = block.shape[0], sums.curvature.shape[-1]
+    if sums.products is None or sums.curvature is None:
+        msg = "the sums have been formed without slopes"
+        raise ValueError(msg)
+    b, q = sums.curvature.shape[:2]
     flat = np.moveaxis(sums.products, 2, 3).reshape(b, q * q, -1)
     own = (flat @ block.reshape(b, -1, 1)).reshape(b, q, q)
-    return -2.0 * own - sums.curvature
+    return np.asarray(-2.0 * own - sums.curvature)

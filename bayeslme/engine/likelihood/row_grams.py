@@ -257,21 +257,24 @@ class RowGrams:
         coords
             Coordinates of the variance function at each.
         """
+        problem = self.problem
         cells = self._worth_cells(None, var)
         if cells is not None:
-            return cells.weights(None, var).pairs * cells.contracted(adjoint), cells.counts, cells.coords
-        w = whiten(self.problem, None, var, centred=True).columns
-        sums: np.ndarray = np.zeros(())
-        at = 0
-        for code, stage, own in zip(row_codes(self.problem), self.problem.stages, adjoint.levels, strict=False):
+            sums = cells.weights(None, var).pairs * cells.contracted(adjoint)
+            return sums, cells.counts, cells.coords
+        w = whiten(problem, None, var, centred=True).columns
+        sums, at = np.zeros(w.shape[:-2] + w.shape[-1:]), 0
+        levels = zip(row_codes(problem), problem.stages, adjoint.levels, strict=False)
+        for code, stage, own in levels:
             for i in range(stage.q):
                 right = own[..., i, :, :][..., code] * w[..., at:, :]
                 sums = sums + w[..., at + i, :] * right.sum(axis=-2)
             at += stage.q
         if adjoint.total is not None:
-            tail = w[..., -1 - self.problem.p :, :]
+            tail = w[..., -1 - problem.p :, :]
             sums = sums + (tail * (adjoint.total @ tail)).sum(axis=-2)
-        return sums, np.ones(self.problem.n), self.problem.variance.coords
+        coords = None if problem.variance is None else problem.variance.coords
+        return sums, np.ones(problem.n), coords
 
     def contracted(
         self, cor: Parameters, var: Parameters, adjoint: GramAdjoint

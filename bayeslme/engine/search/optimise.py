@@ -169,12 +169,7 @@ def maximise(
         found = Step(theta, -np.inf, None)
         if gain >= tol:
             step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
-            if _differentiable(f):
-                found = _full_length_first(f, theta, value, step, gain)
-            elif wide:
-                found = _many_lengths(f, theta, value, step, scale)
-            else:
-                found = _one_length(f, theta, value, step, gain)
+            found = _line_search(f, theta, value, step, gain, scale, wide=wide)
         if found.value > value:
             confirmed = confirmed and found.value - value <= tol
             new, value, new_g = found.theta, found.value, found.slope
@@ -243,7 +238,7 @@ def _fresh_matrix(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """As ``_fresh``, with all second derivatives."""
     value, g, hessian = _second_order(f, theta, scale)
-    return value, g, _inverse(hessian, g, scale)
+    return value, g, _inverse(hessian, g, np.maximum(scale, np.abs(theta)))
 
 
 def _second_order(
@@ -278,7 +273,7 @@ def _newton(
     value, g, hessian = _second_order(f, theta, scale)
     if not np.isfinite(value):
         return Optimum(theta, value, g, False, UNDEFINED, 0)
-    inverse, last = _inverse(hessian, g, scale), np.inf
+    inverse, last = _inverse(hessian, g, np.maximum(scale, np.abs(theta))), np.inf
     for iteration in range(1, max_iter + 1):
         step = inverse @ g
         gain = float(g @ step)
@@ -290,26 +285,26 @@ def _newton(
         new = theta + step
         got, new_g, new_hessian = _second_order(f, new, scale)
         if not got > value + (ARMIJO * gain if gain >= tol else -NOISE):
-            new = _shorter(f, theta, value, step)
+            new = _shorter(f, theta, value, step, gain)
             if new is None:
                 done = gain < NOISE
                 message = CONVERGED if done else NO_STEP
                 return Optimum(theta, value, g, done, message, iteration, inverse, hessian)
             got, new_g, new_hessian = _second_order(f, new, scale)
         theta, value, g, hessian, last = new, got, new_g, new_hessian, gain
-        inverse = _inverse(hessian, g, scale)
+        inverse = _inverse(hessian, g, np.maximum(scale, np.abs(theta)))
     return Optimum(theta, value, g, False, TOO_LONG, max_iter, inverse, hessian)
 
 
 def _shorter(
-    f: Objective, theta: np.ndarray, value: float, step: np.ndarray
+    f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> np.ndarray | None:
-    """The best point of shorter steps, asked in one batch; None where none is higher."""
+    """The best point of shorter steps, asked in one batch; None where none gains its share."""
     lines = theta + SHORTER[:, None] * step
     along = f(lines)
     along = np.where(np.isfinite(along), along, -np.inf)
     best = int(np.argmax(along))
-    return lines[best] if along[best] > value else None
+    return lines[best] if along[best] > value + ARMIJO * gain * SHORTER[best] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +328,24 @@ def _many_lengths(
     if along[0] - value >= FULL * (along[best] - value) > 0:
         return Step(lines[0], float(along[0]), _differences(along[0], values[len(lines) :], h)[0])
     return Step(lines[best], float(along[best]), None)
+
+
+def _line_search(
+    f: Objective,
+    theta: np.ndarray,
+    value: float,
+    step: np.ndarray,
+    gain: float,
+    scale: np.ndarray,
+    *,
+    wide: bool,
+) -> Step:
+    """Where one of several lengths of a step ends."""
+    if _differentiable(f):
+        return _full_length_first(f, theta, value, step, gain)
+    if wide:
+        return _many_lengths(f, theta, value, step, scale)
+    return _one_length(f, theta, value, step, gain)
 
 
 def _full_length_first(
