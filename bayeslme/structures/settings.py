@@ -72,6 +72,14 @@ class StructureSettings:
     neighbour_start_correlations : tuple of float
         Correlations of neighbouring positions from which an unstructured matrix starts; the maximum
         near zeros is not always the highest.
+    slope_step : float
+        Step of the central differences of a variance function, of a parameter's scale: truncation
+        of order 1e-8, rounding of order 1e-12.
+    factor_step : float
+        The same of the factor of random effects, a power of two: where the factor is linear in its
+        parameters, differences over it are exact but for rounding.
+    max_factor_difference : float
+        Difference of two factors that is rounding when it is asked whether one is linear.
     """
 
     names_in_errors: int = 6
@@ -98,6 +106,9 @@ class StructureSettings:
     range_start_shifts: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.5)
     two_part_start_shifts: tuple[float, ...] = (0.0, 1.5, -1.5)
     neighbour_start_correlations: tuple[float, ...] = (0.0, 0.4, 0.8)
+    slope_step: float = 1e-4
+    factor_step: float = 2.0**-10
+    max_factor_difference: float = 1e-12
 
 
 STRUCTURES = StructureSettings()
