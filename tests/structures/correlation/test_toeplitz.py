@@ -148,6 +148,20 @@ def test_samples_of_bands_and_of_a_field() -> None:
         np.testing.assert_allclose(means, fit.correlation_coef, atol=0.15)
 
 
+@pytest.mark.pymc
+def test_slopes_in_pymc_where_all_eigenvalues_are_one() -> None:
+    """PyMC rewrites the graph before it takes slopes; at zero correlations they exist."""
+    import pytensor
+
+    data = bayeslme.load_data("Orthodont").assign(visit=lambda d: (d["age"] - 8) / 2)
+    structure = CorToep(form="~ visit | Subject", bands=3)
+    spec = bayeslme.gls("distance ~ age", data, correlation=structure).spec
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        model = spec.to_pymc(data)
+        slopes = model.compile_dlogp()(model.initial_point())
+    assert np.all(np.isfinite(slopes))
+
+
 @pytest.mark.parametrize(
     "make",
     [
