@@ -98,7 +98,7 @@ def vcov(fit: Fit, type: VcovType = "model", cluster: Any = None) -> pd.DataFram
     >>> import bayeslme
     >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
     >>> round(float(vcov(fit, "CR2").loc["age", "age"]), 4)
-    0.005
+    0.0051
     """
     check_choice(type, get_args(VcovType), "type")
     if type != "model":

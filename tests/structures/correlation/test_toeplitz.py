@@ -69,6 +69,17 @@ def test_ante_dependence_is_markov_and_autoregression_its_special_case() -> None
     assert fit.loglik > serial.loglik
 
 
+def test_numbers_of_r() -> None:
+    """REML of the dense likelihood in R (optim), and nlme's corARMA(p = 3), which is Toeplitz."""
+    data = bayeslme.load_data("Orthodont").assign(visit=lambda d: (d["age"] - 6) / 2)
+    ante = bayeslme.gls("distance ~ age", data, correlation=CorAnte(form="~ visit | Subject"))
+    np.testing.assert_allclose(ante.correlation_coef, [0.6805204, 0.6317581, 0.7663602], atol=1e-5)
+    assert ante.loglik == pytest.approx(-227.8117, abs=1e-4)
+    toeplitz_fit = ante.update(correlation=CorToep(form="~ visit | Subject"))
+    serial = ante.update(correlation=bayeslme.CorARMA(p=3, form="~ visit | Subject"))
+    assert toeplitz_fit.loglik == pytest.approx(serial.loglik, abs=1e-7)
+
+
 def field(*, holes: bool, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows, columns = np.divmod(np.arange(42), 6)
