@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.errors import FitError
+from bayeslme.errors import FitError, known_names
 from bayeslme.fit.inference.contrasts import contrasts
 from bayeslme.fit.inference.degrees import DfMethod, SmallSample, VcovType, small_sample
 from bayeslme.fit.inference.hypotheses import (
@@ -178,7 +178,7 @@ def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
     wanted = list(terms) if isinstance(terms, Iterable) and not isinstance(terms, str) else [terms]
     chosen = [_term_number(one, names) for one in wanted]
     if not chosen or len(set(chosen)) < len(chosen):
-        raise FitError(f"terms: each term once, and at least one of {', '.join(names)}")
+        raise FitError(f"terms: each once, and {known_names(names, 'at least one of')}")
     columns = np.concatenate([fit.design.term_columns[k] for k in chosen])
     rows = np.eye(len(fit.fixef))[columns]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
@@ -202,9 +202,8 @@ def _term_number(term: Any, names: Sequence[str]) -> int:
                 return k
     if isinstance(term, int | np.integer) and term is not True and 1 <= term <= len(names):
         return int(term) - 1
-    raise FitError(
-        f"terms: {term!r} is no term; allowed are {', '.join(names)} or 1 to {len(names)}"
-    )
+    numbers = f", or 1 to {len(names)}" if names else ""
+    raise FitError(f"terms: {term!r} is no term; {known_names(names)}{numbers}")
 
 
 def _contrasts(fit: Fit, L: Any, method: SmallSample | None) -> Anova:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.engine import depth_of
-from bayeslme.errors import FitError
+from bayeslme.errors import FitError, known_names
 from bayeslme.fit.arguments import names_of_fits
 from bayeslme.fit.inference.comparison import check_responses
 from bayeslme.fit.values.curves import aug_pred, grouped_by, primary_of
@@ -47,7 +47,7 @@ class ComparedFits(Tables):
         lines = {} if mark is None else {str(k): float(v) for k, v in mark.items()}
         unknown = [name for name in lines if name not in self]
         if unknown:
-            raise FitError(f"mark: {unknown[0]!r} is no coefficient; these are {', '.join(self)}")
+            raise FitError(f"mark: {unknown[0]!r} is no coefficient; {known_names(self)}")
         return compared_panels(self, lines, ax)
 
 

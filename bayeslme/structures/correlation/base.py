@@ -166,6 +166,13 @@ class CorStruct(HasLevels, RowStructure):
         """
         return 1.0
 
+    def at_end(self, u: np.ndarray) -> np.ndarray:
+        """Unconstrained values (k,); those that run to an end where R is regular next to it.
+
+        By default none does.
+        """
+        return u
+
     def memory(self, groups: CorrelationGroups) -> int | None:
         """How many rows before it a whitened row depends on; None for all of its group."""
         return None

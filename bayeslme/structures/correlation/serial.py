@@ -40,6 +40,9 @@ from bayeslme.structures.supports import (
     start_inside,
 )
 
+MOST_STEPS = 100  # between all rows: beyond it the likelihood is flat but for correlations near 1
+NEAR_END, END = 2 * np.arctanh(0.999), 2 * np.arctanh(1 - 1e-6)  # unconstrained partials
+
 
 def _unit_of_lags(groups: CorrelationGroups) -> float:
     """How many whole steps are counted as one: the common divisor of all lags, times an odd number.
@@ -258,6 +261,13 @@ class CorARMA(CorStruct):
 
     def require(self, coords: Any) -> None:
         largest = int(coords.extent("euclidean"))
+        nearest = coords.minimum_distance("euclidean") if largest else 0.0
+        if not self.fixed and not self._first_order and nearest > MOST_STEPS:
+            raise SpecError(
+                f"corARMA: times are whole steps of the process, and all rows of a group are "
+                f"{nearest:.15g} or more steps apart; divide the times by their common step, as in "
+                f"~ I(time / {nearest:.15g}), or use CorCAR1"
+            )
         if not self.fixed and max(self.p, self.q) > largest:
             order = f"p = {self.p}, q = {self.q}"
             most = f"at most {largest}" if largest else "none, as no group has two"
@@ -312,6 +322,11 @@ class CorARMA(CorStruct):
         """
         odd = np.concatenate([np.arange(self.p), np.arange(self.q)]) % 2 == 0
         return np.asarray(odd & _all_even(coords))
+
+    def at_end(self, u: np.ndarray) -> np.ndarray:
+        """The moving average's partial autocorrelations may run to 1; those of phi may not."""
+        ends = (np.arange(len(u)) >= self.p) & (np.abs(u) > NEAR_END)
+        return np.where(ends, np.copysign(END, u), u)
 
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY

@@ -6,6 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from bayeslme.bayes.posterior.plots import PlainLabeller
+
 
 @pytest.fixture(autouse=True)
 def closed() -> Any:
@@ -38,3 +40,13 @@ def test_the_prior_predictive_has_the_observed_response_on_it(collapsed: Any) ->
     figure = collapsed.plot.prior_predictive(draws=50, seed=1, num_samples=20).viz["figure"].item()
     (ax,) = figure.axes
     assert len(ax.lines) == 21
+
+
+def test_dollars_in_names_are_no_mathematics(collapsed: Any) -> None:
+    labels = PlainLabeller()
+    name = labels.make_label_vert("sd_$x^{2$", {"effect": "$$"}, {"effect": 0})
+    assert plt.figure().text(0, 0, name)._preprocess_math(name) == ("sd_$x^{2$\n$$", False)
+    assert collapsed.plot._named({})["labeller"].var_name_to_str("$") == labels.var_name_to_str("$")
+    own = object()
+    assert collapsed.plot._named({"labeller": own})["labeller"] is own
+    assert "labeller" not in collapsed.plot._named({"backend": "plotly"})
