@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.data.newdata import NewRows, nested_labels, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
 from bayeslme.data.variables.factors import cross
 from bayeslme.data.variables.groups import group_values
-from bayeslme.engine.prediction import settings
+from bayeslme.engine.prediction import settings as prediction_settings
 from bayeslme.engine.prediction.kriging import (
     correlation_group_of,
     counted_on,
@@ -95,9 +96,9 @@ class PredictionRows:
         return PredictionRows(self.X[at], z, code, own, variance, place)
 
 
-def own_rows(layout: ModelParameters, depth: int) -> PredictionRows:
+def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
     """The rows of the fit, in the design's order."""
-    design, problem = layout.design, layout.problem
+    design, problem = parameters.design, parameters.problem
     levels = design.levels[:depth]
     place, position = None, observed_positions(problem)
     if problem.correlation is not None and position is not None and depth == len(design.levels):
@@ -131,7 +132,7 @@ def rows_of(
     DataError
         For a missing column or an unknown factor level.
     """
-    design = posterior.layout.design
+    design = posterior.parameters.design
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)
     place = _place(posterior, new, located=located) if depth == len(design.levels) else None
@@ -139,8 +140,8 @@ def rows_of(
 
 
 def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:
-    design, estimate = posterior.layout.design, posterior.fit.estimate
-    bound, old = posterior.layout.problem.correlation, design.correlation
+    design, estimate = posterior.parameters.design, posterior.fit.estimate
+    bound, old = posterior.parameters.problem.correlation, design.correlation
     if bound is None or old is None:
         return None
     try:
@@ -172,8 +173,6 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
     return RowPositions(known, own, position, level)
 
 
-CELLS = 1e7  # numbers of one batch of draws
-
 Observed = Callable[[slice], np.ndarray]
 
 
@@ -204,7 +203,7 @@ class _Alike:
 
 
 def residuals_at(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     place: RowPositions,
     rng: np.random.Generator,
@@ -216,7 +215,7 @@ def residuals_at(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
         With a correlation structure.
     values : mapping of variable name to array (s, ...)
     place : RowPositions
@@ -241,8 +240,8 @@ def residuals_at(
     DataError
         For positions an unstructured correlation knows nothing of.
     """
-    bound = layout.problem.correlation
-    par, _ = layout.row_parameters(values)
+    bound = parameters.problem.correlation
+    par, _ = parameters.row_parameters(values)
     assert bound is not None
     assert par is not None
     count = len(values["fixef"])
@@ -251,7 +250,13 @@ def residuals_at(
     drawn = mean.copy()
     patterns = list(_alike(bound, place, conditional=observed is not None))
     largest = max((alike.size for alike in patterns), default=1)
-    step = max(1, int(CELLS // (largest + (0 if observed is None else layout.problem.n))))
+    step = max(
+        1,
+        int(
+            settings.POSTERIOR.numbers_per_batch
+            // (largest + (0 if observed is None else parameters.problem.n))
+        ),
+    )
     for first in range(0, count, step):
         at = slice(first, first + step)
         known = None if observed is None else observed(at)
@@ -321,7 +326,7 @@ def _root(bound: Bound, matrices: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
-    if float(values.min()) < -settings.PREDICTION.negative_share * matrices.shape[-1]:
+    if float(values.min()) < -prediction_settings.PREDICTION.negative_share * matrices.shape[-1]:
         raise FitError(
             f"{bound.structure.r_name}: at some draws the correlation is none once the new rows "
             "are added (a negative Rho reaches only as far as the largest group); predict fewer "
