@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from bayeslme.errors import BayesLMEError, DataError, SpecError
+from bayeslme.errors import BayesLMEError, DataError, SpecError, as_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +23,32 @@ MODELS = Path("models")
 MOST_BYTES = 2**33  # of a CSV file
 WHOLE_LINES = 1000  # characters, more than any title has
 
+
+class _Commands(TyperGroup):
+    """Commands that end with a message where their output cannot be written, as on a full disk."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run a command; errors of files that it reads or writes are named where they occur."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            _discard_output()
+            what = error.filename or "the output cannot be written"
+            reason = error.strerror or type(error).__name__
+            with suppress(OSError):  # there may be no room for the message either
+                print(f"error: {what}: {reason}", file=sys.stderr)
+                sys.stderr.flush()
+            sys.exit(1)
+
+
+def _discard_output() -> None:
+    """Send what is still held for standard output nowhere: Python would fail at its exit too."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Linear mixed models as in R's nlme, with their posteriors.",
     no_args_is_help=True,
     add_completion=False,
@@ -154,7 +182,7 @@ def diagnostics(posterior: Any) -> str:
 
 def _check_regular(source: str) -> None:
     """Refuse what has no end (``/dev/zero``), or more than memory holds, before it is read."""
-    path = Path(source)
+    path = as_path(source)
     if path.exists() and not path.is_file():
         msg = f"data: {source} is not a regular file; give the path of a CSV file"
         raise DataError(msg)

@@ -1,13 +1,16 @@
 """The tree of errors, one branch for each stage; every error a user can cause is one of these.
 
-Words of error messages.
+Words of error messages, and the check of a path that all who read or write share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 LIMIT = 300
+_PATH_SHOWN = 120  # characters of a path that is too long
 _WINDOW = 60
 
 
@@ -95,6 +98,47 @@ def listed(names: Sequence[object], limit: int = 8, quote: str = "") -> str:
     return ", ".join([*shown, "..."] if len(names) > limit else shown)
 
 
+def known_names(names: Iterable[object], words: str = "these are") -> str:
+    """What may be named, or that there is nothing.
+
+    Examples
+    --------
+    >>> known_names(["age", "Sex"]), known_names([])
+    ('these are age, Sex', 'there are none')
+    """
+    shown = [str(name) for name in names]
+    return f"{words} {', '.join(shown)}" if shown else "there are none"
+
+
 def rows_of(count: int) -> str:
     """``"1 row"`` or ``"3 rows"``."""
     return "1 row" if count == 1 else f"{count} rows"
+
+
+def as_path(path: object, error: type[BayesLMEError] = DataError) -> Path:
+    r"""Path that a file system can hold, whether there is something or not.
+
+    Raises
+    ------
+    BayesLMEError
+        For what is not a path, a path with the character NUL, or one that is too long.
+
+    Examples
+    --------
+    >>> as_path("growth\0.nc")
+    Traceback (most recent call last):
+    bayeslme.errors.DataError: path: 'growth\x00.nc' has the character NUL in it
+    """
+    if not isinstance(path, str | Path):
+        raise error(f"path: text or a pathlib.Path is needed, not {type(path).__name__}")
+    shown = repr(str(path)[:_PATH_SHOWN])
+    try:
+        os.stat(path)
+    except ValueError as found:
+        reason = "has the character NUL in it" if "\0" in str(path) else f"is no path ({found})"
+        raise error(f"path: {shown} {reason}") from found
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as found:
+        raise error(f"path: {shown} cannot be used: {found.strerror}") from found
+    return Path(path)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +163,14 @@ def test_draws_are_kept_whatever_happens_to_the_report(
     assert "posterior.nc (replaced)" in written
     assert "report.html" in written
     assert "report.html (replaced)" not in written
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full is needed")
+@pytest.mark.parametrize("arguments", [["--help"], ["list", str(ROOT / "models")]])
+def test_output_that_cannot_be_written_ends_with_a_message(arguments: list[str]) -> None:
+    command = [sys.executable, "-c", "from bayeslme.cli import app; app()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        silent = subprocess.run(command, stdout=full, stderr=full, check=False)
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+    assert done.returncode == silent.returncode == 1

@@ -79,3 +79,17 @@ def test_sampling_loads_no_plots_and_no_compiler() -> None:
     )
     assert "arviz_stats" in loaded
     assert not loaded & {"arviz", "arviz_plots", "matplotlib", "pymc", "pytensor", "bambi"}
+
+
+def test_without_docstrings_and_assertions() -> None:
+    code = (
+        "import bayeslme\n"
+        "fit = bayeslme.lme('distance ~ age', bayeslme.load_data('Orthodont'), '~ 1 | Subject')\n"
+        "posterior = fit.sample(draws=50, chains=2, seed=1)\n"
+        "str(fit.summary()) and str(posterior.summary()) and str(posterior.loo('group'))\n"
+        "print(fit.loglik)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("-223.501"), done.stderr  # nlme, REML

@@ -9,3 +9,11 @@ collapsed sampler) or `pymc` (models and NUTS), `posterior`, `checks`; `bambi` t
 PyMC and ArviZ are imported only by the modules that use them, and these only when they are needed.
 May import every floor below.
 """
+
+import sys
+
+if sys.flags.optimize > 1:
+    # ArviZ writes more text behind docstrings, which ``python -OO`` has taken away.
+    from arviz_stats.base import stats_utils
+
+    stats_utils.update_docstring = lambda *_, **__: None

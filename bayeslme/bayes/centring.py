@@ -199,4 +199,5 @@ def _neighbours(bound: Bound) -> CorrelationGroups:
     start, size = int(lattice.starts[largest]), int(lattice.sizes[largest])
     count = min(size, settings.CENTRING.correlation_rows) if bound.structure.stationary else size
     position = lattice.position[start : start + count]
-    return correlation_groups(np.array([0]), count, position, lattice.unit)
+    level = lattice.level_of_rows(np.array([start]))
+    return correlation_groups(np.array([0]), count, position, lattice.unit, level, lattice.levels)

@@ -177,14 +177,11 @@ def _check_end(loglik: float, relative: float, message: str) -> None:
 def _report(found: Estimate) -> None:
     if not found.converged:
         warnings.warn(f"the fit did not converge: {found.message}", stacklevel=4)
-    problem = found.problem
-    _warn_of_digits(problem.correlation, found.corstruct)
-    _warn_of_digits(problem.variance, found.varfunc)
+    for name, bound, _ in found.problem.row_structures:
+        _warn_of_digits(bound, getattr(found, name))
 
 
-def _warn_of_digits(bound: Bound | None, own: np.ndarray | None) -> None:
-    if bound is None or own is None:
-        return
+def _warn_of_digits(bound: Bound, own: np.ndarray) -> None:
     for j in bound.free:
         if bound.parameters[j].has_no_digits(own[j]):
             message = (

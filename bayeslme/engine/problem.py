@@ -8,6 +8,7 @@ matrices is ever held.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -153,6 +154,14 @@ class Stage:
         return int(self.basis.shape[0])
 
 
+class BoundRows(NamedTuple):
+    """A structure of the rows, its place in theta, and its name ("corstruct" or "varfunc")."""
+
+    name: str
+    bound: Bound
+    theta: slice
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Everything that does not depend on theta.
@@ -225,12 +234,18 @@ class Problem:
         """Names of the levels, outermost first, as a design has them."""
         return tuple(stage.group for stage in self.stages[::-1])
 
+    @property
+    def row_structures(self) -> tuple[BoundRows, ...]:
+        """The correlation structure and the variance function, as far as there are any."""
+        both = (
+            ("corstruct", self.correlation, self.theta_correlation),
+            ("varfunc", self.variance, self.theta_variance),
+        )
+        return tuple(BoundRows(name, b, theta) for name, b, theta in both if b is not None)
+
     def row_structure(self, part: str) -> Bound:
         """The correlation structure ("corstruct") or the variance function ("varfunc")."""
-        bound = {"corstruct": self.correlation, "varfunc": self.variance}[part]
-        if bound is None:
-            raise KeyError(part)
-        return bound
+        return {one.name: one.bound for one in self.row_structures}[part]
 
     def natural_factors(
         self, factors: tuple[np.ndarray, ...], relative: float

@@ -13,9 +13,10 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.data.variables.columns import as_frame, with_attrs
 from bayeslme.errors import SpecError
+from bayeslme.fit.repeated import estimate_mmrm
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
 from bayeslme.spec import bind
-from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
+from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist, make_mmrm
 from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def guided[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit}
+FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit, "mmrm": GlsFit}
 
 
 def label_of(data: Any) -> str | None:
@@ -120,7 +121,7 @@ def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
 
 def _estimate(spec: LmeSpec, design: Design) -> engine.Estimate:
     if spec.priors is None:
-        return engine.estimate(design)
+        return engine.estimate(design) if spec.mmrm is None else estimate_mmrm(design, spec.mmrm)
     found: engine.Estimate = bind.map_estimate(design, spec.priors)
     return found
 
@@ -269,6 +270,79 @@ def gls(
         control=control,
         contrasts=contrasts,
         priors=priors,
+        data=label_of(data),
+    )
+    fit: GlsFit = fit_spec(spec, data)
+    return fit
+
+
+@guided
+def mmrm(
+    formula: str,
+    data: pd.DataFrame,
+    REML: bool = True,
+    df: str = "satterthwaite",
+    weights: str | None = None,
+    na_action: str = "omit",
+    control: Any = None,
+) -> GlsFit:
+    """Fit a model for repeated measures, written as for R's mmrm.
+
+    Parameters
+    ----------
+    formula : str
+        With one covariance term, ``"y ~ arm * visit + us(visit | id)"``: unstructured (us),
+        Toeplitz (toep, toeph), first-order autoregressive (ar1, ar1h), ante-dependence (ad, adh),
+        compound symmetry (cs, csh), each with one variance or, with an h and for us, one for each
+        visit; exponential or Gaussian in coordinates, ``sp_exp(x, y | id)``, sp_gau. In
+        ``us(visit | arm / id)`` each arm has all parameters of its own.
+    data : DataFrame
+    REML : bool
+        Maximise the restricted likelihood.
+    df : {"satterthwaite", "kenward-roger", "kenward-roger-linear", "between-within", "residual"}
+        Denominator degrees of freedom of all tests and intervals of the fit. "kenward-roger" is
+        that of R's mmrm and SAS, ``"kenward-roger-observed"`` elsewhere in this package.
+    weights : str, optional
+        A column, or an expression, that divides the variances.
+    na_action : {"omit", "exclude", "fail"}
+        Rows with missing values are left out by default, as there.
+    control : mapping, optional
+        As in `lme`.
+
+    Returns
+    -------
+    GlsFit
+
+    Raises
+    ------
+    SpecError
+        For a formula without a covariance term, or with two.
+    FitError
+        Where there is no maximum; with structures to take in the place of an unstructured one, and
+        the pairs of visits that no subject has.
+
+    Notes
+    -----
+    Under maximum likelihood standard errors are not multiplied by sqrt(n / (n - p)), as nlme's are.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> data["visit"] = data["age"].astype("category")
+    >>> fit = bayeslme.mmrm("distance ~ Sex * visit + us(visit | Subject)", data)
+    >>> round(fit.loglik, 2)
+    -207.03
+    >>> fit.anova("marginal")["denDF"].round(2).tolist()
+    [25.0, 25.0, 25.0, 25.0]
+    """
+    spec = make_mmrm(
+        formula,
+        REML=REML,
+        df=df,
+        weights=weights,
+        na_action=na_action,
+        control=control,
         data=label_of(data),
     )
     fit: GlsFit = fit_spec(spec, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bayeslme.fit.inference.degrees import Degrees, DfMethod
+    from bayeslme.fit.inference.degrees import Degrees, DfMethod, VcovType
     from bayeslme.fit.values.residuals import LevelName, ResidualType
     from bayeslme.fit.values.several_levels import Several
 
@@ -121,19 +121,19 @@ class Numbers:
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
+        adjusted = self.method == "ML" and self.spec.function != "mmrm"  # R's mmrm does not
+        return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
+
+    @property
+    def default_df(self) -> DfMethod:
+        """Method of the denominator degrees of freedom where none is asked for."""
+        call = self.spec.mmrm
+        return "inner-outer" if call is None else cast("DfMethod", call.df)
 
     @cached_property
     def information(self) -> Information:
         """Approximate covariance of the variance parameters on nlme's scales."""
         return information(self.design, self.estimate)
-
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
-        values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
-        return pd.DataFrame(
-            values, index=list(self.design.x_names), columns=list(self.design.x_names)
-        )
 
 
 SEVERAL = (list, tuple, range)  # of levels
@@ -149,13 +149,20 @@ class Fit(Numbers):
         return verbs.degrees.SatterthwaiteTests(self)
 
     @cached_property
-    def kenward_roger(self) -> verbs.degrees.KenwardRogerTests:
-        """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
-        return verbs.degrees.KenwardRogerTests(self)
+    def small_samples(self) -> dict[str, verbs.degrees.SmallSample]:
+        """Other tests that have been asked for, by the method's name."""
+        return {}
 
-    def summary(self, df: DfMethod = "inner-outer") -> verbs.summary.Summary:
+    def vcov(self, type: VcovType = "model", cluster: Any = None) -> pd.DataFrame:
+        """Covariance of the coefficients; see `bayeslme.fit.inference.sandwich.vcov`."""
+        return verbs.sandwich.vcov(self, type, cluster)
+
+    def summary(
+        self, df: DfMethod | None = None, vcov: VcovType | None = None
+    ) -> verbs.summary.Summary:
         """Summarise; see `bayeslme.fit.output.summary.summary`."""
-        return self._summary if df == "inner-outer" else verbs.summary.summary(self, df)
+        own = df in (None, self.default_df) and vcov in (None, "model")
+        return self._summary if own else verbs.summary.summary(self, df, vcov)
 
     @cached_property
     def _summary(self) -> verbs.summary.Summary:
@@ -198,7 +205,7 @@ class Fit(Numbers):
         se: bool = False,
         use_correlation: bool = False,
         interval: float | None = None,
-        df: verbs.predict.IntervalDf = "residual",
+        df: DfMethod | None = None,
     ) -> pd.Series | pd.DataFrame:
         """Predictions; see `bayeslme.fit.values.predict.predict`.
 
@@ -206,7 +213,7 @@ class Fit(Numbers):
         `bayeslme.fit.values.several_levels.predict`.
         """
         if isinstance(level, SEVERAL):
-            if se or use_correlation or interval is not None or df != "residual":
+            if se or use_correlation or interval is not None or df is not None:
                 raise FitError("level: errors and intervals are given for one level at a time")
             return verbs.several_levels.predict(self, newdata, level)
         return verbs.predict.predict(self, newdata, level, se, use_correlation, interval, df)
@@ -216,10 +223,11 @@ class Fit(Numbers):
         type: Literal["sequential", "marginal"] = "sequential",
         terms: Any = None,
         L: Any = None,
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
+        vcov: VcovType | None = None,
     ) -> verbs.anova.Anova:
         """Test terms or contrasts; see `bayeslme.fit.inference.anova.anova_of`."""
-        return verbs.anova.anova_of(self, type, terms, L, df)
+        return verbs.anova.anova_of(self, type, terms, L, df, vcov)
 
     def means(
         self,
@@ -235,7 +243,7 @@ class Fit(Numbers):
         level: float = 0.95,
         which: verbs.intervals.Which = "all",
         method: verbs.intervals.Method = "wald",
-        df: DfMethod = "inner-outer",
+        df: DfMethod | None = None,
     ) -> verbs.intervals.Intervals:
         """Confidence intervals; see `bayeslme.fit.inference.intervals.intervals`."""
         return verbs.intervals.intervals(self, level, which, method, df)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.inference import degrees as degrees
     from bayeslme.fit.inference import intervals as intervals
     from bayeslme.fit.inference import means as means
+    from bayeslme.fit.inference import sandwich as sandwich
     from bayeslme.fit.output import plots as plots
     from bayeslme.fit.output import report as report
     from bayeslme.fit.output import summary as summary
@@ -43,6 +44,7 @@ _PLACES = {
     "refit": "bayeslme.fit.refit",
     "report": "bayeslme.fit.output.report",
     "residuals": "bayeslme.fit.values.residuals",
+    "sandwich": "bayeslme.fit.inference.sandwich",
     "several_levels": "bayeslme.fit.values.several_levels",
     "simulate": "bayeslme.fit.values.simulate",
     "singular": "bayeslme.fit.values.singular",

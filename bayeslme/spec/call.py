@@ -1,9 +1,10 @@
-"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)`` and ``lmList(...)``."""
+"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)``, ``lmList(...)``, ``mmrm(...)``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,13 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
 from bayeslme.formula.formula import as_formula
 from bayeslme.formula.grammar import parse_expression
-from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
+from bayeslme.spec.make import (
+    check_fixed,
+    check_method,
+    check_na_action,
+    check_subset,
+    make_mmrm,
+)
 from bayeslme.spec.model import (
     DEFAULT,
     Control,
@@ -47,10 +54,19 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         "singular.ok", "contrasts", "offset",
     ),
     "lmList": ("object", "data", "level", "subset", "na.action", "control", "pool", "warn.lm"),
+    "mmrm": (
+        "formula", "data", "weights", "covariance", "reml", "control", "method", "vcov", "start",
+        "optimizer", "n_cores", "accept_singular", "drop_visit_levels", "optimizer_args",
+        "optimizer_control", "na.action",
+    ),
 }  # fmt: skip
 _WITHOUT_EFFECT = frozenset(
-    {"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm"}
-)
+    {
+        "keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm", "n_cores",
+        "optimizer", "accept_singular", "drop_visit_levels", "optimizer_args", "start",
+        "optimizer_control",
+    }
+)  # fmt: skip
 _REFUSED = {
     ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
     ("lm", "offset"): "offset is not allowed, as in nlme: subtract it from the response",
@@ -100,7 +116,7 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
     function = (
-        node.function.removeprefix("nlme::").removeprefix("stats::")
+        node.function.removeprefix("nlme::").removeprefix("stats::").removeprefix("mmrm::")
         if isinstance(node, Call)
         else ""
     )
@@ -148,6 +164,8 @@ class _Reader:
             )
         for name in _WITHOUT_EFFECT & self.given.keys():
             constant(self.given[name], self.text)
+        if self.function == "mmrm":
+            return self._mmrm(contrasts)
         fixed = self._located(
             formula_argument, lambda node: check_fixed(as_formula(node, self.text), self.function)
         )
@@ -169,6 +187,56 @@ class _Reader:
             factor_contrasts=self._located("contrasts", self._contrasts, {}),
             data=self._located("data", self._data),
         )
+
+    def _mmrm(self, contrasts: tuple[str, str]) -> LmeSpec:
+        """A call of mmrm; options of mmrm_control() may stand among the arguments."""
+        if "control" in self.given:
+            inner = bare(self.given.pop("control"))
+            if not isinstance(inner, Call) or inner.function.removeprefix("mmrm::") not in (
+                "mmrm_control", "list",
+            ):  # fmt: skip
+                raise self._error("mmrm: control is mmrm_control(...)", start(inner))
+            self.given |= match_arguments(inner, ARGUMENTS["mmrm"][6:], self.text)
+        reml = self._located("reml", lambda node: constant(node, self.text), True)
+        options = {
+            "weights": self._located("weights", deparse),
+            "REML": reml,
+            "df": self._located("method", self._degrees, "satterthwaite"),
+            "na_action": self._located("na.action", self._na_action, "omit"),
+            "data": self._located("data", self._data),
+        }
+        self._located("vcov", lambda node: self._vcov(node, str(options["df"])))
+        if options["df"] == "kenward-roger" and self._vcov_name() == "Kenward-Roger-Linear":
+            options["df"] = "kenward-roger-linear"
+        spec: LmeSpec = self._located(
+            "formula", lambda node: make_mmrm(self._whole(node), **options)
+        )
+        return replace(spec, contrasts=contrasts)
+
+    def _whole(self, node: Expr) -> str:
+        """The formula with the term of the argument covariance, where that is given."""
+        formula = deparse(node)
+        if "covariance" not in self.given:
+            return formula
+        extra = bare(self.given["covariance"])
+        if isinstance(extra, Call) and extra.function.endswith("cov_struct") and extra.args:
+            extra = bare(extra.args[0].value)
+        return f"{formula} + {deparse(extra).removeprefix('~').strip()}"
+
+    def _degrees(self, node: Expr) -> str:
+        return str(constant(node, self.text)).lower()
+
+    def _vcov_name(self) -> str:
+        return str(self._located("vcov", lambda node: constant(node, self.text), "Asymptotic"))
+
+    def _vcov(self, node: Expr, df: str) -> None:
+        name = str(constant(node, self.text))
+        usual = "Kenward-Roger" if df == "kenward-roger" else "Asymptotic"
+        if name not in (usual, f"{usual}-Linear"):
+            raise SpecError(
+                f"mmrm: vcov {name!r} goes with another method; robust covariances are asked for "
+                "afterwards, fit.summary(vcov='CR0')"
+            )
 
     def _located(self, name: str, read: Callable[[Expr], Any], default: Any = None) -> Any:
         if name not in self.given:

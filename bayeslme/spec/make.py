@@ -13,6 +13,7 @@ from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.functions import check_functions, refuse_fitted
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import expand
+from bayeslme.spec.mmrm import read_mmrm
 from bayeslme.spec.model import Function, LmeSpec, NaAction, make_control, read_contrasts
 from bayeslme.spec.random import read_random, same_effects
 from bayeslme.spec.structure_reader import canonical, is_formula, read_structure
@@ -240,6 +241,55 @@ def make_gls(
         data=data,
     )
     return replace(spec, correlation=read_correlation(correlation), weights=read_weights(weights))
+
+
+def make_mmrm(
+    formula: str,
+    REML: bool = True,
+    df: str = "satterthwaite",
+    weights: Any = None,
+    na_action: str = "omit",
+    control: Mapping[str, Any] | None = None,
+    data: str | None = None,
+) -> LmeSpec:
+    """Specify a model for repeated measures as R's mmrm does; see `make_lme`.
+
+    Parameters
+    ----------
+    formula : str
+        With a covariance term, ``"y ~ arm * visit + us(visit | id)"``.
+    REML : bool
+    df : {"satterthwaite", "kenward-roger", "kenward-roger-linear", "between-within", "residual"}
+    weights : str, optional
+        A column or an expression that divides the variances.
+    na_action : {"fail", "omit", "exclude"}
+    control : mapping, optional
+    data : str, optional
+        The label of the data frame.
+
+    Returns
+    -------
+    LmeSpec
+    """
+    if not isinstance(REML, bool):
+        raise SpecError(f"mmrm: REML is True or False, not {REML!r}")
+    if weights is not None and not isinstance(weights, str):
+        raise SpecError(
+            "mmrm: weights is a column of the data or an expression, such as 'w', not "
+            f"{type(weights).__name__}"
+        )
+    fixed, correlation, variance, call = read_mmrm(str(formula), reml=REML, df=df, weights=weights)
+    spec = _base(
+        "mmrm",
+        fixed,
+        subset=None,
+        method="REML" if REML else "ML",
+        na_action=na_action,
+        control=control,
+        contrasts=None,
+        data=data,
+    )
+    return replace(spec, correlation=correlation, weights=variance, mmrm=call)
 
 
 def make_lm(

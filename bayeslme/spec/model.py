@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from bayeslme.spec.mmrm import MmrmCall
+
 
 OPTIONS = (
     "sigma", "max_iter", "maxIter", "msMaxIter", "tolerance", "niterEM", "msMaxEval", "msTol",
@@ -173,7 +175,7 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     return contrast_pair(contrasts), {}
 
 
-type Function = Literal["lme", "gls", "lm", "lmList"]
+type Function = Literal["lme", "gls", "lm", "lmList", "mmrm"]
 type Method = Literal["REML", "ML", "OLS"]
 type NaAction = Literal["fail", "omit", "exclude"]
 
@@ -213,7 +215,7 @@ class LmeSpec:
 
     Attributes
     ----------
-    function : {"lme", "gls", "lm", "lmList"}
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
     fixed : Formula
         Response and fixed effects; for lmList also the groups.
     random : tuple of RandomLevel
@@ -234,6 +236,8 @@ class LmeSpec:
         Priors of the Bayesian forms, as the user gave them.
     data : str or None
         A label; the data frame itself comes with ``fit``.
+    mmrm : MmrmCall or None
+        What a call of mmrm says beside the model.
     mask : array of bool or None
         A subset given as rows of the data frame; not compared and not written back.
     """
@@ -251,6 +255,7 @@ class LmeSpec:
     factor_contrasts: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Any] | str | None = None
     data: str | None = None
+    mmrm: MmrmCall | None = None
     mask: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bayeslme.errors import SpecError
+from bayeslme.errors import SpecError, as_path
 from bayeslme.spec.call import translate
 from bayeslme.spec.model import DEFAULT, LmeSpec, contrast_name, contrast_pair
 
@@ -143,7 +143,7 @@ def load_model(path: str | Path) -> Model:
     >>> print(model.spec)
     lme("distance ~ age", data=orthodont, random="~1 | Subject")
     """
-    path = Path(path)
+    path = as_path(path, SpecError)
     try:
         contents = _File.model_validate(_toml(path))
     except ValidationError as error:
@@ -213,4 +213,6 @@ def _key(complaint: Any) -> tuple[str, ...]:
 
 
 def _source(data: str, folder: Path) -> str:
-    return str((folder / data).resolve()) if data.lower().endswith((".csv", ".csv.gz")) else data
+    if not data.lower().endswith((".csv", ".csv.gz")):
+        return data
+    return str(as_path(folder / data, SpecError).resolve())

@@ -31,6 +31,7 @@ from bayeslme.spec.make import (
     read_subset,
     read_weights,
 )
+from bayeslme.spec.mmrm import MmrmCall, read_mmrm, split, whole_formula
 from bayeslme.spec.model import LmeSpec, make_control, read_contrasts
 from bayeslme.spec.random import read_random
 
@@ -53,6 +54,7 @@ _ALLOWED = {
     "gls": {*_CHANGES, "method"} - {"random"},
     "lm": {"subset", "na_action", "contrasts", "priors", "data"},
     "lmList": {"subset", "na_action", "contrasts", "data"},
+    "mmrm": {*_CHANGES, "method", "REML", "df"} - {"random", "priors"},
 }
 
 
@@ -82,6 +84,10 @@ def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
     >>> print(update(spec, model=". ~ . - a:b", correlation=None, method="ML"))
     gls("y ~ a + b", data=d, method="ML")
     """
+    if spec.mmrm is not None and not {"correlation", "weights"} & changes.keys():
+        return _update_mmrm(spec, spec.mmrm, changes)
+    if spec.mmrm is not None:  # other structures make it a model of gls
+        spec = replace(spec, function="gls", mmrm=None)
     new: dict[str, Any] = {}
     for name, value in changes.items():
         if name in _FORMULA_NAMES:
@@ -95,6 +101,36 @@ def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
         else:
             new |= _CHANGES[name](value)
     return replace(spec, **new)
+
+
+def _update_mmrm(spec: LmeSpec, call: MmrmCall, changes: dict[str, Any]) -> LmeSpec:
+    """A call of mmrm with other arguments; a covariance term in the formula replaces the old."""
+    unknown = [n for n in changes if n not in {*_FORMULA_NAMES, *_ALLOWED["mmrm"]}]
+    if unknown:
+        allowed = ", ".join(sorted({"fixed", *_ALLOWED["mmrm"]}))
+        raise SpecError(f"update() of mmrm cannot change '{unknown[0]}'; it has {allowed}")
+    formula = whole_formula(spec.fixed, call)
+    for name in _FORMULA_NAMES:
+        if name in changes:
+            given, term = split(str(changes[name]))
+            fixed = update_formula(spec.fixed, given)
+            formula = whole_formula(fixed, call if term is None else replace(call, term=term))
+    method = check_method(changes.get("method", spec.method), "mmrm")
+    reml = changes.get("REML", method == "REML")
+    df = changes.get("df", call.df)
+    fixed, correlation, variance, made = read_mmrm(formula, reml=reml, df=df, weights=call.weights)
+    new: dict[str, Any] = {}
+    for name in changes.keys() & _CHANGES.keys():
+        new |= _CHANGES[name](changes[name])
+    return replace(
+        spec,
+        fixed=check_fixed(fixed, "mmrm"),
+        correlation=correlation,
+        weights=variance,
+        method="REML" if reml else "ML",
+        mmrm=made,
+        **new,
+    )
 
 
 def update_formula(old: Formula, new: Formula) -> Formula:

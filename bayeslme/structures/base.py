@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
-from bayeslme.errors import SpecError
+from bayeslme.errors import SpecError, known_names
 from bayeslme.structures import settings
 from bayeslme.structures.complete import check_row_structure
 from bayeslme.structures.supports import AS_IT_IS, Namespace, Shown, Support
@@ -426,7 +426,7 @@ def as_named(
     if isinstance(values, Mapping):
         unknown = [k for k in values if k not in names]
         if unknown:
-            msg = f"{what}: '{unknown[0]}' is none of {', '.join(map(str, names))}"
+            msg = f"{what}: no parameter is named '{unknown[0]}'; {known_names(names)}"
             raise SpecError(msg)
         items = dict(values)
     elif repeat and isinstance(values, (int, float, np.integer, np.floating)):

@@ -34,6 +34,9 @@ class StructureSettings:
     max_correlations : int
         Correlations of an unstructured matrix at most (45 positions). The time of a search grows
         with the square of their number, that of one step with the cube of the positions.
+    max_lags : int
+        Correlations of a Toeplitz or ante-dependence structure at most. Each is one parameter of
+        the search, and a product of as many terms.
     max_variance_parameters : int
         Parameters of one covariance of random effects at most. The time of a search grows with
         the square of their number; at the limit it takes some minutes.
@@ -72,6 +75,7 @@ class StructureSettings:
     max_sizes_ratio: float = 1.3
     sets_for_time_steps: int = 4
     max_correlations: int = 1000
+    max_lags: int = 100
     max_variance_parameters: int = 300
     far_range: float = 4.0
     shorter_range: float = 0.25

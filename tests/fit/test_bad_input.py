@@ -146,3 +146,20 @@ def test_unknown_groups_are_predicted_at_the_fixed_level_only() -> None:
     known = fit().predict(NEW, level="fixed").iloc[0]
     assert fit().predict(new, level=0).iloc[0] == known
     assert fit().predict(new.drop(columns="Subject"), level=0).iloc[0] == known
+
+
+def test_where_nothing_may_be_named_the_message_says_so() -> None:
+    data = bayeslme.load_data("orthodont")
+    empty = bayeslme.gls("distance ~ 0", data)
+    for call in (
+        lambda: empty.anova(terms="age"),
+        lambda: empty.anova(terms=[]),
+        lambda: empty.anova(L={"age": 1}),
+        lambda: empty.means("age"),
+        lambda: empty.means([]),
+        lambda: bayeslme.gls("distance ~ 1", data).means("Sex", at={"age": 1}),
+        lambda: bayeslme.gls("distance ~ 1", data).means([]),
+    ):
+        with pytest.raises(bayeslme.errors.BayesLMEError) as caught:
+            call()
+        assert str(caught.value).endswith("there are none")

@@ -12,8 +12,16 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import bayeslme
+from bayeslme.report.plots.checks import envelope_plot, nominal_plot
 from bayeslme.report.plots.data import curve_panels, look
-from bayeslme.report.plots.estimates import caterpillar_panels, interval_panels, pairs_grid
+from bayeslme.report.plots.estimates import (
+    caterpillar_panels,
+    compared_panels,
+    forest_panels,
+    forest_rows,
+    interval_panels,
+    pairs_grid,
+)
 from bayeslme.report.plots.residuals import lag_plot, scatter_panels, variogram_plot
 from bayeslme.report.plots.style import COLOURS, folded, short_names
 
@@ -307,3 +315,66 @@ def test_what_is_no_grouped_data_is_told(
     plain = pd.DataFrame({"y": [1.0]})
     with pytest.raises(bayeslme.SpecError, match="the data have no formula"):
         bayeslme.group_plot(plain)
+
+
+MATHEMATICS = ["$$", "$x^{2$", r"$\frac{$", "a $ b $ c", r"\$ alone", "_hidden", "5 $"]
+
+
+def _drawn_texts() -> list[str]:
+    """All texts of the open figures as they are drawn; none may be read as mathematics."""
+    found = []
+    for number in plt.get_fignums():
+        figure = plt.figure(number)
+        figure.canvas.draw()
+        for text in figure.findobj(plt.Text):
+            shown, mathematics = text._preprocess_math(text.get_text())
+            assert not mathematics
+            found.append(shown)
+    return found
+
+
+def test_dollars_in_names_are_drawn_as_they_are() -> None:
+    rng = np.random.default_rng(3)
+    names = np.repeat(MATHEMATICS, 6)
+    level = np.tile(MATHEMATICS[:3], 14)
+    x, y, price, size = "$x^{2$", "$y_{$", "$$", "${4}_{$"
+    data = pd.DataFrame(
+        {x: np.tile(np.arange(6.0), 7), y: rng.normal(size=42), price: names, size: level}
+    )
+    data[y] += np.repeat(np.arange(7.0), 6)
+    fit = bayeslme.lme(f"`{y}` ~ `{x}` + `{size}`", data, f"~ 1 | `{price}`")
+    for draw in (
+        lambda: fit.plot.aug_pred(f"`{x}`"),
+        fit.plot.caterpillar,
+        lambda: fit.plot.residuals(f"resid(.) ~ `{x}` | `{size}`", id=0.9),
+        lambda: fit.plot.residuals(f"`{price}` ~ resid(.)"),
+        lambda: fit.plot.qq(id=0.5),
+        lambda: fit.means(size).plot(),
+        lambda: bayeslme.group_plot(data, f"`{y}` ~ `{x}` | `{price}`"),
+        lambda: bayeslme.group_plot(data, f"`{y}` ~ 1 | `{price}`"),
+        lambda: bayeslme.interaction_plot(data, size, price, y, legend=True),
+    ):
+        draw()
+    texts = _drawn_texts()
+    assert {*MATHEMATICS, x, y, f"mean of {y}"} <= {text.strip("\u2060") for text in texts}
+
+
+def test_dollars_in_names_of_results_and_curves() -> None:
+    index = pd.Index(MATHEMATICS, name="$$")
+    values = pd.DataFrame({"lower": 0.0, "est.": 1.0, "upper": 2.0}, index=index)
+    interval_panels({"$x^{2$": values}, label=r"$\frac{$")
+    caterpillar_panels(
+        values[["est."]].set_axis(["$$"], axis=1), values[["upper"]].set_axis(["$$"], axis=1)
+    )
+    compared_panels({"$$": values.set_axis(["_a", "$x^{2$", "c"], axis=1)}, {})
+    both = pd.concat({"$$": values, "_b": values}, axis=1).rename(columns={"est.": "Value"})
+    forest_rows({"$x^{2$": both}, "$$")
+    forest_panels(both.set_axis(pd.MultiIndex.from_product([["fixed"], MATHEMATICS])))
+    table = values.rename(columns={"est.": "observed"}).assign(outside=False)
+    envelope_plot(table, "$x^{2$")
+    nominal_plot({"$$": np.array([0.1, 0.5])})
+    curves = pd.DataFrame({"$$": MATHEMATICS * 3, ".groups": "$x^{2$", "y": np.arange(21.0)})
+    kinds = np.repeat(["original", "$$", "$x^{2$"], 7)
+    curve_panels(curves.assign(**{".type": pd.Categorical(kinds)}))
+    texts = {text.strip("\u2060") for text in _drawn_texts()}
+    assert {*MATHEMATICS, "$x^{2$", "_a", "_b"} <= texts

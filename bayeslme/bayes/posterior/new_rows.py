@@ -49,15 +49,18 @@ class RowPositions:
         The rows' own groups, those the fit has not met among them; -1 where a label is missing.
     position : array, shape (m, d)
         Counted on from the group's observed rows where the structure goes by the order of rows.
+    level : int array, shape (m,)
+        Of the groups, where levels have parameters of their own; -1 where it is not known.
     """
 
     group: np.ndarray
     own: np.ndarray
     position: np.ndarray
+    level: np.ndarray
 
     def take(self, at: slice) -> RowPositions:
         """Some of the rows."""
-        return RowPositions(self.group[at], self.own[at], self.position[at])
+        return RowPositions(self.group[at], self.own[at], self.position[at], self.level[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,9 @@ def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
         group = np.empty(problem.n, dtype=int)
         sizes = problem.correlation.coords.sizes
         group[problem.order] = np.repeat(np.arange(len(sizes)), sizes)
-        place = RowPositions(group, group, position)
+        level = None if design.correlation is None else design.correlation.level
+        level = np.zeros(problem.n, dtype=int) if level is None else level
+        place = RowPositions(group, group, position, level)
     code = tuple(level.code for level in levels)
     z = tuple(level.Z for level in levels)
     return PredictionRows(design.X, z, code, code, design.variance, place)
@@ -164,7 +169,8 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
     if position is None:
         position = counted_on(own, known, bound.coords.sizes)
     require_integers(bound, position)
-    return RowPositions(known, own, position)
+    level = np.zeros(len(own), dtype=int) if coords.level is None else coords.level
+    return RowPositions(known, own, position, level)
 
 
 Observed = Callable[[slice], np.ndarray]
@@ -180,12 +186,15 @@ class _Alike:
         Positions.
     rows, observed : int arrays, shapes (g, m) and (g, o)
         New rows, and sorted observed rows, of each group.
+    level : int
+        Of the groups, where levels have parameters of their own.
     """
 
     old: np.ndarray
     new: np.ndarray
     rows: np.ndarray
     observed: np.ndarray
+    level: int
 
     @property
     def size(self) -> int:
@@ -264,7 +273,7 @@ def residuals_at(
 def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
     """Collect the groups of the new rows by how their rows stand."""
     positions: CorrelationGroups = bound.coords
-    sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1)
+    sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1) & (place.level >= 0)
     order = np.flatnonzero(sound)[np.argsort(place.own[sound], kind="stable")]
     found: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = {}
     for rows in np.split(order, np.flatnonzero(np.diff(place.own[order])) + 1):
@@ -276,13 +285,15 @@ def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[
             old = _near(bound, positions, h, new)
         joint = np.concatenate([positions.position[old], new])
         shift = joint[:1] if bound.structure.stationary else 0.0
-        key = np.append(joint - shift, [[len(old)] * joint.shape[1]], axis=0).tobytes()
+        marks = [[len(old)] * joint.shape[1], [place.level[rows[0]]] * joint.shape[1]]
+        key = np.append(joint - shift, marks, axis=0).tobytes()
         found.setdefault(key, []).append((old, rows))
     for groups in found.values():
         seen = np.array([one for one, _ in groups], dtype=int)
         asked = np.array([one for _, one in groups], dtype=int)
         require_dense(len(groups[0][0]) + len(groups[0][1]), "predict")
-        yield _Alike(positions.position[seen[0]], place.position[asked[0]], asked, seen)
+        level = int(place.level[asked[0, 0]])
+        yield _Alike(positions.position[seen[0]], place.position[asked[0]], asked, seen, level)
 
 
 def _near(bound: Bound, positions: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
@@ -300,7 +311,7 @@ def _one_pattern(
     bound: Bound, par: np.ndarray, alike: _Alike, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means (s, g, m) and covariances (s, m, m) of groups that stand alike."""
-    among, across, left = joint_correlation(bound, par, alike.old, alike.new)
+    among, across, left = joint_correlation(bound, par, alike.old, alike.new, alike.level)
     if not len(alike.old) or seen is None:
         return np.zeros((len(par), *alike.rows.shape)), left
     factor = np.linalg.cholesky(among)

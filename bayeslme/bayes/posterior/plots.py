@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Any
 import arviz as az
 import xarray as xr
 
+from bayeslme.report.plots.style import plain
+
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
+
+
+class PlainLabeller(az.labels.BaseLabeller):
+    """Labels in which dollars are dollars, where matplotlib would read mathematics."""
+
+    def var_name_to_str(self, var_name: Any) -> str:
+        """Name of a variable as it is drawn."""
+        return plain(super().var_name_to_str(var_name))
+
+    def dim_coord_to_str(self, dim: Any, coord_val: Any, coord_idx: Any) -> str:
+        """Name of an element as it is drawn."""
+        return plain(super().dim_coord_to_str(dim, coord_val, coord_idx))
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,7 +42,13 @@ class PosteriorPlots:
 
     def _named(self, options: dict[str, Any]) -> dict[str, Any]:
         """Options with the parameters to draw, and room for the panels' titles."""
-        return {"var_names": self._parameters(), **_spaced(options)}
+        return self._labelled(_spaced(options))
+
+    def _labelled(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Options with the parameters to draw and their labels."""
+        backend = options.get("backend") or az.rcParams["plot.backend"]
+        labels = {"labeller": PlainLabeller()} if backend == "matplotlib" else {}
+        return {"var_names": self._parameters(), **labels, **options}
 
     def trace(self, **options: Any) -> Any:
         """Traces and densities of all parameters but correlation matrices, a row for each."""
@@ -38,7 +58,7 @@ class PosteriorPlots:
     def forest(self, **options: Any) -> Any:
         """Intervals of all parameters but correlation matrices."""
         options.setdefault("combined", True)
-        return az.plot_forest(self.posterior.data, **{"var_names": self._parameters(), **options})
+        return az.plot_forest(self.posterior.data, **self._labelled(options))
 
     def dist(self, **options: Any) -> Any:
         """Densities of all parameters but correlation matrices."""

@@ -39,7 +39,7 @@ from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.bayes.priors.scales import stored_scale
 from bayeslme.data.design import ORIGINS
 from bayeslme.data.variables.dates import Origin
-from bayeslme.errors import BayesLMEError, DataError
+from bayeslme.errors import BayesLMEError, DataError, as_path
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
 
@@ -248,6 +248,7 @@ def save(posterior: Posterior, path: str | Path) -> None:
     >>> with TemporaryDirectory() as folder:
     ...     save(posterior, f"{folder}/growth.nc")
     """
+    target = as_path(path)
     design = posterior.parameters.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
     frame = design.frame
@@ -265,7 +266,7 @@ def save(posterior: Posterior, path: str | Path) -> None:
     model = json.dumps(record)
     head = {"format": FORMAT, "checksum": zlib.crc32(model.encode()), "model": model}
     tree.attrs[ATTRIBUTE] = json.dumps(head)
-    write_tree(tree, Path(path))
+    write_tree(tree, target)
 
 
 def load_posterior(path: str | Path) -> Posterior:
@@ -297,7 +298,7 @@ def load_posterior(path: str | Path) -> Posterior:
     >>> bool(again.summary().fixed.equals(posterior.summary().fixed))
     True
     """
-    tree = read_tree(Path(path))
+    tree = read_tree(as_path(path))
     if ATTRIBUTE not in tree.attrs:
         how = "arviz.from_zarr" if Path(path).is_dir() else "arviz.from_netcdf"
         msg = f"{path}: holds no model of this package; read it with {how}"

@@ -282,11 +282,8 @@ def _theta(
     theta = np.zeros(problem.size)
     for stage, lam in zip(problem.stages, lambdas, strict=True):
         theta[stage.theta] = stage.structure.nearest(lam @ lam.T, stage.basis)
-    rows = (
-        (problem.correlation, point.corstruct, problem.theta_correlation),
-        (problem.variance, point.varfunc, problem.theta_variance),
-    )
-    for bound, values, place in rows:
-        if bound is not None and values is not None:
+    for name, bound, place in problem.row_structures:
+        values = getattr(point, name)
+        if values is not None:
             theta[place] = bound.to_free(values)
     return theta

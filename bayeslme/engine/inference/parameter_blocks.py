@@ -95,12 +95,9 @@ def interval_vector(
         scale, on_bound = _level_scale(natural, parameters, found.sigma)
         names = tuple(p.name for p in parameters)
         layout.add(group, names, natural, scale, on_bound, np.ones(len(names)))
-    rows = (
-        ("corstruct", problem.correlation, found.corstruct),
-        ("varfunc", problem.variance, found.varfunc),
-    )
-    for name, bound, values in rows:
-        if bound is not None and values is not None and len(bound.free):
+    for name, bound, _ in problem.row_structures:
+        values = getattr(found, name)
+        if values is not None and len(bound.free):
             _add_structure(layout, name, bound, values)
     if not found.sigma_held:
         sigma, free = np.array([found.sigma]), np.array([False])

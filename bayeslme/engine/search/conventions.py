@@ -1,7 +1,8 @@
 """One answer where several values of the parameters stand for the same model.
 
 Variances that cannot be told from zero are zero, what counts by its size has its start's sign, and
-a variance function of which only multiples of sigma are known has its usual size.
+a variance function of which only multiples of sigma are known has its usual size. What runs to the
+end of its range stands at one value next to it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,22 @@ def to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     if np.array_equal(theta, optimum.theta):
         return optimum
     return replace(optimum, theta=theta, value=float(likelihood(theta[None])[0]))
+
+
+def to_end(likelihood: Likelihood, optimum: Optimum) -> Optimum:
+    """Set correlation parameters that run to the end of their range to one value next to it.
+
+    A search stops somewhere before the end, where the likelihood has become flat.
+    """
+    bound, place = likelihood.problem.correlation, likelihood.problem.theta_correlation
+    if bound is None or place.start == place.stop:
+        return optimum
+    theta = optimum.theta.copy()
+    theta[place] = bound.structure.at_end(theta[place])
+    if np.array_equal(theta, optimum.theta):
+        return optimum
+    value = float(likelihood(theta[None])[0])
+    return replace(optimum, theta=theta, value=value) if value >= optimum.value - SAME else optimum
 
 
 def normalised(likelihood: Likelihood, optimum: Optimum) -> Optimum:

@@ -93,10 +93,8 @@ def reference_start(likelihood: Likelihood) -> np.ndarray:
 def default_start(problem: Problem) -> np.ndarray:
     """Every parameter (k,) where nlme documents that it begins."""
     effects = [_begun(problem, k) for k in range(len(problem.stages))]
-    rows = (problem.correlation, problem.variance)
-    return np.concatenate(
-        [np.zeros(0), *effects[::-1], *(bound.start for bound in rows if bound is not None)]
-    )
+    rows = (bound.start for _, bound, _ in problem.row_structures)
+    return np.concatenate([np.zeros(0), *effects[::-1], *rows])
 
 
 def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:

@@ -109,13 +109,9 @@ def _factor_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
 def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
     """Other values of every parameter of the correlation and of the variance function."""
     steps = np.array([*OFFSETS, *(-step for step in OFFSETS)])
-    for bound, place in (
-        (problem.correlation, problem.theta_correlation),
-        (problem.variance, problem.theta_variance),
-    ):
+    for _, bound, place in problem.row_structures:
         for i, here in enumerate(theta[place]):
-            if bound is not None:
-                yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
+            yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
 
 
 def _signed(problem: Problem) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslme.engine.likelihood.likelihood import Likelihood
-from bayeslme.engine.search.conventions import normalised, to_boundary, upright
+from bayeslme.engine.search.conventions import normalised, to_boundary, to_end, upright
 from bayeslme.engine.search.flat import (
     default_start,
     flat_moves,
@@ -89,7 +89,7 @@ def search(
         require_bound(likelihood, best)
         if best.converged:
             best = _off_ridges(likelihood, best, max_iter)
-    return normalised(likelihood, upright(likelihood, best))
+    return normalised(likelihood, upright(likelihood, to_end(likelihood, best)))
 
 
 def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:

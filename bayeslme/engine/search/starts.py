@@ -24,12 +24,8 @@ EQUAL = 9  # digits to which distances that are equal are
 def scales(problem: Problem) -> np.ndarray:
     """Step scale of every entry of theta, shape (k,)."""
     out = np.ones(problem.size)
-    for bound, place in (
-        (problem.correlation, problem.theta_correlation),
-        (problem.variance, problem.theta_variance),
-    ):
-        if bound is not None:
-            out[place] = bound.scale
+    for _, bound, place in problem.row_structures:
+        out[place] = bound.scale
     return out
 
 
@@ -39,9 +35,9 @@ def candidates(problem: Problem) -> np.ndarray:
     Every level's relative size crossed with shifts of the correlation.
     """
     options = [_sizes(stage) for stage in _outermost_first(problem)]
-    rows = [_row_starts(bound) for bound in (problem.correlation, problem.variance)]
+    rows = [bound.starts for _, bound, _ in problem.row_structures]
     grid = itertools.islice(itertools.product(*options, *rows), MOST)
-    return np.stack([np.concatenate(parts) for parts in grid])
+    return np.stack([np.concatenate([*parts, np.zeros(0)]) for parts in grid])
 
 
 def starting_points(bound: Bound, i: int) -> np.ndarray:
@@ -80,9 +76,8 @@ def _nearest(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 def generic_start(problem: Problem, relative: float) -> np.ndarray:
     """One starting value (k,) with random effects of this relative size at every level."""
     parts = [_stage_start(stage, relative) for stage in _outermost_first(problem)]
-    return np.concatenate(
-        [*parts, _row_starts(problem.correlation)[0], _row_starts(problem.variance)[0]]
-    )
+    rows = (bound.start for _, bound, _ in problem.row_structures)
+    return np.concatenate([*parts, *rows, np.zeros(0)])
 
 
 def _outermost_first(problem: Problem) -> list[Stage]:
@@ -111,14 +106,6 @@ def _unit_start(stage: Stage) -> np.ndarray:
 def several_maxima(problem: Problem) -> np.ndarray:
     """Row parameters (k,) that often have several maxima: each of their starts is climbed."""
     out = np.zeros(problem.size, bool)
-    for bound, place in (
-        (problem.correlation, problem.theta_correlation),
-        (problem.variance, problem.theta_variance),
-    ):
-        out[place] = bound is not None and bound.several_maxima
+    for _, bound, place in problem.row_structures:
+        out[place] = bound.several_maxima
     return out
-
-
-def _row_starts(bound: Bound | None) -> list[np.ndarray]:
-    """Starts of the parameters of a correlation structure or a variance function."""
-    return [np.zeros(0)] if bound is None else bound.starts

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.errors import FitError
+from bayeslme.errors import FitError, known_names
 from bayeslme.fit.inference.contrasts import contrasts
-from bayeslme.fit.inference.degrees import DfMethod, SmallSample, small_sample
+from bayeslme.fit.inference.degrees import DfMethod, SmallSample, VcovType, small_sample
 from bayeslme.fit.inference.hypotheses import (
     f_tail,
     quadratic,
@@ -60,7 +60,8 @@ def anova_of(
     type: AnovaType = "sequential",
     terms: Any = None,
     L: Any = None,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
+    vcov: VcovType | None = None,
 ) -> Anova:
     """Test the terms of a fit, or chosen terms or contrasts of its coefficients.
 
@@ -74,9 +75,12 @@ def anova_of(
     L : array, DataFrame, mapping or sequence of mappings, optional
         Contrasts tested together: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1,
         "Time:Diet3": -1}``; see `bayeslme.fit.inference.contrasts.contrasts`.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
-        adjusts F too.
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+        Denominator degrees of freedom: nlme's rule (the default), counted in another way, or
+        computed from the fit. Kenward and Roger's methods adjust F too.
+    vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+        A robust covariance, with denominators of its own; see `bayeslme.fit.inference.sandwich`.
 
     Returns
     -------
@@ -105,15 +109,15 @@ def anova_of(
         )
     if terms is not None and L is not None:
         raise FitError("terms, L: give one of them; they are different tests")
-    method = small_sample(fit, df)
+    method = small_sample(fit, df, vcov)
     if L is not None:
         return _contrasts(fit, L, method)
     if terms is not None:
         return _terms(fit, terms, method)
     members, names = fit.design.term_columns, term_names(fit)
     if method is not None:
-        vcov = fit.estimate.vcov
-        rows = sequential_contrasts(vcov) if type == "sequential" else np.eye(len(vcov))
+        own = fit.estimate.vcov
+        rows = sequential_contrasts(own) if type == "sequential" else np.eye(len(own))
         return _tested(method, names, [rows[m] for m in members])
     if type == "sequential":
         scores = sequential_scores(fit.estimate.beta, fit.test_vcov)
@@ -174,7 +178,7 @@ def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
     wanted = list(terms) if isinstance(terms, Iterable) and not isinstance(terms, str) else [terms]
     chosen = [_term_number(one, names) for one in wanted]
     if not chosen or len(set(chosen)) < len(chosen):
-        raise FitError(f"terms: each term once, and at least one of {', '.join(names)}")
+        raise FitError(f"terms: each once, and {known_names(names, 'at least one of')}")
     columns = np.concatenate([fit.design.term_columns[k] for k in chosen])
     rows = np.eye(len(fit.fixef))[columns]
     heading = f"F-test for: {', '.join(names[k] for k in chosen)} "
@@ -198,9 +202,8 @@ def _term_number(term: Any, names: Sequence[str]) -> int:
                 return k
     if isinstance(term, int | np.integer) and term is not True and 1 <= term <= len(names):
         return int(term) - 1
-    raise FitError(
-        f"terms: {term!r} is no term; allowed are {', '.join(names)} or 1 to {len(names)}"
-    )
+    numbers = f", or 1 to {len(names)}" if names else ""
+    raise FitError(f"terms: {term!r} is no term; {known_names(names)}{numbers}")
 
 
 def _contrasts(fit: Fit, L: Any, method: SmallSample | None) -> Anova:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.errors import FitError, SpecError
+from bayeslme.errors import FitError, SpecError, known_names
 from bayeslme.fit.arguments import check_choice
 from bayeslme.report.grid import named
 from bayeslme.report.html import frames_html
@@ -113,7 +113,9 @@ def _row(row: Any, names: Sequence[str]) -> FloatArray:
     if isinstance(row, MAPPINGS):
         unknown = [name for name in row.keys() if name not in names]  # noqa: SIM118 - of a Series
         if unknown:
-            raise FitError(f"L: {unknown[0]!r} is no coefficient; allowed are {', '.join(names)}")
+            raise FitError(
+                f"L: {unknown[0]!r} is no coefficient; {known_names(names, 'allowed are')}"
+            )
         given = dict(row.items())
         return _read_numbers([given.get(name, 0.0) for name in names])
     numbers = _read_numbers(row)

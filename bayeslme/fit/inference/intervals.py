@@ -181,7 +181,7 @@ def intervals(
     level: float = 0.95,
     which: Which = "all",
     method: Method = "wald",
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Intervals:
     """Confidence intervals of coefficients and variance parameters.
 
@@ -194,9 +194,10 @@ def intervals(
     method : {"wald", "profile"}
         ``"wald"`` is nlme's; ``"profile"`` inverts the likelihood-ratio test, see
         `bayeslme.fit.inference.intervals.profiled`.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Degrees of freedom of the coefficients' t; "kenward-roger" adjusts their standard errors
-        too, as in `summary`.
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+        Degrees of freedom of the coefficients' t; Kenward and Roger's methods adjust their standard
+        errors too, as in `summary`.
 
     Returns
     -------
@@ -224,7 +225,8 @@ def intervals(
     check_choice(which, get_args(Which), "which")
     check_choice(method, get_args(Method), "method")
     found = small_sample(fit, df)
-    if found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
+    asked = df is not None and found is not None
+    if asked and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")
     parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level, found)}
     notes: tuple[str, ...] = ()

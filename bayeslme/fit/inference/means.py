@@ -26,7 +26,14 @@ from bayeslme.fit.inference.contrasts import (
     index_of,
     text_of,
 )
-from bayeslme.fit.inference.degrees import DfMethod, column_levels, small_sample
+from bayeslme.fit.inference.degrees import (
+    DfMethod,
+    SmallSample,
+    VcovType,
+    column_levels,
+    fewest,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import Adjust, adjusted, critical, t_quantile, t_tail
 from bayeslme.fit.inference.reference_grid import (
     Axis,
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
 
 FloatArray = npt.NDArray[np.float64]
-NEGLIGIBLE = 1e-10  # share of a coefficient that counts as none
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,8 +63,9 @@ class Means(Estimates):
     """
 
     fit: Fit
-    df: DfMethod
+    df: DfMethod | None
     level: float
+    vcov: VcovType | None = None
 
     def contrasts(
         self,
@@ -122,7 +129,8 @@ def means(
     slope: str | None = None,
     weights: Weights = "equal",
     level: float = 0.95,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
+    vcov: VcovType | None = None,
 ) -> Means:
     """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
@@ -141,9 +149,13 @@ def means(
         Combinations that are averaged over count the same, or as often as they are in the data.
     level : float
         Of the limits.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
         Degrees of freedom. By the first rule a mean has the fewest of the coefficients that have a
         part in it, where the intercept counts at the outermost level of grouping.
+    vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+        Robust standard errors, with degrees of freedom of their own; see
+        `bayeslme.fit.inference.sandwich`.
 
     Returns
     -------
@@ -176,10 +188,12 @@ def means(
     """
     check_probability(level)
     labels, rows, notes = marginal(fit, factors, at, slope, weights)
-    table = _limits(fit, rows, level, df)
+    method = small_sample(fit, df, vcov)
+    table = _limits(fit, rows, level, method)
     table.index = index_of(labels, [factors] if isinstance(factors, str) else list(factors))
-    said = (*notes, *_df_notes(fit, df))
-    return Means(table, rows, said, of_what(fit, slope), slope is not None, fit, df, level)
+    said = (*notes, *(() if method is None else method.notes))
+    what = of_what(fit, slope)
+    return Means(table, rows, said, what, slope is not None, fit, df, level, vcov)
 
 
 def marginal(
@@ -213,14 +227,11 @@ def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
     if fit.design.levels:
         constant = column_levels(fit.design) == 0
         columns[constant] = min(columns.min(), len(fit.design.levels[0].labels) - 1)
-    size = np.abs(rows).max(axis=1, keepdims=True)
-    part = np.abs(rows) > NEGLIGIBLE * size
-    return np.asarray(np.where(part, columns, np.inf).min(axis=1))
+    return fewest(columns, rows)
 
 
-def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFrame:
+def _limits(fit: Fit, rows: FloatArray, level: float, method: SmallSample | None) -> pd.DataFrame:
     """Values of combinations of the coefficients with their errors and limits."""
-    method = small_sample(fit, df)
     vcov = fit.test_vcov if method is None else method.vcov
     error = np.sqrt(np.einsum("gp,pq,gq->g", rows, vcov, rows))
     if method is None:
@@ -235,7 +246,8 @@ def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFr
 
 def _tested(means: Means, rows: FloatArray, size: int, adjust: Adjust) -> pd.DataFrame:
     """Contrasts of one family with their tests."""
-    table = _limits(means.fit, rows, means.level, means.df)
+    method = small_sample(means.fit, means.df, means.vcov)
+    table = _limits(means.fit, rows, means.level, method)
     t, den = table["Value"] / table["Std.Error"], table["DF"].to_numpy()
     p = adjusted(t_tail(t, den), t.to_numpy(), den, size, adjust)
     width = critical(means.level, den, len(rows), size, adjust) * table["Std.Error"]
@@ -255,11 +267,6 @@ def _grid_notes(
         how = "" if weights == "equal" else ", in proportion to the data"
         notes.append(f"averaged over {', '.join(over)}{how}")
     return [*notes, f"at {', '.join(fixed)}"] if fixed else notes
-
-
-def _df_notes(fit: Fit, df: DfMethod) -> tuple[str, ...]:
-    method = small_sample(fit, df)
-    return () if method is None else method.notes
 
 
 def _said(adjust: Adjust, size: int, several: bool) -> str:

@@ -15,7 +15,7 @@ from bayeslme.data.evaluation.evaluate import columns_of
 from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Factor, drop_unused, from_objects, relabel
 from bayeslme.data.variables.labels import LOGICAL_LEVELS
-from bayeslme.errors import SpecError
+from bayeslme.errors import SpecError, known_names
 from bayeslme.fit.values.curves import FACTOR_FUNCTIONS
 from bayeslme.formula.expressions import Call, r_number, walk
 
@@ -69,7 +69,7 @@ def axes_of(fit: Fit, at: Mapping[str, Any]) -> tuple[Axis, ...]:
     names = [name for name in matrix.columns_needed if name in fit.design.frame.columns]
     unknown = [name for name in at if name not in names]
     if unknown:
-        raise SpecError(f"at: {unknown[0]!r} is no predictor; these are {', '.join(names)}")
+        raise SpecError(f"at: {unknown[0]!r} is no predictor; {known_names(names)}")
     whole = [
         node
         for variable in matrix.terms.variables
@@ -169,14 +169,14 @@ def check_shown(shown: Sequence[str], axes: Sequence[Axis], at: Mapping[str, Any
     known = {axis.name: axis for axis in axes}
     for name in shown:
         if name not in known:
-            raise SpecError(f"factors: {name!r} is no predictor; these are {', '.join(known)}")
+            raise SpecError(f"factors: {name!r} is no predictor; {known_names(known)}")
         if known[name].code is None and name not in at:
             raise SpecError(
                 f"factors: {name} is a covariate; say where, at={{{name!r}: [...]}}, or give its "
                 f"slope={name!r}"
             )
     if not shown or len(set(shown)) < len(shown):
-        raise SpecError(f"factors: each once, and at least one of {', '.join(known)}")
+        raise SpecError(f"factors: each once, and {known_names(known, 'at least one of')}")
 
 
 def check_slope(slope: str, axes: Sequence[Axis]) -> None:

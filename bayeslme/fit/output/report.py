@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bayeslme.errors import DataError
+from bayeslme.errors import DataError, as_path
 from bayeslme.fit.values.curves import default_primary
-from bayeslme.fit.values.dependence import MOST_PAIRS, n_pairs
+from bayeslme.fit.values.dependence import MOST_PAIRS, lag_scale, n_pairs
 from bayeslme.fit.values.positions import positions
 from bayeslme.report.html import Section, code, document, heading, picture, prose
 
@@ -60,7 +60,7 @@ def report(fit: Fit, path: str | Path, title: str | None = None, description: st
 
 def write(page: str, path: str | Path) -> Path:
     """Write a page to a file."""
-    file = Path(path)
+    file = as_path(path)
     try:
         file.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -136,7 +136,10 @@ def _counts(fit: Fit) -> bool:
     if known is None or np.bincount(known.code).max() == 1:
         return False
     place = known.position
-    return place is None or (place.shape[1] == 1 and bool(np.all(place == np.round(place))))
+    if place is None:
+        return True
+    whole = place.shape[1] == 1 and bool(np.all(place == np.round(place)))
+    return whole and not lag_scale(positions(fit, None)).empty
 
 
 def _picture(axes: list[Axes], caption: str) -> str:

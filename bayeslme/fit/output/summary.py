@@ -10,7 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
-from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
+from bayeslme.fit.inference.degrees import (
+    DfMethod,
+    SmallSample,
+    VcovType,
+    of_coefficients,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_tail
 from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
@@ -42,7 +48,8 @@ def correlation_part(fit: Fit) -> CorrelationPart | None:
     if structure is None or coords is None:
         return None
     coef = fit.correlation_coef
-    matrix = structure.matrix_shown(coef.to_numpy())
+    shared = structure.by is None
+    matrix = structure.matrix_shown(coef.to_numpy()) if shared else None
     shown = None if matrix is None else _matrix(matrix)
     return CorrelationPart(structure.label, _formula(structure.form, coords), coef, shown)
 
@@ -150,14 +157,11 @@ def notes(fit: Fit) -> tuple[str, ...]:
 def _remarks(fit: Fit) -> list[str]:
     """What the structures of the rows say of their own estimates."""
     found, problem = fit.estimate, fit.estimate.problem
-    rows = (
-        ("corstruct", problem.correlation, found.corstruct),
-        ("varfunc", problem.variance, found.varfunc),
-    )
+    rows = ((name, bound, getattr(found, name)) for name, bound, _ in problem.row_structures)
     return [
         text
         for name, bound, values in rows
-        if bound is not None and values is not None
+        if values is not None
         for text in bound.structure.remarks(values, _errors(fit, name, bound), bound.coords)
     ]
 
@@ -246,15 +250,19 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
+def summary(fit: Fit, df: DfMethod | None = None, vcov: VcovType | None = None) -> Summary:
     """Summarise a fit.
 
     Parameters
     ----------
     fit : Fit
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
-        too. The second and third give `gls` a column DF.
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+        Denominator degrees of freedom of the t tests; Kenward and Roger's methods adjust the
+        standard errors too. All but the first, which is the default, give `gls` a column DF.
+    vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
+        Robust standard errors, with degrees of freedom of their own; see
+        `bayeslme.fit.inference.sandwich`.
 
     Returns
     -------
@@ -271,7 +279,7 @@ def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
     >>> summary(fit).fixed["t-value"].round(2).to_dict()
     {'(Intercept)': 20.89, 'age': 10.72}
     """
-    method = small_sample(fit, df)
+    method = small_sample(fit, df, vcov)
     made = page(fit, fixed_table(fit, method), fixed_correlation(fit))
     if method is not None:
         made = replace(made, notes=(*made.notes, *method.notes))

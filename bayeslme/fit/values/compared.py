@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.engine import depth_of
-from bayeslme.errors import FitError
+from bayeslme.errors import FitError, known_names
 from bayeslme.fit.arguments import names_of_fits
 from bayeslme.fit.inference.comparison import check_responses
 from bayeslme.fit.values.curves import aug_pred, grouped_by, primary_of
@@ -47,7 +47,7 @@ class ComparedFits(Tables):
         lines = {} if mark is None else {str(k): float(v) for k, v in mark.items()}
         unknown = [name for name in lines if name not in self]
         if unknown:
-            raise FitError(f"mark: {unknown[0]!r} is no coefficient; these are {', '.join(self)}")
+            raise FitError(f"mark: {unknown[0]!r} is no coefficient; {known_names(self)}")
         return compared_panels(self, lines, ax)
 
 
@@ -184,7 +184,7 @@ def _one_of_several(
 ) -> pd.DataFrame:
     """A fit without groups is drawn in the groups of the first one that has them."""
     function = fit.spec.function
-    if function in ("gls", "lm") and "groups" not in options:
+    if function in ("gls", "lm", "mmrm") and "groups" not in options:
         number = max(depth_of(first.design, level), 1)
         of_levels = tuple(one.group for one in first.design.levels[:number])
         own = of_levels or first.spec.fixed.groups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ FloatArray = npt.NDArray[np.float64]
 MOST_PAIRS = 20_000_000  # about a gigabyte at work
 POINTS = 50  # of the curve, nlme's
 MOST_LAGS = 1000  # of whole lags the curve is drawn at
+MOST_TABULATED = 100_000  # lags of an autocorrelation
 
 
 def variogram(
@@ -180,7 +182,9 @@ def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArra
 def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> bool:
     """Whether the fit's structure speaks of these positions and residuals."""
     known, structure = fit.design.correlation, fit.spec.correlation
-    if known is None or structure is None or not structure.stationary or type == "normalized":
+    if known is None or structure is None or structure.by is not None or structure.by_coordinate:
+        return False
+    if not structure.stationary or type == "normalized":
         return False
     if type == "response" and fit.spec.weights is not None:
         return False
@@ -244,7 +248,8 @@ def acf(
     ----------
     fit : Fit
     max_lag : int, optional
-        By default 10 log10(m), at most m - 1, for largest groups of m rows.
+        By default 10 log10(m), at most m - 1, for largest groups of m rows. Where all steps of the
+        times are multiples of a longer one, lags are counted in that.
     type : {"response", "pearson", "normalized"}
         Of the residuals; normalized ones should be uncorrelated.
     form : str, optional
@@ -274,27 +279,79 @@ def acf(
     if max_lag is not None:
         check_lag(max_lag, "max_lag")
     where = lag_positions(fit, form, "acf")
-    time = where.place[:, 0]
     r = residuals(fit, level, type).to_numpy()
-    groups = where.groups()
-    largest = max(map(len, groups))
-    wanted = min(largest - 1, int(10 * np.log10(largest))) if max_lag is None else max_lag
-    sums, counts = np.zeros(wanted + 1), np.zeros(wanted + 1, dtype=int)
-    for rows in groups:
-        grid = _on_grid(r[rows], time[rows])
-        for lag in range(min(wanted + 1, len(grid))):
-            products = grid[: len(grid) - lag] * grid[lag:]
-            sums[lag] += np.nansum(products)
-            counts[lag] += int(np.isfinite(products).sum())
+    scale = lag_scale(where)
+    longest = scale.longest if max_lag is None else max_lag // scale.unit
+    if longest > MOST_TABULATED:
+        raise FitError(f"max_lag: {MOST_TABULATED * scale.unit} is the most, not {max_lag}")
+    if max_lag is None and scale.empty:
+        raise FitError(
+            f"acf: no two rows of a group are within the longest lag, {longest}, as their times "
+            f"are at least {scale.nearest} apart; give a longer max_lag, or times in another unit"
+        )
+    sums, counts = _lagged(where, r, scale, longest)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = (sums / counts) / (sums[0] / counts[0])
-    table = pd.DataFrame({"lag": np.arange(wanted + 1), "ACF": values, "n_used": counts})
-    return table.set_index(pd.RangeIndex(1, wanted + 2))
+    lags = scale.unit * np.arange(longest + 1)
+    table = pd.DataFrame({"lag": lags, "ACF": values, "n_used": counts})
+    return table.set_index(pd.RangeIndex(1, longest + 2))
 
 
-def _on_grid(values: FloatArray, time: FloatArray) -> FloatArray:
-    """Values of a group by whole-number time, NaN in gaps."""
-    at = (time - time.min()).astype(int)
-    grid = np.full(int(at.max()) + 1, np.nan)
-    grid[at] = values
-    return grid
+@dataclass(frozen=True, slots=True)
+class LagScale:
+    """In which lags of whole-number times are counted.
+
+    Attributes
+    ----------
+    unit : int
+        1, or the common divisor of all steps where that is beyond the longest lag of the default
+        table, which would be empty: 86,400 for days in seconds.
+    longest : int
+        Units in the longest lag of the default table.
+    largest : int
+        Rows of the largest group.
+    nearest : int
+        Least distance of two rows of a group; 0 where every group has one row.
+    """
+
+    unit: int
+    longest: int
+    largest: int
+    nearest: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether the default table has no pair of rows."""
+        return self.longest * self.unit < self.nearest
+
+
+def lag_scale(where: Positions) -> LagScale:
+    """In which lags of whole-number times are counted."""
+    order = np.lexsort((where.place[:, 0], where.code))
+    inner = np.diff(where.code[order]) == 0
+    steps = np.diff(where.place[order, 0])[inner].astype(np.int64)
+    largest = int(np.bincount(where.code).max())
+    longest = min(largest - 1, int(10 * np.log10(largest)))
+    common = int(np.gcd.reduce(steps)) if len(steps) else 1
+    nearest = int(steps.min()) if len(steps) else 0
+    return LagScale(common if common > longest else 1, longest, largest, nearest)
+
+
+def _lagged(
+    where: Positions, r: FloatArray, scale: LagScale, longest: int
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Sums (longest + 1,) of products of residuals by lag, and their numbers.
+
+    Two rows of a group that are k units apart in time are at most k rows apart.
+    """
+    order = np.lexsort((where.place[:, 0], where.code))
+    code, time, r = where.code[order], where.place[order, 0] / scale.unit, r[order]
+    sums, counts = np.zeros(longest + 1), np.zeros(longest + 1, dtype=np.int64)
+    for k in range(min(longest, scale.largest - 1) + 1):
+        stop = len(r) - k
+        gap, products = time[k:] - time[:stop], r[:stop] * r[k:]
+        own = (code[k:] == code[:stop]) & (gap <= longest) & np.isfinite(products)
+        lag = np.round(gap[own]).astype(np.int64)
+        sums += np.bincount(lag, products[own], longest + 1)
+        counts += np.bincount(lag, minlength=longest + 1)
+    return sums, counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,14 @@ from bayeslme.engine.prediction.kriging import (
 )
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.inference.degrees import small_sample
+from bayeslme.fit.inference.degrees import (
+    KENWARD_ROGER,
+    METHODS,
+    DfMethod,
+    between_within,
+    fewest,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_quantile
 from bayeslme.fit.values.residuals import LevelName, fitted
 
@@ -88,9 +95,6 @@ def mean_values(fit: Fit, new: NewRows, depth: int) -> FloatArray:
     return means_by_depth(new.X @ fit.estimate.beta, each)[-1]
 
 
-IntervalDf = Literal["residual", "satterthwaite"]
-
-
 @overload
 def predict(
     fit: Fit,
@@ -99,7 +103,7 @@ def predict(
     se: Literal[False] = False,
     use_correlation: bool = False,
     interval: None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series: ...
 
 
@@ -111,7 +115,7 @@ def predict(
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series | pd.DataFrame: ...
 
 
@@ -122,7 +126,7 @@ def predict(
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series | pd.DataFrame:
     """Predict the mean response, or with `use_correlation` the new response itself.
 
@@ -147,9 +151,12 @@ def predict(
         Also the limits of this interval for a new response, such as 0.95: its own residual is added
         to the error, with the variance function at the new rows, and the random effects of levels
         further in, as of groups not yet seen.
-    df : {"residual", "satterthwaite"}
-        Degrees of freedom of the interval's t: n - p, or for each row from how well the data know
-        its variance, the better choice where groups are few.
+    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
+"kenward-roger-linear", "between-within", "residual"}, optional
+        Degrees of freedom of the interval's t: n - p, the default; the fewest of the coefficients
+        with a part in a row; or, by Satterthwaite, for each row from how well the data know its
+        variance, the better choice where groups are few. Kenward and Roger's methods add to the
+        last, for predictions of the fixed part, the adjusted covariance of the coefficients.
 
     Returns
     -------
@@ -186,8 +193,9 @@ def predict(
     newdata = None if newdata is None else as_frame(newdata, "newdata")
     if interval is not None:
         check_probability(interval, "interval")
-    check_choice(df, get_args(IntervalDf), "df")
-    if df != "residual" and interval is None:
+    if df is not None:
+        check_choice(df, METHODS, "df")
+    if df is not None and df != "residual" and interval is None:
         raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
     depth = depth_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
@@ -207,7 +215,9 @@ def predict(
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
         variance = asked.variance(fit, found)
-        den = _degrees(fit, df, asked, variance)
+        den = _degrees(fit, df or "residual", asked, variance)
+        if df in KENWARD_ROGER:
+            variance = variance + _adjustment(fit, df, asked)
         width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
         table["lower"], table["upper"] = found.mean - width, found.mean + width
     return table if se or interval is not None else table["fit"].rename("predict")
@@ -241,10 +251,13 @@ class _Asked:
 
 def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
     """Degrees of freedom (m,) of the variances of new responses."""
-    method = small_sample(fit, "satterthwaite") if df == "satterthwaite" else None
-    if method is None:
-        left = np.inf if fit.estimate.sigma_held else fit.nobs - len(fit.fixef)
-        return np.full(len(variance), left)
+    known = fit.estimate.sigma_held
+    if df in ("inner-outer", "between-within") and not known:
+        columns = between_within(fit.design) if df == "between-within" else fit.degrees.columns
+        return fewest(columns, asked.new.X)
+    computed = df not in ("residual", "inner-outer", "between-within")
+    if not computed or small_sample(fit, "satterthwaite") is None:
+        return np.full(len(variance), np.inf if known else fit.nobs - len(fit.fixef))
 
     def moved(estimate: Estimate) -> FloatArray:
         other = replace(fit, estimate=estimate)
@@ -252,6 +265,20 @@ def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArr
 
     near = fit.satterthwaite.sensitivity
     return near.matched(variance, differentiated(fit.estimate, near, moved))
+
+
+def _adjustment(fit: Fit, df: DfMethod, asked: _Asked) -> FloatArray:
+    """What Kenward and Roger's covariance adds to the variances (m,) of the fixed part."""
+    if asked.depth or asked.use_correlation:
+        raise FitError(
+            f"df: {df!r} is for predictions of the fixed part; give level=0 and no "
+            "use_correlation, or take 'satterthwaite'"
+        )
+    method = small_sample(fit, df)
+    if method is None:
+        return np.zeros(len(asked.new.X))
+    more, x = method.vcov - fit.estimate.vcov, asked.new.X
+    return np.asarray(np.einsum("mp,pq,mq->m", x, more, x))
 
 
 def _targets(fit: Fit, new: NewRows, depth: int) -> Targets:

@@ -15,7 +15,9 @@ from bayeslme.report.plots.style import (
     MARKERS,
     WIDEST,
     legend_above,
+    legend_name,
     panels,
+    plain,
     quiet,
     rows_of_panels,
 )
@@ -51,7 +53,7 @@ def rank_plot(shares: pd.DataFrame, band: pd.DataFrame) -> list[Axes]:
         ax.axhline(0.0, color="0.5", lw=0.8)
         ax.step(x, y - x, where="post", color=COLOURS[0], lw=1.4)
         ax.plot(x[outside], (y - x)[outside], MARKERS[1], color=COLOURS[1], ms=3.5)
-        ax.set_title(_title(*name), fontsize=8)
+        ax.set_title(plain(_title(*name)), fontsize=8)
         quiet(ax)
     for ax in axes[-WIDEST:]:  # the last panel of each column
         ax.tick_params(labelbottom=True)
@@ -92,7 +94,8 @@ def coverage_plot(table: pd.DataFrame, level: float) -> Axes:
         spread = 2 * own["mcse"].to_numpy()
         colour, marker = COLOURS[k], MARKERS[k]
         ax.errorbar(own["coverage"], at, xerr=spread, fmt=marker, color=colour, label=kind, ms=5)
-    ax.set_yticks(range(len(rows)), [n if p in ("fixed", n) else f"{p} {n}" for p, n in rows])
+    names = [n if p in ("fixed", n) else f"{p} {n}" for p, n in rows]
+    ax.set_yticks(range(len(rows)), list(map(plain, names)))
     ax.invert_yaxis()
     ax.set_xlabel(f"coverage of {100 * level:g} % intervals")
     legend_above(ax)
@@ -123,7 +126,7 @@ def envelope_plot(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Ax
     else:
         ax.vlines(x, table["lower"], table["upper"], color="0.8", lw=10, label="replicated")
         ax.set_xlim(-0.6, len(x) - 0.4)
-        ax.set_xticks(x, [str(v) for v in table.index])
+        ax.set_xticks(x, [plain(v) for v in table.index])
     outside = table["outside"].to_numpy()
     for chosen, marker, colour, name in (
         (~outside, "o", COLOURS[0], "observed"),
@@ -131,7 +134,7 @@ def envelope_plot(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Ax
     ):
         if chosen.any():
             ax.plot(x[chosen], table["observed"][chosen], marker, color=colour, label=name)
-    ax.set(xlabel=str(table.index.name), ylabel=label[:1].upper() + label[1:])
+    ax.set(xlabel=plain(table.index.name), ylabel=plain(label[:1].upper() + label[1:]))
     legend_above(ax)
     quiet(ax)
     return ax
@@ -184,7 +187,14 @@ def nominal_plot(curves: Mapping[str, npt.NDArray[np.float64]], ax: Axes | None 
     ax.axline((0.0, 0.0), slope=1.0, color="0.35", lw=0.9, zorder=1)
     for k, (name, nominal) in enumerate(curves.items()):
         empirical = (np.arange(len(nominal)) + 1.0) / (len(nominal) + 1.0)
-        ax.plot(empirical, nominal, color=COLOURS[k], linestyle=LINES[k], lw=1.6, label=name)
+        ax.plot(
+            empirical,
+            nominal,
+            color=COLOURS[k],
+            linestyle=LINES[k],
+            lw=1.6,
+            label=legend_name(name),
+        )
     ax.set(xlabel="Simulated p-value", ylabel="Nominal p-value", xlim=(0, 1), ylim=(0, 1))
     ax.legend(frameon=False, fontsize=8, loc="upper left")
     quiet(ax)

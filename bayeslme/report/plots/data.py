@@ -21,9 +21,11 @@ from bayeslme.report.plots.style import (
     axis_label,
     folded,
     label_axes,
+    legend_name,
     level_names,
     list_names,
     panels,
+    plain,
     quiet,
     rows_of_panels,
     short_names,
@@ -146,7 +148,7 @@ def _lines(
         ax.plot(ordered, values, "o-", color=colour, ms=3.5, lw=1.1, alpha=0.8)
     if not numeric:
         levels = list(x.astype("category").cat.categories)
-        ax.set_xticks(range(len(levels)), [str(level) for level in levels])
+        ax.set_xticks(range(len(levels)), [plain(level) for level in levels])
 
 
 def _dots(
@@ -159,7 +161,7 @@ def _dots(
     codes = own.map({g: k for k, g in enumerate(groups)}).astype(int)
     one.plot(used[response], codes, "o", color=COLOURS[0], ms=4.5, alpha=0.8)
     list_names(one, range(len(groups)), groups)
-    one.set(xlabel=axis_label(data, response), ylabel=str(own.name or ""))
+    one.set(xlabel=plain(axis_label(data, response)), ylabel=plain(own.name or ""))
     quiet(one)
     return [one]
 
@@ -232,7 +234,7 @@ def interaction_plot(
             marker=marker,
             markersize=5,
             lw=1 if many else 1.6,
-            label=str(level),
+            label=legend_name(level),
         )
     level_names(ax, places, list(means.index))
     ax.set(xlabel=folded(x), ylabel=folded(f"mean of {response}"))
@@ -253,7 +255,7 @@ def _legend(ax: Axes, title: str, levels: list[Hashable]) -> None:
     columns = -(-len(levels) // MOST_ENTRIES)
     ax.legend(
         ax.lines,
-        short_names(levels, LONGEST_NAME),
+        list(map(plain, short_names(levels, LONGEST_NAME))),
         title=folded(title),
         ncols=columns,
         fontsize=None if columns == 1 and len(levels) <= FEW_LINES else 7,
@@ -291,11 +293,11 @@ def curve_panels(
     for one, (_, part) in zip(axes, parts, strict=True):
         seen = part[part[".type"] == ORIGINAL]
         colour = "0.25" if len(kinds) > 1 else COLOURS[0]
-        one.plot(seen[x], seen[y], "o", ms=3.8, color=colour, alpha=0.85)
+        one.plot(_drawn(seen[x]), seen[y], "o", ms=3.8, color=colour, alpha=0.85)
         for k, kind in enumerate(kinds):
             own = part[part[".type"] == kind]
             style = _style(k, numeric=pd.api.types.is_numeric_dtype(own[x]), alone=len(kinds) == 1)
-            one.plot(own[x], own[y], label=kind, **style)
+            one.plot(_drawn(own[x]), own[y], label=legend_name(kind), **style)
         quiet(one)
     if len(parts) > 1:
         title_panels(axes, [name for name, _ in parts], MANY_PANELS)
@@ -303,6 +305,12 @@ def curve_panels(
     if len(kinds) > 1:
         _curve_legend(axes, len(parts) > PANELS_WITH_LEGEND)
     return axes
+
+
+def _drawn(values: pd.Series) -> pd.Series:
+    """Values along an axis; names, which matplotlib writes below it, as it writes them."""
+    names = isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(values)
+    return values.astype(object).map(plain) if names else values
 
 
 def _style(k: int, *, numeric: bool, alone: bool) -> dict[str, Any]:

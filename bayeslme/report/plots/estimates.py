@@ -16,8 +16,10 @@ from bayeslme.report.plots.style import (
     MARKERS,
     folded,
     legend_above,
+    legend_name,
     list_names,
     mark_points,
+    plain,
     quiet,
     rows_of_panels,
 )
@@ -57,11 +59,11 @@ def forest_panels(frame: pd.DataFrame) -> list[Axes]:
     for ax, (part, name) in zip(axes, frame.index, strict=False):
         for k, result in enumerate(results):
             _mark(ax, frame.loc[[(part, name)], result], np.array([k]), k)
-        ax.set_title(name if part in ("fixed", name) else f"{part} {name}", fontsize=9)
+        ax.set_title(plain(name if part in ("fixed", name) else f"{part} {name}"), fontsize=9)
         quiet(ax)
     for empty in axes[len(frame) :]:
         empty.set_visible(False)
-    axes[0].set_yticks(range(len(results)), results)
+    axes[0].set_yticks(range(len(results)), list(map(plain, results)))
     axes[0].set_ylim(len(results) - 0.4, -0.6)
     return axes[: len(frame)]
 
@@ -88,13 +90,13 @@ def forest_rows(effects: Mapping[str, pd.DataFrame], group: str) -> list[Axes]:
     for ax, (effect, frame) in zip(axes, effects.items(), strict=True):
         for k, result in enumerate(results):
             at = np.arange(len(frame)) + step * (k - (len(results) - 1) / 2)
-            _mark(ax, frame[result], at, k, label=result)
+            _mark(ax, frame[result], at, k, label=legend_name(result))
         ax.axvline(0.0, color="0.6", lw=0.8)
-        ax.set_xlabel(effect or "random effect")
+        ax.set_xlabel(plain(effect or "random effect"))
         quiet(ax)
-    axes[0].set_yticks(range(len(first)), [str(v) for v in first.index], fontsize=8)
+    axes[0].set_yticks(range(len(first)), [plain(v) for v in first.index], fontsize=8)
     axes[0].set_ylim(len(first) - 0.4, -0.6)
-    axes[0].set_ylabel(group)
+    axes[0].set_ylabel(plain(group))
     legend_above(axes[0], 4)
     return axes
 
@@ -158,7 +160,7 @@ def pairs_grid(frame: pd.DataFrame, marked: Sequence[int] = ()) -> npt.NDArray[n
 
 def _own(ax: Axes, values: pd.Series) -> None:
     ax.hist(values, bins="auto", color=COLOURS[5], edgecolor="white", linewidth=0.6)
-    ax.set_title(str(values.name), fontsize=10)
+    ax.set_title(plain(values.name), fontsize=10)
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
@@ -221,10 +223,10 @@ def caterpillar_panels(
             )
         list_names(one, place, [groups[k] for k in order])
         one.set_ylim(-0.8, len(values) - 0.2)
-        one.set_title(str(name), fontsize=10)
+        one.set_title(plain(name), fontsize=10)
         quiet(one)
         one.grid(visible=False, axis="y")
-    axes[0].set_ylabel(str(estimate.index.name or ""))
+    axes[0].set_ylabel(plain(estimate.index.name or ""))
     return axes
 
 
@@ -261,11 +263,11 @@ def interval_panels(
         one.hlines(place, table["lower"], table["upper"], color=COLOURS[0], lw=1.3)
         for column, mark, size in (("lower", "|", 5), ("est.", "o", 4), ("upper", "|", 5)):
             one.plot(table[column], place, mark, color=COLOURS[0], ms=size, mew=1.3)
-        one.set_title(str(name), fontsize=10)
+        one.set_title(plain(name), fontsize=10)
         one.set_ylim(-0.8, len(groups) - 0.2)
         quiet(one)
     list_names(axes[0], place, list(groups))
-    axes[0].set_ylabel(str(groups.name or ""))
+    axes[0].set_ylabel(plain(groups.name or ""))
     axes[0].set_xlabel(folded(label))
     return axes
 
@@ -298,11 +300,11 @@ def compared_panels(
             face = COLOURS[k % len(COLOURS)] if k else "white"
             edge = COLOURS[k % len(COLOURS)]
             marker = MARKERS[k % len(MARKERS)]
-            one.plot(table[fit], place, marker, mfc=face, mec=edge, ms=5, label=str(fit))
-        one.set_title(str(name), fontsize=10)
+            one.plot(table[fit], place, marker, mfc=face, mec=edge, ms=5, label=legend_name(fit))
+        one.set_title(plain(name), fontsize=10)
         one.set_ylim(-0.8, len(groups) - 0.2)
         quiet(one)
     list_names(axes[0], place, list(groups))
-    axes[0].set_ylabel(str(groups.name or ""))
+    axes[0].set_ylabel(plain(groups.name or ""))
     axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return axes

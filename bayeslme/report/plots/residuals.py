@@ -17,6 +17,7 @@ from bayeslme.report.plots.style import (
     list_names,
     mark_points,
     panels,
+    plain,
     quiet,
     rows_of_panels,
     title_panels,
@@ -177,7 +178,7 @@ def quantile_panels(
             one.axline(((low + high) / 2, 0.0), slope=slope, color="0.35", lw=0.9, zorder=1)
         one.set_ylabel("Quantiles of the standard normal")
         one.label_outer(remove_inner_ticks=False)
-        one.set_xlabel(label or str(name))
+        one.set_xlabel(plain(label or name))
         one.tick_params(labelbottom=True)
         quiet(one)
     if label is not None:

@@ -22,6 +22,7 @@ MOST_NAMES = 77  # in a list of groups: as many as have a line each on the highe
 RIGHT = 0.7  # of an axis, from where names stand to the left of their points
 MOST_UPRIGHT = 30  # names of levels side by side on the narrowest figure
 MOST_LETTERS = 36  # of level names side by side
+WORD_JOINER = "\u2060"  # has no width
 
 
 def short_names(names: Iterable[Hashable], width: int) -> list[str]:
@@ -57,18 +58,45 @@ def _middle(text: str, width: int) -> str:
     return f"{text[:head]}\u2026{text[head - width + 1 :]}"
 
 
+def plain(name: Hashable) -> str:
+    r"""The text that matplotlib draws as `name`, which would read mathematics between two dollars.
+
+    Parameters
+    ----------
+    name : hashable
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(plain("cost ($) in US$"))
+    cost (\$) in US\$
+    """
+    from matplotlib import rcParams
+
+    return str(name).replace("$", r"\$") if rcParams["text.parse_math"] else str(name)
+
+
+def legend_name(name: Hashable) -> str:
+    """The label of a line; a legend leaves out labels that begin with an underscore."""
+    text = plain(name)
+    return f"{WORD_JOINER}{text}" if text.startswith("_") else text
+
+
 def title_panels(axes: Sequence[Axes], names: Sequence[Hashable], many: int) -> None:
     """Put names over panels, in smaller letters where there are more than `many`."""
     small = len(axes) > many
     width = LONGEST_SMALL_TITLE if small else LONGEST_TITLE
     for ax, name in zip(axes, short_names(names, width), strict=True):
-        ax.set_title(name, fontsize=9 if small else 10, pad=3 if small else None)
+        ax.set_title(plain(name), fontsize=9 if small else 10, pad=3 if small else None)
 
 
 def list_names(ax: Axes, places: Sequence[int] | np.ndarray, names: Sequence[Hashable]) -> None:
     """Write names of groups up the vertical axis, or none where there are too many."""
     shown = short_names(names, LONGEST_NAME) if len(names) <= MOST_NAMES else [""] * len(names)
-    ax.set_yticks(places, shown)
+    ax.set_yticks(places, list(map(plain, shown)))
     ax.tick_params(axis="y", labelsize=8, length=0)
 
 
@@ -87,7 +115,7 @@ def level_names(ax: Axes, places: Sequence[int] | range, names: Sequence[Hashabl
     texts = [_number(name) for name in names]
     crowded = sum(map(len, texts)) > MOST_LETTERS
     shown = short_names(texts, LONGEST_NAME) if crowded else texts
-    ax.set_xticks(places, shown, rotation=90 if crowded else 0)
+    ax.set_xticks(places, list(map(plain, shown)), rotation=90 if crowded else 0)
 
 
 def _number(name: Hashable) -> str:
@@ -102,7 +130,7 @@ def mark_points(
     for name, at, height in zip(short_names(names, LONGEST_MARK), x, y, strict=True):
         right = at > low + RIGHT * (high - low)
         ax.annotate(
-            name,
+            plain(name),
             (at, height),
             xytext=(-4 if right else 4, 1),
             textcoords="offset points",
@@ -114,7 +142,7 @@ def mark_points(
 def folded(label: str) -> str:
     """Fold the label of an axis; a lone name in R's backticks goes without them."""
     name = label[1:-1] if label.count("`") == 2 and label[0] == label[-1] == "`" else label  # noqa: PLR2004 - a pair
-    return fill(name, LONGEST_LABEL)
+    return plain(fill(name, LONGEST_LABEL))
 
 
 def axis_label(data: pd.DataFrame, name: str) -> str:

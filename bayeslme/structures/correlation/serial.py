@@ -5,6 +5,7 @@ Box, Jenkins and Reinsel (1994), chapter 3; Pinheiro and Bates (2000), section 5
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from bayeslme.structures.correlation.arma import (
 from bayeslme.structures.correlation.base import (
     CorStruct,
     Pairs,
+    follows,
     half_logdet_by_group,
     whiten_markov,
 )
@@ -37,6 +39,9 @@ from bayeslme.structures.supports import (
     correlation_of,
     start_inside,
 )
+
+MOST_STEPS = 100  # between all rows: beyond it the likelihood is flat but for correlations near 1
+NEAR_END, END = 2 * np.arctanh(0.999), 2 * np.arctanh(1 - 1e-6)  # unconstrained partials
 
 
 def _unit_of_lags(groups: CorrelationGroups) -> float:
@@ -116,6 +121,7 @@ class CorAR1(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corAR1"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"ar1": False, "ar1h": True}
     description: ClassVar[str | None] = "AR(1)"
     needs_integers = True
 
@@ -255,6 +261,13 @@ class CorARMA(CorStruct):
 
     def require(self, coords: Any) -> None:
         largest = int(coords.extent("euclidean"))
+        nearest = coords.minimum_distance("euclidean") if largest else 0.0
+        if not self.fixed and not self._first_order and nearest > MOST_STEPS:
+            raise SpecError(
+                f"corARMA: times are whole steps of the process, and all rows of a group are "
+                f"{nearest:.15g} or more steps apart; divide the times by their common step, as in "
+                f"~ I(time / {nearest:.15g}), or use CorCAR1"
+            )
         if not self.fixed and max(self.p, self.q) > largest:
             order = f"p = {self.p}, q = {self.q}"
             most = f"at most {largest}" if largest else "none, as no group has two"
@@ -309,6 +322,11 @@ class CorARMA(CorStruct):
         """
         odd = np.concatenate([np.arange(self.p), np.arange(self.q)]) % 2 == 0
         return np.asarray(odd & _all_even(coords))
+
+    def at_end(self, u: np.ndarray) -> np.ndarray:
+        """The moving average's partial autocorrelations may run to 1; those of phi may not."""
+        ends = (np.arange(len(u)) >= self.p) & (np.abs(u) > NEAR_END)
+        return np.where(ends, np.copysign(END, u), u)
 
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
@@ -425,6 +443,7 @@ class CorCompSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corCompSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"cs": False, "csh": True}
     description: ClassVar[str | None] = "Compound symmetry"
     uses_positions = False
 
@@ -433,6 +452,9 @@ class CorCompSymm(CorStruct):
         lower = -1.0 / (largest - 1) if largest > 1 else -1.0
         start = as_named(self.value, ["Rho"], "corCompSymm value")
         return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
+
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        return follows(strata, np.zeros(groups.n))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bayeslme
+from bayeslme.bayes.posterior.plots import PlainLabeller
 from bayeslme.errors import SpecError
 
 
@@ -66,3 +67,13 @@ def test_flat_priors_cannot_be_scaled(orthodont: Any) -> None:
     for scaled in (drawn.plot.sensitivity, drawn.sensitivity):
         with pytest.raises(SpecError, match="fixef, sigma is constant"):
             scaled()
+
+
+def test_dollars_in_names_are_no_mathematics(collapsed: Any) -> None:
+    labels = PlainLabeller()
+    name = labels.make_label_vert("sd_$x^{2$", {"effect": "$$"}, {"effect": 0})
+    assert plt.figure().text(0, 0, name)._preprocess_math(name) == ("sd_$x^{2$\n$$", False)
+    assert collapsed.plot._named({})["labeller"].var_name_to_str("$") == labels.var_name_to_str("$")
+    own = object()
+    assert collapsed.plot._named({"labeller": own})["labeller"] is own
+    assert "labeller" not in collapsed.plot._named({"backend": "plotly"})

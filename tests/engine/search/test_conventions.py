@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayeslme
@@ -69,3 +70,25 @@ def test_held_parameters_keep_the_scale_they_have() -> None:
     assert free.varfunc is not None
     np.testing.assert_allclose(found.loglik, free.loglik, atol=1e-6)
     np.testing.assert_allclose(found.sigma, free.sigma * free.varfunc[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("p", "q"), [(0, 1), (1, 1)])
+def test_a_moving_average_at_the_end_of_its_range_has_one_value(seed: int, p: int, q: int) -> None:
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(5, 21))
+    y = noise[:, 1:] + (1 if seed == 1 else -1) * noise[:, :-1]
+    data = pd.DataFrame(
+        {"y": y.ravel(), "g": np.repeat(np.arange(5), 20), "t": np.tile(np.arange(20), 5)}
+    )
+    correlation = bayeslme.CorARMA(form="~ t | g", p=p, q=q)
+    flat = bayeslme.gls("y ~ 1", data, correlation)
+    mixed = bayeslme.lme("y ~ 1", data, "~ 1 | g", correlation=correlation)  # its variance is zero
+    assert mixed.varcorr()["g"].sd.item() == 0.0
+    assert flat.loglik == pytest.approx(mixed.loglik, abs=1e-8)
+    assert flat.correlation_coef["Theta1"] == mixed.correlation_coef["Theta1"]
+    assert abs(flat.correlation_coef["Theta1"]) == pytest.approx(1.0, abs=2e-6)
+    value = flat.correlation_coef.tolist()
+    inner = [*value[:-1], 0.9999 * value[-1]]
+    held = bayeslme.CorARMA(value=inner, form="~ t | g", p=p, q=q, fixed=True)
+    assert bayeslme.gls("y ~ 1", data, held).loglik < flat.loglik

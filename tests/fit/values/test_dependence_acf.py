@@ -10,6 +10,9 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import FitError
+from bayeslme.fit.output.report import _counts
+from bayeslme.fit.values.dependence import lag_scale
+from bayeslme.fit.values.positions import positions
 from reference.corpus import family, numbers
 from reference.fitting import fitted
 
@@ -75,6 +78,32 @@ def test_gaps_in_time_are_lags() -> None:
     fit = bayeslme.gls("y ~ 1", data)
     table = fit.acf(form="~ t | g", max_lag=3)
     assert table["n_used"].tolist() == [6, 2, 2, 2]
+
+
+def test_lags_of_times_in_seconds_are_those_in_days() -> None:
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"day": np.tile(np.arange(12), 5), "g": np.repeat(list("abcde"), 12)})
+    data["s"], data["y"] = 1_700_000_000 + 86_400 * data["day"], rng.normal(size=60)
+    data = data.sample(frac=0.8, random_state=1)
+    fit = bayeslme.gls("y ~ 1", data)
+    days, seconds = (fit.acf(form=f"~ {name} | g") for name in ("day", "s"))
+    assert days["n_used"].iloc[1:].min() > 0
+    pd.testing.assert_frame_equal(days.assign(lag=86_400 * days["lag"]), seconds)
+    pd.testing.assert_frame_equal(seconds.head(3), fit.acf(2 * 86_400, form="~ s | g"))
+    with pytest.raises(FitError, match="max_lag"):
+        fit.acf(10**15, form="~ s | g")
+
+
+def test_irregular_seconds_have_no_lag_that_is_near() -> None:
+    data = pd.DataFrame({"s": [0, 86_401, 172_799] * 4, "g": np.repeat(list("abcd"), 3)})
+    data["y"] = np.random.default_rng(3).normal(size=12)
+    form = "~ s | g"
+    fit = bayeslme.gls("y ~ 1", data, bayeslme.CorCAR1(form=form))
+    with pytest.raises(FitError, match="at least 86398 apart"):
+        fit.acf(form=form)
+    assert fit.acf(86_401, form=form)["n_used"].iloc[-1] == 4
+    assert not lag_scale(positions(fit, "~ 1 | g")).empty
+    assert not _counts(fit)
 
 
 def test_real_times_need_a_variogram() -> None:

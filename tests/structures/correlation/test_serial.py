@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayeslme
 from bayeslme import CorCAR1
+from bayeslme.errors import SpecError
 
 
 @pytest.mark.parametrize("unit", [4.0, 10.0, 40.0])
@@ -38,3 +40,19 @@ def test_a_unit_of_time_that_no_number_can_follow_is_told() -> None:
     data["long"] = data["Time"] / 1000
     with pytest.warns(UserWarning, match="corCAR1: Phi is below the smallest number"):
         bayeslme.gls("follicles ~ 1", data, correlation=CorCAR1(form="~ long | Mare"))
+
+
+@pytest.mark.parametrize(("p", "q"), [(2, 0), (1, 1), (0, 1), (3, 2)])
+def test_arma_of_steps_too_long_to_see_its_coefficients_is_refused(p: int, q: int) -> None:
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"g": np.repeat(np.arange(6), 8), "t": np.tile(np.arange(8), 6)})
+    data["y"] = rng.normal(size=(6, 8)).cumsum(axis=1).ravel()
+    for unit in (20_000, 86_400, 86_400 * 10**9):
+        data["s"] = 10**9 + unit * data["t"]
+        with pytest.raises(SpecError, match=f"{unit} or more steps apart"):
+            bayeslme.gls("y ~ 1", data, bayeslme.CorARMA(form="~ s | g", p=p, q=q))
+    days, again = (
+        bayeslme.gls("y ~ 1", data, bayeslme.CorARMA(form=f"~ {time} | g", p=p, q=q)).loglik
+        for time in ("t", f"I((s - 1e9) / {unit})")
+    )
+    assert days == pytest.approx(again, abs=1e-9)
