@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.constants import constant, locate_name, match_arguments
@@ -32,53 +32,25 @@ from bayeslme.spec.model import (
     make_control,
 )
 from bayeslme.spec.random import random_of, same_effects
+from bayeslme.spec.signatures import SIGNATURES
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
     one_sided,
     structure_of,
 )
-from bayeslme.spec.write import NA_DEFAULT
 from bayeslme.structures import CorStruct, VarFixed, VarFunc
 
-_SHARED = ("subset", "method", "na.action", "control")
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "lme": (
-        "fixed", "data", "random", "correlation", "weights", *_SHARED, "contrasts", "keep.data",
-    ),
-    "gls": (
-        "model", "data", "correlation", "weights", *_SHARED, "verbose", "contrasts",
-    ),
-    "lm": (
-        "formula", "data", "subset", "weights", "na.action", "method", "model", "x", "y", "qr",
-        "singular.ok", "contrasts", "offset",
-    ),
-    "lmList": ("object", "data", "level", "subset", "na.action", "control", "pool", "warn.lm"),
-    "mmrm": (
-        "formula", "data", "weights", "covariance", "reml", "control", "method", "vcov", "start",
-        "optimizer", "n_cores", "accept_singular", "drop_visit_levels", "optimizer_args",
-        "optimizer_control", "na.action",
-    ),
-}  # fmt: skip
-_WITHOUT_EFFECT = frozenset(
-    {
-        "keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm", "n_cores",
-        "optimizer", "accept_singular", "drop_visit_levels", "optimizer_args", "start",
-        "optimizer_control",
-    }
-)  # fmt: skip
-_REFUSED = {
-    ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
-    ("lm", "offset"): "offset is not allowed, as in nlme: subtract it from the response",
-    ("lmList", "level"): "lmList: leave out level, the formula y ~ x | g names the groups",
-    ("lmList", "control"): "lmList: leave out control, each group is fitted by least squares",
-}
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+    from bayeslme.spec.model import Function
+
 _CONTROLS = ("lmeControl", "glsControl", "list")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
-def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
-    """Read a call of lme, gls, lm or lmList as R spells it.
+def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
+    """Read a call of lme, gls, lm, lmList or mmrm as R spells it.
 
     Parameters
     ----------
@@ -91,6 +63,8 @@ def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
     Returns
     -------
     LmeSpec
+        Its `fit` gives a `Fit`, of the class that belongs to the function; a call of lmList an
+        `LmList`.
 
     Raises
     ------
@@ -111,21 +85,22 @@ def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
 
 
 @lru_cache(maxsize=256)
-def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
+def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
-    function = (
+    name = (
         node.function.removeprefix("nlme::").removeprefix("stats::").removeprefix("mmrm::")
         if isinstance(node, Call)
         else ""
     )
-    if not isinstance(node, Call) or function not in ARGUMENTS:
-        raise SpecError(_unknown(node, function), text=text, position=start(node))
-    given = match_arguments(node, ARGUMENTS[function], text)
-    for name in given:
-        if (function, name) in _REFUSED:
-            raise SpecError(_REFUSED[function, name], text=text, position=start(given[name]))
+    function = next((known for known in SIGNATURES if known == name), None)
+    if not isinstance(node, Call) or function is None:
+        raise SpecError(_unknown(node, name), text=text, position=start(node))
+    given = match_arguments(node, SIGNATURES[function].r_arguments, text)
+    for argument, reason in SIGNATURES[function].r_refused:
+        if argument in given:
+            raise SpecError(reason, text=text, position=start(given[argument]))
     return _Reader(function, given, text).spec(node.position, contrasts)
 
 
@@ -144,25 +119,26 @@ def _unknown(node: Expr, function: str) -> str:
     if not function:
         return f"a call such as lme(y ~ x, random = ~ 1 | g) is needed, not {deparse(node):.40}"
     hint = _ELSEWHERE.get(function, "")
-    return f"unknown function '{function}': translate() reads {', '.join(ARGUMENTS)}{hint}"
+    return f"unknown function '{function}': translate() reads {', '.join(SIGNATURES)}{hint}"
 
 
 class _Reader:
     """The arguments of one call, read one by one; errors carry their place."""
 
-    def __init__(self, function: str, given: dict[str, Expr], text: str) -> None:
+    def __init__(self, function: Function, given: dict[str, Expr], text: str) -> None:
         self.function = function
         self.given = {name: node for name, node in given.items() if bare(node) != Constant("NULL")}
         self.text = text
 
     def spec(self, position: int, contrasts: tuple[str, str]) -> LmeSpec:
         """Read all arguments."""
-        formula_argument = ARGUMENTS[self.function][0]
+        signature = SIGNATURES[self.function]
+        formula_argument = signature.r_arguments[0]
         if formula_argument not in self.given:
             raise self._error(
                 f"{self.function}: the formula '{formula_argument}' is missing", position
             )
-        for name in _WITHOUT_EFFECT & self.given.keys():
+        for name in self.given.keys() & set(signature.r_ignored):
             constant(self.given[name], self.text)
         if self.function == "mmrm":
             return self._mmrm(contrasts)
@@ -174,14 +150,14 @@ class _Reader:
             default = same_effects(fixed)
             random = self._located("random", lambda node: random_of(node, self.text), default)
         return LmeSpec(
-            function=self.function,  # type: ignore[arg-type]
+            function=self.function,
             fixed=fixed,
             random=random,
             correlation=self._located("correlation", self._correlation),
             weights=self._located("weights", self._weights),
             subset=self._located("subset", lambda node: check_subset(node, self.text)),
             method=self._method(),
-            na_action=self._located("na.action", self._na_action, NA_DEFAULT[self.function]),
+            na_action=self._located("na.action", self._na_action, signature.r_na_action),
             control=self._located("control", self._control, Control()),
             contrasts=contrasts,
             factor_contrasts=self._located("contrasts", self._contrasts, {}),
@@ -196,7 +172,7 @@ class _Reader:
                 "mmrm_control", "list",
             ):  # fmt: skip
                 raise self._error("mmrm: control is mmrm_control(...)", start(inner))
-            self.given |= match_arguments(inner, ARGUMENTS["mmrm"][6:], self.text)
+            self.given |= match_arguments(inner, SIGNATURES["mmrm"].r_arguments[6:], self.text)
         reml = self._located("reml", lambda node: constant(node, self.text), True)
         options = {
             "weights": self._located("weights", deparse),

@@ -13,11 +13,10 @@ from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
 from bayeslme.spec.mmrm import MmrmCall, whole_formula
 from bayeslme.spec.model import DEFAULT, LmeSpec, RandomLevel
+from bayeslme.spec.signatures import SIGNATURES
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
 
-_FORMULA_ARGUMENT = {"lme": "fixed", "gls": "model", "lm": "formula", "lmList": "object"}
 _LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list in R
-NA_DEFAULT = {"lme": "fail", "gls": "fail", "lm": "omit", "lmList": "fail", "mmrm": "omit"}
 
 
 def r_call(spec: LmeSpec) -> str:
@@ -37,7 +36,7 @@ def r_call(spec: LmeSpec) -> str:
         parts.append(f"subset = {deparse(spec.subset)}")
     if spec.method == "ML":
         parts.append('method = "ML"')
-    if spec.na_action != NA_DEFAULT[spec.function]:
+    if spec.na_action != SIGNATURES[spec.function].r_na_action:
         parts.append(f"na.action = na.{spec.na_action}")
     if spec.control.options:
         options = r_value(dict(spec.control.options), "list").removeprefix("list")

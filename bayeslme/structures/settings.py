@@ -31,6 +31,14 @@ class StructureSettings:
     sets_for_time_steps : int
         Number of parameter sets from which on an ARMA covariance is factored step by step for all
         sets at once; for fewer sets one banded factor each is faster.
+    max_arma_step : float
+        Steps between the nearest rows of a group at most, for ``corARMA`` beyond (1, 0). Beyond
+        it the likelihood is flat except for correlations near 1, and a search stays at its start.
+    near_end, end : float
+        Size of a moving average's partial autocorrelation from which on it is tried at `end`,
+        where the likelihood is still regular. Ends of searches differ by less than 1 - `near_end`.
+    prints_as_one : float
+        Distance from 1 below which a correlation is printed as 1 with seven digits.
     max_correlations : int
         Correlations of an unstructured matrix at most (45 positions). The time of a search grows
         with the square of their number, that of one step with the cube of the positions.
@@ -74,6 +82,10 @@ class StructureSettings:
     min_pairs_to_share: int = 1000
     max_sizes_ratio: float = 1.3
     sets_for_time_steps: int = 4
+    max_arma_step: float = 100.0
+    near_end: float = 0.999
+    end: float = 1.0 - 1e-6
+    prints_as_one: float = 5e-8
     max_correlations: int = 1000
     max_lags: int = 100
     max_variance_parameters: int = 300

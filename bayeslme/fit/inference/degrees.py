@@ -22,9 +22,10 @@ from bayeslme.engine.inference.kenward_roger import Form, KenwardRoger, kenward_
 from bayeslme.engine.inference.satterthwaite import Sensitivity, sensitivity
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.inference.hypotheses import quadratic
+from bayeslme.fit.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -54,7 +55,6 @@ SAID: dict[Form, str] = {
     "observed": " (kenward-roger-observed)",
     "linear": " (kenward-roger-linear)",
 }
-NEGLIGIBLE = 1e-10  # share of a coefficient that counts as none
 
 
 class SmallSample(Protocol):
@@ -76,7 +76,7 @@ class SmallSample(Protocol):
 class SatterthwaiteTests:
     """The usual F, with Satterthwaite's denominators."""
 
-    fit: Fit
+    fit: Numbers
 
     @cached_property
     def sensitivity(self) -> Sensitivity:
@@ -108,7 +108,7 @@ class SatterthwaiteTests:
 class KenwardRogerTests:
     """F from the adjusted covariance, scaled, with the denominators that belong to it."""
 
-    fit: Fit
+    fit: Numbers
     form: Form = "expected"
 
     @cached_property
@@ -141,7 +141,7 @@ class CountedTests:
     Several coefficients tested together have the fewest of theirs.
     """
 
-    fit: Fit
+    fit: Numbers
     columns: IntArray
     note: str
 
@@ -163,7 +163,7 @@ class CountedTests:
 
 def fewest(columns: npt.ArrayLike, rows: FloatArray) -> FloatArray:
     """Fewest degrees of freedom (r,) of the coefficients with a part in each of the rows (r, p)."""
-    part = np.abs(rows) > NEGLIGIBLE * np.abs(rows).max(axis=1, keepdims=True)
+    part = np.abs(rows) > SETTINGS.negligible_share * np.abs(rows).max(axis=1, keepdims=True)
     return np.asarray(np.where(part, np.asarray(columns, float), np.inf).min(axis=1))
 
 
@@ -173,7 +173,7 @@ def of_coefficients(method: SmallSample, p: int) -> FloatArray:
 
 
 def small_sample(
-    fit: Fit, df: DfMethod | None = None, vcov: VcovType | None = None
+    fit: Numbers, df: DfMethod | None = None, vcov: VcovType | None = None
 ) -> SmallSample | None:
     """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
 
@@ -224,7 +224,7 @@ def small_sample(
     return fit.small_samples[df]
 
 
-def _robust(fit: Fit, df: DfMethod | None, vcov: VcovType) -> SmallSample:
+def _robust(fit: Numbers, df: DfMethod | None, vcov: VcovType) -> SmallSample:
     from bayeslme.fit.inference.sandwich import SandwichTests
 
     if df is not None:

@@ -46,7 +46,7 @@ from bayeslme.fit.inference.reference_grid import (
 from bayeslme.report.plots.style import axis_label
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class Means(Estimates):
     level : float
     """
 
-    fit: Fit
+    fit: ParameterVerbs
     df: DfMethod | None
     level: float
     vcov: VcovType | None = None
@@ -122,7 +122,7 @@ class Means(Estimates):
 
 
 def means(
-    fit: Fit,
+    fit: ParameterVerbs,
     factors: str | Sequence[str],
     at: Mapping[str, Any] | None = None,
     *,
@@ -134,57 +134,7 @@ def means(
 ) -> Means:
     """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
-    Parameters
-    ----------
-    fit : Fit
-    factors : str or sequence of str
-        Predictors of the fixed part that are kept. All other factors are averaged over, all other
-        covariates stand at their mean over the rows used.
-    at : mapping, optional
-        Values of covariates in the place of their mean, ``{"age": [8, 14]}``, or some levels of
-        factors. A covariate among `factors` needs them.
-    slope : str, optional
-        Give the slopes along this covariate in the place of the means; R's ``emtrends``.
-    weights : {"equal", "proportional"}
-        Combinations that are averaged over count the same, or as often as they are in the data.
-    level : float
-        Of the limits.
-    df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
-"kenward-roger-linear", "between-within", "residual"}, optional
-        Degrees of freedom. By the first rule a mean has the fewest of the coefficients that have a
-        part in it, where the intercept counts at the outermost level of grouping.
-    vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
-        Robust standard errors, with degrees of freedom of their own; see
-        `bayeslme.fit.inference.sandwich`.
-
-    Returns
-    -------
-    Means
-        ``.table`` has Value, Std.Error, DF, lower, upper; `Means.contrasts` compares them.
-
-    Raises
-    ------
-    SpecError
-        For what is no predictor of the fixed part, and a covariate without values.
-
-    References
-    ----------
-    Searle, S. R., Speed, F. M. and Milliken, G. A. (1980), The American Statistician 34, 216-221;
-    Lenth, R. V. (2016), Least-squares means, J. Stat. Softw. 69(1).
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("orthodont")
-    >>> fit = bayeslme.lme("distance ~ Sex * age", data, "~ 1 | Subject")
-    >>> fit.means("Sex", at={"age": 14})
-    Sex
-             Value Std.Error DF  lower  upper
-    Male   27.32... 0.538... 25 26.21... 28.43...
-    Female 24.08... 0.649... 25 22.74... 25.42...
-    Note: at age = 14
-    >>> fit.means("Sex", slope="age").contrasts().table["Value"].round(4).tolist()
-    [0.3048]
+    See `Fit.means`.
     """
     check_probability(level)
     labels, rows, notes = marginal(fit, factors, at, slope, weights)
@@ -197,7 +147,7 @@ def means(
 
 
 def marginal(
-    fit: Fit,
+    fit: ParameterVerbs,
     factors: str | Sequence[str],
     at: Mapping[str, Any] | None,
     slope: str | None,
@@ -215,13 +165,13 @@ def marginal(
     return labels, rows, _grid_notes(axes, shown, weights, slope)
 
 
-def of_what(fit: Fit, slope: str | None) -> str:
+def of_what(fit: ParameterVerbs, slope: str | None) -> str:
     """What means or slopes are, under the labels and units that come with the data."""
     response = axis_label(fit.data, fit.design.response_label)
     return response if slope is None else f"slope of {response} along {slope}"
 
 
-def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
+def _degrees(fit: ParameterVerbs, rows: FloatArray) -> FloatArray:
     """Fewest degrees of freedom of the coefficients with a part in each row."""
     columns = np.array(fit.degrees.columns, float)
     if fit.design.levels:
@@ -230,7 +180,9 @@ def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
     return fewest(columns, rows)
 
 
-def _limits(fit: Fit, rows: FloatArray, level: float, method: SmallSample | None) -> pd.DataFrame:
+def _limits(
+    fit: ParameterVerbs, rows: FloatArray, level: float, method: SmallSample | None
+) -> pd.DataFrame:
     """Values of combinations of the coefficients with their errors and limits."""
     vcov = fit.test_vcov if method is None else method.vcov
     error = np.sqrt(np.einsum("gp,pq,gq->g", rows, vcov, rows))

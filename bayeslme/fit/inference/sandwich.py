@@ -16,7 +16,7 @@ from bayeslme.fit.inference.degrees import VcovType, subjects
 from bayeslme.fit.inference.hypotheses import quadratic
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,12 +25,12 @@ FloatArray = npt.NDArray[np.float64]
 class SandwichTests:
     """Tests with a cluster-robust covariance, and Bell and McCaffrey's degrees of freedom."""
 
-    fit: Fit
+    fit: Numbers
     kind: VcovType
     pieces: Sandwich
 
     @staticmethod
-    def of(fit: Fit, kind: VcovType) -> SandwichTests:
+    def of(fit: Numbers, kind: VcovType) -> SandwichTests:
         """The fit's tests, computed once."""
         name = f"vcov {kind}"
         if name not in fit.small_samples:
@@ -60,46 +60,8 @@ class SandwichTests:
         return wald * den / (eta * r), den
 
 
-def vcov(fit: Fit, type: VcovType = "model", cluster: Any = None) -> pd.DataFrame:
-    """Covariance of the coefficients.
-
-    Parameters
-    ----------
-    fit : Fit
-    type : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}
-        That of the model, or robust to a wrong model of variances and correlations: the outer
-        products of the clusters' scores (CR0), times m / (m - 1) for m clusters (CR1), times
-        m (n - 1) / ((m - 1) (n - p)) (CR1S), without bias where the model is right (CR2), close to
-        the jackknife (CR3).
-    cluster : str or array, optional
-        A column of the data, or labels of the rows used. By default the outermost groups, of `gls`
-        the groups of the correlation, and single rows where there are none.
-
-    Returns
-    -------
-    DataFrame, shape (p, p)
-
-    Raises
-    ------
-    FitError
-        For an unknown type, clusters that cut a group, and one cluster only.
-
-    Notes
-    -----
-    Under maximum likelihood that of the model is adjusted for p for `gls`, as in nlme.
-
-    References
-    ----------
-    Bell, R. M. and McCaffrey, D. F. (2002), Survey Methodology 28, 169-181; Pustejovsky, J. E. and
-    Tipton, E. (2018), J. Bus. Econ. Stat. 36, 672-683.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> round(float(vcov(fit, "CR2").loc["age", "age"]), 4)
-    0.005
-    """
+def vcov(fit: Numbers, type: VcovType = "model", cluster: Any = None) -> pd.DataFrame:
+    """Covariance of the coefficients; see `Fit.vcov`."""
     check_choice(type, get_args(VcovType), "type")
     if type != "model":
         values = _pieces(fit, type, cluster).vcov
@@ -111,7 +73,7 @@ def vcov(fit: Fit, type: VcovType = "model", cluster: Any = None) -> pd.DataFram
     return pd.DataFrame(values, index=names, columns=names)
 
 
-def _pieces(fit: Fit, kind: VcovType, cluster: Any) -> Sandwich:
+def _pieces(fit: Numbers, kind: VcovType, cluster: Any) -> Sandwich:
     check_choice(kind, get_args(VcovType), "vcov")
     if fit.method == "MAP":
         raise FitError(f"vcov: {kind!r} is for fits without priors; use fit.sample()")
@@ -121,7 +83,7 @@ def _pieces(fit: Fit, kind: VcovType, cluster: Any) -> Sandwich:
     return sandwich(fit.estimate, kind, code)
 
 
-def _codes(fit: Fit, cluster: Any) -> npt.NDArray[np.intp]:
+def _codes(fit: Numbers, cluster: Any) -> npt.NDArray[np.intp]:
     """Number of each used row's cluster."""
     frame = fit.data.iloc[fit.design.rows]
     if isinstance(cluster, str):

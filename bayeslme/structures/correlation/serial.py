@@ -40,8 +40,25 @@ from bayeslme.structures.supports import (
     start_inside,
 )
 
-MOST_STEPS = 100  # between all rows: beyond it the likelihood is flat but for correlations near 1
-NEAR_END, END = 2 * np.arctanh(0.999), 2 * np.arctanh(1 - 1e-6)  # unconstrained partials
+
+def _printed_as_one(over_unit: float, unit: float) -> tuple[str, ...]:
+    """Say what a correlation of times 1 apart is that is printed as 1.
+
+    Parameters
+    ----------
+    over_unit : float
+        The correlation of times `unit` apart.
+    unit : float
+    """
+    if not over_unit > 0.0:
+        return ()
+    less = float(-np.expm1(np.log(over_unit) / unit))
+    if not 0.0 < less < settings.STRUCTURES.prints_as_one:
+        return ()
+    return (
+        f"Phi, the correlation of times 1 apart, is less than 1 by {less:.4g}; of times {unit:.6g} "
+        f"apart it is {over_unit:.4g}",
+    )
 
 
 def _unit_of_lags(groups: CorrelationGroups) -> float:
@@ -135,6 +152,9 @@ class CorAR1(CorStruct):
     def mirrored(self, coords: Any) -> np.ndarray:
         return np.array([_all_even(coords)])
 
+    def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
+        return _printed_as_one(float(par[0]), coords.unit)
+
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
 
@@ -191,6 +211,9 @@ class CorCAR1(CorStruct):
 
     def unit(self, groups: CorrelationGroups) -> float:
         return 1.0 if self.fixed else groups.near_unit
+
+    def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
+        return _printed_as_one(float(par[0]), coords.unit)
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return xp.exp(xp.log(par[..., 0])[..., None, None, None] * pairs.distance)
@@ -262,7 +285,7 @@ class CorARMA(CorStruct):
     def require(self, coords: Any) -> None:
         largest = int(coords.extent("euclidean"))
         nearest = coords.minimum_distance("euclidean") if largest else 0.0
-        if not self.fixed and not self._first_order and nearest > MOST_STEPS:
+        if not self.fixed and not self._first_order and nearest > settings.STRUCTURES.max_arma_step:
             raise SpecError(
                 f"corARMA: times are whole steps of the process, and all rows of a group are "
                 f"{nearest:.15g} or more steps apart; divide the times by their common step, as in "
@@ -325,8 +348,9 @@ class CorARMA(CorStruct):
 
     def at_end(self, u: np.ndarray) -> np.ndarray:
         """The moving average's partial autocorrelations may run to 1; those of phi may not."""
-        ends = (np.arange(len(u)) >= self.p) & (np.abs(u) > NEAR_END)
-        return np.where(ends, np.copysign(END, u), u)
+        near, end = 2 * np.arctanh([settings.STRUCTURES.near_end, settings.STRUCTURES.end])
+        ends = (np.arange(len(u)) >= self.p) & (np.abs(u) > near)
+        return np.where(ends, np.copysign(end, u), u)
 
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
@@ -377,6 +401,9 @@ class CorARMA(CorStruct):
     def admissible(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.isfinite(self.unconstrain(par, parameters)).all(axis=-1))
+
+    def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
+        return _printed_as_one(float(par[0]), coords.unit) if self._first_order else ()
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         if self._first_order:

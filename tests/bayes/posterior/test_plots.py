@@ -44,6 +44,16 @@ def test_the_prior_predictive_has_the_observed_response_on_it(collapsed: Any) ->
     assert len(ax.lines) == 21
 
 
+def test_dollars_in_names_are_no_mathematics(collapsed: Any) -> None:
+    labels = PlainLabeller()
+    name = labels.make_label_vert("sd_$x^{2$", {"effect": "$$"}, {"effect": 0})
+    assert plt.figure().text(0, 0, name)._preprocess_math(name) == ("sd_$x^{2$\n$$", False)
+    assert collapsed.plot._named({})["labeller"].var_name_to_str("$") == labels.var_name_to_str("$")
+    own = object()
+    assert collapsed.plot._named({"labeller": own})["labeller"] is own
+    assert "labeller" not in collapsed.plot._named({"backend": "plotly"})
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -67,13 +77,3 @@ def test_flat_priors_cannot_be_scaled(orthodont: Any) -> None:
     for scaled in (drawn.plot.sensitivity, drawn.sensitivity):
         with pytest.raises(SpecError, match="fixef, sigma is constant"):
             scaled()
-
-
-def test_dollars_in_names_are_no_mathematics(collapsed: Any) -> None:
-    labels = PlainLabeller()
-    name = labels.make_label_vert("sd_$x^{2$", {"effect": "$$"}, {"effect": 0})
-    assert plt.figure().text(0, 0, name)._preprocess_math(name) == ("sd_$x^{2$\n$$", False)
-    assert collapsed.plot._named({})["labeller"].var_name_to_str("$") == labels.var_name_to_str("$")
-    own = object()
-    assert collapsed.plot._named({"labeller": own})["labeller"] is own
-    assert "labeller" not in collapsed.plot._named({"backend": "plotly"})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ import pytest
 import bayeslme
 from bayeslme import CorCAR1
 from bayeslme.errors import SpecError
+from bayeslme.fit.output.summary import notes
 
 
 @pytest.mark.parametrize("unit", [4.0, 10.0, 40.0])
@@ -56,3 +60,24 @@ def test_arma_of_steps_too_long_to_see_its_coefficients_is_refused(p: int, q: in
         for time in ("t", f"I((s - 1e9) / {unit})")
     )
     assert days == pytest.approx(again, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", [bayeslme.CorAR1, bayeslme.CorCAR1, bayeslme.CorARMA])
+def test_a_correlation_that_is_printed_as_one_is_told_over_the_usual_step(kind: Any) -> None:
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"g": np.repeat(np.arange(6), 8), "t": np.tile(np.arange(8), 6)})
+    data["y"] = rng.normal(size=(6, 8)).cumsum(axis=1).ravel()
+    step = 86_400 * 10**9
+    data["s"] = step * data["t"]
+    order = {"p": 1} if kind is bayeslme.CorARMA else {}
+    days, long = (
+        bayeslme.gls("y ~ 1", data, kind(form=f"~ {time} | g", **order)) for time in ("t", "s")
+    )
+    assert not notes(days)
+    (note,) = (one for one in notes(long) if "less than 1" in one)
+    less, unit, over = (
+        float(n) for n in re.findall(r"by (\S+); of times (\S+) apart it is (\S+)$", note)[0]
+    )
+    phi = days.correlation_coef.item()
+    assert less == pytest.approx(-np.log(phi) / step, rel=1e-3)
+    assert over == pytest.approx(phi ** (unit / step), rel=1e-3)
