@@ -17,7 +17,7 @@ _HOME = {
     "bayeslme.spec.model": ("LmeSpec",),
     "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
-    "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist"),
+    "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist", "mmrm"),
     "bayeslme.fit.values.compared": ("compare_fits", "compare_pred"),
     "bayeslme.fit.inference.comparison": ("anova",),
     "bayeslme.fit.inference.simulated_lrt": ("simulated_lrt",),
@@ -29,16 +29,20 @@ _HOME = {
     "bayeslme.report.plots.data": ("group_plot", "interaction_plot"),
     "bayeslme.structures": (
         "CorAR1",
+        "CorAR1AR1",
         "CorARMA",
+        "CorAnte",
         "CorCAR1",
         "CorCompSymm",
         "CorExp",
         "CorGaus",
         "CorLin",
+        "CorMatern",
         "CorNatural",
         "CorRatio",
         "CorSpher",
         "CorSymm",
+        "CorToep",
         "PdBlocked",
         "PdCompSymm",
         "PdDiag",
@@ -89,6 +93,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import lm as lm
     from bayeslme.fit.api import lme as lme
     from bayeslme.fit.api import lmlist as lmlist
+    from bayeslme.fit.api import mmrm as mmrm
     from bayeslme.fit.inference.comparison import anova as anova
     from bayeslme.fit.inference.simulated_lrt import simulated_lrt as simulated_lrt
     from bayeslme.fit.result import GlsFit as GlsFit

@@ -115,6 +115,11 @@ class NumpyOps:
         return out
 
     @staticmethod
+    def smallest_eigenvalue(c: Array) -> Array:
+        """Smallest eigenvalue (...) of symmetric matrices (..., m, m)."""
+        return np.linalg.eigvalsh(c)[..., 0]
+
+    @staticmethod
     def solve(a: Array, b: Array) -> Array:
         """Solve ``a x = b`` for matrices (..., k, k) and vectors (..., k)."""
         try:
@@ -207,6 +212,17 @@ class PyTensorOps:
     def solve(self, a: Array, b: Array) -> Array:
         """As ``NumpyOps.solve``."""
         return self.pt.linalg.solve(a, b[..., None])[..., 0]
+
+    def smallest_eigenvalue(self, c: Array) -> Array:
+        """Smallest eigenvalue of a symmetric matrix (m, m), with its first derivatives.
+
+        With the eigenvector v held, v' C v has the slopes of the eigenvalue, where eigenvalues
+        coincide too.
+        """
+        from pytensor.gradient import disconnected_grad
+
+        vector = disconnected_grad(self.pt.linalg.eigh(c)[1][:, 0])
+        return vector @ c @ vector
 
     def matmul(self, a: Array, b: Array) -> Array:
         """Matrix product over the last two axes."""

@@ -48,9 +48,9 @@ def posteriors() -> Iterator[tuple[str, list[str]]]:
     return iter([(names[0], names) for names in shared.values()])
 
 
-def variance_parameters(layout: ModelParameters) -> int:
+def variance_parameters(parameters: ModelParameters) -> int:
     """Number of theta and sigma."""
-    blocks = [b for b in layout.blocks if b.name != "fixef"]
+    blocks = [b for b in parameters.blocks if b.name != "fixef"]
     sizes = [len(b.coefs) * (len(b.coefs) - 1) // 2 if b.matrix else len(b.coefs) for b in blocks]
     return int(sum(sizes))
 
@@ -74,16 +74,16 @@ def measure(name: str, draws: int, most: int, seed: int) -> dict[str, Any]:
     """
     start = time.perf_counter()
     fit = _fit(name)
-    layout = build_parameters(fit.design)
-    size = variance_parameters(layout)
-    row: dict[str, Any] = {"parameters": size, "rows": layout.problem.n}
+    parameters = build_parameters(fit.design)
+    size = variance_parameters(parameters)
+    row: dict[str, Any] = {"parameters": size, "rows": parameters.problem.n}
     row["fit_seconds"] = time.perf_counter() - start
-    if layout.problem.needs_fitted_values or size > most:
+    if parameters.problem.needs_fitted_values or size > most:
         return {**row, "outcome": "left out"}
     start = time.perf_counter()
-    priors = resolve_priors(layout)
+    priors = resolve_priors(parameters)
     drawn = collapsed.draw(
-        fit.design, layout, priors, draws, np.random.default_rng(seed), fit.estimate
+        fit.design, parameters, priors, draws, np.random.default_rng(seed), fit.estimate
     )
     good = drawn.k_hat <= K_HAT and drawn.efficiency >= EFFICIENCY
     return {

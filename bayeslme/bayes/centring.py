@@ -20,15 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayeslme.bayes import settings
 from bayeslme.engine.problem import Problem
 from bayeslme.formula.expressions import variables
 from bayeslme.formula.terms import Term
 from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
 
 FloatArray = npt.NDArray[np.float64]
-
-SAME = 1e-10  # of a column's size: below it what is contained makes no difference
-LOST = 1e-15  # of the terms of a variance: what rounding leaves of their difference
 
 
 def sweep(
@@ -86,7 +84,11 @@ class CentredEffects:
         size = np.sqrt(np.mean(z**2, axis=0))
         spread = np.sqrt(np.mean(swept**2, axis=0))
         moved = np.abs(basis - np.eye(len(basis))) * size[:, None]
-        return None if np.all(moved <= SAME * np.maximum(spread, size)) else cls(sd, cor, basis)
+        return (
+            None
+            if np.all(moved <= settings.CENTRING.negligible_overlap * np.maximum(spread, size))
+            else cls(sd, cor, basis)
+        )
 
     def centred(self, sd: npt.ArrayLike, cor: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Standard deviations (..., q) and correlations (..., q, q) of the effects at the mean."""
@@ -123,14 +125,14 @@ def unflat(par: npt.ArrayLike, q: int) -> tuple[FloatArray, FloatArray]:
     return values[..., :q], cor
 
 
-def centred_of(margins: CentredEffects | None, natural: FloatArray, q: int) -> FloatArray:
+def centred_of(effects: CentredEffects | None, natural: FloatArray, q: int) -> FloatArray:
     """Flat parameters (..., k) of a level's effects with the predictors at their means."""
-    return natural if margins is None else flat(*margins.centred(*unflat(natural, q)))
+    return natural if effects is None else flat(*effects.centred(*unflat(natural, q)))
 
 
-def natural_of(margins: CentredEffects | None, centred: FloatArray, q: int) -> FloatArray:
+def natural_of(effects: CentredEffects | None, centred: FloatArray, q: int) -> FloatArray:
     """Undo ``centred_of``."""
-    return centred if margins is None else flat(*margins.natural(*unflat(centred, q)))
+    return centred if effects is None else flat(*effects.natural(*unflat(centred, q)))
 
 
 def _moved(change: FloatArray, sd: FloatArray, cor: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -138,18 +140,13 @@ def _moved(change: FloatArray, sd: FloatArray, cor: FloatArray) -> tuple[FloatAr
     new = change @ cov @ change.T
     terms = np.square(np.abs(change) @ sd[..., None])[..., 0]
     variance = np.diagonal(new, axis1=-2, axis2=-1)
-    scale = np.sqrt(np.maximum(variance, LOST * terms))
+    scale = np.sqrt(np.maximum(variance, settings.CENTRING.lost_digits * terms))
     safe = np.where(scale > 0, scale, 1.0)
     out = np.clip(new / safe[..., :, None] / safe[..., None, :], -1.0, 1.0)
     diagonal = np.arange(len(change))
     out[..., diagonal, diagonal] = 1.0
     unmoved = np.count_nonzero(change, axis=1) == 1
     return np.where(unmoved, sd, scale), out
-
-
-ROWS = 200  # of the variance function, evenly spread
-NEIGHBOURS = 6  # rows of a group
-CERTAIN = -200.0  # log determinant where a correlation is perfect in all digits
 
 
 @dataclass(frozen=True)
@@ -171,12 +168,14 @@ class TypicalRows:
         if correlation is not None:
             correlation = replace(correlation, coords=_neighbours(correlation))
         if variance is not None:
-            rows = np.unique(np.linspace(0, problem.n - 1, ROWS).astype(int))
+            count = settings.CENTRING.variance_rows
+            rows = np.unique(np.linspace(0, problem.n - 1, count).astype(int))
             variance = variance.with_parts([part.take(rows) for part in variance.parts])
         return cls(correlation, variance)
 
     def log_scale(self, corstruct: np.ndarray | None, varfunc: np.ndarray | None) -> np.ndarray:
         """Logarithm (...) of the scale at natural parameters (..., k)."""
+        limits = settings.CENTRING
         total = np.zeros(())
         if self.variance is not None and varfunc is not None:
             log_sd = self.variance.structure.log_sd(varfunc, self.variance.coords)
@@ -184,7 +183,11 @@ class TypicalRows:
         if self.correlation is not None and corstruct is not None:
             matrix = self.correlation.structure.matrix(corstruct, self.correlation.coords, 0)
             sign, log_det = np.linalg.slogdet(matrix[..., 0, :, :])
-            certain = np.where(sign > 0, np.maximum(log_det, CERTAIN), CERTAIN)
+            certain = np.where(
+                sign > 0,
+                np.maximum(log_det, limits.min_log_determinant),
+                limits.min_log_determinant,
+            )
             total = total + 0.5 * certain / matrix.shape[-1]
         return np.asarray(total)
 
@@ -194,6 +197,7 @@ def _neighbours(bound: Bound) -> CorrelationGroups:
     lattice: CorrelationGroups = bound.coords
     largest = int(np.argmax(lattice.sizes))
     start, size = int(lattice.starts[largest]), int(lattice.sizes[largest])
-    count = min(size, NEIGHBOURS) if bound.structure.stationary else size
+    count = min(size, settings.CENTRING.correlation_rows) if bound.structure.stationary else size
     position = lattice.position[start : start + count]
-    return correlation_groups(np.array([0]), count, position, lattice.unit)
+    level = lattice.level_of_rows(np.array([start]))
+    return correlation_groups(np.array([0]), count, position, lattice.unit, level, lattice.levels)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import limits
 from bayeslme.errors import SpecError
 from bayeslme.fit.result import Fit
@@ -19,7 +20,6 @@ from bayeslme.report.numbers import format_numbers
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DIGITS = 4
 RANEF = "ranef "
 _NO_ROWS = pd.MultiIndex.from_arrays([[], []], names=["part", "parameter"])
 COLUMNS = ("Value", "SE", "lower", "upper")
@@ -179,7 +179,7 @@ def _table_of(result: Any, level: float) -> pd.DataFrame:
             )
         )
         return _from_parts(result.intervals(level), errors)
-    if hasattr(result, "intervals") and hasattr(result, "layout"):
+    if hasattr(result, "intervals") and hasattr(result, "parameters"):
         from bayeslme.bayes.posterior.estimates import parts
 
         errors = {
@@ -234,7 +234,7 @@ def _effects_of(result: Any, k: int, j: int, level: float) -> np.ndarray:
         value, error = table["est."].iloc[:, j].to_numpy(), table["se"].iloc[:, j].to_numpy()
         width = ndtri(0.5 + level / 2) * error
         return np.column_stack([value, error, value - width, value + width])
-    draws = result.effects[result.layout.levels[k].key][:, :, j]
+    draws = result.effects[result.parameters.levels[k].key][:, :, j]
     return np.column_stack([draws.mean(axis=0), draws.std(axis=0, ddof=1), *limits(draws, level)])
 
 
@@ -298,7 +298,7 @@ def _rows(labels: list[str]) -> list[str]:
 
 
 def _column(head: str, values: pd.Series) -> list[str]:
-    texts = iter(format_numbers(values.dropna(), DIGITS))
+    texts = iter(format_numbers(values.dropna(), settings.POSTERIOR.comparison_digits))
     cells = [head, *(next(texts) if known else "" for known in values.notna())]
     width = max(map(len, cells))
     return [cell.rjust(width) for cell in cells]

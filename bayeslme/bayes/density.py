@@ -4,7 +4,7 @@ With beta given only [Z | y - X beta] is whitened and eliminated; with beta inte
 Draws (NumPy, batched) and models (PyTensor) share the functions.
 
 Variance functions of the fitted values: their covariate is another one at every draw. Only given
-the random effects is such a model Gaussian, so it has a hierarchical form alone. The layout's
+the random effects is such a model Gaussian, so it has a hierarchical form alone. The model's
 problem is then ``needs_fitted_values``: its variance function is bound, to name its parameters, but
 its covariate is that of least squares until it is replaced here.
 """
@@ -74,7 +74,7 @@ def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
     if not normal.any():
         return None
     args = [p.numbers() if p.family == "Normal" else {} for p in prior.priors]
-    basis = np.eye(len(args)) if prior.basis is None else prior.basis
+    basis = prior.scale.combinations(len(args))
     weights = np.array([a["sigma"] ** -2 if a else 0.0 for a in args])
     return GaussianBeta(
         np.linalg.solve(basis, [a.get("mu", 0.0) for a in args]),
@@ -85,7 +85,7 @@ def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
 
 
 def conditional(
-    layout: ModelParameters, problem: Problem, columns: Array, values: Values, xp: Namespace
+    parameters: ModelParameters, problem: Problem, columns: Array, values: Values, xp: Namespace
 ) -> Array:
     """Log p(y | beta, ...) from residual columns.
 
@@ -101,15 +101,15 @@ def conditional(
     -------
     scalar
     """
-    white = whiten(problem, *layout.row_parameters(values, xp), xp=xp, columns=columns)
-    e = eliminate(problem, gram(problem, white.columns, xp), layout.factors(values, xp), xp)
-    sigma = layout.sigma_of(values)
+    white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
+    e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
+    sigma = parameters.sigma_of(values)
     constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + white.half_logdet.sum() + e.half_logdet
     return -constant - 0.5 * e.block[0, 0] / sigma**2
 
 
 def integrated(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     columns: Array,
     values: Values,
     prior: GaussianBeta | None,
@@ -127,10 +127,10 @@ def integrated(
     -------
     scalar
     """
-    problem, p = layout.problem, layout.problem.p
-    white = whiten(problem, *layout.row_parameters(values, xp), xp=xp, columns=columns)
-    e = eliminate(problem, gram(problem, white.columns, xp), layout.factors(values, xp), xp)
-    sigma = layout.sigma_of(values)
+    problem, p = parameters.problem, parameters.problem.p
+    white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
+    e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
+    sigma = parameters.sigma_of(values)
     block = e.block / sigma**2
     logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
     df = problem.n - p
@@ -167,7 +167,7 @@ def _pivots(rows: list[list[Array]]) -> list[Array]:
     return pivots
 
 
-def by_group(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
+def by_group(parameters: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
     """Log p(y_g | ...) of every independent piece of the data, for many draws.
 
     The pieces are the outermost groups; without random effects the correlation groups, and without
@@ -175,7 +175,7 @@ def by_group(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) 
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array, shapes (s, ...)
         Draws, ``fixef`` among them.
     chunk_bytes : float
@@ -185,33 +185,33 @@ def by_group(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) 
     -------
     array, shape (s, pieces)
     """
-    problem, draws = layout.problem, len(values["fixef"])
+    problem, draws = parameters.problem, len(values["fixef"])
     out = np.empty((draws, 0))
-    for piece in draw_pieces(layout, draws, chunk_bytes):
+    for piece in draw_pieces(parameters, draws, chunk_bytes):
         some = {k: v[piece] for k, v in values.items()}
-        full = {**some, "sigma": layout.sigmas(some)}
-        terms = _by_group(layout, full) if problem.stages else _without_groups(layout, full)
+        full = {**some, "sigma": parameters.sigmas(some)}
+        terms = _by_group(parameters, full) if problem.stages else _without_groups(parameters, full)
         out = out if out.size else np.empty((draws, terms.shape[-1]))
         out[piece] = terms
     return out
 
 
-def draw_pieces(layout: ModelParameters, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
+def draw_pieces(parameters: ModelParameters, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
     """Consecutive slices of the draws whose temporary arrays stay below a bound."""
-    c, n = layout.problem.source.shape
-    cells = 3 * c * c * len(layout.problem.row_starts) + 3 * c * n
-    bound = layout.problem.correlation
+    c, n = parameters.problem.source.shape
+    cells = 3 * c * c * len(parameters.problem.row_starts) + 3 * c * n
+    bound = parameters.problem.correlation
     if bound is not None and bound.structure.dense(bound.coords):
         cells += 3 * bound.coords.n_numbers(bound.structure.stationary)
     step = int(max(1, chunk_bytes // (8.0 * cells)))
     return [slice(i, min(i + step, draws)) for i in range(0, draws, step)]
 
 
-def _by_group(layout: ModelParameters, values: Values) -> np.ndarray:
-    problem = layout.problem
-    white = whiten(problem, *layout.row_parameters(values))
+def _by_group(parameters: ModelParameters, values: Values) -> np.ndarray:
+    problem = parameters.problem
+    white = whiten(problem, *parameters.row_parameters(values))
     g = gram(problem, white.columns, by_group=True)
-    e = eliminate(problem, g, layout.factors(values), by_group=True)
+    e = eliminate(problem, g, parameters.factors(values), by_group=True)
     rss = residual_squares(problem, e.block, values)
     return terms_of_groups(problem, white.half_logdet, e.half_logdet, rss, values["sigma"])
 
@@ -244,14 +244,14 @@ def terms_of_groups(
     return np.asarray(-scale - half - half_effects - 0.5 * rss / sigma[:, None] ** 2)
 
 
-def _without_groups(layout: ModelParameters, values: Values) -> np.ndarray:
+def _without_groups(parameters: ModelParameters, values: Values) -> np.ndarray:
     """Correlation groups or rows of a model without random effects, in the engine's order."""
-    problem, sigma = layout.problem, values["sigma"]
+    problem, sigma = parameters.problem, values["sigma"]
     starts = (
         np.arange(problem.n) if problem.correlation is None else problem.correlation.coords.starts
     )
     fine = replace(problem, row_starts=starts)
-    white = whiten(fine, *layout.row_parameters(values))
+    white = whiten(fine, *parameters.row_parameters(values))
     direction = _residual_direction(problem, values)
     residual = np.matmul(direction[:, None, :], white.columns)[:, 0, :]
     rss = NUMPY.segment_sum(residual**2, starts)
@@ -271,44 +271,44 @@ def engine_coefficients(problem: Problem, fixef: np.ndarray) -> np.ndarray:
     return np.asarray((fixef - problem.shift) @ problem.x_basis.T)
 
 
-def at_fitted(layout: ModelParameters, means: Sequence[Array]) -> Problem:
+def at_fitted(parameters: ModelParameters, means: Sequence[Array]) -> Problem:
     """Return the problem with its variance covariates at these fitted values.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     means : sequence of arrays (..., n)
         Fitted values with 0, 1, ... levels of random effects, design's row order.
     """
-    problem = layout.problem
+    problem = parameters.problem
     if not problem.needs_fitted_values or problem.variance is None:
         return problem
     made = []
-    for c, b in zip(layout.design.variance, problem.variance.parts, strict=True):
-        mean = means[depth_of(layout.design, c.level)] if c.source == "fitted" else None
+    for c, b in zip(parameters.design.variance, problem.variance.parts, strict=True):
+        mean = means[depth_of(parameters.design, c.level)] if c.source == "fitted" else None
         made.append(b if mean is None else replace(b, covariate=mean[..., problem.order]))
     return replace(problem, variance=problem.variance.with_parts(made))
 
 
 def fitted_by_depth(
-    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
+    parameters: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
     """Fitted values (s, n) with 0, 1, ... levels of random effects."""
-    each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in layout.levels)
-    return means_by_depth(values["fixef"] @ layout.design.X.T, each)
+    each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in parameters.levels)
+    return means_by_depth(values["fixef"] @ parameters.design.X.T, each)
 
 
 def problem_of_draws(
-    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
+    parameters: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> Problem:
-    """The problem at some draws: the layout's own, unless its covariates depend on them."""
-    if not layout.problem.needs_fitted_values:
-        return layout.problem
-    return at_fitted(layout, fitted_by_depth(layout, values, effects))
+    """The problem at some draws: the model's own, unless its covariates depend on them."""
+    if not parameters.problem.needs_fitted_values:
+        return parameters.problem
+    return at_fitted(parameters, fitted_by_depth(parameters, values, effects))
 
 
 def given_effects_by_group(
-    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], step: int = 200
+    parameters: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], step: int = 200
 ) -> np.ndarray:
     """Log p(y_g | b, ...) of every independent piece of the data, for many draws.
 
@@ -317,7 +317,7 @@ def given_effects_by_group(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
     step : int
@@ -332,26 +332,26 @@ def given_effects_by_group(
     for at in range(0, draws, step):
         some = {k: v[at : at + step] for k, v in values.items()}
         own = {k: b[at : at + step] for k, b in effects.items()}
-        out.append(_some_by_group(layout, some, own))
+        out.append(_some_by_group(parameters, some, own))
     return np.concatenate(out)
 
 
 def _some_by_group(
-    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
+    parameters: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    means = fitted_by_depth(layout, values, effects)
-    problem = at_fitted(layout, means)
+    means = fitted_by_depth(parameters, values, effects)
+    problem = at_fitted(parameters, means)
     if not problem.stages:
         own = problem.correlation
         starts = np.arange(problem.n) if own is None else own.coords.starts
         problem = replace(problem, row_starts=starts)
-    residual = (layout.design.y - means[-1])[:, problem.order]
-    white = whiten(problem, *layout.row_parameters(values), columns=residual[:, None, :])
+    residual = (parameters.design.y - means[-1])[:, problem.order]
+    white = whiten(problem, *parameters.row_parameters(values), columns=residual[:, None, :])
     root = problem.root_of_group() if problem.stages else np.arange(len(problem.row_starts))
     inner = runs(root)
     rows = problem.row_starts[inner]
     sizes = np.diff(np.append(rows, problem.n))
-    sigma = layout.sigmas(values)[:, None]
+    sigma = parameters.sigmas(values)[:, None]
     rss = NUMPY.segment_sum(white.columns[:, 0, :] ** 2, rows)
     half = NUMPY.segment_sum(np.broadcast_to(white.half_logdet, (len(residual), len(root))), inner)
     return np.asarray(-sizes * (0.5 * LOG_2PI + np.log(sigma)) - half - 0.5 * rss / sigma**2)

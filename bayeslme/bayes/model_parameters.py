@@ -92,14 +92,14 @@ class CovarianceBlock:
         Which of the level's effects it covers.
     sds : slice
         Which of the level's standard deviations are its own.
-    cor : Block or None
+    correlation : Block or None
         Its correlation: a matrix, or one number.
     """
 
     structure: PdMat
     rows: slice
     sds: slice
-    cor: Block | None
+    correlation: Block | None
 
     @property
     def q(self) -> int:
@@ -109,13 +109,13 @@ class CovarianceBlock:
     def natural(self, values: Values, sd: Array, xp: Namespace) -> Array:
         """Natural parameters of the structure, (..., size)."""
         own = sd[..., self.sds]
-        if self.cor is None:
+        if self.correlation is None:
             return own
-        cor = values[self.cor.name]
-        if self.cor.matrix:
+        correlation = values[self.correlation.name]
+        if self.correlation.matrix:
             upper = np.triu_indices(self.q, 1)
-            return xp.concatenate([own, cor[..., upper[0], upper[1]]], axis=-1)
-        return xp.concatenate([own, cor[..., None]], axis=-1)
+            return xp.concatenate([own, correlation[..., upper[0], upper[1]]], axis=-1)
+        return xp.concatenate([own, correlation[..., None]], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +129,17 @@ class LevelParameters:
     key : str
         The group's name as it enters variable names.
     sd : Block
-    pieces : tuple of CovarianceBlock
+    covariance_blocks : tuple of CovarianceBlock
         One, unless the structure is blocked.
-    margins : CentredEffects or None
+    centred_effects : CentredEffects or None
         Of a general covariance whose effects depend on where their predictors have zero.
     """
 
     level: Level
     key: str
     sd: Block
-    pieces: tuple[CovarianceBlock, ...]
-    margins: CentredEffects | None = None
+    covariance_blocks: tuple[CovarianceBlock, ...]
+    centred_effects: CentredEffects | None = None
 
     @property
     def q(self) -> int:
@@ -149,7 +149,7 @@ class LevelParameters:
     def factor(self, values: Values, xp: Namespace = NUMPY) -> Array:
         """A factor F (..., q, q) with cov(b) = F F'."""
         sd = values[self.sd.name]
-        par = [piece.natural(values, sd, xp) for piece in self.pieces]
+        par = [block.natural(values, sd, xp) for block in self.covariance_blocks]
         full = par[0] if len(par) == 1 else xp.concatenate(par, axis=-1)
         return self.level.structure.natural_factor(full, self.q, xp)
 
@@ -183,7 +183,11 @@ class ModelParameters:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """All variables, in the order they are printed."""
-        random = [b for lv in self.levels for b in (lv.sd, *(p.cor for p in lv.pieces if p.cor))]
+        random = [
+            b
+            for lv in self.levels
+            for b in (lv.sd, *(p.correlation for p in lv.covariance_blocks if p.correlation))
+        ]
         return tuple(
             b
             for b in (self.fixef, *random, self.corstruct, self.varfunc, self.sigma)
@@ -209,8 +213,8 @@ class ModelParameters:
         """Standard relative factors A = T Lambda (..., q, q) of the stages, innermost first."""
         sigma = xp.constant(self.sigma_of(values)) if self.sigma is None else self.sigma_of(values)
         out = []
-        for layout, stage in zip(reversed(self.levels), self.problem.stages, strict=True):
-            relative = layout.factor(values, xp) / sigma[..., None, None]
+        for level, stage in zip(reversed(self.levels), self.problem.stages, strict=True):
+            relative = level.factor(values, xp) / sigma[..., None, None]
             out.append(xp.matmul(xp.constant(stage.basis), relative))
         return tuple(out)
 
@@ -218,12 +222,11 @@ class ModelParameters:
         self, values: Values, xp: Namespace = NUMPY
     ) -> tuple[Array | None, Array | None]:
         """All natural parameters of the correlation structure and the variance function."""
-        bound = self.problem.correlation
-        cor = _with_held(bound, self.corstruct, values, xp)
-        if bound is not None:  # values are as printed, in the user's units
-            cor = bound.inside(cor, xp)
-        var = _with_held(self.problem.variance, self.varfunc, values, xp)
-        return cor, var
+        structure = self.problem.correlation
+        correlation = _with_held(structure, self.corstruct, values, xp)
+        if structure is not None:  # values are as printed, in the user's units
+            correlation = structure.inside(correlation, xp)
+        return correlation, _with_held(self.problem.variance, self.varfunc, values, xp)
 
 
 def _with_held(
@@ -266,7 +269,7 @@ def build_parameters(design: Design) -> ModelParameters:
     held = design.spec.control.sigma is not None
     sigma = None if held else Block("sigma", "sigma", ("sigma",), (0.0,), (np.inf,))
     levels = tuple(
-        _level_layout(level, matrix)
+        _level_parameters(level, matrix)
         for level, matrix in zip(design.levels, design.random_matrices, strict=True)
     )
     varfunc = _row_block("varfunc", problem.variance)
@@ -314,12 +317,12 @@ def _check_names(levels: tuple[LevelParameters, ...]) -> None:
                 raise SpecError(msg)
 
 
-def _level_layout(level: Level, matrix: Any) -> LevelParameters:
+def _level_parameters(level: Level, matrix: Any) -> LevelParameters:
     key = level.group.replace("/", "_")
     if key in _RESERVED:
         msg = (
-            f"the grouping column '{level.group}' has a name that posteriors use themselves; give "
-            "it another"
+            f"the grouping column '{level.group}' has a name that posteriors use themselves; "
+            f"rename the column, to '{level.group}_group' for example, and fit again"
         )
         raise SpecError(msg)
     structure: PdMat = level.structure
@@ -327,36 +330,37 @@ def _level_layout(level: Level, matrix: Any) -> LevelParameters:
     parts = structure.parts(len(level.effects))
     names: list[str] = []
     parameters: list[Parameter] = []
-    pieces = []
+    blocks = []
     for k, (own, rows) in enumerate(parts):
         effects = level.effects[rows]
         natural = own.natural_parameters(effects, label)
         sds = [p for p in natural if p.support.lower == 0.0 and np.isinf(p.support.upper)]
-        cors = [p for p in natural if p not in sds]
+        correlations = [p for p in natural if p not in sds]
         suffix = f"_{k + 1}" if len(parts) > 1 else ""
         at = slice(len(names), len(names) + len(sds))
         names += list(effects) if len(sds) == len(effects) else [p.name for p in sds]
         parameters += sds
-        pieces.append(CovarianceBlock(own, rows, at, _cor_block(own, key, suffix, effects, cors)))
+        correlation = _correlation_block(own, key, suffix, effects, correlations)
+        blocks.append(CovarianceBlock(own, rows, at, correlation))
     dim = f"{key}_effect" if tuple(names) == level.effects else f"{key}_sd"
     sd = _block(f"sd_{key}", "sd", tuple(names), parameters, dim)
-    cor, margins = pieces[0].cor, None
-    if len(pieces) == 1 and cor is not None and cor.matrix:
-        margins = CentredEffects.of(sd.name, cor.name, level.Z, matrix)
-    return LevelParameters(level, key, sd, tuple(pieces), margins)
+    correlation, centred = blocks[0].correlation, None
+    if len(blocks) == 1 and correlation is not None and correlation.matrix:
+        centred = CentredEffects.of(sd.name, correlation.name, level.Z, matrix)
+    return LevelParameters(level, key, sd, tuple(blocks), centred)
 
 
-def _cor_block(
-    structure: PdMat, key: str, suffix: str, effects: tuple[str, ...], cors: list[Parameter]
+def _correlation_block(
+    structure: PdMat, key: str, suffix: str, effects: tuple[str, ...], correlations: list[Parameter]
 ) -> Block | None:
-    if not cors:
+    if not correlations:
         return None
     name, q = f"cor_{key}{suffix}", len(effects)
     if structure.unstructured:
         return Block(
             name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True
         )
-    return _block(name, "cor", (cors[0].name,), cors, None)
+    return _block(name, "cor", (correlations[0].name,), correlations, None)
 
 
 def is_joint(bound: Bound) -> bool:

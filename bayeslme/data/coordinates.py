@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayeslme.data.evaluation.evaluate import evaluate_number
+from bayeslme.data.evaluation.evaluate import evaluate_number, evaluate_rows
 from bayeslme.data.types import (
     CorrelationCoords,
     FloatArray,
@@ -15,8 +15,8 @@ from bayeslme.data.types import (
     VarianceSource,
 )
 from bayeslme.data.variables.columns import Columns
-from bayeslme.data.variables.factors import rows_not_finite
-from bayeslme.data.variables.groups import Grouping, nest, strata
+from bayeslme.data.variables.factors import Factor, drop_unused, relabel, rows_not_finite
+from bayeslme.data.variables.groups import Grouping, group_values, nest, strata
 from bayeslme.errors import DataError, SpecError, rows_of
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Expr, Number, bare, r_number
@@ -113,13 +113,41 @@ def correlation_coords(
     groups = _correlation_groups(form.groups, columns, random)
     if random and form.groups:
         _check_nested(groups, random[-1], correlation.r_name)
-    position = position_values(correlation, form, columns)
+    position, visits = position_values(correlation, form, columns)
     if position is not None:
         check_finite(position, form.rhs, correlation.r_name)
         dated = deparse(form.rhs) in columns.origins
         _check_position(correlation, form, position, groups, dated=dated)
     names = form.groups or tuple(level.name for level in random)
-    return CorrelationCoords(groups.code, groups.labels, position, names, groups.known)
+    level, levels = _levels(correlation, groups, columns)
+    return CorrelationCoords(
+        groups.code, groups.labels, position, names, groups.known, level, levels, visits
+    )
+
+
+def _levels(
+    correlation: CorStruct, groups: Grouping, columns: Columns
+) -> tuple[IntArray | None, tuple[str, ...]]:
+    """Level of ``by`` of each row (n,), and the levels' names."""
+    if correlation.by is None:
+        return None, ()
+    factor = drop_unused(group_values(columns, correlation.by))
+    missing = int((factor.code < 0).sum())
+    if missing:
+        raise DataError(
+            f"{correlation.r_name}: by = '{correlation.by}' is missing in {rows_of(missing)}"
+        )
+    of_group = np.empty(len(groups.labels), dtype=np.intp)
+    of_group[groups.code] = factor.code
+    mixed = np.flatnonzero(of_group[groups.code] != factor.code)
+    if len(mixed):
+        where = f"group '{groups.labels[groups.code[mixed[0]]]}' of '{groups.name}'"
+        raise DataError(
+            f"{correlation.r_name}: by = '{correlation.by}' must be constant within correlation "
+            f"groups, but {where if groups.name else 'the data, one group,'} has several levels "
+            "of it; name the groups in form = ~ ... | g"
+        )
+    return factor.code, tuple(map(str, factor.levels))
 
 
 def _correlation_groups(
@@ -155,7 +183,7 @@ def position_parts(correlation: CorStruct, form: Formula) -> list[Expr]:
     """Expressions of the times or places, one for each dimension; none where they do not matter."""
     if is_constant(form.rhs) or not correlation.uses_positions:
         return []
-    if not correlation.spatial:
+    if not (correlation.spatial or correlation.by_coordinate):
         return [form.rhs]
     terms = expand(form.without_groups()).terms
     if any(term.order > 1 for term in terms):
@@ -164,16 +192,25 @@ def position_parts(correlation: CorStruct, form: Formula) -> list[Expr]:
     return [v for term in terms for v in term.variables]
 
 
-def position_values(correlation: CorStruct, form: Formula, columns: Columns) -> FloatArray | None:
-    """Times or places of the rows, (n, d).
+def position_values(
+    correlation: CorStruct, form: Formula, columns: Columns, known: Factor | None = None
+) -> tuple[FloatArray | None, Factor | None]:
+    """Times or places of the rows, (n, d), and the factor that they are counted by.
 
     None stands for the order of the rows, and where places do not matter. Several variables of a
-    spatial structure are its coordinates, in their order in the formula.
+    spatial structure are its coordinates, in their order in the formula. The levels of a factor are
+    counted from 1 in their order, in new rows by the levels `known` from the fit; NaN for others.
     """
     places = position_parts(correlation, form)
     if not places:
-        return None
-    return np.column_stack([evaluate_number(v, columns) for v in places])
+        return None, None
+    if len(places) == 1 and not correlation.spatial:
+        value = evaluate_rows(places[0], columns)
+        if isinstance(value, Factor):
+            own = drop_unused(value) if known is None else known
+            code = relabel(value, own.levels, own.keys)
+            return np.where(code < 0, np.nan, code + 1.0)[:, None], own
+    return np.column_stack([evaluate_number(v, columns) for v in places]), None
 
 
 def _check_position(

@@ -13,7 +13,7 @@ from bayeslme.data.evaluation.evaluate import evaluate_number
 from bayeslme.data.model_matrix import JoinedMatrix, Made, MatrixSpec, aliased, learn
 from bayeslme.data.plan import Plan, RandomPart, learned_before, left_side, used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, IntArray, Level
-from bayeslme.data.variables.columns import Columns, owned
+from bayeslme.data.variables.columns import Columns, as_frame, owned
 from bayeslme.data.variables.factors import Factor, rows_not_finite
 from bayeslme.data.variables.groups import Grouping, first_met, group_values, nest, renumbered
 from bayeslme.errors import DataError, IdentificationWarning, SpecError, listed, rows_of
@@ -33,8 +33,9 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     Parameters
     ----------
     spec : LmeSpec
-    frame : pandas.DataFrame
-        Rows in any order. Where the random formula names no group, ``frame.attrs["formula"]``
+    frame : DataFrame
+        Of pandas, or an object with ``to_pandas()``, as Polars' and Arrow's frames; rows in any
+        order. Where the random formula names no group, ``frame.attrs["formula"]``
         (such as ``"distance ~ age | Subject"``) supplies it.
 
     Returns
@@ -44,8 +45,9 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     Raises
     ------
     DataError
-        For unknown columns, missing or infinite values, no rows left, aliased columns, factors of
-        one level, text where numbers are needed, and groups that do not nest.
+        If `frame` is not a data frame; for unknown columns, missing or infinite values, no rows
+        left, aliased columns, factors of one level, text where numbers are needed, and groups that
+        do not nest.
 
     Warns
     -----
@@ -53,7 +55,8 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         Where a level has one group, or one row for each group, so that a variance is not
         identified.
     """
-    origins = getattr(frame, "attrs", {}).get(ORIGINS)
+    frame = as_frame(frame)
+    origins = frame.attrs.get(ORIGINS)
     given = Columns(frame, origins)
     plan = Plan.of(spec, given, frame.attrs.get("formula"))
     names = plan.needed(given)

@@ -177,5 +177,18 @@ def new_correlation(design: Design, rows: NewRows) -> CorrelationCoords | None:
     rows.columns.require(form.variables, "correlation")
     factors = [group_values(rows.columns, name) for name in old.groups]
     code = _found(old.known, factors, rows.columns.n)
-    position = position_values(correlation, form, rows.columns)
-    return CorrelationCoords(code, old.labels, position, old.groups, old.known)
+    position, _ = position_values(correlation, form, rows.columns, old.visits)
+    level = None
+    if correlation.by is not None and old.level is not None:
+        of_group = np.empty(len(old.labels), dtype=np.intp)
+        of_group[old.code] = old.level
+        level = np.where(code >= 0, of_group[code], -1)
+        if np.any(level < 0):
+            rows.columns.require([correlation.by] if "(" not in correlation.by else [], "by")
+            factor = group_values(rows.columns, correlation.by)
+            names = {name: k for k, name in enumerate(old.levels)}
+            own = np.array([names.get(str(v), -1) for v in factor.levels] + [-1], dtype=np.intp)
+            level = np.where(level < 0, own[factor.code], level)
+    return CorrelationCoords(
+        code, old.labels, position, old.groups, old.known, level, old.levels, old.visits
+    )

@@ -252,6 +252,8 @@ class Plan:
                 yield columns_of(formula.rhs), "random"
         for form in self.forms:
             yield form.variables, "correlation or weights"
+        if self.spec.correlation is not None and self.spec.correlation.by is not None:
+            yield _group_columns(self.spec.correlation.by, columns), "correlation by"
 
     def read(self) -> list[str]:
         """Names that the subset uses beside `needed`; some may be R's constants."""

@@ -17,6 +17,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from bayeslme.data.model_matrix import JoinedMatrix, MatrixSpec
     from bayeslme.data.variables.dates import Origin
+    from bayeslme.data.variables.factors import Factor
     from bayeslme.data.variables.groups import KnownGroups
     from bayeslme.formula.formula import Formula
     from bayeslme.spec.model import LmeSpec
@@ -115,6 +116,12 @@ class CorrelationCoords:
         Names of the grouping columns, outermost first.
     known : KnownGroups or None
         The values that the groups stand for.
+    level : (n,) int array or None
+        Which set of parameters each row has, where there are several; -1 where it is not known.
+    levels : tuple of str
+        Names of these sets.
+    visits : Factor or None
+        The factor whose levels are the positions 1, 2, ..., where one gives them.
     """
 
     code: IntArray
@@ -122,6 +129,9 @@ class CorrelationCoords:
     position: FloatArray | None
     groups: tuple[str, ...]
     known: KnownGroups | None = None
+    level: IntArray | None = None
+    levels: tuple[str, ...] = ()
+    visits: Factor | None = None
 
 
 @dataclass(frozen=True, slots=True)

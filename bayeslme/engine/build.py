@@ -135,8 +135,10 @@ def _permutation(design: Design) -> np.ndarray | None:
     keys: list[np.ndarray] = []
     if design.correlation is not None:
         position = design.correlation.position
-        if position is not None and position.shape[1] == 1:
-            keys.append(position[:, 0])
+        correlation = design.spec.correlation
+        ordered = correlation is not None and correlation.by_coordinate
+        if position is not None and (position.shape[1] == 1 or ordered):
+            keys += list(position.T[::-1])
         keys.append(design.correlation.code)
     if design.levels:
         keys.append(design.levels[-1].code)
@@ -152,7 +154,9 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
         return None
     position: Any = None if coords.position is None else coords.position[order]
     code = coords.code[order]
-    groups = correlation_groups(_starts_pair(design, code, order), len(code), position)
+    starts = _starts_pair(design, code, order)
+    level = None if coords.level is None else coords.level[order][starts]
+    groups = correlation_groups(starts, len(code), position, 1.0, level, coords.levels)
     unit = structure.unit(groups)
     correlation: Bound = structure.bind(groups if unit == 1.0 else groups.counted_in(unit))
     return correlation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -13,12 +13,14 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.data.variables.columns import as_frame, with_attrs
 from bayeslme.errors import SpecError
+from bayeslme.fit.repeated import estimate_mmrm
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
-from bayeslme.spec import bind
-from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
+from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist, make_mmrm
 from bayeslme.spec.model import LmeSpec
+from bayeslme.spec.signatures import FORMULA_NAMES
 
 if TYPE_CHECKING:
+    from bayeslme.bayes.priors.priors import PriorsLike
     from bayeslme.fit.lmlist import LmList
 
 
@@ -50,7 +52,6 @@ ELSEWHERE = {
     "cov_struct": "the correlation of the residuals is correlation=CorAR1(...)",
     "offset": "subtract an offset from the response",
 }
-FORMULAS = ("fixed", "model", "formula")
 
 
 def guided[**P, R](function: Callable[P, R]) -> Callable[P, R]:
@@ -67,21 +68,21 @@ def guided[**P, R](function: Callable[P, R]) -> Callable[P, R]:
         stays Python's TypeError.
     """
     own = frozenset(function.__code__.co_varnames[: function.__code__.co_argcount])
-    formula = next(name for name in FORMULAS if name in own)
+    formula = next(name for name in FORMULA_NAMES if name in own)
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs.keys() - own:
             if name in ELSEWHERE:
                 raise SpecError(f"{function.__name__}: no argument {name!r}; {ELSEWHERE[name]}")
-            if name in FORMULAS:
+            if name in FORMULA_NAMES:
                 raise SpecError(f"{function.__name__}: the formula is the argument {formula!r}")
         return function(*args, **kwargs)
 
     return checked
 
 
-FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit}
+FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit, "mmrm": GlsFit}
 
 
 def label_of(data: Any) -> str | None:
@@ -90,39 +91,38 @@ def label_of(data: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def fit_spec(spec: LmeSpec, data: pd.DataFrame) -> Any:
-    """Estimate a specification on a data frame.
-
-    Parameters
-    ----------
-    spec : LmeSpec
-    data : DataFrame
-        Of pandas, or what has ``to_pandas()``, as Polars' and Arrow's frames.
-
-    Returns
-    -------
-    LmeFit, GlsFit, LmFit or LmList
-
-    Raises
-    ------
-    DataError
-        If `data` is no data frame or does not suit the specification.
-    """
+def fit_spec[F](spec: LmeSpec[F], data: pd.DataFrame) -> F:
+    """Estimate a specification on a data frame; see `LmeSpec.fit`."""
     data = as_frame(data)
     if spec.function == "lmList":
         from bayeslme.fit.lmlist import fit_list
 
-        return fit_list(spec, data)
+        return cast("F", fit_list(spec, data))
     design = build(spec, data)
     kept = with_attrs(design.source, data.attrs)
-    return FITS[spec.function](spec, design, _estimate(spec, design), kept)
+    known: LmeSpec = spec  # that its function and F belong together is known to no type checker
+    fit = FITS[spec.function](known, design, estimate_design(design, spec.priors), kept)
+    return cast("F", fit)
 
 
-def _estimate(spec: LmeSpec, design: Design) -> engine.Estimate:
-    if spec.priors is None:
-        return engine.estimate(design)
-    found: engine.Estimate = bind.map_estimate(design, spec.priors)
-    return found
+def estimate_design(design: Design, priors: PriorsLike) -> engine.Estimate:
+    """Estimate a design: by its likelihood, or with priors by the mode of the posterior density.
+
+    Parameters
+    ----------
+    design : Design
+    priors : None, preset name or mapping
+
+    Returns
+    -------
+    Estimate
+    """
+    if priors is None:
+        call = design.spec.mmrm
+        return engine.estimate(design) if call is None else estimate_mmrm(design, call)
+    from bayeslme.bayes.sampling.map import map_estimate
+
+    return map_estimate(design, priors)
 
 
 def grouped(formula: Any, data: Any) -> Any:
@@ -219,8 +219,7 @@ def lme(
         priors=priors,
         data=label_of(data),
     )
-    fit: LmeFit = fit_spec(spec, data)
-    return fit
+    return fit_spec(spec, data)
 
 
 @guided
@@ -271,8 +270,79 @@ def gls(
         priors=priors,
         data=label_of(data),
     )
-    fit: GlsFit = fit_spec(spec, data)
-    return fit
+    return fit_spec(spec, data)
+
+
+@guided
+def mmrm(
+    formula: str,
+    data: pd.DataFrame,
+    REML: bool = True,
+    df: str = "satterthwaite",
+    weights: str | None = None,
+    na_action: str = "omit",
+    control: Any = None,
+) -> GlsFit:
+    """Fit a model for repeated measures, written as for R's mmrm.
+
+    Parameters
+    ----------
+    formula : str
+        With one covariance term, ``"y ~ arm * visit + us(visit | id)"``: unstructured (us),
+        Toeplitz (toep, toeph), first-order autoregressive (ar1, ar1h), ante-dependence (ad, adh),
+        compound symmetry (cs, csh), each with one variance or, with an h and for us, one for each
+        visit; exponential or Gaussian in coordinates, ``sp_exp(x, y | id)``, sp_gau. In
+        ``us(visit | arm / id)`` each arm has all parameters of its own.
+    data : DataFrame
+    REML : bool
+        Maximise the restricted likelihood.
+    df : {"satterthwaite", "kenward-roger", "kenward-roger-linear", "between-within", "residual"}
+        Denominator degrees of freedom of all tests and intervals of the fit. "kenward-roger" is
+        that of R's mmrm and SAS, ``"kenward-roger-observed"`` elsewhere in this package.
+    weights : str, optional
+        A column, or an expression, that divides the variances.
+    na_action : {"omit", "exclude", "fail"}
+        Rows with missing values are left out by default, as there.
+    control : mapping, optional
+        As in `lme`.
+
+    Returns
+    -------
+    GlsFit
+
+    Raises
+    ------
+    SpecError
+        For a formula without a covariance term, or with two.
+    FitError
+        Where there is no maximum; with structures to take in the place of an unstructured one, and
+        the pairs of visits that no subject has.
+
+    Notes
+    -----
+    Under maximum likelihood standard errors are not multiplied by sqrt(n / (n - p)), as nlme's are.
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> data["visit"] = data["age"].astype("category")
+    >>> fit = bayeslme.mmrm("distance ~ Sex * visit + us(visit | Subject)", data)
+    >>> round(fit.loglik, 2)
+    -207.03
+    >>> fit.anova("marginal")["denDF"].round(2).tolist()
+    [25.0, 25.0, 25.0, 25.0]
+    """
+    spec = make_mmrm(
+        formula,
+        REML=REML,
+        df=df,
+        weights=weights,
+        na_action=na_action,
+        control=control,
+        data=label_of(data),
+    )
+    return fit_spec(spec, data)
 
 
 @guided
@@ -312,8 +382,7 @@ def lm(
         priors=priors,
         data=label_of(data),
     )
-    fit: LmFit = fit_spec(spec, data)
-    return fit
+    return fit_spec(spec, data)
 
 
 @guided
@@ -354,5 +423,4 @@ def lmlist(
         contrasts=contrasts,
         data=label_of(data),
     )
-    fits: LmList = fit_spec(spec, data)
-    return fits
+    return fit_spec(spec, data)

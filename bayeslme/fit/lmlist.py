@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.data.variables.columns import Columns, as_frame, with_attrs
 from bayeslme.data.variables.groups import Grouping, group_values, nest
-from bayeslme.docstrings import delegating
 from bayeslme.errors import DataError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.hypotheses import t_quantile, t_tail
@@ -27,11 +26,11 @@ from bayeslme.spec.model import LmeSpec
 
 if TYPE_CHECKING:
     from bayeslme.fit.output.group_plots import LmListPlots
+    from bayeslme.fit.values.curves import Levels
 
 FloatArray = npt.NDArray[np.float64]
 
 
-@delegating
 @dataclass(frozen=True, eq=False)
 class LmList:
     """Least-squares fits of the groups.
@@ -55,7 +54,7 @@ class LmList:
     data : DataFrame
     """
 
-    spec: LmeSpec
+    spec: LmeSpec[LmList]
     coef: pd.DataFrame
     stderr: pd.DataFrame
     sigma: float
@@ -66,7 +65,12 @@ class LmList:
     data: pd.DataFrame
 
     def fitted(self) -> pd.Series:
-        """Fitted values, each by its own group's coefficients, length n."""
+        """Fitted values, each by its own group's coefficients.
+
+        Returns
+        -------
+        Series, length n
+        """
         own = self.coef.to_numpy()[self.groups.code]
         values = np.einsum("np,np->n", self.design.X, own)
         return pd.Series(values, index=self.design.index, name="fitted")
@@ -100,24 +104,104 @@ class LmList:
         values = np.einsum("mp,mp->m", X, coef)
         return pd.Series(values, index=newdata.index, name="predict")
 
-    def aug_pred(self, primary: str | None = None, **options: Any) -> pd.DataFrame:
+    def aug_pred(
+        self,
+        primary: str | None = None,
+        level: Levels = None,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        length: int = 51,
+        groups: str | None = None,
+    ) -> pd.DataFrame:
         """Observed responses and the line of each group.
 
-        Arguments and result: see `bayeslme.fit.values.curves.aug_pred`.
+        Parameters
+        ----------
+        primary : str, optional
+            Column that runs over the grid. By default the covariate of the data's own formula
+            (``data.attrs["formula"]``), or the model's only numeric one.
+        level : None
+            These fits have one level.
+        minimum, maximum : float, optional
+            Ends of the grid, by default those of the data.
+        length : int
+            Points of the grid.
+        groups : None
+            The groups are those of the fits; anything else is refused.
+
+        Returns
+        -------
+        DataFrame
+            Columns `primary`, ``.groups``, the response and ``.type`` (``"original"`` or
+            ``"predicted"``), as in nlme's ``augPred``.
+
+        Raises
+        ------
+        SpecError
+            If `primary` is needed, or is not a column of the data.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+        >>> fits.aug_pred(length=2).tail(2).round(2)
+              age .groups  distance      .type
+        160   8.0     F11     24.35  predicted
+        161  14.0     F11     28.40  predicted
         """
         from bayeslme.fit.values.curves import aug_pred
 
-        return aug_pred(self, primary, **options)
+        return aug_pred(
+            self, primary, level, minimum=minimum, maximum=maximum, length=length, groups=groups
+        )
 
     def residuals(self, type: Literal["response", "pearson"] = "response") -> pd.Series:
-        """Residuals, as they are or divided by the pooled standard deviation, length n."""
+        """Residuals, as they are or divided by the pooled standard deviation.
+
+        Parameters
+        ----------
+        type : {"response", "pearson"}
+
+        Returns
+        -------
+        Series, length n
+
+        Raises
+        ------
+        FitError
+            For an unknown type.
+        """
         check_choice(type, ("response", "pearson"), "type")
         scale = self.sigma if type == "pearson" else 1.0
         values = (self.design.y - self.fitted().to_numpy()) / scale
         return pd.Series(values, index=self.design.index, name="residuals")
 
     def intervals(self, level: float = 0.95) -> Tables:
-        """Confidence intervals with the pooled sigma, a table (G, 3) for each coefficient."""
+        """Confidence intervals of each group's coefficients, with the pooled sigma.
+
+        Parameters
+        ----------
+        level : float
+            Confidence level, between 0 and 1.
+
+        Returns
+        -------
+        Tables
+            For each coefficient a DataFrame, shape (G, 3): lower, est., upper.
+
+        Raises
+        ------
+        FitError
+            If `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+        >>> fits.intervals()["age"].loc["M13"].round(2).tolist()
+        [1.36, 1.95, 2.54]
+        """
         check_probability(level)
         width = float(t_quantile(0.5 + level / 2, self.df)) * self.stderr
         parts = [self.coef - width, self.coef, self.coef + width]
@@ -127,7 +211,13 @@ class LmList:
         )
 
     def summary(self) -> Tables:
-        """Table (G, 4) of Value, Std.Error, t-value, p-value for each coefficient."""
+        """Estimates of each group's coefficients, with tests that they are 0.
+
+        Returns
+        -------
+        Tables
+            For each coefficient a DataFrame, shape (G, 4): Value, Std.Error, t-value, p-value.
+        """
         t = self.coef / self.stderr
         p = pd.DataFrame(t_tail(t, self.df), index=t.index, columns=t.columns)
         parts = {"Value": self.coef, "Std.Error": self.stderr, "t-value": t, "p-value": p}
@@ -136,11 +226,24 @@ class LmList:
             for name in self.coef.columns
         )
 
-    def update(self, **changes: Any) -> LmList:
-        """Fit again with some arguments of the call changed; see `bayeslme.fit.refit.update`.
+    def update(self, **changes: Any) -> Self:
+        """Fit again with some arguments of the call changed.
 
-        A new formula (``fixed=``, ``formula=``) may use dots, and keeps the groups where it names
-        none.
+        Parameters
+        ----------
+        **changes
+            Arguments of `lmlist`. A new formula (``formula``, ``fixed``) may use dots, and keeps
+            the groups where it names none; ``data`` is another data frame.
+
+        Returns
+        -------
+        LmList
+            Contrasts and everything else that is not named stay.
+
+        Raises
+        ------
+        SpecError
+            For an argument that `lmlist` does not have.
 
         Examples
         --------
@@ -151,11 +254,17 @@ class LmList:
         """
         from bayeslme.fit.refit import update
 
-        return cast("LmList", update(self, **changes))
+        return update(self, **changes)
 
     @property
     def plot(self) -> LmListPlots:
-        """Plots, ``fits.plot.intervals()``; see `bayeslme.fit.output.group_plots.LmListPlots`."""
+        """Plots, as ``fits.plot.intervals()``.
+
+        Returns
+        -------
+        LmListPlots
+            Its methods return matplotlib's figures.
+        """
         from bayeslme.fit.output.group_plots import LmListPlots
 
         return LmListPlots(self)

@@ -13,7 +13,6 @@ import pandas as pd
 from bayeslme.engine.search.refit import Refitter
 from bayeslme.errors import DataError
 from bayeslme.fit.values.varcorr import moments
-from bayeslme.spec import bind
 
 if TYPE_CHECKING:
     from bayeslme.engine import Estimate
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Refits:
+class Refits[F: Fit]:
     """Makes fits of one model to many responses.
 
     Attributes
@@ -31,7 +30,7 @@ class Refits:
     fit : Fit
     """
 
-    fit: Fit
+    fit: F
 
     @cached_property
     def engine(self) -> Refitter:
@@ -48,7 +47,7 @@ class Refits:
         """Where the searches for responses (s, n) end; None where each is left to its fit."""
         return [None] * len(y) if self.together == 1 else [*self.engine.optima(y)]
 
-    def __call__(self, y: npt.NDArray[np.float64], optimum: Optimum | None = None) -> Fit:
+    def __call__(self, y: npt.NDArray[np.float64], optimum: Optimum | None = None) -> F:
         """Fit to the response y (n,), its search done or not."""
         fit, design = self.fit, replace(self.fit.design, y=y)
         return type(fit)(fit.spec, design, self._estimate(y, optimum), self._frame(y))
@@ -57,8 +56,9 @@ class Refits:
         spec = self.fit.spec
         if spec.priors is None:
             return self.engine.estimate(y, optimum)
-        found: Estimate = bind.map_estimate(replace(self.fit.design, y=y), spec.priors)
-        return found
+        from bayeslme.fit.api import estimate_design
+
+        return estimate_design(replace(self.fit.design, y=y), spec.priors)
 
     def _frame(self, y: npt.NDArray[np.float64]) -> pd.DataFrame:
         """The data with the new response in its column, where the response is a column."""
@@ -70,36 +70,8 @@ class Refits:
         return data.assign(**{name: values})
 
 
-def refit(fit: Fit, response: npt.ArrayLike) -> Fit:
-    """Fit the same model to another response.
-
-    Parameters
-    ----------
-    fit : Fit
-    response : (n,) array or Series
-        On the scale of the left-hand side, a row for each row used; a Series is matched by the
-        index of the rows.
-
-    Returns
-    -------
-    Fit
-        Its ``data`` hold the new response where the left-hand side is a column; where it is an
-        expression, ``log(y)`` say, they keep the old column.
-
-    Raises
-    ------
-    DataError
-        If the response has another length or index, or missing values.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("orthodont")
-    >>> fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
-    >>> again = fit.refit(2 * data["distance"])
-    >>> print(round(again.fixef["age"] / fit.fixef["age"], 6))
-    2.0
-    """
+def refit[F: Fit](fit: F, response: npt.ArrayLike) -> F:
+    """Fit the same model to another response; see `Fit.refit`."""
     return Refits(fit)(_response(fit, response))
 
 
@@ -155,31 +127,11 @@ def _components(fit: Fit) -> dict[str, float]:
     return out
 
 
-def update(fit: Fit | LmList, **changes: Any) -> Fit:
-    """Fit again with some arguments of the call changed.
-
-    Parameters
-    ----------
-    fit : Fit or LmList
-    **changes
-        Arguments of `lme`, `gls` or `lm`. ``fixed`` (``model``, ``formula``) may use dots, ``". ~ .
-        - x"``; None takes a correlation, weights or a subset away; ``data`` is another data frame.
-
-    Returns
-    -------
-    Fit or LmList
-        Contrasts and everything else not named stay.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> round(update(fit, fixed=". ~ . + Sex", method="ML").loglik, 3)
-    -217.428
-    """
+def update[F: Fit | LmList](fit: F, **changes: Any) -> F:
+    """Fit again with some arguments of the call changed; see `Fit.update`."""
     from bayeslme.fit.api import fit_spec, label_of
 
     data = changes.pop("data", fit.data)
     if isinstance(data, pd.DataFrame) and data is not fit.data:
         changes["data"] = label_of(data)
-    return cast("Fit", fit_spec(fit.spec.update(**changes), data))
+    return cast("F", fit_spec(fit.spec.update(**changes), data))

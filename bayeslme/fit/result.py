@@ -1,342 +1,302 @@
-"""Fitted models: what a fit holds, and the verbs that delegate to the modules."""
+"""Fitted models, with the verbs that fit again, sample, plot and write pages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.types import Design
-from bayeslme.docstrings import delegating
-from bayeslme.engine import Estimate, Information, information
-from bayeslme.errors import FitError
-from bayeslme.fit import verbs
-from bayeslme.spec import bind
-from bayeslme.spec.model import LmeSpec
+from bayeslme.fit.parameter_verbs import ParameterVerbs
+from bayeslme.fit.row_verbs import SEVERAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bayeslme.fit.inference.degrees import Degrees, DfMethod
-    from bayeslme.fit.values.residuals import LevelName, ResidualType
+    import numpy as np
+    import numpy.typing as npt
+
+    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.priors.priors import PriorsLike
+    from bayeslme.bayes.sampling.sample import Method, Sampler
+    from bayeslme.fit.inference.bootstrap import Bootstrap, Statistic
+    from bayeslme.fit.output.plots import Plots
+    from bayeslme.fit.values.residuals import LevelName
     from bayeslme.fit.values.several_levels import Several
+    from bayeslme.fit.values.singular import Singular
+    from bayeslme.spec.model import LmeSpec
 
 
-FloatArray = npt.NDArray[np.float64]
+class Fit(ParameterVerbs):
+    """A fitted model: what `lme`, `gls` and `lm` have in common.
 
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """A fitted specification and the numbers read off it at once.
-
-    Attributes
-    ----------
-    spec : LmeSpec
-        The specification.
-    design : Design
-        Its arrays for the data.
-    estimate : Estimate
-        The engine's numbers.
-    data : DataFrame
-        The data frame as it was given; later changes of that frame do not reach it.
+    Attributes are documented in `bayeslme.fit.numbers.Numbers`.
     """
 
-    spec: LmeSpec
-    design: Design
-    estimate: Estimate
-    data: pd.DataFrame
-    kind: ClassVar[Literal["lme", "gls", "lm"]]
+    spec: LmeSpec[Fit]
 
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood, restricted under REML (without log|X'X|); with priors a log density."""
-        return self.estimate.loglik
+    def coef(self) -> pd.Series | pd.DataFrame:
+        """Coefficients, length p; of a mixed model those of each group, shape (G, p).
 
-    @property
-    def df(self) -> int:
-        """Number of estimated parameters."""
-        return self.estimate.n_parameters
-
-    @property
-    def nobs(self) -> int:
-        """Number of rows used."""
-        return len(self.design.y)
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion; NaN for fits with priors."""
-        return np.nan if self.method == "MAP" else -2.0 * self.loglik + 2.0 * self.df
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion; REML counts n - p observations; NaN for fits with priors."""
-        if self.method == "MAP":
-            return np.nan
-        spent = len(self.estimate.beta) if self.method == "REML" else 0
-        return -2.0 * self.loglik + float(np.log(self.nobs - spent)) * self.df
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation (of a residual with unit variance function)."""
-        return self.estimate.sigma
-
-    @property
-    def method(self) -> str:
-        """``"REML"``, ``"ML"``, ``"OLS"``; ``"MAP"`` with priors."""
-        return self.estimate.method
-
-    @property
-    def converged(self) -> bool:
-        """Whether the search settled."""
-        return self.estimate.converged
-
-    @property
-    def fixef(self) -> pd.Series:
-        """Coefficients, length p."""
-        return pd.Series(self.estimate.beta, index=list(self.design.x_names), name="fixef")
-
-    @property
-    def weights_coef(self) -> pd.Series:
-        """Estimated coefficients of the variance function under nlme's names."""
-        bound, values = self.estimate.problem.variance, self.estimate.varfunc
-        return verbs.summary.named(bound, values).iloc[[] if bound is None else bound.free]
-
-    @property
-    def correlation_coef(self) -> pd.Series:
-        """Coefficients of the correlation structure under nlme's names, held ones included."""
-        return verbs.summary.named(self.estimate.problem.correlation, self.estimate.corstruct)
-
-    @cached_property
-    def degrees(self) -> Degrees:
-        """Denominator degrees of freedom of coefficients and terms."""
-        of = verbs.degrees.inner_outer if self.kind == "lme" else verbs.degrees.residual
-        return of(self.design)
-
-    @cached_property
-    def test_vcov(self) -> FloatArray:
-        """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
-        n, p = self.design.X.shape
-        return self.estimate.vcov * (n / (n - p) if self.method == "ML" else 1.0)
-
-    @cached_property
-    def information(self) -> Information:
-        """Approximate covariance of the variance parameters on nlme's scales."""
-        return information(self.design, self.estimate)
-
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the coefficients, (p, p); `gls` under ML adjusts it for p, as in nlme."""
-        values = self.test_vcov if self.kind == "gls" else self.estimate.vcov
-        return pd.DataFrame(
-            values, index=list(self.design.x_names), columns=list(self.design.x_names)
-        )
-
-
-SEVERAL = (list, tuple, range)  # of levels
-
-
-@delegating
-class Fit(Numbers):
-    """What all fits share; what they hold is told by `bayeslme.fit.result.Numbers`."""
-
-    @cached_property
-    def satterthwaite(self) -> verbs.degrees.SatterthwaiteTests:
-        """Tests with Satterthwaite's degrees of freedom, behind ``df="satterthwaite"``."""
-        return verbs.degrees.SatterthwaiteTests(self)
-
-    @cached_property
-    def kenward_roger(self) -> verbs.degrees.KenwardRogerTests:
-        """Tests by Kenward and Roger, behind ``df="kenward-roger"``."""
-        return verbs.degrees.KenwardRogerTests(self)
-
-    def summary(self, df: DfMethod = "inner-outer") -> verbs.summary.Summary:
-        """Summarise; see `bayeslme.fit.output.summary.summary`."""
-        return self._summary if df == "inner-outer" else verbs.summary.summary(self, df)
-
-    @cached_property
-    def _summary(self) -> verbs.summary.Summary:
-        return verbs.summary.summary(self)
-
-    def varcorr(self) -> verbs.varcorr.VarCorr:
-        """Variance components; see `bayeslme.fit.values.varcorr.varcorr`."""
-        return verbs.varcorr.varcorr(self)
-
-    @overload
-    def fitted(self, level: LevelName = None) -> pd.Series: ...
-
-    @overload
-    def fitted(self, level: Several) -> pd.DataFrame: ...
-
-    def fitted(self, level: LevelName | Several = None) -> pd.Series | pd.DataFrame:
-        """Fitted values at one level or several; see `bayeslme.fit.values.residuals.fitted`."""
-        if isinstance(level, SEVERAL):
-            return verbs.several_levels.fitted(self, level)
-        return verbs.residuals.fitted(self, level)
-
-    @overload
-    def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series: ...
-
-    @overload
-    def residuals(self, level: Several, type: ResidualType = "response") -> pd.DataFrame: ...
-
-    def residuals(
-        self, level: LevelName | Several = None, type: ResidualType = "response"
-    ) -> pd.Series | pd.DataFrame:
-        """Residuals at one level or several; see `bayeslme.fit.values.residuals.residuals`."""
-        if isinstance(level, SEVERAL):
-            return verbs.several_levels.residuals(self, level, type)
-        return verbs.residuals.residuals(self, level, type)
-
-    def predict(
-        self,
-        newdata: pd.DataFrame | None = None,
-        level: LevelName | Several = None,
-        se: bool = False,
-        use_correlation: bool = False,
-        interval: float | None = None,
-        df: verbs.predict.IntervalDf = "residual",
-    ) -> pd.Series | pd.DataFrame:
-        """Predictions; see `bayeslme.fit.values.predict.predict`.
-
-        Several levels, ``level=[0, 1]``, give nlme's table of them without errors; see
-        `bayeslme.fit.values.several_levels.predict`.
+        Returns
+        -------
+        Series or DataFrame
         """
-        if isinstance(level, SEVERAL):
-            if se or use_correlation or interval is not None or df != "residual":
-                raise FitError("level: errors and intervals are given for one level at a time")
-            return verbs.several_levels.predict(self, newdata, level)
-        return verbs.predict.predict(self, newdata, level, se, use_correlation, interval, df)
+        return self.fixef
 
-    def anova(
-        self,
-        type: Literal["sequential", "marginal"] = "sequential",
-        terms: Any = None,
-        L: Any = None,
-        df: DfMethod = "inner-outer",
-    ) -> verbs.anova.Anova:
-        """Test terms or contrasts; see `bayeslme.fit.inference.anova.anova_of`."""
-        return verbs.anova.anova_of(self, type, terms, L, df)
+    def singular(self, prior: str | None = "boundary-avoiding") -> Singular:
+        """Look for random effects of zero variance and parameters that are not identified.
 
-    def means(
-        self,
-        factors: str | Sequence[str],
-        at: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> verbs.means.Means:
-        """Marginal means or slopes, to be compared; see `bayeslme.fit.inference.means.means`."""
-        return verbs.means.means(self, factors, at, **options)
+        Parameters
+        ----------
+        prior : str, optional
+            Preset of priors whose posterior mode is shown beside the estimates where a direction is
+            empty; None for none. A fit with priors is not compared.
 
-    def intervals(
-        self,
-        level: float = 0.95,
-        which: verbs.intervals.Which = "all",
-        method: verbs.intervals.Method = "wald",
-        df: DfMethod = "inner-outer",
-    ) -> verbs.intervals.Intervals:
-        """Confidence intervals; see `bayeslme.fit.inference.intervals.intervals`."""
-        return verbs.intervals.intervals(self, level, which, method, df)
+        Returns
+        -------
+        Singular
+            Empty of levels for `gls` and `lm`. Simpler models and the mode are fitted when they are
+            first looked at.
 
-    def acf(
-        self,
-        max_lag: int | None = None,
-        type: ResidualType = "pearson",
-        form: str | None = None,
-        level: LevelName = None,
-    ) -> pd.DataFrame:
-        """Autocorrelation of residuals; see `bayeslme.fit.values.dependence.acf`."""
-        return verbs.dependence.acf(self, max_lag, type, form, level)
-
-    def variogram(
-        self, form: str | None = None, type: ResidualType = "pearson", **options: Any
-    ) -> pd.DataFrame:
-        """Semivariogram of residuals; see `bayeslme.fit.values.dependence.variogram`."""
-        return verbs.dependence.variogram(self, form, type, **options)
-
-    def aug_pred(
-        self, primary: str | None = None, level: verbs.curves.Levels = None, **options: Any
-    ) -> pd.DataFrame:
-        """Observed responses and predicted curves; see `bayeslme.fit.values.curves.aug_pred`."""
-        return verbs.curves.aug_pred(self, primary, level, **options)
-
-    def marginal_cov(self, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
-        """Covariance of the responses; see `bayeslme.fit.values.covariance.marginal_cov`."""
-        return verbs.covariance.marginal_cov(self, group, symbolic=symbolic)
-
-    def residual_cov(self, group: str | None = None) -> pd.DataFrame:
-        """Covariance given the random effects.
-
-        Arguments and result: see `bayeslme.fit.values.covariance.residual_cov`.
+        Examples
+        --------
+        >>> import bayeslme
+        >>> data = bayeslme.load_data("oats")
+        >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": "~ nitro", "Variety": "~ 1"})
+        >>> print(*fit.singular().notes)
+        Block: (Intercept) and nitro are perfectly correlated (1)
         """
-        return verbs.covariance.residual_cov(self, group)
+        from bayeslme.fit.values.singular import singular
 
-    def singular(self, prior: str | None = "boundary-avoiding") -> verbs.singular.Singular:
-        """Empty directions of the random effects; see `bayeslme.fit.values.singular.singular`."""
-        return verbs.singular.singular(self, prior)
+        return singular(self, prior)
 
-    def simulate(
-        self, nsim: int = 1, seed: int | np.random.Generator | None = None
-    ) -> pd.DataFrame:
-        """Draw new responses; see `bayeslme.fit.values.simulate.simulate`."""
-        return verbs.simulate.simulate(self, nsim, seed)
+    def refit(self, response: npt.ArrayLike) -> Self:
+        """Fit the same model to another response.
 
-    def refit(self, response: npt.ArrayLike) -> Fit:
-        """Fit the same model to another response; see `bayeslme.fit.refit.refit`."""
-        return verbs.refit.refit(self, response)
+        Parameters
+        ----------
+        response : (n,) array or Series
+            On the scale of the left-hand side, a row for each row used; a Series is matched by the
+            index of the rows.
+
+        Returns
+        -------
+        Fit
+            Its ``data`` hold the new response where the left-hand side is a column; where it is an
+            expression, ``log(y)`` say, they keep the old column.
+
+        Raises
+        ------
+        DataError
+            If the response has another length or index, or missing values.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> data = bayeslme.load_data("orthodont")
+        >>> fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
+        >>> again = fit.refit(2 * data["distance"])
+        >>> print(round(again.fixef["age"] / fit.fixef["age"], 6))
+        2.0
+        """
+        from bayeslme.fit.refit import refit
+
+        return refit(self, response)
+
+    def update(self, **changes: Any) -> Self:
+        """Fit again with some arguments of the call changed.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of `lme`, `gls` or `lm`. ``fixed`` (``model``, ``formula``) may use dots,
+            ``". ~ . - x"``; None takes a correlation, weights or a subset away; ``data`` is
+            another data frame.
+
+        Returns
+        -------
+        Fit
+            Of the same class; contrasts and everything else that is not named stay.
+
+        Raises
+        ------
+        SpecError
+            For an argument that such a model does not have.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> round(fit.update(fixed=". ~ . + Sex", method="ML").loglik, 3)
+        -217.428
+        """
+        from bayeslme.fit.refit import update
+
+        return update(self, **changes)
 
     def bootstrap(
         self,
         nsim: int = 1000,
-        statistic: verbs.bootstrap.Statistic | None = None,
+        statistic: Statistic | None = None,
         seed: int | np.random.Generator | None = None,
         *,
         progress: bool = True,
-    ) -> verbs.bootstrap.Bootstrap:
-        """Bootstrap by refitting simulated responses.
+    ) -> Bootstrap:
+        """Simulate responses with new random effects, refit, and collect statistics of the refits.
 
-        Arguments and result: see `bayeslme.fit.inference.bootstrap.bootstrap`.
+        Parameters
+        ----------
+        nsim : int
+            Number of draws.
+        statistic : callable, optional
+            From a fit to a number, a Series, a mapping or an array; all parameters by default, see
+            `bayeslme.fit.refit.parameters`.
+        seed : int, Generator or None
+        progress : bool
+            Show a bar on a terminal or in a notebook.
+
+        Returns
+        -------
+        Bootstrap
+
+        Raises
+        ------
+        FitError
+            If every refit failed.
+
+        Notes
+        -----
+        A refit that raises one of the package's errors is counted in `Bootstrap.failures`; any
+        other exception of `statistic` is passed on.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> made = fit.bootstrap(50, lambda one: one.fixef, seed=1)
+        >>> made.replicates.shape, made.n_failed
+        ((50, 2), 0)
         """
-        return verbs.bootstrap.bootstrap(self, nsim, statistic, seed, progress=progress)
+        from bayeslme.fit.inference.bootstrap import bootstrap
 
-    def update(self, **changes: Any) -> Fit:
-        """Fit again with some arguments changed; see `bayeslme.fit.refit.update`."""
-        return verbs.refit.update(self, **changes)
+        return bootstrap(self, nsim, statistic, seed, progress=progress)
 
     def sample(
         self,
         draws: int = 1000,
         chains: int = 4,
-        method: str = "auto",
-        priors: Any = None,
+        method: Method = "auto",
+        priors: PriorsLike = None,
         seed: int | None = None,
-        nuts_sampler: str | None = None,
+        nuts_sampler: Sampler | None = None,
         progress: bool = True,
         tune: int | None = None,
         ranef: bool = True,
-    ) -> Any:
-        """Draw from the posterior; see `bayeslme.bayes.sampling.sample.sample`."""
-        options = {"method": method, "priors": priors, "seed": seed, "nuts_sampler": nuts_sampler}
-        return bind.sample(
-            self,
-            draws=draws,
-            chains=chains,
-            progress=progress,
-            tune=tune,
-            ranef=ranef,
-            **options,
+    ) -> Posterior:
+        """Draw from the posterior of a fitted model.
+
+        Parameters
+        ----------
+        draws, chains : int
+            Draws kept of each chain, and the number of chains. Every draw holds all random effects
+            (see `ranef`) and the log likelihood of every outermost group; more than 4 GB of them
+            are refused.
+        method : {"auto", "collapsed", "nuts"}
+            ``"collapsed"`` draws the variance parameters by importance sampling and everything else
+            exactly: independent draws in about a second. Where the Pareto k-hat of its weights
+            stays above 0.7 particles are annealed. ``"nuts"`` samples the marginal form of the PyMC
+            model. ``"auto"`` is the first, and the second where the first cannot say the model or
+            neither its weights nor its particles are to be trusted. ``sample_stats`` says which it
+            was.
+        priors : None, preset name or mapping
+            By default those of the specification, or the default preset.
+        seed : int, optional
+        nuts_sampler : {"nutpie", "pymc", "numpyro", "blackjax"}, optional
+            Nutpie by default.
+        progress : bool
+            Show the sampler's progress bar.
+        tune : int, optional
+            Draws of each chain spent on adaptation; 500 by default.
+        ranef : bool
+            Keep the random effects of every draw. Where groups are very many, do not: means,
+            predictions and replicates draw them again, the same ones, piece by piece.
+
+        Returns
+        -------
+        Posterior
+
+        Raises
+        ------
+        SpecError
+            For an argument out of range or priors that cannot be read.
+        FitError
+            For a posterior that is improper, and where ``"collapsed"`` draws are not to be trusted.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> posterior = fit.sample(draws=500, seed=1)
+        >>> posterior.fixef.round(1).to_dict()
+        {'(Intercept)': 16.8, 'age': 0.7}
+        """
+        from bayeslme.bayes.sampling.sample import sample
+
+        return sample(
+            self, draws, chains, method, priors, seed, nuts_sampler, progress, tune, ranef
         )
 
     @property
-    def plot(self) -> verbs.plots.Plots:
-        """Plots, ``fit.plot.residuals(...)``; see `bayeslme.fit.output.plots.Plots`."""
-        return verbs.plots.Plots(self)
+    def plot(self) -> Plots:
+        """Plots, as ``fit.plot.residuals()``.
+
+        Returns
+        -------
+        Plots
+            Its methods return matplotlib's figures.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> figure = fit.plot.residuals()
+        """
+        from bayeslme.fit.output.plots import Plots
+
+        return Plots(self)
 
     def report(self, path: str | Path, title: str | None = None, description: str = "") -> Path:
-        """Write a page of HTML; see `bayeslme.fit.output.report.report`."""
-        return verbs.report.report(self, path, title, description)
+        """Write a page of tables and plots into one HTML file that needs nothing else.
+
+        Parameters
+        ----------
+        path : str or Path
+        title : str, optional
+            By default the formula of the fixed part.
+        description : str
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lm("distance ~ age", bayeslme.load_data("orthodont"))
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fit.report(f"{folder}/growth.html").name
+        'growth.html'
+        """
+        from bayeslme.fit.output.report import report
+
+        return report(self, path, title, description)
 
     def __repr__(self) -> str:
         from bayeslme.report.pages import fit_text
@@ -351,43 +311,106 @@ class Fit(Numbers):
         return page_html(self._summary.page)
 
 
-@delegating
 class LmeFit(Fit):
     """A linear mixed model, fitted."""
 
+    spec: LmeSpec[LmeFit]
     kind = "lme"
 
     def ranef(
         self, level: LevelName | Several = None, se: bool = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
-        """Random effects at one level or several.
+        """Conditional modes of the random effects (best linear unbiased predictions).
 
-        Arguments and result: see `bayeslme.fit.values.random_effects.ranef`.
+        Parameters
+        ----------
+        level : str, int or None
+            One level, or None for all.
+        se : bool
+            Also their standard errors: the standard deviation of b less its prediction given the
+            data, the error of the coefficients included and the variance parameters taken as known
+            (`lme4::ranef(condVar=)` leaves the former out and is a little smaller).
+        standard : bool
+            Divided by the estimated standard deviation of each effect, as nlme's ``standard =
+            TRUE``; NaN where that is 0. Not together with `se`.
+
+        Returns
+        -------
+        DataFrame, shape (G, q)
+            Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a
+            dict of them by group. With `se` two such blocks side by side, ``table["est."]`` and
+            ``table["se"]``.
+
+        Raises
+        ------
+        FitError
+            For the fixed level, which has none.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> fit.ranef().loc["M13"].round(3).to_dict()
+        {'(Intercept)': 0.204}
         """
+        from bayeslme.fit.values import random_effects, several_levels
+
         if isinstance(level, SEVERAL):
-            return verbs.several_levels.ranef(self, level, se, standard)
-        return verbs.random_effects.ranef(self, level, se, standard)
+            return several_levels.ranef(self, level, se, standard)
+        return random_effects.ranef(self, level, se, standard)
 
     def coef(self, level: LevelName = None) -> pd.DataFrame:
-        """Coefficients by group; see `bayeslme.fit.values.random_effects.coef`."""
-        return verbs.random_effects.coef(self, level)
+        """Coefficients of each group: fixed effects plus the random effects down to a level.
+
+        Parameters
+        ----------
+        level : str, int or None
+            Default the innermost. At the fixed level the table has one row.
+
+        Returns
+        -------
+        DataFrame
+            A row for each group; effects without a fixed counterpart come last.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> fit.coef().loc["M13"].round(3).to_dict()
+        {'(Intercept)': 16.965, 'age': 0.66}
+        """
+        from bayeslme.fit.values.random_effects import coef
+
+        return coef(self, level)
 
 
 class GlsFit(Fit):
     """A linear model with correlated or heteroscedastic residuals, fitted."""
 
+    spec: LmeSpec[GlsFit]
     kind = "gls"
 
     def coef(self) -> pd.Series:
-        """Coefficients, length p."""
+        """Coefficients, length p.
+
+        Returns
+        -------
+        Series
+        """
         return self.fixef
 
 
 class LmFit(Fit):
     """An ordinary linear model, fitted by least squares."""
 
+    spec: LmeSpec[LmFit]
     kind = "lm"
 
     def coef(self) -> pd.Series:
-        """Coefficients, length p."""
+        """Coefficients, length p.
+
+        Returns
+        -------
+        Series
+        """
         return self.fixef

@@ -5,5 +5,5 @@ R calls, Python arguments and model files become the frozen `LmeSpec` of `model`
 `update` (specifications written and changed), `bars` and `modelfile` (lme4's formulas, model
 files). Nothing here uses data, and nothing is evaluated as Python.
 
-Imports `formula` and `structures`; `bind` alone reaches upwards, when a verb is used.
+Imports `formula` and `structures`; the verbs of `LmeSpec` alone reach upwards, when they are used.
 """

@@ -34,6 +34,8 @@ from bayeslme.structures import PdBlocked, PdDiag, PdLogChol, PdMat
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayeslme.fit.result import Fit
+
 _BARS = frozenset({"|", "||"})
 _NUMPY = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ceil": "ceiling"}
 _NUMPY |= {"maximum": "pmax", "minimum": "pmin"}
@@ -51,7 +53,7 @@ class _Part:
 
 def from_bambi(
     formula: str, data: pd.DataFrame | None = None, independent: bool = False
-) -> LmeSpec:
+) -> LmeSpec[Fit]:
     """Read a formula as lme4 and bambi write it.
 
     Parameters

@@ -1,11 +1,12 @@
-"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)`` and ``lmList(...)``."""
+"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)``, ``lmList(...)``, ``mmrm(...)``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.constants import constant, locate_name, match_arguments
@@ -13,7 +14,13 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
 from bayeslme.formula.formula import as_formula
 from bayeslme.formula.grammar import parse_expression
-from bayeslme.spec.make import check_fixed, check_method, check_na_action, check_subset
+from bayeslme.spec.make import (
+    check_fixed,
+    check_method,
+    check_na_action,
+    check_subset,
+    make_mmrm,
+)
 from bayeslme.spec.model import (
     DEFAULT,
     Control,
@@ -25,44 +32,25 @@ from bayeslme.spec.model import (
     make_control,
 )
 from bayeslme.spec.random import random_of, same_effects
+from bayeslme.spec.signatures import SIGNATURES
 from bayeslme.spec.structure_reader import (
     canonical,
     is_formula,
     one_sided,
     structure_of,
 )
-from bayeslme.spec.write import NA_DEFAULT
 from bayeslme.structures import CorStruct, VarFixed, VarFunc
 
-_SHARED = ("subset", "method", "na.action", "control")
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "lme": (
-        "fixed", "data", "random", "correlation", "weights", *_SHARED, "contrasts", "keep.data",
-    ),
-    "gls": (
-        "model", "data", "correlation", "weights", *_SHARED, "verbose", "contrasts",
-    ),
-    "lm": (
-        "formula", "data", "subset", "weights", "na.action", "method", "model", "x", "y", "qr",
-        "singular.ok", "contrasts", "offset",
-    ),
-    "lmList": ("object", "data", "level", "subset", "na.action", "control", "pool", "warn.lm"),
-}  # fmt: skip
-_WITHOUT_EFFECT = frozenset(
-    {"keep.data", "verbose", "x", "y", "qr", "singular.ok", "pool", "warn.lm"}
-)
-_REFUSED = {
-    ("lm", "weights"): "lm weights are not supported: use gls(weights = varFixed(~ v))",
-    ("lm", "offset"): "offset is not allowed, as in nlme: subtract it from the response",
-    ("lmList", "level"): "lmList: leave out level, the formula y ~ x | g names the groups",
-    ("lmList", "control"): "lmList: leave out control, each group is fitted by least squares",
-}
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
+    from bayeslme.spec.model import Function
+
 _CONTROLS = ("lmeControl", "glsControl", "list")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
-def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
-    """Read a call of lme, gls, lm or lmList as R spells it.
+def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
+    """Read a call of lme, gls, lm, lmList or mmrm as R spells it.
 
     Parameters
     ----------
@@ -75,6 +63,8 @@ def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
     Returns
     -------
     LmeSpec
+        Its `fit` gives a `Fit`, of the class that belongs to the function; a call of lmList an
+        `LmList`.
 
     Raises
     ------
@@ -95,21 +85,22 @@ def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec:
 
 
 @lru_cache(maxsize=256)
-def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec:
+def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
-    function = (
-        node.function.removeprefix("nlme::").removeprefix("stats::")
+    name = (
+        node.function.removeprefix("nlme::").removeprefix("stats::").removeprefix("mmrm::")
         if isinstance(node, Call)
         else ""
     )
-    if not isinstance(node, Call) or function not in ARGUMENTS:
-        raise SpecError(_unknown(node, function), text=text, position=start(node))
-    given = match_arguments(node, ARGUMENTS[function], text)
-    for name in given:
-        if (function, name) in _REFUSED:
-            raise SpecError(_REFUSED[function, name], text=text, position=start(given[name]))
+    function = next((known for known in SIGNATURES if known == name), None)
+    if not isinstance(node, Call) or function is None:
+        raise SpecError(_unknown(node, name), text=text, position=start(node))
+    given = match_arguments(node, SIGNATURES[function].r_arguments, text)
+    for argument, reason in SIGNATURES[function].r_refused:
+        if argument in given:
+            raise SpecError(reason, text=text, position=start(given[argument]))
     return _Reader(function, given, text).spec(node.position, contrasts)
 
 
@@ -128,26 +119,29 @@ def _unknown(node: Expr, function: str) -> str:
     if not function:
         return f"a call such as lme(y ~ x, random = ~ 1 | g) is needed, not {deparse(node):.40}"
     hint = _ELSEWHERE.get(function, "")
-    return f"unknown function '{function}': translate() reads {', '.join(ARGUMENTS)}{hint}"
+    return f"unknown function '{function}': translate() reads {', '.join(SIGNATURES)}{hint}"
 
 
 class _Reader:
     """The arguments of one call, read one by one; errors carry their place."""
 
-    def __init__(self, function: str, given: dict[str, Expr], text: str) -> None:
+    def __init__(self, function: Function, given: dict[str, Expr], text: str) -> None:
         self.function = function
         self.given = {name: node for name, node in given.items() if bare(node) != Constant("NULL")}
         self.text = text
 
     def spec(self, position: int, contrasts: tuple[str, str]) -> LmeSpec:
         """Read all arguments."""
-        formula_argument = ARGUMENTS[self.function][0]
+        signature = SIGNATURES[self.function]
+        formula_argument = signature.r_arguments[0]
         if formula_argument not in self.given:
             raise self._error(
                 f"{self.function}: the formula '{formula_argument}' is missing", position
             )
-        for name in _WITHOUT_EFFECT & self.given.keys():
+        for name in self.given.keys() & set(signature.r_ignored):
             constant(self.given[name], self.text)
+        if self.function == "mmrm":
+            return self._mmrm(contrasts)
         fixed = self._located(
             formula_argument, lambda node: check_fixed(as_formula(node, self.text), self.function)
         )
@@ -156,19 +150,69 @@ class _Reader:
             default = same_effects(fixed)
             random = self._located("random", lambda node: random_of(node, self.text), default)
         return LmeSpec(
-            function=self.function,  # type: ignore[arg-type]
+            function=self.function,
             fixed=fixed,
             random=random,
             correlation=self._located("correlation", self._correlation),
             weights=self._located("weights", self._weights),
             subset=self._located("subset", lambda node: check_subset(node, self.text)),
             method=self._method(),
-            na_action=self._located("na.action", self._na_action, NA_DEFAULT[self.function]),
+            na_action=self._located("na.action", self._na_action, signature.r_na_action),
             control=self._located("control", self._control, Control()),
             contrasts=contrasts,
             factor_contrasts=self._located("contrasts", self._contrasts, {}),
             data=self._located("data", self._data),
         )
+
+    def _mmrm(self, contrasts: tuple[str, str]) -> LmeSpec:
+        """A call of mmrm; options of mmrm_control() may stand among the arguments."""
+        if "control" in self.given:
+            inner = bare(self.given.pop("control"))
+            if not isinstance(inner, Call) or inner.function.removeprefix("mmrm::") not in (
+                "mmrm_control", "list",
+            ):  # fmt: skip
+                raise self._error("mmrm: control is mmrm_control(...)", start(inner))
+            self.given |= match_arguments(inner, SIGNATURES["mmrm"].r_arguments[6:], self.text)
+        reml = self._located("reml", lambda node: constant(node, self.text), True)
+        options = {
+            "weights": self._located("weights", deparse),
+            "REML": reml,
+            "df": self._located("method", self._degrees, "satterthwaite"),
+            "na_action": self._located("na.action", self._na_action, "omit"),
+            "data": self._located("data", self._data),
+        }
+        self._located("vcov", lambda node: self._vcov(node, str(options["df"])))
+        if options["df"] == "kenward-roger" and self._vcov_name() == "Kenward-Roger-Linear":
+            options["df"] = "kenward-roger-linear"
+        spec: LmeSpec = self._located(
+            "formula", lambda node: make_mmrm(self._whole(node), **options)
+        )
+        return replace(spec, contrasts=contrasts)
+
+    def _whole(self, node: Expr) -> str:
+        """The formula with the term of the argument covariance, where that is given."""
+        formula = deparse(node)
+        if "covariance" not in self.given:
+            return formula
+        extra = bare(self.given["covariance"])
+        if isinstance(extra, Call) and extra.function.endswith("cov_struct") and extra.args:
+            extra = bare(extra.args[0].value)
+        return f"{formula} + {deparse(extra).removeprefix('~').strip()}"
+
+    def _degrees(self, node: Expr) -> str:
+        return str(constant(node, self.text)).lower()
+
+    def _vcov_name(self) -> str:
+        return str(self._located("vcov", lambda node: constant(node, self.text), "Asymptotic"))
+
+    def _vcov(self, node: Expr, df: str) -> None:
+        name = str(constant(node, self.text))
+        usual = "Kenward-Roger" if df == "kenward-roger" else "Asymptotic"
+        if name not in (usual, f"{usual}-Linear"):
+            raise SpecError(
+                f"mmrm: vcov {name!r} goes with another method; robust covariances are asked for "
+                "afterwards, fit.summary(vcov='CR0')"
+            )
 
     def _located(self, name: str, read: Callable[[Expr], Any], default: Any = None) -> Any:
         if name not in self.given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,8 +13,10 @@ from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.functions import check_functions, refuse_fitted
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import expand
+from bayeslme.spec.mmrm import read_mmrm
 from bayeslme.spec.model import Function, LmeSpec, NaAction, make_control, read_contrasts
 from bayeslme.spec.random import read_random, same_effects
+from bayeslme.spec.signatures import SIGNATURES, Signature
 from bayeslme.spec.structure_reader import canonical, is_formula, read_structure
 from bayeslme.structures import CorStruct, VarFixed, VarFunc
 from bayeslme.structures.base import RowStructure
@@ -22,6 +24,9 @@ from bayeslme.structures.base import RowStructure
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from bayeslme.fit.lmlist import LmList
+    from bayeslme.fit.result import GlsFit, LmeFit, LmFit
 
 
 _NA_ACTIONS: tuple[str, ...] = get_args(NaAction.__value__)
@@ -52,9 +57,9 @@ def _check_terms(formula: Formula) -> None:
         raise SpecError(f"the response of {formula} stands on the right-hand side too")
 
 
-def check_method(method: str, function: str) -> Any:
+def check_method(method: str, function: Function) -> Any:
     """Return the estimation method after checking it."""
-    allowed = ("OLS",) if function in {"lm", "lmList"} else ("REML", "ML")
+    allowed = SIGNATURES[function].methods
     if method not in allowed:
         raise SpecError(f"{function}: method is {' or '.join(allowed)}, not {method!r}")
     return method
@@ -153,37 +158,121 @@ def check_subset(node: Expr, text: str) -> Expr:
     return node
 
 
-def make_lme(
-    fixed: str | Formula,
-    random: Any = None,
-    correlation: CorStruct | str | None = None,
-    weights: VarFunc | str | None = None,
-    subset: Any = None,
-    method: str = "REML",
-    na_action: str = "fail",
-    control: Mapping[str, Any] | None = None,
-    contrasts: Any = None,
-    priors: Any = None,
-    data: str | None = None,
-) -> LmeSpec:
-    """Specify a linear mixed model.
+_READERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "random": lambda value: (read_random(value),),
+    "correlation": lambda value: (read_correlation(value),),
+    "weights": lambda value: (read_weights(value),),
+    "subset": read_subset,
+    "na_action": lambda value: (check_na_action(value),),
+    "control": lambda value: (make_control(value),),
+    "contrasts": read_contrasts,
+    "priors": lambda value: (check_priors(value),),
+    "data": lambda value: (value,),
+}
+# The fields of an LmeSpec that an argument gives, where it gives more than the one of its name.
+_FIELDS = {"subset": ("subset", "mask"), "contrasts": ("contrasts", "factor_contrasts")}
+
+
+def read_argument(function: Function, name: str, value: Any) -> dict[str, Any]:
+    """Read one argument of `lme`, `gls`, `lm` or `lmlist`.
 
     Parameters
     ----------
-    fixed : str
-        ``"y ~ x"``.
-    random : str, dict or PdMat
-        ``"~ 1 | g"``, ``"~ x | g1/g2"``, ``{"g1": "~ 1", "g2": PdDiag("~ x")}``. By default the
-        effects of the fixed part, by the groups that the data's own formula names.
-    correlation : CorStruct or R text, optional
-    weights : VarFunc or R text, optional
-        A one-sided formula stands for VarFixed, as in nlme.
-    subset : str or boolean mask, optional
-    method : {"REML", "ML"}
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
+    name : str
+        One of ``SIGNATURES[function].arguments``.
+    value : Any
+
+    Returns
+    -------
+    dict
+        Fields of `LmeSpec`.
+
+    Raises
+    ------
+    SpecError
+        If the value cannot be read.
+    """
+    if name == "method":
+        return {"method": check_method(value, function)}
+    return dict(zip(_FIELDS.get(name, (name,)), _READERS[name](value), strict=True))
+
+
+def make_spec(function: Function, formula: str | Formula, **arguments: Any) -> LmeSpec:
+    """Specify a model from the arguments of the Python function.
+
+    Parameters
+    ----------
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
+    formula : str
+        Response and fixed effects, ``"y ~ x"``; for lmList with the groups, ``"y ~ x | g"``.
+    **arguments
+        Those of ``SIGNATURES[function].arguments``, see `bayeslme.lme`; `data` is the label of the
+        data frame. What is left out, and a `random` that is None, has its default.
+
+    Returns
+    -------
+    LmeSpec
+
+    Raises
+    ------
+    SpecError
+        If an argument is unknown or cannot be read.
+
+    Examples
+    --------
+    >>> print(make_spec("gls", "y ~ x", weights="~ v", data="d"))
+    gls("y ~ x", data=d, weights=VarFixed("~v"))
+    """
+    signature = SIGNATURES[function]
+    fixed = check_fixed(parse_formula(formula), function)
+    fields: dict[str, Any] = {"method": signature.methods[0]}
+    if function == "lme":
+        fields["random"] = same_effects(fixed)
+    for name, value in arguments.items():
+        if name not in signature.arguments:
+            raise SpecError(f"{function} has no argument {name!r}; it has {listed(signature)}")
+        if name != "random" or value is not None:
+            fields |= read_argument(function, name, value)
+    return LmeSpec(function=function, fixed=fixed, **fields)
+
+
+def listed(signature: Signature) -> str:
+    """Write the arguments of a function for a message."""
+    return ", ".join(sorted((signature.formula, *signature.arguments)))
+
+
+def make_lme(fixed: str | Formula, random: Any = None, **arguments: Any) -> LmeSpec[LmeFit]:
+    """Specify a linear mixed model; see `make_spec`."""
+    return make_spec("lme", fixed, random=random, **arguments)
+
+
+def make_gls(model: str | Formula, correlation: Any = None, **arguments: Any) -> LmeSpec[GlsFit]:
+    """Specify a linear model with correlated or heteroscedastic residuals; see `make_spec`."""
+    return make_spec("gls", model, correlation=correlation, **arguments)
+
+
+def make_mmrm(
+    formula: str,
+    REML: bool = True,
+    df: str = "satterthwaite",
+    weights: Any = None,
+    na_action: str = "omit",
+    control: Mapping[str, Any] | None = None,
+    data: str | None = None,
+) -> LmeSpec[GlsFit]:
+    """Specify a model for repeated measures as R's mmrm does; see `make_spec`.
+
+    Parameters
+    ----------
+    formula : str
+        With a covariance term, ``"y ~ arm * visit + us(visit | id)"``.
+    REML : bool
+    df : {"satterthwaite", "kenward-roger", "kenward-roger-linear", "between-within", "residual"}
+    weights : str, optional
+        A column or an expression that divides the variances.
     na_action : {"fail", "omit", "exclude"}
     control : mapping, optional
-    contrasts : pair of str or mapping, optional
-    priors : mapping or str, optional
     data : str, optional
         The label of the data frame.
 
@@ -191,124 +280,24 @@ def make_lme(
     -------
     LmeSpec
     """
-    spec = _base(
-        "lme",
-        fixed,
-        subset=subset,
-        method=method,
-        na_action=na_action,
-        control=control,
-        contrasts=contrasts,
-        priors=priors,
-        data=data,
-    )
-    return replace(
-        spec,
-        random=same_effects(spec.fixed) if random is None else read_random(random),
-        correlation=read_correlation(correlation),
-        weights=read_weights(weights),
-    )
+    if not isinstance(REML, bool):
+        raise SpecError(f"mmrm: REML is True or False, not {REML!r}")
+    if weights is not None and not isinstance(weights, str):
+        raise SpecError(
+            "mmrm: weights is a column of the data or an expression, such as 'w', not "
+            f"{type(weights).__name__}"
+        )
+    fixed, correlation, variance, call = read_mmrm(str(formula), reml=REML, df=df, weights=weights)
+    method = "REML" if REML else "ML"
+    spec = make_spec("mmrm", fixed, method=method, na_action=na_action, control=control, data=data)
+    return replace(spec, correlation=correlation, weights=variance, mmrm=call)
 
 
-def make_gls(
-    model: str | Formula,
-    correlation: CorStruct | str | None = None,
-    weights: VarFunc | str | None = None,
-    subset: Any = None,
-    method: str = "REML",
-    na_action: str = "fail",
-    control: Mapping[str, Any] | None = None,
-    contrasts: Any = None,
-    priors: Any = None,
-    data: str | None = None,
-) -> LmeSpec:
-    """Specify a linear model with correlated or heteroscedastic residuals; see `make_lme`.
-
-    Returns
-    -------
-    LmeSpec
-    """
-    spec = _base(
-        "gls",
-        model,
-        subset=subset,
-        method=method,
-        na_action=na_action,
-        control=control,
-        contrasts=contrasts,
-        priors=priors,
-        data=data,
-    )
-    return replace(spec, correlation=read_correlation(correlation), weights=read_weights(weights))
+def make_lm(formula: str | Formula, **arguments: Any) -> LmeSpec[LmFit]:
+    """Specify an ordinary linear model; see `make_spec`."""
+    return make_spec("lm", formula, **arguments)
 
 
-def make_lm(
-    formula: str | Formula,
-    subset: Any = None,
-    na_action: str = "fail",
-    contrasts: Any = None,
-    priors: Any = None,
-    data: str | None = None,
-) -> LmeSpec:
-    """Specify an ordinary linear model; see `make_lme`.
-
-    Returns
-    -------
-    LmeSpec
-    """
-    return _base(
-        "lm",
-        formula,
-        subset=subset,
-        na_action=na_action,
-        contrasts=contrasts,
-        priors=priors,
-        data=data,
-    )
-
-
-def make_lmlist(
-    formula: str | Formula,
-    subset: Any = None,
-    na_action: str = "fail",
-    contrasts: Any = None,
-    data: str | None = None,
-) -> LmeSpec:
-    """Specify one linear model a group, ``"y ~ x | g"``; see `make_lme`.
-
-    Returns
-    -------
-    LmeSpec
-    """
-    return _base(
-        "lmList", formula, subset=subset, na_action=na_action, contrasts=contrasts, data=data
-    )
-
-
-def _base(
-    function: Function,
-    fixed: str | Formula,
-    *,
-    subset: Any,
-    na_action: str,
-    contrasts: Any,
-    data: str | None,
-    method: str = "OLS",
-    control: Any = None,
-    priors: Any = None,
-) -> LmeSpec:
-    pair, by_factor = read_contrasts(contrasts)
-    rows, mask = read_subset(subset)
-    return LmeSpec(
-        function=function,
-        fixed=check_fixed(parse_formula(fixed), function),
-        subset=rows,
-        method=check_method(method, function),
-        na_action=check_na_action(na_action),
-        control=make_control(control),
-        contrasts=pair,
-        factor_contrasts=by_factor,
-        priors=check_priors(priors),
-        data=data,
-        mask=mask,
-    )
+def make_lmlist(formula: str | Formula, **arguments: Any) -> LmeSpec[LmList]:
+    """Specify one linear model for each group; see `make_spec`."""
+    return make_spec("lmList", formula, **arguments)

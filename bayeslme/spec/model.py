@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from bayeslme.docstrings import delegating
 from bayeslme.errors import SpecError
 from bayeslme.formula.expressions import Expr
 from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.structures import CorStruct, PdBlocked, PdMat, VarFunc
 
 if TYPE_CHECKING:
+    import bambi
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
+    import pymc as pm
+    import xarray as xr
+    from typing_extensions import TypeVar  # with a default, which typing has from Python 3.13 on
+
+    from bayeslme.bayes.priors.priors import PriorsLike
+    from bayeslme.bayes.pymc.model import BetaRole, Form
+    from bayeslme.spec.mmrm import MmrmCall
+
+    F_co = TypeVar("F_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    F_co = TypeVar("F_co", covariant=True)
+
+    from bayeslme.spec.mmrm import MmrmCall
 
 
 OPTIONS = (
@@ -173,7 +189,7 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     return contrast_pair(contrasts), {}
 
 
-type Function = Literal["lme", "gls", "lm", "lmList"]
+type Function = Literal["lme", "gls", "lm", "lmList", "mmrm"]
 type Method = Literal["REML", "ML", "OLS"]
 type NaAction = Literal["fail", "omit", "exclude"]
 
@@ -206,14 +222,16 @@ class RandomLevel:
         return self.formulas[0]
 
 
-@delegating
 @dataclass(frozen=True, repr=False)
-class LmeSpec:
+class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before Python 3.13
     """A model as one writes it for nlme.
+
+    The specification is generic in what `fit` returns, so that editors complete the result:
+    ``LmeSpec[LmeFit]`` for the specification of an `LmeFit`, ``LmeSpec[Fit]`` from `translate`.
 
     Attributes
     ----------
-    function : {"lme", "gls", "lm", "lmList"}
+    function : {"lme", "gls", "lm", "lmList", "mmrm"}
     fixed : Formula
         Response and fixed effects; for lmList also the groups.
     random : tuple of RandomLevel
@@ -234,6 +252,8 @@ class LmeSpec:
         Priors of the Bayesian forms, as the user gave them.
     data : str or None
         A label; the data frame itself comes with ``fit``.
+    mmrm : MmrmCall or None
+        What a call of mmrm says beside the model.
     mask : array of bool or None
         A subset given as rows of the data frame; not compared and not written back.
     """
@@ -251,6 +271,7 @@ class LmeSpec:
     factor_contrasts: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Any] | str | None = None
     data: str | None = None
+    mmrm: MmrmCall | None = None
     mask: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -262,41 +283,189 @@ class LmeSpec:
     __repr__ = __str__
 
     def to_r(self) -> str:
-        """Return the R call, which ``translate`` reads back (R's option contrasts apart)."""
+        """Write the R call, which `translate` reads back.
+
+        Returns
+        -------
+        str
+            R's option ``contrasts`` is not part of a call, and is left out.
+
+        Examples
+        --------
+        >>> from bayeslme import translate
+        >>> translate("lme(y~x, random=~1|g)").to_r()
+        'lme(y ~ x, random = ~1 | g)'
+        """
         from bayeslme.spec.write import r_call
 
         return r_call(self)
 
-    def update(self, **changes: Any) -> LmeSpec:
-        """Change some arguments; see `bayeslme.spec.update.update`."""
+    def update(self, **changes: Any) -> LmeSpec[F_co]:
+        """Return a specification with some arguments of the call changed.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of `lme`, `gls`, `lm` or `lmlist`. ``fixed`` (or ``model``, ``formula``) may
+            use dots for the old sides, ``". ~ . - x"``; None takes correlation, weights, subset,
+            control or priors away.
+
+        Returns
+        -------
+        LmeSpec
+
+        Raises
+        ------
+        SpecError
+            For an argument that such a specification does not have.
+
+        Examples
+        --------
+        >>> from bayeslme import translate
+        >>> spec = translate("gls(y ~ a * b, data = d, correlation = corAR1())")
+        >>> print(spec.update(model=". ~ . - a:b", correlation=None, method="ML"))
+        gls("y ~ a + b", data=d, method="ML")
+        """
         from bayeslme.spec.update import update
 
         return update(self, **changes)
 
-    def fit(self, data: Any) -> Any:
-        """Estimate the model on a data frame; see `bayeslme.spec.bind.fit`."""
-        from bayeslme.spec.bind import fit
+    def fit(self, data: pd.DataFrame) -> F_co:
+        """Estimate the model on a data frame.
 
-        return fit(self, data)
+        Parameters
+        ----------
+        data : DataFrame
+            Of pandas, or an object with ``to_pandas()``, as Polars' and Arrow's frames.
+
+        Returns
+        -------
+        LmeFit, GlsFit, LmFit or LmList
+
+        Raises
+        ------
+        DataError
+            If `data` is not a data frame or does not suit the specification.
+        FitError
+            Where no likelihood exists.
+
+        Examples
+        --------
+        >>> from bayeslme import load_data, translate
+        >>> spec = translate("lme(distance ~ I(age - 11), random = ~ 1 | Subject)")
+        >>> round(spec.fit(load_data("orthodont")).loglik, 4)
+        -223.5013
+        """
+        from bayeslme.fit.api import fit_spec
+
+        return fit_spec(self, data)
 
     def to_pymc(
-        self, data: Any, form: str = "marginal", priors: Any = None, beta: str = "variable"
-    ) -> Any:
-        """Build a PyMC model; see `bayeslme.bayes.pymc.model.to_pymc`."""
-        from bayeslme.spec.bind import to_pymc
+        self,
+        data: pd.DataFrame,
+        form: Form = "marginal",
+        priors: PriorsLike = None,
+        beta: BetaRole = "variable",
+    ) -> pm.Model:
+        """Translate the specification and data into a PyMC model.
+
+        Parameters
+        ----------
+        data : DataFrame
+        form : {"marginal", "hierarchical"}
+            Random effects integrated out, or variables of the model.
+        priors : None, preset name or mapping
+            By default those of the specification, or the default preset.
+        beta : {"variable", "integrated"}
+            ``"integrated"`` (marginal form only) integrates the coefficients over their prior,
+            which must be flat or Gaussian.
+
+        Returns
+        -------
+        pymc.Model
+            With the data as ``pm.Data``, named dims and coords.
+
+        Raises
+        ------
+        SpecError
+            For an unknown form, priors that cannot be read, and models without a generative form.
+
+        Examples
+        --------
+        >>> from bayeslme import load_data, translate
+        >>> spec = translate("lme(distance ~ age, random = ~ 1 | Subject)")
+        >>> model = spec.to_pymc(load_data("orthodont"))  # doctest: +SKIP
+        """
+        from bayeslme.bayes.pymc.model import to_pymc
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
 
     def prior_predictive(
-        self, data: Any, priors: Any = None, draws: int = 500, seed: int | None = None
-    ) -> Any:
-        """Draw from the priors; see `bayeslme.bayes.priors.predictive.prior_predictive`."""
-        from bayeslme.spec.bind import prior_predictive
+        self,
+        data: pd.DataFrame,
+        priors: PriorsLike = None,
+        draws: int = 500,
+        seed: int | None = None,
+    ) -> xr.DataTree:
+        """Draw parameters from the priors, and responses from the parameters.
+
+        Parameters
+        ----------
+        data : DataFrame
+            Its response scales the default priors, and is not used otherwise.
+        priors : None, preset name or mapping
+            By default those of the specification, or the default preset.
+        draws : int
+        seed : int, optional
+
+        Returns
+        -------
+        xarray.DataTree
+            ``prior`` (variables as in ``Posterior.data``), ``prior_predictive`` (the response, of
+            new groups with the design of the old ones) and ``observed_data``.
+
+        Raises
+        ------
+        SpecError
+            For improper priors, which cannot be drawn from, or draws below 1.
+
+        Examples
+        --------
+        >>> from bayeslme import load_data, translate
+        >>> spec = translate("lme(distance ~ age, random = ~ 1 | Subject)")
+        >>> tree = spec.prior_predictive(load_data("orthodont"), draws=100, seed=1)
+        >>> dict(tree["prior_predictive"].sizes)
+        {'chain': 1, 'draw': 100, 'row': 108}
+        """
+        from bayeslme.bayes.priors.predictive import prior_predictive
 
         return prior_predictive(self, data, priors=priors, draws=draws, seed=seed)
 
-    def to_bambi(self, data: Any, priors: Any = None) -> Any:
-        """Build a bambi model; see `bayeslme.bayes.bambi.to_bambi.to_bambi`."""
-        from bayeslme.spec.bind import to_bambi
+    def to_bambi(self, data: pd.DataFrame, priors: PriorsLike = None) -> bambi.Model:
+        """Translate the specification into a bambi model of the same density.
+
+        Parameters
+        ----------
+        data : DataFrame
+        priors : None, preset name or mapping
+            By default those of the specification, or the default preset.
+
+        Returns
+        -------
+        bambi.Model
+            Not built yet; its data are the rows used, factors as ordered Categoricals.
+
+        Raises
+        ------
+        SpecError
+            For what bambi cannot express (correlated residuals, say), with what to do.
+
+        Examples
+        --------
+        >>> from bayeslme import load_data, translate
+        >>> spec = translate("lme(distance ~ age, random = ~ 1 | Subject)")
+        >>> model = spec.to_bambi(load_data("orthodont"))  # doctest: +SKIP
+        """
+        from bayeslme.bayes.bambi.to_bambi import to_bambi
 
         return to_bambi(self, data, priors=priors)

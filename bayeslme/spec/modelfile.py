@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,9 @@ from pydantic import (
 from bayeslme.errors import SpecError, as_path
 from bayeslme.spec.call import translate
 from bayeslme.spec.model import DEFAULT, LmeSpec, contrast_name, contrast_pair
+
+if TYPE_CHECKING:
+    from bayeslme.fit.result import Fit
 
 _MAX_BYTES = 1_000_000
 _PRIOR = re.compile(r"[A-Za-z][A-Za-z0-9]*\s*\([\w\s.,=+\-\[\]()]*\)")
@@ -98,7 +101,7 @@ class Model:
     """
 
     title: str
-    spec: LmeSpec
+    spec: LmeSpec[Fit]
     data: str
     priors: Mapping[str, Any] | str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)

@@ -187,7 +187,7 @@ def _build(cls: Any, call: Call, text: str) -> Any:
         return cls(*(structure_of(a.value, text, structures.VarFunc) for a in call.args))
     if issubclass(cls, structures.PdBlocked):
         return _blocked(call, text)
-    parts = {part.name: part for part in fields(cls)}
+    parts = {part.name: part for part in fields(cls) if not part.kw_only}
     leading_form = issubclass(cls, structures.PdMat) or next(iter(parts)) == "form"
     given = match_arguments(call, _r_arguments(cls, tuple(parts)), text)
     _refuse_names(given, cls, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,79 +21,60 @@ from bayeslme.formula.expressions import (
 )
 from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.terms import Term, expand
-from bayeslme.spec.make import (
-    check_fixed,
-    check_method,
-    check_na_action,
-    check_priors,
-    read_correlation,
-    read_subset,
-    read_weights,
-)
-from bayeslme.spec.model import LmeSpec, make_control, read_contrasts
-from bayeslme.spec.random import read_random
-
-_FORMULA_NAMES = ("fixed", "model", "formula")
-_CHANGES: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "random": lambda value: {"random": read_random(value)},
-    "correlation": lambda value: {"correlation": read_correlation(value)},
-    "weights": lambda value: {"weights": read_weights(value)},
-    "subset": lambda value: dict(zip(("subset", "mask"), read_subset(value), strict=True)),
-    "na_action": lambda value: {"na_action": check_na_action(value)},
-    "control": lambda value: {"control": make_control(value)},
-    "contrasts": lambda value: dict(
-        zip(("contrasts", "factor_contrasts"), read_contrasts(value), strict=True)
-    ),
-    "priors": lambda value: {"priors": check_priors(value)},
-    "data": lambda value: {"data": value},
-}
-_ALLOWED = {
-    "lme": {*_CHANGES, "method"},
-    "gls": {*_CHANGES, "method"} - {"random"},
-    "lm": {"subset", "na_action", "contrasts", "priors", "data"},
-    "lmList": {"subset", "na_action", "contrasts", "data"},
-}
+from bayeslme.spec.make import check_fixed, check_method, listed, read_argument
+from bayeslme.spec.mmrm import MmrmCall, read_mmrm, split, whole_formula
+from bayeslme.spec.model import LmeSpec
+from bayeslme.spec.signatures import FORMULA_NAMES, SIGNATURES
 
 
 def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
-    """Return a specification with some of its arguments changed.
-
-    Parameters
-    ----------
-    spec : LmeSpec
-    **changes
-        Arguments of `make_lme` and its like. `fixed` (or `model`, `formula`) may use dots for the
-        old sides, ``". ~ . - x"``; None takes correlation, weights, subset, control or priors away.
-
-    Returns
-    -------
-    LmeSpec
-
-    Raises
-    ------
-    SpecError
-        For an argument that such a specification does not have.
-
-    Examples
-    --------
-    >>> from bayeslme.spec.call import translate
-    >>> spec = translate("gls(y ~ a * b, data = d, correlation = corAR1())")
-    >>> print(update(spec, model=". ~ . - a:b", correlation=None, method="ML"))
-    gls("y ~ a + b", data=d, method="ML")
-    """
+    """Return a specification with some of its arguments changed; see `LmeSpec.update`."""
+    if spec.mmrm is not None and not {"correlation", "weights"} & changes.keys():
+        return _update_mmrm(spec, spec.mmrm, changes)
+    if spec.mmrm is not None:  # other structures make it a model of gls
+        spec = replace(spec, function="gls", mmrm=None)
     new: dict[str, Any] = {}
     for name, value in changes.items():
-        if name in _FORMULA_NAMES:
+        if name in FORMULA_NAMES:
             formula = update_formula(spec.fixed, parse_formula(value))
             new["fixed"] = check_fixed(formula, spec.function)
-        elif name not in _ALLOWED[spec.function]:
-            allowed = ", ".join(sorted({"fixed", *_ALLOWED[spec.function]}))
+        elif name not in (signature := SIGNATURES[spec.function]).arguments:
+            allowed = listed(signature)
             raise SpecError(f"update() of {spec.function} cannot change '{name}'; it has {allowed}")
-        elif name == "method":
-            new["method"] = check_method(value, spec.function)
         else:
-            new |= _CHANGES[name](value)
+            new |= read_argument(spec.function, name, value)
     return replace(spec, **new)
+
+
+def _update_mmrm(spec: LmeSpec, call: MmrmCall, changes: dict[str, Any]) -> LmeSpec:
+    """A call of mmrm with other arguments; a covariance term in the formula replaces the old."""
+    known = (*FORMULA_NAMES, *SIGNATURES["mmrm"].arguments)
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        allowed = listed(SIGNATURES["mmrm"])
+        raise SpecError(f"update() of mmrm cannot change '{unknown[0]}'; it has {allowed}")
+    formula = whole_formula(spec.fixed, call)
+    for name in FORMULA_NAMES:
+        if name in changes:
+            given, term = split(str(changes[name]))
+            fixed = update_formula(spec.fixed, given)
+            formula = whole_formula(fixed, call if term is None else replace(call, term=term))
+    method = check_method(changes.get("method", spec.method), "mmrm")
+    reml = changes.get("REML", method == "REML")
+    df = changes.get("df", call.df)
+    fixed, correlation, variance, made = read_mmrm(formula, reml=reml, df=df, weights=call.weights)
+    new: dict[str, Any] = {}
+    for name in changes.keys() - {*FORMULA_NAMES, "method", "REML", "df"}:
+        new |= read_argument("mmrm", name, changes[name])
+    return replace(
+        spec,
+        fixed=check_fixed(fixed, "mmrm"),
+        correlation=correlation,
+        weights=variance,
+        method="REML" if reml else "ML",
+        mmrm=made,
+        **new,
+    )
 
 
 def update_formula(old: Formula, new: Formula) -> Formula:

@@ -7,19 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
 from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
+from bayeslme.spec.mmrm import MmrmCall, whole_formula
 from bayeslme.spec.model import DEFAULT, LmeSpec, RandomLevel
+from bayeslme.spec.signatures import SIGNATURES
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
 
-_FORMULA_ARGUMENT = {"lme": "fixed", "gls": "model", "lm": "formula", "lmList": "object"}
 _LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list in R
-NA_DEFAULT = {"lme": "fail", "gls": "fail", "lm": "omit", "lmList": "fail"}
 
 
 def r_call(spec: LmeSpec) -> str:
     """Write the R call of a specification, defaults left out."""
+    if spec.mmrm is not None:
+        return _r_mmrm(spec, spec.mmrm)
     parts = [str(spec.fixed)]
     if spec.data is not None:
         parts.append(f"data = {_r_name(spec.data)}")
@@ -33,7 +36,7 @@ def r_call(spec: LmeSpec) -> str:
         parts.append(f"subset = {deparse(spec.subset)}")
     if spec.method == "ML":
         parts.append('method = "ML"')
-    if spec.na_action != NA_DEFAULT[spec.function]:
+    if spec.na_action != SIGNATURES[spec.function].r_na_action:
         parts.append(f"na.action = na.{spec.na_action}")
     if spec.control.options:
         options = r_value(dict(spec.control.options), "list").removeprefix("list")
@@ -43,12 +46,48 @@ def r_call(spec: LmeSpec) -> str:
     return f"{spec.function}({', '.join(parts)})"
 
 
+_R_DEGREES = {
+    "kenward-roger-observed": 'method = "Kenward-Roger"',
+    "kenward-roger-linear": 'method = "Kenward-Roger", vcov = "Kenward-Roger-Linear"',
+    "between-within": 'method = "Between-Within"',
+    "residual": 'method = "Residual"',
+}
+
+
+def _r_mmrm(spec: LmeSpec, call: MmrmCall) -> str:
+    parts = [whole_formula(spec.fixed, call)]
+    parts += [] if spec.data is None else [f"data = {_r_name(spec.data)}"]
+    parts += [] if call.weights is None else [f"weights = {call.weights}"]
+    parts += ["reml = FALSE"] if spec.method == "ML" else []
+    parts += [_R_DEGREES[call.df]] if call.df in _R_DEGREES else []
+    parts += [] if spec.na_action == "omit" else [f"na.action = na.{spec.na_action}"]
+    return f"mmrm({', '.join(parts)})"
+
+
+def _python_mmrm(spec: LmeSpec, call: MmrmCall) -> str:
+    formula = _quote(whole_formula(spec.fixed, call))
+    parts = [formula, f"data={'...' if spec.data is None else spec.data}"]
+    parts += ["REML=False"] if spec.method == "ML" else []
+    shown = call.df.removesuffix("-observed")
+    parts += [] if shown == "satterthwaite" else [f"df={_quote(shown)}"]
+    parts += [] if call.weights is None else [f"weights={_quote(call.weights)}"]
+    parts += [] if spec.na_action == "omit" else [f"na_action={_quote(spec.na_action)}"]
+    if spec.control.options:
+        parts.append(f"control={python_value(dict(spec.control.options))}")
+    return f"mmrm({', '.join(parts)})"
+
+
 def r_structure(structure: Any) -> str:
     """Write a structure as R spells it."""
     if isinstance(structure, VarComb):
         return f"varComb({', '.join(map(r_structure, structure.functions))})"
     if isinstance(structure, PdBlocked):
         return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    if getattr(structure, "by", None) is not None:
+        raise SpecError(
+            f"{structure.r_name}: nlme cannot express by = '{structure.by}', parameters of its own "
+            "for each level; str() of the specification gives the Python call"
+        )
     parts: list[str] = []
     for name, value in given_arguments(structure):
         leading = not parts and (name == "value" or _leading_form(structure, name))
@@ -86,7 +125,10 @@ def _r_vector(values: Sequence[Any]) -> str:
 
 def python_call(spec: LmeSpec) -> str:
     """Write the Python call of a specification, defaults left out."""
-    if spec.factor_contrasts and spec.contrasts != DEFAULT:
+    if spec.mmrm is not None and spec.contrasts == DEFAULT:
+        return _python_mmrm(spec, spec.mmrm)
+    pairs = spec.factor_contrasts or spec.mmrm is not None
+    if pairs and spec.contrasts != DEFAULT:
         return f"translate({_quote(r_call(spec))}, contrasts={_pair(spec.contrasts)})"
     parts = [_quote(str(spec.fixed)), f"data={'...' if spec.data is None else spec.data}"]
     if spec.random:
@@ -144,7 +186,7 @@ def given_arguments(structure: Any) -> list[tuple[str, Any]]:
     """Return the arguments of a structure that differ from their defaults, in order."""
     return [
         (f.name, value)
-        for f in fields(structure)
+        for f in sorted(fields(structure), key=lambda f: f.kw_only is True)
         if (value := getattr(structure, f.name)) != f.default
     ]
 

@@ -10,10 +10,20 @@ that is particular to one structure is in its class. May import only `errors` an
 
 from bayeslme.structures.base import Bound, Parameter, RowStructure
 from bayeslme.structures.blocked import PdBlocked
+from bayeslme.structures.correlation.antedependence import CorAnte
 from bayeslme.structures.correlation.base import CorStruct, Pairs
 from bayeslme.structures.correlation.positions import CorrelationGroups, correlation_groups
+from bayeslme.structures.correlation.separable import CorAR1AR1
 from bayeslme.structures.correlation.serial import CorAR1, CorARMA, CorCAR1, CorCompSymm
-from bayeslme.structures.correlation.spatial import CorExp, CorGaus, CorLin, CorRatio, CorSpher
+from bayeslme.structures.correlation.spatial import (
+    CorExp,
+    CorGaus,
+    CorLin,
+    CorMatern,
+    CorRatio,
+    CorSpher,
+)
+from bayeslme.structures.correlation.toeplitz import CorToep
 from bayeslme.structures.correlation.unstructured import CorNatural, CorSymm
 from bayeslme.structures.random import (
     PdCompSymm,
@@ -38,17 +48,21 @@ from bayeslme.structures.variance import (
 __all__ = [
     "Bound",
     "CorAR1",
+    "CorAR1AR1",
     "CorARMA",
+    "CorAnte",
     "CorCAR1",
     "CorCompSymm",
     "CorExp",
     "CorGaus",
     "CorLin",
+    "CorMatern",
     "CorNatural",
     "CorRatio",
     "CorSpher",
     "CorStruct",
     "CorSymm",
+    "CorToep",
     "CorrelationGroups",
     "Pairs",
     "Parameter",

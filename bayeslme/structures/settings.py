@@ -45,6 +45,9 @@ class StructureSettings:
     max_correlations : int
         Correlations of an unstructured matrix at most (45 positions). The time of a search grows
         with the square of their number, that of one step with the cube of the positions.
+    max_lags : int
+        Correlations of a Toeplitz or ante-dependence structure at most. Each is one parameter of
+        the search, and a product of as many terms.
     max_variance_parameters : int
         Parameters of one covariance of random effects at most. The time of a search grows with
         the square of their number; at the limit it takes some minutes.
@@ -88,6 +91,7 @@ class StructureSettings:
     end: float = 1.0 - 1e-6
     prints_as_one: float = 5e-8
     max_correlations: int = 1000
+    max_lags: int = 100
     max_variance_parameters: int = 300
     far_range: float = 4.0
     shorter_range: float = 0.25

@@ -80,6 +80,18 @@ class VarFunc(RowStructure):
         array, shape (..., n)
         """
 
+    def strata(self, coords: Any) -> np.ndarray | None:
+        """Stratum (n,) of the rows where variances differ by it alone, None where they do not."""
+        return None
+
+    def to_variances(self, par: np.ndarray, log_sigma: float) -> np.ndarray:
+        """Natural parameters (k,) and sigma as SAS has them: the former, then sigma^2."""
+        return np.append(par, np.exp(2.0 * log_sigma))
+
+    def from_variances(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inverse of ``to_variances`` for a batch: (b, k) and log sigma (b,)."""
+        return values[:, :-1], 0.5 * np.log(values[:, -1])
+
     def normalised(self, par: np.ndarray, start: np.ndarray, coords: Any) -> np.ndarray:
         """Return parameters (k,) of the same weights but for a factor, which a free sigma takes.
 
@@ -227,6 +239,16 @@ class VarIdent(VarFunc):
         names = {p.name: k for k, p in enumerate(self.parameters(coords))}
         place = np.array([names[s] for s in coords.strata])
         return xp.log(par)[..., place[coords.stratum]]
+
+    def strata(self, coords: Any) -> np.ndarray | None:
+        return np.asarray(coords.stratum)
+
+    def to_variances(self, par: np.ndarray, log_sigma: float) -> np.ndarray:
+        """The variance of each stratum, the reference first."""
+        return np.exp(2.0 * (log_sigma + np.log(par)))
+
+    def from_variances(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.sqrt(values / values[:, :1]), 0.5 * np.log(values[:, 0])
 
 
 @dataclass(frozen=True, init=False)

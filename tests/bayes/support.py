@@ -53,7 +53,7 @@ KINDS = {
 }
 
 
-def layout_of(call: str, data: Any) -> ModelParameters:
+def parameters_of(call: str, data: Any) -> ModelParameters:
     """Layout of an R call on a data frame."""
     return build_parameters(build(bayeslme.translate(call), data))
 
@@ -124,12 +124,12 @@ def brms_scores(posterior: Any) -> dict[str, float]:
 
 
 def residual_covariance(
-    layout: ModelParameters, values: dict[str, np.ndarray], problem: Problem | None = None
+    parameters: ModelParameters, values: dict[str, np.ndarray], problem: Problem | None = None
 ) -> np.ndarray:
     """Covariance (n, n) of the residuals by its definition, rows as in the design."""
-    problem = layout.problem if problem is None else problem
+    problem = parameters.problem if problem is None else problem
     n, order = problem.n, problem.order
-    cor, var = layout.row_parameters(values)
+    cor, var = parameters.row_parameters(values)
     factor = np.stack([colour(problem, cor, e) for e in np.eye(n)], axis=1)
     R = np.empty((n, n))
     R[np.ix_(order, order)] = factor @ factor.T
@@ -137,10 +137,10 @@ def residual_covariance(
     return np.asarray(R * np.outer(sd, sd))
 
 
-def random_covariance(layout: ModelParameters, values: dict[str, np.ndarray]) -> np.ndarray:
+def random_covariance(parameters: ModelParameters, values: dict[str, np.ndarray]) -> np.ndarray:
     """Covariance (n, n) that the random effects bring, by its definition."""
-    total = np.zeros((layout.problem.n,) * 2)
-    for level in layout.levels:
+    total = np.zeros((parameters.problem.n,) * 2)
+    for level in parameters.levels:
         F, Z, code = level.factor(values), level.level.Z, level.level.code
         total += (Z @ F @ F.T @ Z.T) * (code[:, None] == code)
     return total

@@ -10,18 +10,23 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayes.support import layout_of
+from bayes.support import parameters_of
 from bayeslme.bayes.centring import CentredEffects, flat, unflat
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import draw_priors
+from bayeslme.bayes.priors.scales import NATURAL
 
 CALL = "lme(distance ~ Sex * {0}, random = ~ {0} | Subject)"
 FAR = "I(age + 1990)"
 
 
-def margins_of(form: str, data: Any) -> CentredEffects:
+def centred_effects_of(form: str, data: Any) -> CentredEffects:
     twice = pd.concat([data, data])  # as many rows as effects in each group at least
-    found = layout_of(f"lme(distance ~ age, random = ~ {form} | Subject)", twice).levels[0].margins
+    found = (
+        parameters_of(f"lme(distance ~ age, random = ~ {form} | Subject)", twice)
+        .levels[0]
+        .centred_effects
+    )
     assert found is not None
     return found
 
@@ -31,7 +36,7 @@ def margins_of(form: str, data: Any) -> CentredEffects:
 )
 def test_effects_at_the_means_and_back(form: str, orthodont: Any) -> None:
     rng = np.random.default_rng(1)
-    own = margins_of(form, orthodont)
+    own = centred_effects_of(form, orthodont)
     q = len(own.basis)
     root = rng.normal(size=(5, q, q))
     cov = root @ np.swapaxes(root, -1, -2)
@@ -46,7 +51,7 @@ def test_effects_at_the_means_and_back(form: str, orthodont: Any) -> None:
 
 
 def test_the_volume_is_that_of_the_change_of_variables(orthodont: Any) -> None:
-    own = margins_of("age + I(age^2)", orthodont)
+    own = centred_effects_of("age + I(age^2)", orthodont)
     sd = np.array([3.0, 0.5, 0.02])
     cor = np.array([[1.0, -0.6, 0.3], [-0.6, 1.0, -0.4], [0.3, -0.4, 1.0]])
     at, step = flat(sd, cor), 1e-6
@@ -59,25 +64,25 @@ def test_the_volume_is_that_of_the_change_of_variables(orthodont: Any) -> None:
     assert own.log_jacobian(sd, own.centred(sd, cor)[0]) == pytest.approx(want, rel=1e-6)
 
 
-def test_predictors_at_their_mean_or_alone_have_no_margins(orthodont: Any) -> None:
+def test_predictors_at_their_mean_or_alone_are_not_centred(orthodont: Any) -> None:
     for form in ("I(age - 11)", "1", "0 + age", "Sex - 1"):
         call = f"lme(distance ~ age, random = ~ {form} | Subject)"
-        assert layout_of(call, orthodont).levels[0].margins is None
+        assert parameters_of(call, orthodont).levels[0].centred_effects is None
     apart = "lme(distance ~ age, random = list(Subject = pdDiag(~ age)))"
-    assert layout_of(apart, orthodont).levels[0].margins is None
+    assert parameters_of(apart, orthodont).levels[0].centred_effects is None
 
 
 def test_the_density_is_the_same_wherever_zero_is(orthodont: Any) -> None:
     """Of the covariance of the same lines, up to the volume of sds and correlations."""
-    here, there = (layout_of(CALL.format(x), orthodont) for x in ("I(age - 11)", FAR))
+    here, there = (parameters_of(CALL.format(x), orthodont) for x in ("I(age - 11)", FAR))
     near = {"sd_Subject": np.array([1.9, 0.3]), "cor_Subject": np.array([[1.0, 0.4], [0.4, 1.0]])}
-    moved = there.levels[0].margins
+    moved = there.levels[0].centred_effects
     assert moved is not None
     sd, cor = moved.natural(near["sd_Subject"], near["cor_Subject"])
     far = {"sd_Subject": sd, "cor_Subject": cor}
     total = []
-    for layout, values in ((here, near), (there, far)):
-        priors = resolve_priors(layout)
+    for parameters, values in ((here, near), (there, far)):
+        priors = resolve_priors(parameters)
         total.append(sum(priors[name].log_density(v, values) for name, v in values.items()))
     volume = 2 * np.log(sd / near["sd_Subject"]).sum()  # q log sd of each effect
     assert total[0] == pytest.approx(total[1] - volume, rel=1e-6)
@@ -103,30 +108,30 @@ def test_posteriors_and_modes_are_the_same_wherever_zero_is(orthodont: Any) -> N
 
 
 def test_prior_draws_are_of_the_effects_themselves(orthodont: Any) -> None:
-    layout = layout_of(CALL.format(FAR), orthodont)
-    drawn = draw_priors(layout, resolve_priors(layout), 4000, np.random.default_rng(2))
-    margins = layout.levels[0].margins
-    assert margins is not None
-    sd, cor = margins.centred(drawn["sd_Subject"], drawn["cor_Subject"])
+    parameters = parameters_of(CALL.format(FAR), orthodont)
+    drawn = draw_priors(parameters, resolve_priors(parameters), 4000, np.random.default_rng(2))
+    effects = parameters.levels[0].centred_effects
+    assert effects is not None
+    sd, cor = effects.centred(drawn["sd_Subject"], drawn["cor_Subject"])
     scale = orthodont["distance"].std(ddof=0)
     assert np.median(sd[:, 0]) == pytest.approx(0.741 * scale, rel=0.06)  # of |t| with 4 df
     assert abs(cor[:, 0, 1].mean()) < 4 / np.sqrt(3 * 4000)
 
 
 def test_what_the_user_names_speaks_of_the_effects_themselves(orthodont: Any) -> None:
-    layout = layout_of(CALL.format("age"), orthodont)
-    slope = resolve_priors(layout, {"sd_Subject": {"age": "HalfNormal(sigma=1)"}})
-    assert slope["sd_Subject"].margins is not None
+    parameters = parameters_of(CALL.format("age"), orthodont)
+    slope = resolve_priors(parameters, {"sd_Subject": {"age": "HalfNormal(sigma=1)"}})
+    assert slope["sd_Subject"].scale.effects is not None
     assert [p.family for p in slope["sd_Subject"].priors] == ["HalfStudentT", "HalfNormal"]
     for named in (
         {"sd_Subject": "HalfNormal(sigma=5)"},
         {"sd_Subject": {"(Intercept)": "HalfNormal(sigma=5)"}},
         {"cor_Subject": "LKJ(eta=2)"},
     ):
-        priors = resolve_priors(layout, named)
-        assert priors["sd_Subject"].margins is None
-        assert priors["cor_Subject"].margins is None
-    text = str(resolve_priors(layout))
+        priors = resolve_priors(parameters, named)
+        assert priors["sd_Subject"].scale is NATURAL
+        assert priors["cor_Subject"].scale is NATURAL
+    text = str(resolve_priors(parameters))
     assert text.count("at the predictors' means") == 5  # three coefficients, sd, correlation
     assert "LKJ(eta=1) at the predictors' means" in text
 
@@ -147,10 +152,10 @@ def test_models_have_it_too(orthodont: Any) -> None:
     from bayeslme.bayes.pymc.variables import natural_draws
 
     spec = bayeslme.translate(CALL.format("age"))
-    model, layout = spec.to_pymc(orthodont), layout_of(CALL.format("age"), orthodont)
+    model, parameters = spec.to_pymc(orthodont), parameters_of(CALL.format("age"), orthodont)
     assert model.named_vars_to_dims["cor_Subject"] == ("Subject_effect", "Subject_effect_bis")
     sd, cor = np.array([2.0, 0.3]), np.array([[1.0, 0.5], [0.5, 1.0]])
-    priors = resolve_priors(layout)
+    priors = resolve_priors(parameters)
     own = natural_draws(priors, {"sd_Subject_centred": sd, "cor_Subject_centred": cor})
     given = {model["sd_Subject_centred"]: sd, model["cor_Subject_centred"]: cor}
     for name in ("sd_Subject", "cor_Subject"):
@@ -160,8 +165,8 @@ def test_models_have_it_too(orthodont: Any) -> None:
     point["cor_Subject_centred_partial__"] = np.arctanh([0.5])
     chosen = [model["sd_Subject_centred"], model["cor_Subject_centred"]]
     density = model.compile_logp(vars=chosen, jacobian=False)(point)
-    margins = layout.levels[0].margins
-    assert margins is not None
+    effects = parameters.levels[0].centred_effects
+    assert effects is not None
     ours = sum(priors[name].log_density(own[name], own) for name in ("sd_Subject", "cor_Subject"))
-    volume = margins.log_jacobian(own["sd_Subject"], sd)
+    volume = effects.log_jacobian(own["sd_Subject"], sd)
     assert float(density) == pytest.approx(float(ours - volume))

@@ -38,9 +38,9 @@ def observed_density(model: Any, point: dict[str, np.ndarray]) -> float:
     return float(compiled({k: v for k, v in point.items() if k in known}))
 
 
-def dense_covariance(layout: ModelParameters, values: dict[str, np.ndarray]) -> np.ndarray:
+def dense_covariance(parameters: ModelParameters, values: dict[str, np.ndarray]) -> np.ndarray:
     """V by its definition, rows as in the design."""
-    return residual_covariance(layout, values) + random_covariance(layout, values)
+    return residual_covariance(parameters, values) + random_covariance(parameters, values)
 
 
 def normal_density(r: np.ndarray, V: np.ndarray) -> float:
@@ -57,14 +57,14 @@ def design(request: pytest.FixtureRequest) -> Any:
 def test_marginal_density_and_gradient(design: Any) -> None:
     from bayeslme.bayes.pymc.model import build_model
 
-    layout = build_parameters(design)
+    parameters = build_parameters(design)
     model = build_model(design, priors="flat")
     point, values = some_point(model)
-    V = dense_covariance(layout, values)
+    V = dense_covariance(parameters, values)
     dense = normal_density(design.y - design.X @ values["fixef"], V)
     assert observed_density(model, point) == pytest.approx(dense, rel=RTOL)
     draws = {k: np.asarray(v)[None] for k, v in values.items()}
-    assert by_group(layout, draws).sum() == pytest.approx(dense, rel=RTOL)
+    assert by_group(parameters, draws).sum() == pytest.approx(dense, rel=RTOL)
     assert np.all(np.isfinite(model.compile_dlogp()(model.initial_point())))
 
 
@@ -72,11 +72,11 @@ def test_marginal_density_and_gradient(design: Any) -> None:
 def test_integrated_density(design: Any) -> None:
     from bayeslme.bayes.pymc.model import build_model
 
-    layout = build_parameters(design)
+    parameters = build_parameters(design)
     priors = {"preset": "flat", "fixef": "Normal(1, 10)"}
     model = build_model(design, priors=priors, beta="integrated")
     point, values = some_point(model)
-    V = dense_covariance(layout, values) + 100 * design.X @ design.X.T
+    V = dense_covariance(parameters, values) + 100 * design.X @ design.X.T
     dense = normal_density(design.y - design.X.sum(axis=1), V)
     assert observed_density(model, point) == pytest.approx(dense, rel=RTOL)
 
@@ -88,7 +88,7 @@ def test_the_engine_s_log_likelihoods(growth_fit: Any) -> None:
 
     ml = growth_fit.update(method="ML")
     for fit in (ml, growth_fit):
-        layout, estimate = build_parameters(fit.design), fit.estimate
+        parameters, estimate = build_parameters(fit.design), fit.estimate
         values = {
             "fixef": estimate.beta,
             "sigma": np.float64(estimate.sigma),
@@ -98,9 +98,9 @@ def test_the_engine_s_log_likelihoods(growth_fit: Any) -> None:
         }
         if fit is ml:
             draws = {k: np.asarray(v)[None] for k, v in values.items()}
-            assert by_group(layout, draws).sum() == pytest.approx(fit.loglik, rel=1e-10)
+            assert by_group(parameters, draws).sum() == pytest.approx(fit.loglik, rel=1e-10)
         else:
-            found = integrated(layout, layout.problem.columns, values, None, NUMPY)
+            found = integrated(parameters, parameters.problem.columns, values, None, NUMPY)
             assert found == pytest.approx(fit.loglik, rel=1e-10)
     assert isinstance(ml.estimate.likelihood(), Likelihood)
 
@@ -125,19 +125,19 @@ def test_forms_agree_through_the_random_effects() -> None:
     data = bayeslme.load_data("piglets")
     spec = bayeslme.load_model("models/piglets.toml").spec
     design = build(spec, data)
-    layout = build_parameters(design)
+    parameters = build_parameters(design)
     marginal, hierarchical = (
         build_model(design, priors="flat", form=f) for f in ("marginal", "hierarchical")
     )
     point, values = some_point(marginal)
-    b = {lv.key: np.zeros((len(lv.level.labels), lv.q)) for lv in layout.levels}
+    b = {lv.key: np.zeros((len(lv.level.labels), lv.q)) for lv in parameters.levels}
     full = {**point, **{f"z_{k}": v for k, v in b.items()}}
     given_b = observed_density(hierarchical, full)
     prior_b = sum(
         normal_density(np.zeros(lv.q), level_cov(lv, values)) * len(lv.level.labels)
-        for lv in layout.levels
+        for lv in parameters.levels
     )
-    assert given_b + prior_b - posterior_at_zero(layout, values) == pytest.approx(
+    assert given_b + prior_b - posterior_at_zero(parameters, values) == pytest.approx(
         observed_density(marginal, point), rel=1e-8
     )
 
@@ -147,19 +147,19 @@ def level_cov(level: Any, values: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(factor @ factor.T)
 
 
-def posterior_at_zero(layout: ModelParameters, values: dict[str, np.ndarray]) -> float:
+def posterior_at_zero(parameters: ModelParameters, values: dict[str, np.ndarray]) -> float:
     """log p(b = 0 | y) by dense algebra."""
-    mean, cov = dense_effects(layout, values)
+    mean, cov = dense_effects(parameters, values)
     return normal_density(-mean, cov)
 
 
 def dense_effects(
-    layout: ModelParameters, values: dict[str, np.ndarray]
+    parameters: ModelParameters, values: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of all random effects given y, outermost level first."""
-    design = layout.design
+    design = parameters.design
     columns, blocks = [], []
-    for level in layout.levels:
+    for level in parameters.levels:
         for g in range(len(level.level.labels)):
             columns.append(level.level.Z * (level.level.code == g)[:, None])
             blocks.append(level_cov(level, values))
@@ -168,7 +168,7 @@ def dense_effects(
     for b in blocks:
         D[at : at + len(b), at : at + len(b)] = b
         at += len(b)
-    gain = np.linalg.solve(dense_covariance(layout, values), Z @ D).T
+    gain = np.linalg.solve(dense_covariance(parameters, values), Z @ D).T
     return gain @ (design.y - design.X @ values["fixef"]), D - gain @ Z @ D
 
 
@@ -184,14 +184,14 @@ def test_random_effects_are_drawn_from_their_conditional(name: str) -> None:
     )
     from bayeslme.bayes.sampling.starting import starting_values
 
-    layout = build_parameters(build(spec, data))
-    values = {k: v for k, v in starting_values(layout).items()}
+    parameters = build_parameters(build(spec, data))
+    values = {k: v for k, v in starting_values(parameters).items()}
     values["sigma"] = values["sigma"][0]
     draws = 40_000
     many = {k: np.broadcast_to(v, (draws, *np.shape(v))) for k, v in values.items()}
-    drawn = random_effects(layout, many, np.random.default_rng(5), chunk_bytes=3e7)
+    drawn = random_effects(parameters, many, np.random.default_rng(5), chunk_bytes=3e7)
     flat = np.concatenate([b.reshape(draws, -1) for b in drawn.values()], axis=1)
-    mean, cov = dense_effects(layout, values)
+    mean, cov = dense_effects(parameters, values)
     sd = np.sqrt(np.diagonal(cov))
     assert np.max(np.abs(flat.mean(axis=0) - mean) / sd) < 5 / np.sqrt(draws)
     correlation = np.cov(flat.T) / np.outer(sd, sd)

@@ -96,7 +96,10 @@ def test_correlation_groups() -> None:
 
 def test_equal_groups_under_another_name_are_allowed() -> None:
     spec = make_lme(
-        "loglact ~ reg", "~ 1 | litter/pig", "corCompSymm(form = ~ 1 | pig)", na_action="omit"
+        "loglact ~ reg",
+        "~ 1 | litter/pig",
+        correlation="corCompSymm(form = ~ 1 | pig)",
+        na_action="omit",
     )
     assert len(build(spec, load_data("piglets")).correlation.labels) == 20
 

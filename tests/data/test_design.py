@@ -209,7 +209,7 @@ def test_a_design_does_not_follow_later_changes_of_the_frame() -> None:
         ({"random": "~ 1 | Subj"}, ORTHODONT, "column 'Subj' .random groups."),
         ({"subset": "ages > 8"}, ORTHODONT, "column 'ages' .subset."),
         ({"weights": "varPower(form = ~ agg)"}, ORTHODONT, "'agg' .correlation or weights."),
-        ({}, ORTHODONT.to_dict("list"), "data must be a pandas DataFrame, not dict"),
+        ({}, ORTHODONT.to_dict("list"), "data: a data frame is needed, not dict"),
         ({}, ORTHODONT.head(0), "no rows"),
         ({"subset": "age > 99"}, ORTHODONT, "subset keeps none of the 108 rows"),
         ({"subset": np.ones(5, dtype=bool)}, ORTHODONT, "boolean mask of 108 values"),

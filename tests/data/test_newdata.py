@@ -75,7 +75,7 @@ def test_new_strata_and_correlation_groups_have_no_code() -> None:
     spec = make_lme(
         "distance ~ age",
         "~ 1 | Subject",
-        "corAR1(form = ~ age | Subject)",
+        correlation="corAR1(form = ~ age | Subject)",
         weights="varIdent(form = ~ 1 | Sex)",
     )
     design = build(spec, load_data("Orthodont"))

@@ -34,6 +34,15 @@ CORRELATIONS = [
     s.CorLin([2.5]),
     s.CorRatio([1.5, 0.3], nugget=True),
     s.CorSpher([3.0]),
+    s.CorMatern([2.0], nu=0.5),
+    s.CorMatern([2.0]),
+    s.CorMatern([1.5, 0.2], nu=2.5, nugget=True),
+    s.CorToep(),
+    s.CorToep(bands=2),
+    s.CorToep([0.3, 0.1], bands=3),
+    s.CorAnte(),
+    s.CorAR1AR1(),
+    s.CorAR1AR1([0.4, -0.3, 0.2], nugget=True),
 ]
 VARIANCES = [
     s.VarFixed("~ x"),
@@ -58,7 +67,18 @@ def concrete(base: type) -> set[type]:
     return found
 
 
-def lattice(*, gaps: bool) -> CorrelationGroups:
+def grid(*, gaps: bool) -> CorrelationGroups:
+    """Full grids of three sizes, or the same with holes."""
+    parts = [np.indices(shape).reshape(2, -1).T.astype(float) for shape in ((3, 2), (2, 4), (1, 5))]
+    parts = [part[1:-1] if gaps and len(part) > 5 else part for part in parts]
+    sizes = [len(part) for part in parts]
+    starts = np.cumsum([0, *sizes[:-1]])
+    return correlation_groups(starts, sum(sizes), np.concatenate(parts) * np.array([1.0, 2.0]))
+
+
+def lattice(structure: s.CorStruct | None = None, *, gaps: bool) -> CorrelationGroups:
+    if structure is not None and structure.by_coordinate:
+        return grid(gaps=gaps)
     rng = np.random.default_rng(3)
     starts = np.r_[0, np.cumsum(SIZES)[:-1]]
     if not gaps:
@@ -92,7 +112,7 @@ def test_the_lists_name_every_class() -> None:
 @pytest.mark.parametrize("gaps", [False, True])
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 def test_whitening_equals_the_dense_one(structure: s.CorStruct, gaps: bool) -> None:
-    places = lattice(gaps=gaps)
+    places = lattice(structure, gaps=gaps)
     bound = structure.bind(places)
     rng = np.random.default_rng(5)
     w = rng.normal(size=(3, places.n))
@@ -106,7 +126,7 @@ def test_whitening_equals_the_dense_one(structure: s.CorStruct, gaps: bool) -> N
 
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 def test_whitened_covariance_is_identity(structure: s.CorStruct) -> None:
-    places = lattice(gaps=True)
+    places = lattice(structure, gaps=True)
     bound = structure.bind(places)
     inverse, _ = structure.whiten(np.eye(places.n), bound.natural(bound.start), places)
     for k, block in enumerate(places.blocks(structure.stationary)):
@@ -124,7 +144,7 @@ def test_whitened_covariance_is_identity(structure: s.CorStruct) -> None:
 def test_unconstrained_scale_goes_there_and_back(
     structure: s.CorStruct, data: st.DataObject
 ) -> None:
-    bound = structure.bind(lattice(gaps=False))
+    bound = structure.bind(lattice(structure, gaps=False))
     size = len(bound.start)
     u = np.array(data.draw(st.lists(st.floats(-2.5, 2.5), min_size=size, max_size=size)))
     np.testing.assert_allclose(bound.to_free(bound.natural(u)), u, atol=1e-7)
@@ -132,7 +152,7 @@ def test_unconstrained_scale_goes_there_and_back(
 
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 def test_jacobian_is_that_of_the_map(structure: s.CorStruct) -> None:
-    bound, step = structure.bind(lattice(gaps=False)), 1e-5
+    bound, step = structure.bind(lattice(structure, gaps=False)), 1e-5
     free = tuple(bound.parameters[j] for j in bound.free)
     k = len(free)
     for u in np.random.default_rng(1).normal(size=(4, k)):
@@ -144,7 +164,7 @@ def test_jacobian_is_that_of_the_map(structure: s.CorStruct) -> None:
 
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)
 def test_the_whole_scale_is_admissible(structure: s.CorStruct) -> None:
-    bound = structure.bind(lattice(gaps=False))
+    bound = structure.bind(lattice(structure, gaps=False))
     natural = bound.natural(np.random.default_rng(2).normal(size=(20, len(bound.start))))
     assert structure.admissible(natural, bound.parameters).all()
 
@@ -165,7 +185,7 @@ def test_what_is_not_stationary_or_invertible_is_not_admissible(
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
 def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.DataObject) -> None:
-    places = lattice(gaps=False)
+    places = lattice(structure, gaps=False)
     bound = structure.bind(places)
     size = len(bound.start)
     u = np.array(data.draw(st.lists(st.floats(-3.0, 3.0), min_size=size, max_size=size)))
@@ -185,7 +205,7 @@ def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.D
 def test_matrices_are_positive_definite_with_gaps(
     structure: s.CorStruct, data: st.DataObject
 ) -> None:
-    places = lattice(gaps=True)
+    places = lattice(structure, gaps=True)
     bound = structure.bind(places)
     size = len(bound.start)
     u = np.array(data.draw(st.lists(st.floats(-2.0, 2.0), min_size=size, max_size=size)))
@@ -203,7 +223,7 @@ def test_pytensor_equals_numpy_and_has_gradients(structure: s.CorStruct) -> None
 
     xp = pytensor_ops()
     places = lattice(
-        gaps=structure.stationary
+        structure, gaps=structure.stationary
     )  # with gaps the unstructured ones have 55 parameters
     bound = structure.bind(places)
     w = np.random.default_rng(6).normal(size=(2, places.n))

@@ -14,13 +14,12 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayeslme.bayes.priors.densities import scale_rate
-from bayeslme.bayes.priors.distributions import FAMILIES
+from bayeslme.bayes.priors.distributions import FAMILIES, FLAT_FAMILIES
 from bayeslme.bayes.priors.priors import ParameterPrior
 from bayeslme.errors import SpecError
 
 Tensor = Any
 Builder = Callable[..., Tensor]
-_FLAT = ("Flat", "HalfFlat")
 
 
 def common_prior(prior: ParameterPrior, positions: Sequence[int], term: str) -> bambi.Prior:
@@ -46,7 +45,7 @@ def common_prior(prior: ParameterPrior, positions: Sequence[int], term: str) -> 
     """
     family, args = _shared(prior, positions, term)
     low, high = np.transpose([prior.bounds(j) for j in positions])
-    if family in _FLAT:
+    if family in FLAT_FAMILIES:
         return bambi.Prior("HalfFlat" if np.all(low == 0) else "Flat")
     if family == "Uniform":
         return bambi.Prior("Uniform", lower=_squeezed(low), upper=_squeezed(high))
@@ -67,7 +66,7 @@ def log_prior(prior: ParameterPrior, positions: Sequence[int], term: str) -> bam
     family, args = _shared(prior, positions, term)
     if family == "LogNormal":
         return bambi.Prior("Normal", **args)
-    if family in _FLAT or _is_cut(prior, positions):
+    if family in FLAT_FAMILIES or _is_cut(prior, positions):
         msg = (
             f"to_bambi: bambi models the log of {term}, and {prior.priors[positions[0]]} is no "
             "density of a positive number; use one such as HalfNormal or LogNormal"
@@ -108,7 +107,7 @@ def margin_potential(
     or None
         Where nothing lacks.
     """
-    basis = np.eye(len(prior.priors)) if prior.basis is None else prior.basis
+    basis = prior.scale.combinations(len(prior.priors))
     rows = [j for j in range(int(centred), len(basis)) if np.count_nonzero(basis[j]) > 1]
     names = tuple(name for name, own in places.items() if np.any(basis[np.ix_(rows, own)]))
     if not rows:

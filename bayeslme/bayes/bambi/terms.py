@@ -47,12 +47,12 @@ class Residual:
     logs: bool
 
 
-def residual_of(layout: ModelParameters, speller: Speller) -> Residual | None:
+def residual_of(parameters: ModelParameters, speller: Speller) -> Residual | None:
     """Write a variance function as a model of log(sigma).
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     speller : Speller
 
     Returns
@@ -65,16 +65,16 @@ def residual_of(layout: ModelParameters, speller: Speller) -> Residual | None:
     SpecError
         For a variance function that is not log-linear in its parameters.
     """
-    weights, bound = layout.design.spec.weights, layout.problem.variance
-    parts = layout.design.variance
-    if weights is None or (isinstance(weights, VarIdent) and layout.varfunc is None):
+    weights, bound = parameters.design.spec.weights, parameters.problem.variance
+    parts = parameters.design.variance
+    if weights is None or (isinstance(weights, VarIdent) and parameters.varfunc is None):
         return None
     if weights.composed:
         _no_counterpart(weights, "a product")
     (coords,) = parts
-    if bound is None or layout.problem.needs_fitted_values:
+    if bound is None or parameters.problem.needs_fitted_values:
         _no_counterpart(weights, "fitted values")
-    if layout.held_sigma is not None:
+    if parameters.held_sigma is not None:
         _no_counterpart(weights, "a held sigma beside it")
     if isinstance(weights, VarIdent):
         held = sum(p.held for p in bound.parameters)
@@ -182,12 +182,12 @@ class Translation:
     residual: Residual | None
 
 
-def translate(layout: ModelParameters) -> Translation:
+def translate(parameters: ModelParameters) -> Translation:
     """Write a design in bambi's formulas.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
 
     Returns
     -------
@@ -198,11 +198,11 @@ def translate(layout: ModelParameters) -> Translation:
     SpecError
         For what bambi cannot say.
     """
-    design = layout.design
+    design = parameters.design
     columns = Columns(design.frame, design.origins)
     speller = Speller(columns)
     _check_columns(design)
-    for level in layout.levels:
+    for level in parameters.levels:
         _check_independent(level)
     matrices = [part for m in design.random_matrices for part in _parts(m)]
     for matrix in (design.matrix, *matrices):
@@ -210,10 +210,12 @@ def translate(layout: ModelParameters) -> Translation:
     lhs = design.spec.fixed.lhs
     assert lhs is not None
     main = f"{speller.response(lhs)} ~ {speller.terms(design.matrix.terms)}"
-    main = " + ".join([main, *_random_text(layout, speller)])
-    residual = residual_of(layout, speller)
+    main = " + ".join([main, *_random_text(parameters, speller)])
+    residual = residual_of(parameters, speller)
     formulas = (main,) if residual is None else (main, f"sigma ~ {residual.rhs}")
-    return Translation(formulas, _frame(design, columns), tuple(_random_parts(layout)), residual)
+    return Translation(
+        formulas, _frame(design, columns), tuple(_random_parts(parameters)), residual
+    )
 
 
 def matched(theirs: FloatArray, ours: FloatArray, label: str) -> IntArray:
@@ -278,12 +280,12 @@ def _parts(matrix: MatrixSpec | JoinedMatrix) -> tuple[MatrixSpec, ...]:
 
 
 def _check_independent(level: LevelParameters) -> None:
-    for piece in level.pieces:
-        if piece.cor is not None or piece.sds.stop - piece.sds.start != piece.q:
-            form = getattr(piece.structure, "form", None) or level.level.formula
+    for block in level.covariance_blocks:
+        if block.correlation is not None or block.sds.stop - block.sds.start != block.q:
+            form = getattr(block.structure, "form", None) or level.level.formula
             msg = (
-                f"to_bambi: random: the {piece.q} effects of '{level.level.group}' are "
-                f"{piece.structure.r_name}; bambi's are independent, each with its own sd: "
+                f"to_bambi: random: the {block.q} effects of '{level.level.group}' are "
+                f"{block.structure.r_name}; bambi's are independent, each with its own sd: "
                 f"use PdDiag('{form}')"
             )
             raise SpecError(msg)
@@ -305,9 +307,9 @@ def _check_treatment(matrix: MatrixSpec) -> None:
                 raise SpecError(msg)
 
 
-def _random_text(layout: ModelParameters, speller: Speller) -> Iterator[str]:
+def _random_text(parameters: ModelParameters, speller: Speller) -> Iterator[str]:
     outer: tuple[str, ...] = ()
-    for level, matrix in zip(layout.levels, layout.design.random_matrices, strict=True):
+    for level, matrix in zip(parameters.levels, parameters.design.random_matrices, strict=True):
         own = speller.group_columns(level.level.group)
         outer = tuple(dict.fromkeys((*outer, *own)))
         # A product of the columns has parameters for combinations that never occur.
@@ -316,15 +318,15 @@ def _random_text(layout: ModelParameters, speller: Speller) -> Iterator[str]:
             yield f"({speller.terms(part.terms)}|{group})"
 
 
-def _random_parts(layout: ModelParameters) -> Iterator[RandomPart]:
+def _random_parts(parameters: ModelParameters) -> Iterator[RandomPart]:
     for k, (level, matrix) in enumerate(
-        zip(layout.levels, layout.design.random_matrices, strict=True)
+        zip(parameters.levels, parameters.design.random_matrices, strict=True)
     ):
-        for piece, part in zip(level.pieces, _parts(matrix), strict=True):
+        for block, part in zip(level.covariance_blocks, _parts(matrix), strict=True):
             labels = ("1", *part.terms.labels)
             for number in np.unique(part.assign):
-                columns = np.flatnonzero(part.assign == number) + piece.rows.start
-                shift = piece.rows.start - piece.sds.start
+                columns = np.flatnonzero(part.assign == number) + block.rows.start
+                shift = block.rows.start - block.sds.start
                 yield RandomPart(k, labels[number], tuple(columns.tolist()), shift)
 
 

@@ -34,6 +34,7 @@ from bayeslme.bayes.bambi.terms import Residual, Translation, matched, same_grou
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.priors.proper import check_response
 from bayeslme.data.types import Design
 from bayeslme.errors import SpecError
 
@@ -75,19 +76,20 @@ def to_bambi(spec: LmeSpec, data: pd.DataFrame, priors: PriorsLike = None) -> ba
     from bayeslme.data.design import build
 
     _refuse(spec)
-    layout = build_parameters(build(spec, data))
-    resolved = resolve_priors(layout, spec.priors if priors is None else priors)
-    plan = translate(layout)
+    parameters = build_parameters(build(spec, data))
+    resolved = resolve_priors(parameters, spec.priors if priors is None else priors)
+    plan = translate(parameters)
+    check_response(parameters, resolved)
 
     import bambi
 
     model = bambi.Model(
         bambi.Formula(*plan.formulas),
         plan.frame,
-        center_predictors=_is_centred(resolved, layout.design, plan),
+        center_predictors=_is_centred(resolved, parameters.design, plan),
         extra_namespace={"np": np, "pi": np.pi},
     )
-    _hand_over(model, layout, resolved, plan)
+    _hand_over(model, parameters, resolved, plan)
     return model
 
 
@@ -104,28 +106,30 @@ def _refuse(spec: LmeSpec) -> None:
 
 def _is_centred(priors: Priors, design: Design, plan: Translation) -> bool:
     """Whether bambi's centring gives the intercept its prior, and touches nothing else."""
-    basis = priors["fixef"].basis
-    if basis is None or not design.has_intercept or plan.residual is not None:
+    basis = priors["fixef"].scale.combinations(len(design.x_names))
+    if not design.has_intercept or plan.residual is not None:
         return False
     return bool(np.any(basis[0, 1:]) and np.allclose(basis[0], design.X.mean(axis=0)))
 
 
 def _hand_over(
-    model: bambi.Model, layout: ModelParameters, priors: Priors, plan: Translation
+    model: bambi.Model, parameters: ModelParameters, priors: Priors, plan: Translation
 ) -> None:
     """Set priors by the names of bambi's terms, after comparing its matrices with the design's."""
     from bayeslme.bayes.bambi.priors import common_prior, margin_potential
 
     mu = model.parameters["mu"]
     _check_names([*mu.common_terms, model.response_term.name])
-    matched(np.asarray(model.response_term.data), layout.design.y, layout.design.response_label)
-    own, places = priors["fixef"], _places(mu, layout.design)
+    matched(
+        np.asarray(model.response_term.data), parameters.design.y, parameters.design.response_label
+    )
+    own, places = priors["fixef"], _places(mu, parameters.design)
     out: dict[str, Any] = {name: common_prior(own, at, name) for name, at in places.items()}
-    out |= _random_priors(mu, layout, priors, plan)
+    out |= _random_priors(mu, parameters, priors, plan)
     if plan.residual is not None:
         out["sigma"] = _residual_priors(model.parameters["sigma"], priors, plan.residual)
-    elif layout.held_sigma is not None:
-        out["sigma"] = np.float64(layout.held_sigma)  # PyTensor keeps a plain float as float32
+    elif parameters.held_sigma is not None:
+        out["sigma"] = np.float64(parameters.held_sigma)  # PyTensor keeps a plain float as float32
     else:
         out["sigma"] = common_prior(priors["sigma"], [0], "sigma")
     model.set_priors(out)
@@ -162,14 +166,14 @@ def _places(mu: Any, design: Design) -> dict[str, list[int]]:
 
 
 def _random_priors(
-    mu: Any, layout: ModelParameters, priors: Priors, plan: Translation
+    mu: Any, parameters: ModelParameters, priors: Priors, plan: Translation
 ) -> dict[str, Any]:
     from bayeslme.bayes.bambi.priors import group_prior
 
     out: dict[str, Any] = {}
     _check_count(mu.group_specific_terms, plan.random)
     for (name, term), part in zip(mu.group_specific_terms.items(), plan.random, strict=True):
-        level = layout.levels[part.level]
+        level = parameters.levels[part.level]
         label = f"{part.label} | {level.level.group}"
         same_groups(term.group_index, level.level.code, label)
         order = matched(np.asarray(term.predictor), level.level.Z[:, part.effects], label)

@@ -109,17 +109,19 @@ def calibrate(
     """
     _check(spec, replications, truth, intervals, draws, level, workers)
     design = build(spec, data)
-    layout = build_parameters(design)
-    resolved = resolve_priors(layout, spec.priors if priors is None else priors)
-    if layout.problem.needs_fitted_values:
+    parameters = build_parameters(design)
+    resolved = resolve_priors(parameters, spec.priors if priors is None else priors)
+    if parameters.problem.needs_fitted_values:
         raise SpecError("calibrate: a variance that depends on fitted values needs NUTS each time")
-    reason = collapsible(layout) if "posterior" in intervals else None
+    reason = collapsible(parameters) if "posterior" in intervals else None
     if reason:
         raise SpecError(f"calibrate: {reason}, so the collapsed sampler cannot draw")
     check_seed(seed)
     root = np.random.SeedSequence(seed)
     first, *rest = root.spawn(replications + 1)
-    values = _truths(truth, design, layout, resolved, replications, np.random.default_rng(first))
+    values = _truths(
+        truth, design, parameters, resolved, replications, np.random.default_rng(first)
+    )
     task = Task(design, resolved, draws, level, tuple(intervals))
     each = [{k: v[i : i + 1] for k, v in values.items()} for i in range(replications)]
     found = _run(task, each, rest, workers, progress)
@@ -131,7 +133,7 @@ def calibrate(
 def _truths(
     truth: str,
     design: Design,
-    layout: ModelParameters,
+    parameters: ModelParameters,
     priors: Priors,
     count: int,
     rng: np.random.Generator,
@@ -139,9 +141,9 @@ def _truths(
     """True parameters of every replication, variable name to array (count, ...)."""
     if truth == "prior":
         check_drawable(priors)
-        return draw_priors(layout, priors, count, rng)
+        return draw_priors(parameters, priors, count, rng)
     estimate = engine.estimate(design)
-    one = natural_values(layout, engine.natural_point(design, estimate))
+    one = natural_values(parameters, engine.natural_point(design, estimate))
     one["fixef"] = estimate.beta
     return {k: np.broadcast_to(v, (count, *np.shape(v))) for k, v in one.items()}
 

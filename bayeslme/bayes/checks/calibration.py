@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks.replication import Replication, is_parameter
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.fit.inference.hypotheses import holm
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 
 
 FloatArray = npt.NDArray[np.float64]
-
-SIMULATIONS = 10_000
-POINTS = 100  # ranks at which the distribution function is looked at
-_SEED = 20_220_401
 
 
 def p_values(ranks: npt.ArrayLike, largest: int) -> FloatArray:
@@ -99,7 +96,9 @@ def shares_below(ranks: npt.ArrayLike, largest: int) -> FloatArray:
 
 def _places(largest: int) -> npt.NDArray[np.int64]:
     """Ranks below the largest at which the distribution function is compared."""
-    return np.unique(np.linspace(0, largest - 1, min(POINTS, largest)).astype(int))
+    return np.unique(
+        np.linspace(0, largest - 1, min(settings.CHECKS.envelope_ranks, largest)).astype(int)
+    )
 
 
 def _statistics(columns: np.ndarray, largest: int) -> FloatArray:
@@ -120,16 +119,17 @@ def _counts(columns: np.ndarray, largest: int) -> npt.NDArray[np.int64]:
 @lru_cache(maxsize=16)
 def _reference(count: int, largest: int) -> FloatArray:
     """Sorted statistics of simulated uniform ranks."""
-    rng = np.random.default_rng(_SEED)
+    limits = settings.CHECKS
+    rng = np.random.default_rng(limits.envelope_seed)
     step = max(1, int(2e7) // count)
     made = [
-        _statistics(rng.integers(0, largest + 1, (count, min(step, SIMULATIONS - at))), largest)
-        for at in range(0, SIMULATIONS, step)
+        _statistics(
+            rng.integers(0, largest + 1, (count, min(step, limits.envelope_simulations - at))),
+            largest,
+        )
+        for at in range(0, limits.envelope_simulations, step)
     ]
     return np.sort(np.concatenate(made))
-
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +222,7 @@ class Calibration:
     @property
     def uniform(self) -> bool:
         """Whether no quantity's ranks depart from uniformity, at 5 % over all of them together."""
-        return bool((self.uniformity["p_holm"] > SIGNIFICANT).all())
+        return bool((self.uniformity["p_holm"] > settings.CHECKS.significance).all())
 
     @property
     def coverage(self) -> pd.DataFrame:
@@ -294,7 +294,7 @@ class Calibration:
         """What the ranks say, in words."""
         if self.uniform:
             return "uniform"
-        low = self.uniformity["p_holm"] <= SIGNIFICANT
+        low = self.uniformity["p_holm"] <= settings.CHECKS.significance
         return "not uniform: " + ", ".join(
             " ".join(dict.fromkeys(k)) for k in self.uniformity.index[low]
         )

@@ -19,13 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.arrays import NUMPY
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, draw_pieces, engine_coefficients, problem_of_draws
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.bayes.posterior.simulate import fitted
 from bayeslme.engine import Eliminated, eliminate, gram, whiten
 from bayeslme.engine.problem import Problem
-
-UNITS = 8  # unit columns whitened at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,12 @@ class LeftOut:
         return np.asarray(-0.5 * LOG_2PI - np.log(self.sd) - 0.5 * (self.residual / self.sd) ** 2)
 
 
-def marginal(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> LeftOut:
+def marginal(parameters: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> LeftOut:
     """Rows given the others with the random effects integrated out.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array (s, ...)
         Draws, ``fixef`` among them.
     chunk_bytes : float
@@ -64,12 +63,12 @@ def marginal(layout: ModelParameters, values: Values, chunk_bytes: float = 2e8) 
     -------
     LeftOut
     """
-    some = [_take(layout, values, piece) for piece in _pieces(layout, values, chunk_bytes)]
-    return _join([_marginal(layout, v) for v in some])
+    some = [_take(parameters, values, piece) for piece in _pieces(parameters, values, chunk_bytes)]
+    return _join([_marginal(parameters, v) for v in some])
 
 
 def conditional(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     effects: Mapping[str, np.ndarray],
     chunk_bytes: float = 2e8,
@@ -78,7 +77,7 @@ def conditional(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
     chunk_bytes : float
@@ -88,33 +87,39 @@ def conditional(
     LeftOut
     """
     found = []
-    for piece in _pieces(layout, values, chunk_bytes):
-        some = _take(layout, values, piece)
+    for piece in _pieces(parameters, values, chunk_bytes):
+        some = _take(parameters, values, piece)
         own = {k: b[piece] for k, b in effects.items()}
-        mean = fitted(layout, some, own, len(layout.levels))
-        problem = problem_of_draws(layout, some, own)
-        residual = (layout.design.y - mean)[:, None, problem.order]
-        white = whiten(problem, *layout.row_parameters(some), columns=residual).columns
+        mean = fitted(parameters, some, own, len(parameters.levels))
+        problem = problem_of_draws(parameters, some, own)
+        residual = (parameters.design.y - mean)[:, None, problem.order]
+        white = whiten(problem, *parameters.row_parameters(some), columns=residual).columns
         empty = np.zeros((1, 0, problem.n))
-        found.append(_finish(problem, some, *_products(layout, problem, some, empty, white)[:2]))
+        found.append(
+            _finish(problem, some, *_products(parameters, problem, some, empty, white)[:2])
+        )
     return _join(found)
 
 
-def _marginal(layout: ModelParameters, values: Values) -> LeftOut:
-    problem, p = layout.problem, layout.problem.p
-    white = whiten(problem, *layout.row_parameters(values)).columns
-    factors = layout.factors(values)
+def _marginal(parameters: ModelParameters, values: Values) -> LeftOut:
+    problem, p = parameters.problem, parameters.problem.p
+    white = whiten(problem, *parameters.row_parameters(values)).columns
+    factors = parameters.factors(values)
     e = eliminate(problem, gram(problem, white), factors)
     beta = engine_coefficients(problem, values["fixef"])
     direction = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
     q = white.shape[-2] - p - 1
     residual = np.matmul(direction[:, None, :], white[..., q:, :])
-    c, g, t = _products(layout, problem, values, white[..., :q, :], residual)
+    c, g, t = _products(parameters, problem, values, white[..., :q, :], residual)
     return _finish(problem, values, *_eliminate_units(problem, e, factors, direction, c, g, t))
 
 
 def _products(
-    layout: ModelParameters, problem: Problem, values: Values, z: np.ndarray, residual: np.ndarray
+    parameters: ModelParameters,
+    problem: Problem,
+    values: Values,
+    z: np.ndarray,
+    residual: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Products of every whitened unit vector with itself, the residual and the columns of Z.
 
@@ -127,15 +132,16 @@ def _products(
     -------
     arrays (s, n), (s, n), (s, q, n); leading axes may be 1
     """
+    limits = settings.CHECKS
     draws, n = len(residual), problem.n
     z = np.broadcast_to(z, (draws, *z.shape[-2:]))
     c, g, t = np.empty((draws, n)), np.empty((draws, n)), np.empty((draws, z.shape[-2], n))
     starts, colour = _colours(problem)
-    parameters = layout.row_parameters(values)
-    for first in range(0, int(colour.max()) + 1, UNITS):
-        wanted = np.arange(first, min(first + UNITS, int(colour.max()) + 1))
+    row_values = parameters.row_parameters(values)
+    for first in range(0, int(colour.max()) + 1, limits.units_per_batch):
+        wanted = np.arange(first, min(first + limits.units_per_batch, int(colour.max()) + 1))
         units = (colour == wanted[:, None]).astype(float)
-        white = whiten(problem, *parameters, columns=units).columns
+        white = whiten(problem, *row_values, columns=units).columns
         for k, j in enumerate(wanted):
             unit = white[..., k, :]
             bounds = np.union1d(starts, np.flatnonzero(colour == j))
@@ -203,15 +209,15 @@ def _finish(problem: Problem, values: Values, c: np.ndarray, g: np.ndarray) -> L
     return LeftOut(residual, sd)
 
 
-def _pieces(layout: ModelParameters, values: Values, chunk_bytes: float) -> Iterator[slice]:
-    columns = len(layout.problem.columns)
-    share = columns / (columns + UNITS)
-    return iter(draw_pieces(layout, len(values["fixef"]), chunk_bytes * share))
+def _pieces(parameters: ModelParameters, values: Values, chunk_bytes: float) -> Iterator[slice]:
+    columns = len(parameters.problem.columns)
+    share = columns / (columns + settings.CHECKS.units_per_batch)
+    return iter(draw_pieces(parameters, len(values["fixef"]), chunk_bytes * share))
 
 
-def _take(layout: ModelParameters, values: Values, piece: slice) -> dict[str, np.ndarray]:
+def _take(parameters: ModelParameters, values: Values, piece: slice) -> dict[str, np.ndarray]:
     some = {k: v[piece] for k, v in values.items()}
-    return {**some, "sigma": layout.sigmas(some)}
+    return {**some, "sigma": parameters.sigmas(some)}
 
 
 def _join(found: list[LeftOut]) -> LeftOut:

@@ -9,6 +9,7 @@ import arviz_stats as azs
 import numpy as np
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks import left_out
 from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.errors import FitError
@@ -17,8 +18,6 @@ from bayeslme.fit.arguments import check_choice
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
 
-LEAST = 100  # draws
-LISTED = 5  # rows or groups named in a note
 LooKind = Literal["conditional", "marginal", "group"]
 _ADVICE = {
     "conditional": "kind='marginal' integrates the random effects out and is more often reliable",
@@ -71,6 +70,7 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     >>> int(loo(posterior, "marginal").n_data_points)
     72
     """
+    limits = settings.CHECKS
     check_draws(posterior, "loo")
     terms = pointwise(posterior, kind)
     if terms.shape[-1] == 1:
@@ -79,7 +79,7 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
             "use kind='marginal'"
         )
     drawn = posterior.data["posterior"].to_dataset()
-    parameters = [b.name for b in posterior.layout.blocks if b.coefs]
+    parameters = [b.name for b in posterior.parameters.blocks if b.coefs]
     tree = xr.DataTree.from_dict(
         {"posterior": drawn[parameters], "log_likelihood": xr.Dataset({"y": terms})}
     )
@@ -89,8 +89,8 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     bad = int((found.pareto_k > found.good_k).sum())
     if bad:
         what = "rows" if terms.dims[-1] == "row" else "groups"
-        worst = found.pareto_k.to_series().nlargest(min(bad, LISTED)).index
-        named = ", ".join(map(str, worst)) + (", ..." if bad > LISTED else "")
+        worst = found.pareto_k.to_series().nlargest(min(bad, limits.max_names_in_notes)).index
+        named = ", ".join(map(str, worst)) + (", ..." if bad > limits.max_names_in_notes else "")
         note = (
             f"loo, {kind}: Pareto k is above {found.good_k:.2f} for {bad} of "
             f"{found.n_data_points} {what} ({named}); {_ADVICE[kind]}"
@@ -116,9 +116,9 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     FitError
         For another kind, and where the random effects cannot be integrated out.
     """
-    layout = posterior.layout
+    parameters = posterior.parameters
     check_choice(kind, get_args(LooKind), "kind")
-    if kind != "conditional" and layout.problem.needs_fitted_values:
+    if kind != "conditional" and parameters.problem.needs_fitted_values:
         raise FitError(
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
@@ -126,11 +126,11 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     if kind == "group":
         return posterior.data["log_likelihood"].to_dataset()["y"]
     if kind == "marginal":
-        found = left_out.marginal(layout, posterior.values)
+        found = left_out.marginal(parameters, posterior.values)
     else:
-        found = left_out.conditional(layout, posterior.values, posterior.effects)
+        found = left_out.conditional(parameters, posterior.values, posterior.effects)
     drawn = posterior.data["posterior"]
-    coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(layout)}
+    coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(parameters)}
     shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
 
@@ -142,9 +142,13 @@ def check_draws(posterior: Posterior, verb: str) -> None:
     ------
     FitError
     """
+    limits = settings.CHECKS
     count = len(posterior.values["fixef"])
-    if count < LEAST:
-        raise FitError(f"{verb}: importance weights need {LEAST} draws or more, not {count}")
+    if count < limits.min_weighted_draws:
+        raise FitError(
+            f"{verb}: importance weights need {limits.min_weighted_draws} draws or more, not "
+            f"{count}"
+        )
 
 
 def relative_efficiency(posterior: Posterior) -> float | None:

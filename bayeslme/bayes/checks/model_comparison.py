@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks.loo import LooKind, loo
 from bayeslme.bayes.model_parameters import is_joint
 from bayeslme.bayes.posterior.posterior import Posterior
@@ -24,9 +25,6 @@ from bayeslme.errors import FitError, SpecError
 
 if TYPE_CHECKING:
     from xarray import DataArray
-
-
-LEAST = 2
 
 
 def compare_models(
@@ -85,7 +83,7 @@ def check_posteriors(who: str, posteriors: Mapping[str, Posterior]) -> None:
     ------
     SpecError
     """
-    if not isinstance(posteriors, Mapping) or len(posteriors) < LEAST:
+    if not isinstance(posteriors, Mapping) or len(posteriors) < settings.CHECKS.min_compared_models:
         raise SpecError(f"{who}: a mapping of at least two names to posteriors is needed")
     for name, one in posteriors.items():
         if not isinstance(one, Posterior):
@@ -102,7 +100,7 @@ def check_posteriors(who: str, posteriors: Mapping[str, Posterior]) -> None:
 
 
 def _same_data(one: Posterior, other: Posterior) -> bool:
-    a, b = one.layout.design, other.layout.design
+    a, b = one.parameters.design, other.parameters.design
     return np.array_equal(a.y, b.y) and a.index.equals(b.index)
 
 
@@ -172,7 +170,7 @@ def _log_evidence(name: str, posterior: Posterior) -> tuple[float, float]:
             "evidence is; sample it with method='collapsed'"
         )
     variance = float(stats["log_evidence_mcse"]) ** 2
-    bound, block = posterior.layout.problem.correlation, posterior.layout.corstruct
+    bound, block = posterior.parameters.problem.correlation, posterior.parameters.corstruct
     if bound is not None and block is not None and is_joint(bound) and len(bound.free) > 1:
         share, error = log_share_inside(posterior.priors[block.name], bound)
         value, variance = value - share, variance + error**2

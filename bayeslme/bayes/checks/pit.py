@@ -21,6 +21,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks import left_out
 from bayeslme.bayes.checks.loo import check_draws, relative_efficiency
 from bayeslme.errors import FitError
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
 
 PitKind = Literal["conditional", "marginal"]
-SIGNIFICANT = 0.05
-TRUSTED = 0.7  # Pareto k up to which weights are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +58,15 @@ class Pit:
     @property
     def passed(self) -> bool:
         """Whether the values may be uniform, at 5 %."""
-        return self.p > SIGNIFICANT
+        return self.p > settings.CHECKS.significance
 
     @property
     def verdict(self) -> str:
         """The finding, in words."""
+        limits = settings.SAMPLING
         what = "uniform" if self.passed else "not uniform"
-        bad = int((self.pareto_k > TRUSTED).sum())
-        note = f"; Pareto k is above {TRUSTED} for {bad} rows" if bad else ""
+        bad = int((self.pareto_k > limits.max_pareto_k).sum())
+        note = f"; Pareto k is above {limits.max_pareto_k} for {bad} rows" if bad else ""
         return f"{what} (p = {self.p:.3g}){note}"
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -128,18 +128,18 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     True
     """
     check_draws(posterior, "pit")
-    layout = posterior.layout
+    parameters = posterior.parameters
     if kind not in get_args(PitKind):
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")
-    if kind == "marginal" and layout.problem.needs_fitted_values:
+    if kind == "marginal" and parameters.problem.needs_fitted_values:
         raise FitError(
             "pit: kind='marginal' integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
         )
     if kind == "marginal":
-        found = left_out.marginal(layout, posterior.values)
+        found = left_out.marginal(parameters, posterior.values)
     else:
-        found = left_out.conditional(layout, posterior.values, posterior.effects)
+        found = left_out.conditional(parameters, posterior.values, posterior.effects)
     terms = xr.DataArray(found.log_density[None], dims=("chain", "draw", "row"), name="y")
     efficiency = relative_efficiency(posterior)
     weights, k = terms.azstats.psislw(r_eff=1.0 if efficiency is None else efficiency)
@@ -147,7 +147,7 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     values = (share * ndtr(found.residual / found.sd)).sum(axis=0) / share.sum(axis=0)
     values = np.clip(values, 0.0, 1.0)
     p, _, _ = xr.DataArray(values, dims="row").azstats.uniformity_test(dim="row", method="pot_c")
-    index = layout.design.index
+    index = parameters.design.index
     return Pit(
         pd.Series(values, index=index, name="PIT"),
         pd.Series(np.asarray(k), index=index, name="pareto_k"),

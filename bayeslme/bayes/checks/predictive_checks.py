@@ -23,9 +23,9 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
-from bayeslme.bayes.posterior.tree import PREDICTIVE_CELLS
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
 
 
-MOST_PAIRS = 1_000_000  # of residuals, of a semivariance
 NORMS = {"euclidean": 2.0, "maximum": np.inf, "manhattan": 1.0}
 
 
@@ -103,7 +102,7 @@ def semivariance(
 ) -> Discrepancy:
     """Half the mean squared difference of normalized residuals by distance; 1 without correlation.
 
-    Of more than ``MOST_PAIRS`` pairs so many are drawn, the same ones for all residuals.
+    Of more than ``max_pairs`` pairs so many are drawn, the same ones for all residuals.
 
     Parameters
     ----------
@@ -139,24 +138,27 @@ def _pairs(
     where: Positions, metric: str, max_distance: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows (m,), (m,) of pairs within groups, no farther apart than wanted; distances (m,)."""
+    limits = settings.CHECKS
     groups = where.groups()
     sizes = np.array([len(rows) for rows in groups], dtype=np.int64)
     total = int((sizes * (sizes - 1) // 2).sum())
     if max_distance is not None:
         i, j = _near(where, groups, metric, max_distance)
-    elif total <= MOST_PAIRS:
+    elif total <= limits.max_pairs:
         every = [rows[np.stack(np.triu_indices(len(rows), 1))] for rows in groups]
         i, j = np.concatenate(every, axis=1)
     else:
-        rng = np.random.default_rng(MOST_PAIRS)
+        rng = np.random.default_rng(limits.max_pairs)
         share = sizes * (sizes - 1.0)
-        group = rng.choice(len(groups), size=MOST_PAIRS, p=share / share.sum())
+        group = rng.choice(len(groups), size=limits.max_pairs, p=share / share.sum())
         first = rng.integers(sizes[group])
         other = (first + rng.integers(1, sizes[group])) % sizes[group]
         order, starts = np.concatenate(groups), np.cumsum(sizes) - sizes
         i, j = order[starts[group] + first], order[starts[group] + other]
-    if len(i) > MOST_PAIRS:
-        kept = np.random.default_rng(MOST_PAIRS).choice(len(i), size=MOST_PAIRS, replace=False)
+    if len(i) > limits.max_pairs:
+        kept = np.random.default_rng(limits.max_pairs).choice(
+            len(i), size=limits.max_pairs, replace=False
+        )
         i, j = i[kept], j[kept]
     gap = where.place[i] - where.place[j]
     return i, j, np.asarray(np.linalg.norm(gap, ord=NORMS[metric], axis=1))
@@ -194,9 +196,6 @@ def spread(code: np.ndarray, labels: pd.Index) -> Discrepancy:
 
 
 CheckName = Literal["acf", "variogram", "sd_by_stratum", "sd_by_fitted"]
-DRAWS = 1000
-CELLS = 2e6  # of the temporary arrays over draws and rows
-LEAST_DRAWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +297,7 @@ def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
     True
     """
     check_choice(structure, get_args(CheckName), "check")
-    level, draws = options.pop("level", 0.95), options.pop("draws", DRAWS)
+    level, draws = options.pop("level", 0.95), options.pop("draws", settings.CHECKS.default_draws)
     check_probability(level)
     makers: dict[str, Callable[..., Discrepancy]] = {
         "acf": _acf,
@@ -352,35 +351,39 @@ def _numbers(
     posterior: Posterior, discrepancy: Discrepancy, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The numbers (s, k) of the observed response and of the stored replicates."""
-    layout, width = posterior.layout, max(posterior.layout.problem.n, discrepancy.width)
+    parameters, width = posterior.parameters, max(posterior.parameters.problem.n, discrepancy.width)
     chosen, y = replicates(posterior, draws)
-    step = int(max(1, CELLS // width))
+    step = int(max(1, settings.CHECKS.numbers_per_batch // width))
     observed: list[np.ndarray] = []
     replicated: list[np.ndarray] = []
     for at in range(0, len(chosen), step):
         piece = chosen[at : at + step]
         values = {k: v[piece] for k, v in posterior.values.items()}
         effects = {k: b[piece] for k, b in posterior.effects.items()}
-        mean = simulate.fitted(layout, values, effects, len(layout.levels))
-        problem = problem_of_draws(layout, values, effects)
-        for response, out in ((layout.design.y, observed), (y[at : at + step], replicated)):
+        mean = simulate.fitted(parameters, values, effects, len(parameters.levels))
+        problem = problem_of_draws(parameters, values, effects)
+        for response, out in ((parameters.design.y, observed), (y[at : at + step], replicated)):
             residual = response - mean
-            scaled = simulate.scaled(layout, values, problem, residual, discrepancy.scaling)
+            scaled = simulate.scaled(parameters, values, problem, residual, discrepancy.scaling)
             out.append(discrepancy.values(scaled))
     return np.concatenate(observed), np.concatenate(replicated)
 
 
 def replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Which draws have replicates, and these (s, n); at most so many, evenly spaced."""
+    limits = settings.CHECKS
     stored = posterior.data["posterior_predictive"]["y"]
     drawn = posterior.data["posterior"]
     count = drawn.sizes["chain"] * drawn.sizes["draw"]
-    step = int(max(1, np.ceil(count * stored.sizes["row"] / PREDICTIVE_CELLS)))
+    step = int(
+        max(1, np.ceil(count * stored.sizes["row"] / settings.POSTERIOR.max_stored_replicates))
+    )
     kept = np.arange(count).reshape(drawn.sizes["chain"], -1)[:, ::step].ravel()
     y = stored.to_numpy().reshape(len(kept), -1)
-    if most < LEAST_DRAWS or len(kept) < LEAST_DRAWS:
+    if most < limits.min_envelope_draws or len(kept) < limits.min_envelope_draws:
         raise FitError(
-            f"check: an envelope needs {LEAST_DRAWS} draws or more, not {min(most, len(kept))}"
+            f"check: an envelope needs {limits.min_envelope_draws} draws or more, not "
+            f"{min(most, len(kept))}"
         )
     some = np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))
     return kept[some], y[some]
@@ -396,13 +399,13 @@ def _variogram(
     bins: int = 20,
     max_distance: float | None = None,
 ) -> Discrepancy:
-    correlation = posterior.layout.problem.correlation
+    correlation = posterior.parameters.problem.correlation
     metric = "euclidean" if correlation is None else str(correlation.structure.metric)
     return semivariance(positions(posterior.fit, form), metric, bins, max_distance)
 
 
 def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
-    design = posterior.layout.design
+    design = posterior.parameters.design
     if by is None:
         return _own_strata(design)
     frame = posterior.fit.data.iloc[design.rows]

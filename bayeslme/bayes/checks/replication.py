@@ -97,36 +97,38 @@ def replicate(task: Task, values: Draws, seed: np.random.SeedSequence) -> Replic
     Replication
     """
     rng = np.random.default_rng(seed)
-    layout, effects = _simulated(task.design, values, rng)
-    truth = quantities(layout, values, {key: b[None] for key, b in effects.items()})
+    parameters, effects = _simulated(task.design, values, rng)
+    truth = quantities(parameters, values, {key: b[None] for key, b in effects.items()})
     ranks: dict[Quantity, int] = {}
     limits: dict[str, dict[Quantity, tuple[float, float]]] = {}
     k_hat, route, trusted = np.nan, "", True
     messages: list[str] = []
     if "posterior" in task.kinds:
-        drawn, message = _posterior(task, layout, rng)
+        drawn, message = _posterior(task, parameters, rng)
         messages += [f"posterior: {message}"] if message else []
         if drawn is not None:
-            found = quantities(layout, drawn.values, random_effects(layout, drawn.values, rng))
+            found = quantities(
+                parameters, drawn.values, random_effects(parameters, drawn.values, rng)
+            )
             ranks = {key: int((found[key] < truth[key][0]).sum()) for key in truth}
             limits["posterior"] = _equal_tailed(found, task.level)
             k_hat, route, trusted = drawn.k_hat, drawn.route, drawn.mistrust is None
     for kind in task.kinds:
         if kind != "posterior":
-            limits[kind], message = _classical(layout.design, task.level, kind)
+            limits[kind], message = _classical(parameters.design, task.level, kind)
             messages += [f"{kind}: {message}"] if message else []
     known = {key: float(v[0]) for key, v in truth.items()}
     return Replication(ranks, limits, known, k_hat, route, trusted, "; ".join(messages))
 
 
 def _posterior(
-    task: Task, layout: ModelParameters, rng: np.random.Generator
+    task: Task, parameters: ModelParameters, rng: np.random.Generator
 ) -> tuple[CollapsedDraws | None, str]:
     """Draws of the posterior, and what their making complained of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            drawn = collapsed.draw(layout.design, layout, task.priors, task.draws, rng)
+            drawn = collapsed.draw(parameters.design, parameters, task.priors, task.draws, rng)
         except FitError as error:
             return None, str(error)
     return drawn, _joined(caught)
@@ -140,22 +142,22 @@ def _simulated(
     design: Design, values: Draws, rng: np.random.Generator
 ) -> tuple[ModelParameters, dict[str, np.ndarray]]:
     """Layout of the design with a new response, and the random effects behind it."""
-    layout = build_parameters(design)
+    parameters = build_parameters(design)
     one = {name: v[0] for name, v in values.items()}
-    effects = new_effects(layout, one, rng)
-    z = tuple(level.level.Z for level in layout.levels)
-    y = new_response(layout, one, design.X, z, rng, effects)
+    effects = new_effects(parameters, one, rng)
+    z = tuple(level.level.Z for level in parameters.levels)
+    y = new_response(parameters, one, design.X, z, rng, effects)
     return build_parameters(replace(design, y=y)), effects
 
 
 def quantities(
-    layout: ModelParameters, values: Draws, effects: Mapping[str, np.ndarray]
+    parameters: ModelParameters, values: Draws, effects: Mapping[str, np.ndarray]
 ) -> dict[Quantity, np.ndarray]:
     """Everything that is compared: parameters, random effects of the first group, likelihood.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : dict of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
 
@@ -165,14 +167,14 @@ def quantities(
     """
     out = {
         (part, str(name)): column.to_numpy()
-        for part, frame in parts_of(layout, values).items()
+        for part, frame in parts_of(parameters, values).items()
         for name, column in frame.items()
     }
-    for level in layout.levels:
+    for level in parameters.levels:
         first = level.level.labels[0]
         for j, effect in enumerate(level.level.effects):
             out["ranef", f"{level.level.group} {first} {effect}"] = effects[level.key][:, 0, j]
-    out["likelihood", "log p(y | parameters)"] = by_group(layout, values).sum(axis=1)
+    out["likelihood", "log p(y | parameters)"] = by_group(parameters, values).sum(axis=1)
     return out
 
 

@@ -9,12 +9,10 @@ import arviz_stats as azs
 import pandas as pd
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks.loo import check_draws
 from bayeslme.bayes.posterior.estimates import parts
 from bayeslme.errors import SpecError
-
-DIGITS = 10  # ArviZ rounds what it returns
-CONSTANT = 1e-10  # spread of a log density that does not depend on its parameter
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
@@ -54,19 +52,38 @@ def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None)
     >>> sensitivity(posterior).loc[("fixed", "age"), "diagnosis"]
     '✓'
     """
+    limits = settings.CHECKS
+    chosen = scaled_priors(posterior, priors)
+    rows = [(part, str(name)) for part, frame in parts(posterior).items() for name in frame]
+    found: pd.DataFrame = azs.psense_summary(
+        _by_parameter(posterior), prior_var_names=chosen, round_to=limits.sensitivity_digits
+    )
+    return found.set_axis(pd.MultiIndex.from_tuples(rows, names=["part", "parameter"]))
+
+
+def scaled_priors(posterior: Posterior, priors: Sequence[str] | str | None) -> list[str] | None:
+    """Variables whose priors are scaled, None for all of them.
+
+    Raises
+    ------
+    SpecError
+        For a name that is no variable, or where all priors chosen are constant.
+    FitError
+        For too few draws.
+    """
     check_draws(posterior, "sensitivity")
     chosen = [priors] if isinstance(priors, str) else None if priors is None else list(priors)
     known = [str(name) for name in posterior.data["log_prior"].data_vars]
     for name in chosen or []:
         if name not in known:
             raise SpecError(f"priors: '{name}' is no variable; it is one of {', '.join(known)}")
-    if chosen and all(float(posterior.data["log_prior"][n].std()) < CONSTANT for n in chosen):
-        raise SpecError(f"priors: the prior of {', '.join(chosen)} is constant; nothing to scale")
-    rows = [(part, str(name)) for part, frame in parts(posterior).items() for name in frame]
-    found: pd.DataFrame = azs.psense_summary(
-        _by_parameter(posterior), prior_var_names=chosen, round_to=DIGITS
-    )
-    return found.set_axis(pd.MultiIndex.from_tuples(rows, names=["part", "parameter"]))
+    least, scaled = settings.CHECKS.constant_log_density, known if chosen is None else chosen
+    if scaled and all(float(posterior.data["log_prior"][n].std()) < least for n in scaled):
+        raise SpecError(
+            f"priors: the prior of {', '.join(scaled)} is constant, so that there is nothing to "
+            "scale; sample with priors that are not flat"
+        )
+    return chosen
 
 
 def _by_parameter(posterior: Posterior) -> xr.DataTree:

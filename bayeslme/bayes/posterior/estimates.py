@@ -57,7 +57,7 @@ def limits(draws: FloatArray, level: float, kind: IntervalKind = "eti") -> Float
 def flat_values(posterior: Posterior) -> dict[str, np.ndarray]:
     """Draws of the parameters with chains joined, (s, ...)."""
     draws = posterior.data["posterior"]
-    out = {b.name: _join(draws[b.name]) for b in posterior.layout.blocks if b.coefs}
+    out = {b.name: _join(draws[b.name]) for b in posterior.parameters.blocks if b.coefs}
     if "fixef" not in out:
         out["fixef"] = np.zeros((draws.sizes["chain"] * draws.sizes["draw"], 0))
     return out
@@ -66,7 +66,7 @@ def flat_values(posterior: Posterior) -> dict[str, np.ndarray]:
 def flat_effects(posterior: Posterior) -> dict[str, np.ndarray]:
     """Draws of the random effects with chains joined, (s, G, q) by group."""
     draws = posterior.data["posterior"]
-    return {lv.key: _join(draws[f"ranef_{lv.key}"]) for lv in posterior.layout.levels}
+    return {lv.key: _join(draws[f"ranef_{lv.key}"]) for lv in posterior.parameters.levels}
 
 
 def _join(variable: object) -> np.ndarray:
@@ -83,15 +83,15 @@ def parts(posterior: Posterior) -> dict[str, pd.DataFrame]:
         ``"fixed"``, the groups outermost first, ``"corstruct"``, ``"varfunc"``, ``"sigma"``; parts
         without parameters are left out.
     """
-    return parts_of(posterior.layout, posterior.values)
+    return parts_of(posterior.parameters, posterior.values)
 
 
-def parts_of(layout: ModelParameters, values: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+def parts_of(parameters: ModelParameters, values: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
     """As ``parts``, from draws of the variables (s, ...)."""
-    out = {"fixed": pd.DataFrame(values["fixef"], columns=list(layout.fixef.coefs))}
-    for level in layout.levels:
+    out = {"fixed": pd.DataFrame(values["fixef"], columns=list(parameters.fixef.coefs))}
+    for level in parameters.levels:
         out[level.level.group] = _level_draws(level, values)
-    for block in (layout.corstruct, layout.varfunc, layout.sigma):
+    for block in (parameters.corstruct, parameters.varfunc, parameters.sigma):
         if block is not None:
             drawn = values[block.name]
             out[block.name] = pd.DataFrame(drawn.reshape(len(drawn), -1), columns=list(block.coefs))
@@ -101,7 +101,9 @@ def parts_of(layout: ModelParameters, values: dict[str, np.ndarray]) -> dict[str
 def _level_draws(level: LevelParameters, values: dict[str, np.ndarray]) -> pd.DataFrame:
     label = deparse(level.level.formula.rhs)
     names = [p.name for p in level.level.structure.natural_parameters(level.level.effects, label)]
-    drawn = [piece.natural(values, values[level.sd.name], NUMPY) for piece in level.pieces]
+    drawn = [
+        block.natural(values, values[level.sd.name], NUMPY) for block in level.covariance_blocks
+    ]
     return pd.DataFrame(np.concatenate(drawn, axis=-1), columns=names)
 
 
@@ -141,7 +143,7 @@ def intervals(posterior: Posterior, level: float = 0.95, kind: IntervalKind = "e
 def components(posterior: Posterior) -> list[Component]:
     """Means of standard deviations, correlations and covariances, outermost level first."""
     out = []
-    for level in posterior.layout.levels:
+    for level in posterior.parameters.levels:
         factor = level.factor(posterior.values)
         cov = factor @ np.swapaxes(factor, -1, -2)
         sd = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
@@ -162,7 +164,7 @@ def components(posterior: Posterior) -> list[Component]:
 def varcorr(posterior: Posterior) -> VarCorr:
     """Posterior means of the variance components, laid out as those of a fit."""
     made = components(posterior)
-    design = posterior.layout.design
+    design = posterior.parameters.design
     printed = tuple(
         random_part(level, one, nested_name(design, k))
         for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
@@ -172,4 +174,4 @@ def varcorr(posterior: Posterior) -> VarCorr:
 
 def sigma_mean(posterior: Posterior) -> float:
     """Posterior mean of sigma, or the value it is held at."""
-    return float(np.mean(posterior.layout.sigma_of(posterior.values)))
+    return float(np.mean(posterior.parameters.sigma_of(posterior.values)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import IntervalKind, limits, parts
 from bayeslme.bayes.posterior.summary import effective_draws
 from bayeslme.data.evaluation.evaluate import evaluate_mask, evaluate_number
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 ELEMENTWISE = {*MATHS, "log"}
 COMPARISONS = ("<", "<=", ">", ">=")
 SINGLE_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
-MOST_LISTED = 200  # characters
 
 
 def hypothesis(
@@ -130,7 +130,7 @@ def contrast(
     >>> contrast(posterior, {"age": 6})["P(> 0)"].tolist()
     [1.0]
     """
-    found = contrasts(L, posterior.layout.fixef.coefs)
+    found = contrasts(L, posterior.parameters.fixef.coefs)
     index = list(found.labels) or range(1, len(found.rows) + 1)
     return combined(posterior, found.rows, level, kind).set_axis(index, axis=0)
 
@@ -287,8 +287,13 @@ def _no_function(text: str, function: str, named: dict[str, np.ndarray]) -> str:
 
 
 def _unknown(name: str, text: str, named: dict[str, np.ndarray]) -> str:
+    limits = settings.POSTERIOR
     listed = ", ".join(f"`{n}`" if " " in n else n for n in named)
-    shown = listed if len(listed) <= MOST_LISTED else listed[:MOST_LISTED] + " ..."
+    shown = (
+        listed
+        if len(listed) <= limits.max_listed_characters
+        else listed[: limits.max_listed_characters] + " ..."
+    )
     return f"'{name}' in '{text}' is no parameter; there are {shown}"
 
 

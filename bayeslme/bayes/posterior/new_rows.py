@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.data.newdata import NewRows, nested_labels, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
 from bayeslme.data.variables.factors import cross
 from bayeslme.data.variables.groups import group_values
-from bayeslme.engine.prediction import settings
+from bayeslme.engine.prediction import settings as prediction_settings
 from bayeslme.engine.prediction.kriging import (
     correlation_group_of,
     counted_on,
@@ -48,15 +49,18 @@ class RowPositions:
         The rows' own groups, those the fit has not met among them; -1 where a label is missing.
     position : array, shape (m, d)
         Counted on from the group's observed rows where the structure goes by the order of rows.
+    level : int array, shape (m,)
+        Of the groups, where levels have parameters of their own; -1 where it is not known.
     """
 
     group: np.ndarray
     own: np.ndarray
     position: np.ndarray
+    level: np.ndarray
 
     def take(self, at: slice) -> RowPositions:
         """Some of the rows."""
-        return RowPositions(self.group[at], self.own[at], self.position[at])
+        return RowPositions(self.group[at], self.own[at], self.position[at], self.level[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +96,18 @@ class PredictionRows:
         return PredictionRows(self.X[at], z, code, own, variance, place)
 
 
-def own_rows(layout: ModelParameters, depth: int) -> PredictionRows:
+def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
     """The rows of the fit, in the design's order."""
-    design, problem = layout.design, layout.problem
+    design, problem = parameters.design, parameters.problem
     levels = design.levels[:depth]
     place, position = None, observed_positions(problem)
     if problem.correlation is not None and position is not None and depth == len(design.levels):
         group = np.empty(problem.n, dtype=int)
         sizes = problem.correlation.coords.sizes
         group[problem.order] = np.repeat(np.arange(len(sizes)), sizes)
-        place = RowPositions(group, group, position)
+        level = None if design.correlation is None else design.correlation.level
+        level = np.zeros(problem.n, dtype=int) if level is None else level
+        place = RowPositions(group, group, position, level)
     code = tuple(level.code for level in levels)
     z = tuple(level.Z for level in levels)
     return PredictionRows(design.X, z, code, code, design.variance, place)
@@ -126,7 +132,7 @@ def rows_of(
     DataError
         For a missing column or an unknown factor level.
     """
-    design = posterior.layout.design
+    design = posterior.parameters.design
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)
     place = _place(posterior, new, located=located) if depth == len(design.levels) else None
@@ -134,8 +140,8 @@ def rows_of(
 
 
 def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:
-    design, estimate = posterior.layout.design, posterior.fit.estimate
-    bound, old = posterior.layout.problem.correlation, design.correlation
+    design, estimate = posterior.parameters.design, posterior.fit.estimate
+    bound, old = posterior.parameters.problem.correlation, design.correlation
     if bound is None or old is None:
         return None
     try:
@@ -163,10 +169,9 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
     if position is None:
         position = counted_on(own, known, bound.coords.sizes)
     require_integers(bound, position)
-    return RowPositions(known, own, position)
+    level = np.zeros(len(own), dtype=int) if coords.level is None else coords.level
+    return RowPositions(known, own, position, level)
 
-
-CELLS = 1e7  # numbers of one batch of draws
 
 Observed = Callable[[slice], np.ndarray]
 
@@ -181,12 +186,15 @@ class _Alike:
         Positions.
     rows, observed : int arrays, shapes (g, m) and (g, o)
         New rows, and sorted observed rows, of each group.
+    level : int
+        Of the groups, where levels have parameters of their own.
     """
 
     old: np.ndarray
     new: np.ndarray
     rows: np.ndarray
     observed: np.ndarray
+    level: int
 
     @property
     def size(self) -> int:
@@ -195,7 +203,7 @@ class _Alike:
 
 
 def residuals_at(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     place: RowPositions,
     rng: np.random.Generator,
@@ -207,7 +215,7 @@ def residuals_at(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
         With a correlation structure.
     values : mapping of variable name to array (s, ...)
     place : RowPositions
@@ -232,8 +240,8 @@ def residuals_at(
     DataError
         For positions an unstructured correlation knows nothing of.
     """
-    bound = layout.problem.correlation
-    par, _ = layout.row_parameters(values)
+    bound = parameters.problem.correlation
+    par, _ = parameters.row_parameters(values)
     assert bound is not None
     assert par is not None
     count = len(values["fixef"])
@@ -242,7 +250,13 @@ def residuals_at(
     drawn = mean.copy()
     patterns = list(_alike(bound, place, conditional=observed is not None))
     largest = max((alike.size for alike in patterns), default=1)
-    step = max(1, int(CELLS // (largest + (0 if observed is None else layout.problem.n))))
+    step = max(
+        1,
+        int(
+            settings.POSTERIOR.numbers_per_batch
+            // (largest + (0 if observed is None else parameters.problem.n))
+        ),
+    )
     for first in range(0, count, step):
         at = slice(first, first + step)
         known = None if observed is None else observed(at)
@@ -259,7 +273,7 @@ def residuals_at(
 def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
     """Collect the groups of the new rows by how their rows stand."""
     positions: CorrelationGroups = bound.coords
-    sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1)
+    sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1) & (place.level >= 0)
     order = np.flatnonzero(sound)[np.argsort(place.own[sound], kind="stable")]
     found: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = {}
     for rows in np.split(order, np.flatnonzero(np.diff(place.own[order])) + 1):
@@ -271,13 +285,15 @@ def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[
             old = _near(bound, positions, h, new)
         joint = np.concatenate([positions.position[old], new])
         shift = joint[:1] if bound.structure.stationary else 0.0
-        key = np.append(joint - shift, [[len(old)] * joint.shape[1]], axis=0).tobytes()
+        marks = [[len(old)] * joint.shape[1], [place.level[rows[0]]] * joint.shape[1]]
+        key = np.append(joint - shift, marks, axis=0).tobytes()
         found.setdefault(key, []).append((old, rows))
     for groups in found.values():
         seen = np.array([one for one, _ in groups], dtype=int)
         asked = np.array([one for _, one in groups], dtype=int)
         require_dense(len(groups[0][0]) + len(groups[0][1]), "predict")
-        yield _Alike(positions.position[seen[0]], place.position[asked[0]], asked, seen)
+        level = int(place.level[asked[0, 0]])
+        yield _Alike(positions.position[seen[0]], place.position[asked[0]], asked, seen, level)
 
 
 def _near(bound: Bound, positions: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
@@ -295,7 +311,7 @@ def _one_pattern(
     bound: Bound, par: np.ndarray, alike: _Alike, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means (s, g, m) and covariances (s, m, m) of groups that stand alike."""
-    among, across, left = joint_correlation(bound, par, alike.old, alike.new)
+    among, across, left = joint_correlation(bound, par, alike.old, alike.new, alike.level)
     if not len(alike.old) or seen is None:
         return np.zeros((len(par), *alike.rows.shape)), left
     factor = np.linalg.cholesky(among)
@@ -310,7 +326,7 @@ def _root(bound: Bound, matrices: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
-    if float(values.min()) < -settings.PREDICTION.negative_share * matrices.shape[-1]:
+    if float(values.min()) < -prediction_settings.PREDICTION.negative_share * matrices.shape[-1]:
         raise FitError(
             f"{bound.structure.r_name}: at some draws the correlation is none once the new rows "
             "are added (a negative Rho reaches only as far as the largest group); predict fewer "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import arviz as az
+import xarray as xr
 
 from bayeslme.report.plots.style import plain
 
@@ -37,7 +38,7 @@ class PosteriorPlots:
     posterior: Posterior
 
     def _parameters(self) -> list[str]:
-        return [b.name for b in self.posterior.layout.blocks if b.coefs and not b.matrix]
+        return [b.name for b in self.posterior.parameters.blocks if b.coefs and not b.matrix]
 
     def _named(self, options: dict[str, Any]) -> dict[str, Any]:
         """Options with the parameters to draw, and room for the panels' titles."""
@@ -77,7 +78,14 @@ class PosteriorPlots:
 
     def sensitivity(self, **options: Any) -> Any:
         """Densities under stronger and weaker priors and likelihoods."""
-        return az.plot_psense_dist(self.posterior.data, **self._named(options))
+        from bayeslme.bayes.checks.sensitivity import scaled_priors
+
+        scaled_priors(self.posterior, options.get("prior_var_names"))
+        tree = self.posterior.data.copy()
+        drawn = tree["posterior"].to_dataset()
+        if len(drawn.data_vars) == 1:  # ArviZ takes one variable alone for an array without name
+            tree["posterior"] = drawn.assign(unused=xr.zeros_like(drawn["chain"] * drawn["draw"]))
+        return az.plot_psense_dist(tree, **self._named(options))
 
     def ppc(self, conditional: bool = True, seed: int | None = None, **options: Any) -> Any:
         """Replicated responses over the observed one."""

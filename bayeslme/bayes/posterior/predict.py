@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.estimates import IntervalKind, limits
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 Of = Literal["mean", "response"]
 NewGroups = Literal["missing", "draw"]
-CELLS = 2e7  # draws of rows that are worked off together
-MOST_BYTES = 4e9  # of all draws of all rows
 
 
 def predict(
@@ -105,12 +104,12 @@ def predict(
     check_choice(new_groups, get_args(NewGroups), "new_groups")
     _check_interval(interval, draws)
     check_seed(seed)
-    depth = depth_of(posterior.layout.design, level)
+    depth = depth_of(posterior.parameters.design, level)
     if use_correlation:
         _check_correlated(posterior, depth)
     if newdata is None:
-        rows, index = own_rows(posterior.layout, depth), posterior.layout.design.index
-        labels: Any = row_labels(posterior.layout)
+        rows, index = own_rows(posterior.parameters, depth), posterior.parameters.design.index
+        labels: Any = row_labels(posterior.parameters)
     else:
         newdata = as_frame(newdata, "newdata")
         rows = rows_of(posterior, newdata, depth, located=use_correlation)
@@ -141,25 +140,26 @@ def _check_interval(interval: float | None, draws: bool) -> None:
 
 
 def _check_correlated(posterior: Posterior, depth: int) -> None:
-    if posterior.layout.problem.correlation is None:
+    if posterior.parameters.problem.correlation is None:
         raise FitError("use_correlation: this fit has no correlation structure to condition on")
-    if depth < len(posterior.layout.design.levels):
+    if depth < len(posterior.parameters.design.levels):
         raise FitError(
             "use_correlation: residuals are those of the innermost level; leave level out"
         )
 
 
 def _check_size(posterior: Posterior, rows: int) -> None:
+    limits = settings.POSTERIOR
     count = len(posterior.values["fixef"])
-    if 8.0 * count * rows > MOST_BYTES:
+    if 8.0 * count * rows > limits.max_bytes:
         raise FitError(
             f"draws: {count} draws of {rows} rows take {8e-9 * count * rows:.1f} GB; predict at "
-            f"most {int(MOST_BYTES // (8 * count))} rows at a time, or ask for an interval"
+            f"most {int(limits.max_bytes // (8 * count))} rows at a time, or ask for an interval"
         )
 
 
 def _pieces(posterior: Posterior, rows: int) -> Iterator[slice]:
-    step = max(1, int(CELLS // len(posterior.values["fixef"])))
+    step = max(1, int(settings.POSTERIOR.rows_of_draws_per_batch // len(posterior.values["fixef"])))
     return (slice(first, first + step) for first in range(0, rows, step))
 
 
@@ -222,12 +222,14 @@ class _Asked:
 
     def _noise(self, rows: PredictionRows, means: list[np.ndarray], *, jointly: bool) -> np.ndarray:
         """New residuals (s, m)."""
-        layout, values = self.posterior.layout, self.posterior.values
+        parameters, values = self.posterior.parameters, self.posterior.values
         if jointly and rows.place is not None and self.own:
-            problem = layout.problem
+            problem = parameters.problem
             if problem.needs_fitted_values:
-                problem = problem_of_draws(layout, values, self.posterior.effects)
-            return np.asarray(new_residuals(layout, values, self.rng, problem, (len(means[0]),)))
+                problem = problem_of_draws(parameters, values, self.posterior.effects)
+            return np.asarray(
+                new_residuals(parameters, values, self.rng, problem, (len(means[0]),))
+            )
         sd = self._sd(rows, means)
         if jointly and rows.place is not None:
             return np.asarray(sd * self._residuals(rows, observed=False)[1])
@@ -237,12 +239,12 @@ class _Asked:
         posterior, place = self.posterior, rows.place
         assert place is not None
         seen = (lambda at: _observed(posterior, at)) if observed else None
-        layout, values = posterior.layout, posterior.values
-        return residuals_at(layout, values, place, self.rng, observed=seen, noise=self.response)
+        parameters, values = posterior.parameters, posterior.values
+        return residuals_at(parameters, values, place, self.rng, observed=seen, noise=self.response)
 
     def _effects(self, rows: PredictionRows, k: int) -> np.ndarray:
         """Random effects of a level at the rows, (s, m, q)."""
-        level, code, own = self.posterior.layout.levels[k], rows.code[k], rows.own[k]
+        level, code, own = self.posterior.parameters.levels[k], rows.code[k], rows.own[k]
         out = effects_of(self.posterior, level.key, code)
         unknown = code < 0
         out[:, unknown] = np.nan
@@ -257,14 +259,14 @@ class _Asked:
 
     def _sd(self, rows: PredictionRows, means: list[np.ndarray]) -> np.ndarray:
         """Residual standard deviations (s, m) at the rows; NaN in unknown strata."""
-        layout, values = self.posterior.layout, self.posterior.values
-        sigma = layout.sigmas(values)[:, None]
-        bound, coords = layout.problem.variance, rows.variance
+        parameters, values = self.posterior.parameters, self.posterior.values
+        sigma = parameters.sigmas(values)[:, None]
+        bound, coords = parameters.problem.variance, rows.variance
         if bound is None:
             return np.broadcast_to(sigma, means[0].shape)
         known = np.all([part.stratum >= 0 for part in coords], axis=0)
         filled = bound.structure.join([self._filled(part, means) for part in coords])
-        _, par = layout.row_parameters(values)
+        _, par = parameters.row_parameters(values)
         sd = np.where(known, sigma * np.exp(bound.structure.log_sd(par, filled)), np.nan)
         return np.asarray(sd)
 
@@ -273,15 +275,17 @@ class _Asked:
         stratum = np.maximum(part.stratum, 0)
         if part.source == "data":
             return replace(part, stratum=stratum)
-        reach = min(len(means) - 1, depth_of(self.posterior.layout.design, part.level))
+        reach = min(len(means) - 1, depth_of(self.posterior.parameters.design, part.level))
         return replace(part, stratum=stratum, covariate=means[reach])
 
 
 def _observed(posterior: Posterior, at: slice) -> np.ndarray:
     """Observed residuals over their standard deviations at some draws, (s, n), sorted."""
-    layout = posterior.layout
+    parameters = posterior.parameters
     values = {name: v[at] for name, v in posterior.values.items()}
     effects = {key: b[at] for key, b in posterior.effects.items()}
-    residual = layout.design.y - simulate.fitted(layout, values, effects, len(layout.levels))
-    problem = problem_of_draws(layout, values, effects)
-    return simulate.scaled(layout, values, problem, residual, "pearson")[:, problem.order]
+    residual = parameters.design.y - simulate.fitted(
+        parameters, values, effects, len(parameters.levels)
+    )
+    problem = problem_of_draws(parameters, values, effects)
+    return simulate.scaled(parameters, values, problem, residual, "pearson")[:, problem.order]

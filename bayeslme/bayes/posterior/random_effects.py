@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import (
     by_group,
     draw_pieces,
@@ -34,13 +35,13 @@ Complete = Callable[[Values, np.random.Generator], tuple[Drawn, np.ndarray]]
 
 
 def random_effects(
-    layout: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+    parameters: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
 ) -> Effects:
     """Draw b from p(b | y, beta, theta, sigma), one draw for each of the parameters.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array (s, ...)
         Draws, ``fixef`` among them.
     rng : Generator
@@ -51,17 +52,17 @@ def random_effects(
     -------
     dict of group key to array (s, G, q), outermost first
     """
-    return effects_and_terms(layout, values, rng, chunk_bytes)[0]
+    return effects_and_terms(parameters, values, rng, chunk_bytes)[0]
 
 
 def effects_and_terms(
-    layout: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+    parameters: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
 ) -> tuple[Effects, np.ndarray]:
     """Draw b, and read log p(y_g | beta, theta, sigma) off the same elimination.
 
     Parameters
     ----------
-    layout, values, rng, chunk_bytes
+    parameters, values, rng, chunk_bytes
         As in `random_effects`.
 
     Returns
@@ -71,18 +72,18 @@ def effects_and_terms(
         Of the outermost groups; without random effects as `by_group` has them.
     """
     draws = len(values["fixef"])
-    if not layout.levels:
-        return {}, by_group(layout, values, chunk_bytes)
-    effects = {lv.key: np.empty((draws, len(lv.level.labels), lv.q)) for lv in layout.levels}
-    terms = np.empty((draws, len(layout.levels[0].level.labels)))
-    for piece, drawn, terms[piece] in drawn_pieces(layout, values, rng, chunk_bytes):
+    if not parameters.levels:
+        return {}, by_group(parameters, values, chunk_bytes)
+    effects = {lv.key: np.empty((draws, len(lv.level.labels), lv.q)) for lv in parameters.levels}
+    terms = np.empty((draws, len(parameters.levels[0].level.labels)))
+    for piece, drawn, terms[piece] in drawn_pieces(parameters, values, rng, chunk_bytes):
         for key, b in drawn.items():
             effects[key][piece] = b
     return effects, terms
 
 
 def drawn_pieces(
-    layout: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
+    parameters: ModelParameters, values: Values, rng: np.random.Generator, chunk_bytes: float = 2e8
 ) -> Iterator[tuple[slice, Effects, np.ndarray]]:
     """As ``effects_and_terms`` of a model with random effects, piece by piece.
 
@@ -94,23 +95,23 @@ def drawn_pieces(
     terms : array, shape (b, G)
     """
     draws = len(values["fixef"])
-    complete = (_constant if layout.problem.constant_rows else _varying)(layout)
-    sigma = layout.sigmas(values)
-    for piece in draw_pieces(layout, draws, chunk_bytes):
+    complete = (_constant if parameters.problem.constant_rows else _varying)(parameters)
+    sigma = parameters.sigmas(values)
+    for piece in draw_pieces(parameters, draws, chunk_bytes):
         some = {**{k: v[piece] for k, v in values.items()}, "sigma": sigma[piece]}
         drawn, terms = complete(some, rng)
-        named = zip(reversed(layout.levels), drawn, strict=True)
+        named = zip(reversed(parameters.levels), drawn, strict=True)
         yield piece, {level.key: b for level, b in named}, terms
 
 
-def _constant(layout: ModelParameters) -> Complete:
+def _constant(parameters: ModelParameters) -> Complete:
     """Rows without parameters: their cross products [Z | X | y] are formed once."""
-    problem = layout.problem
-    white = whiten(problem, *layout.row_parameters({}))
+    problem = parameters.problem
+    white = whiten(problem, *parameters.row_parameters({}))
     g = gram(problem, white.columns, by_group=True)
 
     def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
-        sigma, factors = values["sigma"], layout.factors(values)
+        sigma, factors = values["sigma"], parameters.factors(values)
         beta = engine_coefficients(problem, values["fixef"])
         e = eliminate(problem, g, factors, by_group=True)
         rss = residual_squares(problem, e.block, values)
@@ -120,18 +121,18 @@ def _constant(layout: ModelParameters) -> Complete:
     return complete
 
 
-def _varying(layout: ModelParameters) -> Complete:
+def _varying(parameters: ModelParameters) -> Complete:
     """Rows with parameters: [Z | y - X beta], fewer columns, the last another for each draw."""
-    problem, bare = layout.problem, without_fixed(layout.problem)
+    problem, bare = parameters.problem, without_fixed(parameters.problem)
     z, y = bare.columns[:-1], bare.columns[-1]
     x = problem.columns[len(z) : -1]
 
     def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
-        sigma, factors = values["sigma"], layout.factors(values)
+        sigma, factors = values["sigma"], parameters.factors(values)
         beta = engine_coefficients(problem, values["fixef"])
         columns = np.empty((len(beta), len(z) + 1, problem.n))
         columns[:, :-1], columns[:, -1] = z, y - beta @ x
-        white = whiten(bare, *layout.row_parameters(values), columns=columns)
+        white = whiten(bare, *parameters.row_parameters(values), columns=columns)
         e = eliminate(bare, gram(bare, white.columns, by_group=True), factors, by_group=True)
         rss = e.block[:, 0, 0]
         terms = terms_of_groups(bare, white.half_logdet, e.half_logdet, rss, sigma)
@@ -140,19 +141,18 @@ def _varying(layout: ModelParameters) -> Complete:
     return complete
 
 
-MOST_BYTES = 4e9  # of all random effects, or log likelihoods, of a posterior
 SEED = "effects_seed"  # attribute of sample_stats
 
 
-def effects_bytes(layout: ModelParameters, draws: int) -> float:
+def effects_bytes(parameters: ModelParameters, draws: int) -> float:
     """Memory of the random effects of all draws."""
-    return 8.0 * draws * sum(len(level.level.labels) * level.q for level in layout.levels)
+    return 8.0 * draws * sum(len(level.level.labels) * level.q for level in parameters.levels)
 
 
 def kept(posterior: Posterior) -> bool:
     """Whether the posterior holds its random effects."""
     drawn = posterior.data["posterior"]
-    return all(f"ranef_{level.key}" in drawn for level in posterior.layout.levels)
+    return all(f"ranef_{level.key}" in drawn for level in posterior.parameters.levels)
 
 
 def all_effects(posterior: Posterior) -> Effects:
@@ -163,17 +163,20 @@ def all_effects(posterior: Posterior) -> Effects:
     FitError
         Where they were not kept and would not fit into memory.
     """
+    limits = settings.POSTERIOR
     if kept(posterior):
         return flat_effects(posterior)
-    count, layout = len(posterior.values["fixef"]), posterior.layout
-    size = effects_bytes(layout, count)
-    if size > MOST_BYTES:
+    count, parameters = len(posterior.values["fixef"]), posterior.parameters
+    size = effects_bytes(parameters, count)
+    if size > limits.max_bytes:
         raise FitError(
             f"ranef: all random effects of {count} draws take {size / 1e9:.1f} GB and were not "
             "kept; ask for means (ranef(), fitted()) or predictions of some groups, or sample "
-            f"{int(count * MOST_BYTES / size)} draws"
+            f"{int(count * limits.max_bytes / size)} draws"
         )
-    out = {lv.key: np.empty((count, len(lv.level.labels), lv.q)) for lv in posterior.layout.levels}
+    out = {
+        lv.key: np.empty((count, len(lv.level.labels), lv.q)) for lv in posterior.parameters.levels
+    }
     for piece, some in effect_pieces(posterior):
         for key, b in some.items():
             out[key][piece] = b
@@ -187,14 +190,14 @@ def effect_pieces(posterior: Posterior) -> Iterator[tuple[slice, Effects]]:
         yield slice(0, count), posterior.effects
         return
     rng = np.random.default_rng(int(posterior.data["sample_stats"].attrs[SEED]))
-    for piece, some, _ in drawn_pieces(posterior.layout, posterior.values, rng):
+    for piece, some, _ in drawn_pieces(posterior.parameters, posterior.values, rng):
         yield piece, some
 
 
 def mean_effects(posterior: Posterior) -> Effects:
     """Posterior means, group key to array (G, q)."""
     count = len(posterior.values["fixef"])
-    total = {lv.key: np.zeros((len(lv.level.labels), lv.q)) for lv in posterior.layout.levels}
+    total = {lv.key: np.zeros((len(lv.level.labels), lv.q)) for lv in posterior.parameters.levels}
     for _, some in effect_pieces(posterior):
         for key, b in some.items():
             total[key] += b.sum(axis=0) / count
@@ -205,7 +208,7 @@ def effects_of(posterior: Posterior, key: str, code: np.ndarray) -> np.ndarray:
     """Draws of some groups of a level, (s, m, q)."""
     if kept(posterior):
         return np.asarray(posterior.effects[key][:, code])
-    (level,) = (lv for lv in posterior.layout.levels if lv.key == key)
+    (level,) = (lv for lv in posterior.parameters.levels if lv.key == key)
     out = np.empty((len(posterior.values["fixef"]), len(code), level.q))
     for piece, some in effect_pieces(posterior):
         out[piece] = some[key][:, code]

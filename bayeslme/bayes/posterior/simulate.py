@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import at_fitted, fitted_by_depth
 from bayeslme.bayes.model_parameters import ModelParameters, Values
 from bayeslme.engine import whiten
@@ -15,7 +16,10 @@ from bayeslme.engine.problem import Problem
 
 
 def new_effects(
-    layout: ModelParameters, values: Values, rng: np.random.Generator, shape: tuple[int, ...] = ()
+    parameters: ModelParameters,
+    values: Values,
+    rng: np.random.Generator,
+    shape: tuple[int, ...] = (),
 ) -> dict[str, np.ndarray]:
     """Draw random effects of new groups.
 
@@ -30,12 +34,12 @@ def new_effects(
     return {
         level.key: rng.standard_normal((*shape, len(level.level.labels), level.q))
         @ np.swapaxes(np.asarray(level.factor(values)), -1, -2)
-        for level in layout.levels
+        for level in parameters.levels
     }
 
 
 def new_response(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     X: np.ndarray,
     Z: tuple[np.ndarray, ...],
@@ -46,7 +50,7 @@ def new_response(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to one draw
     X : array, shape (n, p)
     Z : tuple of arrays (n, q), outermost level first
@@ -58,15 +62,17 @@ def new_response(
     -------
     array, shape (n,), design's row order
     """
-    effects = new_effects(layout, values, rng) if effects is None else effects
-    levels = zip(layout.levels, Z, strict=True)
+    effects = new_effects(parameters, values, rng) if effects is None else effects
+    levels = zip(parameters.levels, Z, strict=True)
     own = ((z, effects[level.key][level.level.code]) for level, z in levels)
     means = means_by_depth(X @ values["fixef"], own)
-    return np.asarray(means[-1] + new_residuals(layout, values, rng, at_fitted(layout, means)))
+    return np.asarray(
+        means[-1] + new_residuals(parameters, values, rng, at_fitted(parameters, means))
+    )
 
 
 def new_residuals(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     rng: np.random.Generator,
     problem: Problem | None = None,
@@ -78,15 +84,15 @@ def new_residuals(
     ----------
     values : mapping of variable name to array (*shape, ...)
     problem : Problem, optional
-        The layout's, or that of ``at_fitted``.
+        The model's, or that of ``at_fitted``.
     """
-    problem = layout.problem if problem is None else problem
-    cor, var = layout.row_parameters(values)
+    problem = parameters.problem if problem is None else problem
+    cor, var = parameters.row_parameters(values)
     eps = colour(problem, cor, rng.standard_normal((*shape, problem.n)))
     if problem.variance is not None:
         eps = eps * np.exp(problem.variance.structure.log_sd(var, problem.variance.coords))
     out = np.empty_like(eps)
-    out[..., problem.order] = eps * np.asarray(layout.sigma_of(values))[..., None]
+    out[..., problem.order] = eps * np.asarray(parameters.sigma_of(values))[..., None]
     return out
 
 
@@ -104,17 +110,14 @@ def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.nd
     return colour_groups(problem.correlation.structure, cor, problem.correlation.coords, white)
 
 
-MOST_CELLS = 1e7  # of one batch of draws
-
-
 def fitted(
-    layout: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], depth: int
+    parameters: ModelParameters, values: Values, effects: Mapping[str, np.ndarray], depth: int
 ) -> np.ndarray:
     """Fitted values of every draw.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array (s, ...)
     effects : mapping of group key to array (s, G, q)
     depth : int
@@ -124,13 +127,13 @@ def fitted(
     -------
     array, shape (s, n), design's row order
     """
-    levels = layout.levels[:depth]
+    levels = parameters.levels[:depth]
     each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in levels)
-    return means_by_depth(values["fixef"] @ layout.design.X.T, each)[-1]
+    return means_by_depth(values["fixef"] @ parameters.design.X.T, each)[-1]
 
 
 def replicated(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     values: Values,
     effects: Mapping[str, np.ndarray],
     chosen: np.ndarray,
@@ -147,45 +150,45 @@ def replicated(
     -------
     array, shape (r, n)
     """
-    out = np.empty((len(chosen), layout.problem.n))
-    step = max(1, int(MOST_CELLS // _cells(layout)))
+    out = np.empty((len(chosen), parameters.problem.n))
+    step = max(1, int(settings.POSTERIOR.numbers_per_batch // _cells(parameters)))
     for first in range(0, len(chosen), step):
         own, piece = chosen[first : first + step], slice(first, first + step)
         some = {name: v[own] for name, v in values.items()}
-        means = fitted_by_depth(layout, some, {key: b[own] for key, b in effects.items()})
-        here = at_fitted(layout, means)
-        out[piece] = means[-1] + new_residuals(layout, some, rng, here, (len(own),))
+        means = fitted_by_depth(parameters, some, {key: b[own] for key, b in effects.items()})
+        here = at_fitted(parameters, means)
+        out[piece] = means[-1] + new_residuals(parameters, some, rng, here, (len(own),))
     return out
 
 
-def _cells(layout: ModelParameters) -> int:
+def _cells(parameters: ModelParameters) -> int:
     """Numbers a draw needs: its rows, and what correlates them."""
-    bound = layout.problem.correlation
+    bound = parameters.problem.correlation
     more = 0 if bound is None else n_numbers(bound.structure, bound.coords)
-    return 4 * layout.problem.n + int(more)
+    return 4 * parameters.problem.n + int(more)
 
 
 def replicated_new(
-    layout: ModelParameters, values: Values, chosen: np.ndarray, rng: np.random.Generator
+    parameters: ModelParameters, values: Values, chosen: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw responses of new groups with the design of the old ones, shape (r, n)."""
     own = {name: v[chosen] for name, v in values.items()}
-    out = np.empty((len(chosen), layout.problem.n))
-    groups = sum(len(level.level.labels) * level.q for level in layout.levels)
-    step = max(1, int(MOST_CELLS // (_cells(layout) + groups)))
+    out = np.empty((len(chosen), parameters.problem.n))
+    groups = sum(len(level.level.labels) * level.q for level in parameters.levels)
+    step = max(1, int(settings.POSTERIOR.numbers_per_batch // (_cells(parameters) + groups)))
     for first in range(0, len(chosen), step):
         at = slice(first, first + step)
         some = {name: v[at] for name, v in own.items()}
-        effects = new_effects(layout, some, rng, (len(out[at]),))
-        out[at] = replicated(layout, some, effects, np.arange(len(out[at])), rng)
+        effects = new_effects(parameters, some, rng, (len(out[at]),))
+        out[at] = replicated(parameters, some, effects, np.arange(len(out[at])), rng)
     return out
 
 
-def log_sd(layout: ModelParameters, values: Values, problem: Problem) -> np.ndarray:
+def log_sd(parameters: ModelParameters, values: Values, problem: Problem) -> np.ndarray:
     """Log residual standard deviation relative to sigma, (s, n) or (1, n), design's row order."""
     if problem.variance is None:
         return np.zeros((1, problem.n))
-    _, var = layout.row_parameters(values)
+    _, var = parameters.row_parameters(values)
     sorted_ = np.atleast_2d(problem.variance.structure.log_sd(var, problem.variance.coords))
     out: np.ndarray = np.empty_like(sorted_)
     out[:, problem.order] = sorted_
@@ -193,13 +196,13 @@ def log_sd(layout: ModelParameters, values: Values, problem: Problem) -> np.ndar
 
 
 def scaled(
-    layout: ModelParameters, values: Values, problem: Problem, residual: np.ndarray, type: str
+    parameters: ModelParameters, values: Values, problem: Problem, residual: np.ndarray, type: str
 ) -> np.ndarray:
     """Residuals of one type from those of the response.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : mapping of variable name to array (s, ...)
     problem : Problem
         At these draws; see ``problem_of_draws``.
@@ -212,11 +215,11 @@ def scaled(
     """
     if type == "response":
         return residual
-    standard = residual / layout.sigmas(values)[:, None]
+    standard = residual / parameters.sigmas(values)[:, None]
     if type == "pearson":
-        return np.asarray(standard / np.exp(log_sd(layout, values, problem)))
+        return np.asarray(standard / np.exp(log_sd(parameters, values, problem)))
     columns = standard[:, None, problem.order]
-    white = whiten(problem, *layout.row_parameters(values), columns=columns).columns
+    white = whiten(problem, *parameters.row_parameters(values), columns=columns).columns
     out: np.ndarray = np.empty_like(standard)
     out[:, problem.order] = white[:, 0, :]
     return out

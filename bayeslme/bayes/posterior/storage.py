@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -34,7 +35,8 @@ from bayeslme.bayes.posterior.stored_files import (
 )
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.language import Prior
-from bayeslme.bayes.priors.priors import ParameterPrior, Priors, TypicalScale
+from bayeslme.bayes.priors.priors import ParameterPrior, Priors
+from bayeslme.bayes.priors.scales import stored_scale
 from bayeslme.data.design import ORIGINS
 from bayeslme.data.variables.dates import Origin
 from bayeslme.errors import BayesLMEError, DataError, as_path
@@ -78,6 +80,7 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
+    "uuid": (uuid.UUID, str, uuid.UUID),
     "tuple": (tuple, lambda v: [_encoded(one) for one in v], lambda v: tuple(map(_decoded, v))),
 }
 
@@ -246,7 +249,7 @@ def save(posterior: Posterior, path: str | Path) -> None:
     ...     save(posterior, f"{folder}/growth.nc")
     """
     target = as_path(path)
-    design = posterior.layout.design
+    design = posterior.parameters.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
     frame = design.frame
     frame.attrs = dict(posterior.fit.data.attrs)
@@ -340,46 +343,28 @@ def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
     if record["origins"]:
         frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}
     fit = fit_spec(spec, frame)
-    layout = build_parameters(fit.design)
-    return Posterior(tree, fit, layout, _read_priors(layout, record["priors"]))
+    parameters = build_parameters(fit.design)
+    return Posterior(tree, fit, parameters, _read_priors(parameters, record["priors"]))
 
 
 def _priors_record(priors: Priors) -> dict[str, Any]:
-    return {
+    record: dict[str, Any] = {
         "preset": priors.preset,
         "priors": {
             p.block.name: [[one.family, dict(one.args)] for one in p.priors] for p in priors
         },
-        "basis": {p.block.name: p.basis.tolist() for p in priors if p.basis is not None},
-        "relative": {p.block.name: p.relative.tolist() for p in priors if p.relative is not None},
-        "margins": [p.block.name for p in priors if p.margins is not None],
-        "typical": {
-            p.block.name: [p.typical.weights.tolist(), p.typical.constant]
-            for p in priors
-            if p.typical is not None
-        },
     }
+    for p in priors:
+        for kind, stored in p.scale.to_dict().items():
+            record.setdefault(kind, {})[p.block.name] = stored
+    return record
 
 
-def _read_priors(layout: ModelParameters, record: dict[str, Any]) -> Priors:
+def _read_priors(parameters: ModelParameters, record: dict[str, Any]) -> Priors:
     made = []
-    at_means = {
-        name: lv.margins
-        for lv in layout.levels
-        if lv.margins
-        for name in record.get("margins", ())
-        if name in (lv.margins.sd, lv.margins.cor)
-    }
-    for p in resolve_priors(layout):
+    for p in resolve_priors(parameters):
         stored = tuple(
             Prior(family, tuple(args.items())) for family, args in record["priors"][p.block.name]
         )
-        basis = record["basis"].get(p.block.name)
-        weights, constant = record.get("typical", {}).get(p.block.name, (None, 0.0))
-        typical = None if weights is None else TypicalScale(np.array(weights), constant)
-        basis = None if basis is None else np.array(basis)
-        margins = at_means.get(p.block.name)
-        relative = record.get("relative", {}).get(p.block.name)
-        relative = None if relative is None else np.array(relative)
-        made.append(ParameterPrior(p.block, stored, basis, typical, margins, relative))
+        made.append(ParameterPrior(p.block, stored, stored_scale(p.block.name, record, p.scale)))
     return Priors(record["preset"], tuple(made))

@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.errors import DataError
 
 ATTRIBUTE = "bayeslme"
 ZARR = ".zarr"
-MOST_CHARACTERS = 150  # of a reader's own message
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> None:
@@ -139,7 +139,7 @@ def _told(path: Path, what: str) -> Iterator[None]:
     except (DataError, Warning):
         raise
     except Exception as error:
-        short = " ".join(str(error).split())[:MOST_CHARACTERS]
+        short = " ".join(str(error).split())[: settings.POSTERIOR.max_quoted_characters]
         raise DataError(f"{path}: {what} ({short or type(error).__name__})") from error
 
 

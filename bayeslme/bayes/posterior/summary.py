@@ -1,4 +1,4 @@
-"""The summary of a posterior, in the layout of nlme's."""
+"""The summary of a posterior, in the parameters of nlme's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import arviz_stats as azs
 import numpy as np
 import pandas as pd
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import parts, sigma_mean, varcorr
 from bayeslme.fit.values.varcorr import nested_name
 from bayeslme.report.html import frames_html
@@ -17,10 +18,6 @@ from bayeslme.report.pages import coefficients_text, groups_text, random_text
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
 
-LEVEL = 0.95
-R_HAT_LIMIT = 1.01
-DIGITS = 3  # of a standard deviation that are printed, and as many places of the mean
-LEAST_DRAWS = 4  # of a chain, below which ArviZ gives no diagnostics
 _TITLE = {
     "lme": "Linear mixed-effects model",
     "gls": "Generalized least squares model",
@@ -85,9 +82,12 @@ def summary(posterior: Posterior) -> PosteriorSummary:
 
 
 def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
+    limits = settings.POSTERIOR
     sizes = posterior.data["posterior"].sizes
     shaped = draws.to_numpy().reshape(sizes["chain"], sizes["draw"], -1)
-    low, high = np.quantile(draws.to_numpy(), (0.5 - LEVEL / 2, 0.5 + LEVEL / 2), axis=0)
+    low, high = np.quantile(
+        draws.to_numpy(), (0.5 - limits.interval_level / 2, 0.5 + limits.interval_level / 2), axis=0
+    )
     weights_ess = posterior.data["sample_stats"].attrs.get("weights_ess")
     most = np.inf if weights_ess is None else float(weights_ess)
     columns = {
@@ -106,7 +106,11 @@ def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
 
 def effective_size(draws: np.ndarray) -> float:
     """Bulk effective sample size of draws (chains, draws); NaN where there are too few."""
-    return float(azs.ess(draws, method="bulk")) if draws.shape[1] >= LEAST_DRAWS else float("nan")
+    return (
+        float(azs.ess(draws, method="bulk"))
+        if draws.shape[1] >= settings.POSTERIOR.min_diagnostic_draws
+        else float("nan")
+    )
 
 
 def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
@@ -114,14 +118,18 @@ def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
     sizes = posterior.data["posterior"].sizes
     shaped = draws.reshape(sizes["chain"], sizes["draw"])
     most = float(posterior.data["sample_stats"].attrs.get("weights_ess", np.inf))
-    if shaped.shape[1] < LEAST_DRAWS or np.ptp(shaped) == 0.0:
+    if shaped.shape[1] < settings.POSTERIOR.min_diagnostic_draws or np.ptp(shaped) == 0.0:
         return min(float(shaped.size), most)
     return min(float(azs.ess(shaped, method="mean")), most)
 
 
 def split_r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
-    return float(azs.rhat(draws)) if draws.shape[1] >= LEAST_DRAWS else float("nan")
+    return (
+        float(azs.rhat(draws))
+        if draws.shape[1] >= settings.POSTERIOR.min_diagnostic_draws
+        else float("nan")
+    )
 
 
 def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
@@ -135,7 +143,7 @@ def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
                 f"{count} divergent transitions; use more informative priors, or more tuning"
             )
     worst = max((float(t["r_hat"].max()) for t in tables if len(t)), default=1.0)
-    if worst > R_HAT_LIMIT:
+    if worst > settings.POSTERIOR.max_r_hat:
         found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
     return tuple(found)
 
@@ -146,7 +154,7 @@ def _text(
     tables: dict[str, pd.DataFrame],
     found: tuple[str, ...],
 ) -> str:
-    spec, design = posterior.fit.spec, posterior.layout.design
+    spec, design = posterior.fit.spec, posterior.parameters.design
     sizes = posterior.data["posterior"].sizes
     route = posterior.data["sample_stats"].attrs.get("route", "")
     lines = [f"{_TITLE[posterior.fit.kind]}, posterior"]
@@ -174,7 +182,7 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers with no more digits than draws give them: three of the standard deviation."""
     spread = table["SD"].to_numpy(dtype=float)
     known = np.where(np.isfinite(spread) & (spread > 0), spread, 1e-7)
-    places = (DIGITS - 1 - np.floor(np.log10(known))).astype(int)
+    places = (settings.POSTERIOR.sd_digits - 1 - np.floor(np.log10(known))).astype(int)
     out = table.assign(ess_bulk=table["ess_bulk"].round(), r_hat=table["r_hat"].round(3))
     for name in ("Value", "SD", "lower", "upper"):
         pairs = zip(table[name], places.tolist(), strict=True)

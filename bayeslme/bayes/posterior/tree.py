@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import by_group, given_effects_by_group
 from bayeslme.bayes.model_parameters import Block, ModelParameters
 from bayeslme.bayes.posterior.random_effects import SEED, drawn_pieces, effects_and_terms
 from bayeslme.bayes.posterior.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
 
-PREDICTIVE_CELLS = 2e7  # of the stored posterior predictive draws; beyond it draws are thinned
 _SAMPLE = ("chain", "draw")
 
 
@@ -28,7 +28,7 @@ def flatten(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def build_tree(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     priors: Priors,
     values: Mapping[str, np.ndarray],
     stats: Mapping[str, np.ndarray],
@@ -42,7 +42,7 @@ def build_tree(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
     values : mapping of variable name to array (chains, draws, ...)
     stats : mapping of statistic to array (chains, draws)
@@ -62,13 +62,13 @@ def build_tree(
         ``posterior_predictive``, ``observed_data``, ``constant_data``.
     """
     chains, draws = next(iter(values.values())).shape[:2]
-    flat = flatten({"fixef": np.zeros((chains, draws, layout.problem.p)), **values})
-    drawn, terms = _completed(layout, flat, effects, keep=keep, seed=seeds[0])
-    pieces, labels = log_likelihood_dim(layout)
-    prior = priors.log_density({b.name: values[b.name] for b in layout.blocks})
-    kind = "given the random effects" if layout.problem.needs_fitted_values else "marginal"
+    flat = flatten({"fixef": np.zeros((chains, draws, parameters.problem.p)), **values})
+    drawn, terms = _completed(parameters, flat, effects, keep=keep, seed=seeds[0])
+    pieces, labels = log_likelihood_dim(parameters)
+    prior = priors.log_density({b.name: values[b.name] for b in parameters.blocks})
+    kind = "given the random effects" if parameters.problem.needs_fitted_values else "marginal"
     groups = {
-        "posterior": xr.Dataset(_parameters(layout, values, drawn)),
+        "posterior": xr.Dataset(_parameters(parameters, values, drawn)),
         "sample_stats": xr.Dataset(
             {k: variable(v, ()) for k, v in stats.items()},
             attrs={"route": route, SEED: seeds[0]},
@@ -78,17 +78,17 @@ def build_tree(
         ),
         "log_prior": xr.Dataset({k: variable(v, ()) for k, v in prior.items()}),
         "posterior_predictive": xr.Dataset(
-            {"y": _replicates(layout, flat, drawn, (chains, draws), seeds[1])}
+            {"y": _replicates(parameters, flat, drawn, (chains, draws), seeds[1])}
         ),
-        "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
-        "constant_data": xr.Dataset(_constant(layout)),
+        "observed_data": xr.Dataset({"y": ("row", parameters.design.y)}),
+        "constant_data": xr.Dataset(_constant(parameters)),
     }
-    coords = {**coordinates(layout), pieces: labels}
+    coords = {**coordinates(parameters), pieces: labels}
     return xr.DataTree.from_dict({k: with_coords(v, coords) for k, v in groups.items()})
 
 
 def _completed(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     flat: Mapping[str, np.ndarray],
     effects: Mapping[str, np.ndarray] | None,
     *,
@@ -98,20 +98,22 @@ def _completed(
     """Random effects (s, G, q) that are kept, and the log likelihood (s, pieces)."""
     if effects is not None:
         drawn = flatten(effects)
-        given = layout.problem.needs_fitted_values
-        terms = given_effects_by_group(layout, flat, drawn) if given else by_group(layout, flat)
+        given = parameters.problem.needs_fitted_values
+        terms = (
+            given_effects_by_group(parameters, flat, drawn) if given else by_group(parameters, flat)
+        )
         return drawn, terms
     rng = np.random.default_rng(seed)
-    return effects_and_terms(layout, flat, rng) if keep else ({}, _terms(layout, flat, rng))
+    return effects_and_terms(parameters, flat, rng) if keep else ({}, _terms(parameters, flat, rng))
 
 
 def _parameters(
-    layout: ModelParameters, values: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
+    parameters: ModelParameters, values: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
 ) -> dict[str, xr.Variable]:
     """Parameters as they were drawn, and the random effects that are kept."""
-    out = {b.name: variable(values[b.name], dims_of(b)) for b in layout.blocks if b.coefs}
+    out = {b.name: variable(values[b.name], dims_of(b)) for b in parameters.blocks if b.coefs}
     sample = next(iter(values.values())).shape[:2]
-    for level in layout.levels if drawn else ():
+    for level in parameters.levels if drawn else ():
         b = drawn[level.key]
         dims = (level.key, f"{level.key}_effect")
         out[f"ranef_{level.key}"] = variable(b.reshape(*sample, *b.shape[1:]), dims)
@@ -119,47 +121,54 @@ def _parameters(
 
 
 def _replicates(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     flat: Mapping[str, np.ndarray],
     drawn: Mapping[str, np.ndarray],
     sample: tuple[int, int],
     seed: int,
 ) -> xr.Variable:
     """Replicated responses of the draws, or of some of them where rows are many."""
-    step = int(max(1, np.ceil(np.prod(sample) * layout.problem.n / PREDICTIVE_CELLS)))
+    step = int(
+        max(
+            1,
+            np.ceil(
+                np.prod(sample) * parameters.problem.n / settings.POSTERIOR.max_stored_replicates
+            ),
+        )
+    )
     kept = np.arange(np.prod(sample)).reshape(sample)[:, ::step]
     rng = np.random.default_rng(seed)
-    if drawn or not layout.levels:
-        y = replicated(layout, flat, drawn, kept.ravel(), rng)
+    if drawn or not parameters.levels:
+        y = replicated(parameters, flat, drawn, kept.ravel(), rng)
     else:
-        y = _replicated_anew(layout, flat, kept.ravel(), rng)
+        y = _replicated_anew(parameters, flat, kept.ravel(), rng)
     return variable(y.reshape(*kept.shape, -1), ("row",))
 
 
 def _terms(
-    layout: ModelParameters, flat: Mapping[str, np.ndarray], rng: np.random.Generator
+    parameters: ModelParameters, flat: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
     """Marginal terms (s, pieces) alone."""
-    if not layout.levels:
-        return by_group(layout, flat)
-    terms = np.empty((len(flat["fixef"]), len(layout.levels[0].level.labels)))
-    for piece, _, some in drawn_pieces(layout, flat, rng):
+    if not parameters.levels:
+        return by_group(parameters, flat)
+    terms = np.empty((len(flat["fixef"]), len(parameters.levels[0].level.labels)))
+    for piece, _, some in drawn_pieces(parameters, flat, rng):
         terms[piece] = some
     return terms
 
 
 def _replicated_anew(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     flat: Mapping[str, np.ndarray],
     chosen: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Replicates (r, n) at random effects that are drawn for them, piece by piece."""
-    y = np.empty((len(chosen), layout.problem.n))
+    y = np.empty((len(chosen), parameters.problem.n))
     own = {name: v[chosen] for name, v in flat.items()}
-    for piece, effects, _ in drawn_pieces(layout, own, rng):
+    for piece, effects, _ in drawn_pieces(parameters, own, rng):
         some = {name: v[piece] for name, v in own.items()}
-        y[piece] = replicated(layout, some, effects, np.arange(len(y[piece])), rng)
+        y[piece] = replicated(parameters, some, effects, np.arange(len(y[piece])), rng)
     return y
 
 
@@ -175,21 +184,21 @@ def dims_of(block: Block) -> tuple[str, ...]:
     return (block.dim, f"{block.dim}_bis") if block.matrix else (block.dim,)
 
 
-def log_likelihood_dim(layout: ModelParameters) -> tuple[str, list[Any]]:
+def log_likelihood_dim(parameters: ModelParameters) -> tuple[str, list[Any]]:
     """Dimension and labels of the independent pieces: groups, correlation groups or rows."""
-    design = layout.design
-    if layout.levels:
-        return layout.levels[0].key, list(layout.levels[0].level.labels)
-    if layout.problem.correlation is not None and design.correlation is not None:
-        starts = layout.problem.correlation.coords.starts
-        code = design.correlation.code[layout.problem.order[starts]]
+    design = parameters.design
+    if parameters.levels:
+        return parameters.levels[0].key, list(parameters.levels[0].level.labels)
+    if parameters.problem.correlation is not None and design.correlation is not None:
+        starts = parameters.problem.correlation.coords.starts
+        code = design.correlation.code[parameters.problem.order[starts]]
         return "correlation_group", [design.correlation.labels[c] for c in code]
-    return "row", list(row_labels(layout)[layout.problem.order])
+    return "row", list(row_labels(parameters)[parameters.problem.order])
 
 
-def row_labels(layout: ModelParameters) -> np.ndarray:
+def row_labels(parameters: ModelParameters) -> np.ndarray:
     """Labels of the rows: the index where it is simple and unique, else its text or positions."""
-    index = layout.design.index
+    index = parameters.design.index
     simple = index.is_unique and index.nlevels == 1
     if simple and index.dtype.kind in "iufU":
         return np.asarray(index)
@@ -197,16 +206,16 @@ def row_labels(layout: ModelParameters) -> np.ndarray:
         labels = np.asarray(index.map(str), dtype=object)  # a file takes no other objects
         if len(set(labels)) == len(labels):
             return labels
-    return np.asarray(layout.design.rows)
+    return np.asarray(parameters.design.rows)
 
 
-def coordinates(layout: ModelParameters) -> dict[str, Any]:
+def coordinates(parameters: ModelParameters) -> dict[str, Any]:
     """Labels of all dimensions."""
-    coords: dict[str, Any] = {"row": row_labels(layout), "term": list(layout.fixef.coefs)}
-    for level in layout.levels:
+    coords: dict[str, Any] = {"row": row_labels(parameters), "term": list(parameters.fixef.coefs)}
+    for level in parameters.levels:
         coords[level.key] = list(level.level.labels)
         coords[f"{level.key}_effect"] = list(level.level.effects)
-    for block in layout.blocks:
+    for block in parameters.blocks:
         for dim in dims_of(block):
             coords[dim] = list(block.coefs)
     return coords
@@ -220,9 +229,9 @@ def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _constant(layout: ModelParameters) -> dict[str, Any]:
-    out: dict[str, Any] = {"X": (("row", "term"), layout.design.X)}
-    for level in layout.levels:
+def _constant(parameters: ModelParameters) -> dict[str, Any]:
+    out: dict[str, Any] = {"X": (("row", "term"), parameters.design.X)}
+    for level in parameters.levels:
         out[f"Z_{level.key}"] = (("row", f"{level.key}_effect"), level.level.Z)
         out[f"{level.key}_code"] = (("row",), level.level.code)
     return out

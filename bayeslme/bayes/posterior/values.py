@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.predict import by_chain
@@ -20,8 +21,6 @@ from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
-
-MAX_ROWS_OF_DRAWS = 2e7  # cells of the temporary arrays over draws and rows
 
 
 def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -43,13 +42,13 @@ def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[
     FitError
         Without random effects, and for the fixed level.
     """
-    levels = posterior.layout.levels
+    levels = posterior.parameters.levels
     if not levels:
         msg = "ranef: the model has no random effects"
         raise FitError(msg)
     if level is None and len(levels) > 1:
         return Tables((lv.level.group, _ranef(posterior, k)) for k, lv in enumerate(levels))
-    number = depth_of(posterior.layout.design, level)
+    number = depth_of(posterior.parameters.design, level)
     if number == 0:
         msg = "level: the fixed level has no random effects; name a group"
         raise FitError(msg)
@@ -57,10 +56,10 @@ def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[
 
 
 def _ranef(posterior: Posterior, k: int) -> pd.DataFrame:
-    layout = posterior.layout.levels[k]
-    index = pd.Index(layout.level.labels, name=layout.level.group)
-    mean = posterior.mean_effects[layout.key]
-    return pd.DataFrame(mean, index=index, columns=list(layout.level.effects))
+    parameters = posterior.parameters.levels[k]
+    index = pd.Index(parameters.level.labels, name=parameters.level.group)
+    mean = posterior.mean_effects[parameters.key]
+    return pd.DataFrame(mean, index=index, columns=list(parameters.level.effects))
 
 
 def fitted(
@@ -88,14 +87,14 @@ def fitted(
     >>> fitted(posterior, draws=True).sizes["row"]
     108
     """
-    design = posterior.layout.design
+    design = posterior.parameters.design
     depth = depth_of(design, level)
     if draws:
-        every = simulate.fitted(posterior.layout, posterior.values, posterior.effects, depth)
-        return by_chain(posterior, every, row_labels(posterior.layout))
+        every = simulate.fitted(posterior.parameters, posterior.values, posterior.effects, depth)
+        return by_chain(posterior, every, row_labels(posterior.parameters))
     mean = {"fixef": posterior.values["fixef"].mean(axis=0, keepdims=True)}
     effects = {k: b[None] for k, b in posterior.mean_effects.items()}
-    (values,) = simulate.fitted(posterior.layout, mean, effects, depth)  # linear in all of them
+    (values,) = simulate.fitted(posterior.parameters, mean, effects, depth)  # linear in all of them
     return pd.Series(values, index=design.index, name="fitted")
 
 
@@ -129,23 +128,23 @@ def residuals(
     >>> residuals(posterior, type="pearson").shape
     (108,)
     """
-    layout = posterior.layout
-    design, n = layout.design, layout.problem.n
+    parameters = posterior.parameters
+    design, n = parameters.design, parameters.problem.n
     depth = depth_of(design, level)
     count = len(posterior.values["fixef"])
     check_choice(type, get_args(ResidualType), "type")
-    total, step = np.zeros(n), int(max(1, MAX_ROWS_OF_DRAWS // n))
+    total, step = np.zeros(n), int(max(1, settings.POSTERIOR.rows_of_draws_per_batch // n))
     every: list[np.ndarray] = []
     for at in range(0, count, step):
         values = {k: v[at : at + step] for k, v in posterior.values.items()}
         effects = {k: b[at : at + step] for k, b in posterior.effects.items()}
-        response = design.y - simulate.fitted(layout, values, effects, depth)
-        problem = problem_of_draws(layout, values, effects)
-        scaled = simulate.scaled(layout, values, problem, response, type)
+        response = design.y - simulate.fitted(parameters, values, effects, depth)
+        problem = problem_of_draws(parameters, values, effects)
+        scaled = simulate.scaled(parameters, values, problem, response, type)
         total += scaled.sum(axis=0)
         every += [scaled] if draws else []
     if draws:
-        return by_chain(posterior, np.concatenate(every), row_labels(layout))
+        return by_chain(posterior, np.concatenate(every), row_labels(parameters))
     return pd.Series(total / count, index=design.index, name="residuals")
 
 
@@ -184,7 +183,7 @@ def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None)
         step = every.shape[1] // draws
         chosen = every[:, ::step][:, :draws].ravel()
         new = simulate.replicated_new(
-            posterior.layout, posterior.values, chosen, np.random.default_rng(seed)
+            posterior.parameters, posterior.values, chosen, np.random.default_rng(seed)
         )
         stored = stored.assign(y=(stored["y"].dims, new.reshape(chains, draws, -1)))
     return xr.DataTree.from_dict({"posterior_predictive": stored, "observed_data": observed})

@@ -53,10 +53,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayeslme.bayes.centring import CentredEffects, sweep
+from bayeslme.bayes import settings
+from bayeslme.bayes.centring import sweep
 from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.language import Prior
-from bayeslme.bayes.priors.priors import FloatArray, Priors, PriorsLike, TypicalScale, resolve
+from bayeslme.bayes.priors.priors import FloatArray, Priors, PriorsLike, resolve
+from bayeslme.bayes.priors.scales import (
+    Combinations,
+    EffectsAtMeans,
+    PriorScale,
+    RelativeConstants,
+    TypicalScale,
+)
 from bayeslme.errors import DataError
 
 if TYPE_CHECKING:
@@ -109,17 +117,14 @@ def relative_constants(bound: Bound | None) -> FloatArray | None:
 
 
 Preset = dict[str, tuple[Prior, ...]]
-_DF = 4.0
-ALMOST_FLAT = 0.01  # rate of the Gamma of a standard deviation, in units of 1 / its scale
-_NEGLIGIBLE = 1e-10  # spread of a column that counts as constant, relative to its size
 
 
-def resolve_priors(layout: ModelParameters, priors: PriorsLike = None) -> Priors:
+def resolve_priors(parameters: ModelParameters, priors: PriorsLike = None) -> Priors:
     """Resolve priors on the data of a model.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : None, preset name or mapping
         See ``bayeslme.bayes.priors.priors.resolve``.
 
@@ -128,48 +133,65 @@ def resolve_priors(layout: ModelParameters, priors: PriorsLike = None) -> Priors
     Priors
     """
     if priors == "flat":  # asks nothing of the data
-        return resolve(priors, layout.blocks, {"flat": _flat(layout)})
-    default, basis = _default(layout)
+        return resolve(priors, parameters.blocks, {"flat": _flat(parameters)})
+    default, basis = _default(parameters)
     presets = {
         "default": default,
-        "flat": _flat(layout),
-        "boundary-avoiding": _boundary_avoiding(layout),
+        "flat": _flat(parameters),
+        "boundary-avoiding": _boundary_avoiding(parameters),
     }
-    variance = layout.problem.variance
-    typical = typical_row(variance)
-    moved = typical if typical.weights.any() else None  # otherwise sigma's prior has another scale
-    about = moved, _at_means(layout), relative_constants(variance)
-    return resolve(priors, layout.blocks, presets, basis, *about)
+    scales, centred = _default_scales(parameters, basis)
+    return resolve(priors, parameters.blocks, presets, scales, centred)
 
 
-def _default(layout: ModelParameters) -> tuple[Preset, FloatArray]:
-    s = _response_scale(layout)
-    fixef, basis = _default_fixef(layout, s)
+def _default_scales(
+    parameters: ModelParameters, basis: FloatArray
+) -> tuple[dict[str, PriorScale], dict[str, tuple[Prior, ...]]]:
+    """What the default priors are about, and the priors of effects at the predictors' means."""
+    variance = parameters.problem.variance
+    scales: dict[str, PriorScale] = {"fixef": Combinations(basis)}
+    typical, relative = typical_row(variance), relative_constants(variance)
+    if typical.weights.any():  # otherwise the scale of sigma's prior is divided by a constant
+        scales["sigma"] = typical
+    if relative is not None:
+        scales["varfunc"] = RelativeConstants(relative)
+    centred = _at_means(parameters)
+    for level in parameters.levels:
+        effects = level.centred_effects
+        if effects is not None:
+            scales[effects.sd] = EffectsAtMeans(effects, matrix=False)
+            scales[effects.cor] = EffectsAtMeans(effects, matrix=True)
+    return scales, centred
+
+
+def _default(parameters: ModelParameters) -> tuple[Preset, FloatArray]:
+    s = _response_scale(parameters)
+    fixef, basis = _default_fixef(parameters, s)
     out: Preset = {"fixef": fixef}
-    for level in layout.levels:
+    for level in parameters.levels:
         out[level.sd.name] = tuple(_half_student(v) for v in _sd_scales(level, s))
-        for piece in level.pieces:
-            if piece.cor is not None:
-                out[piece.cor.name] = _default_cor(piece.cor)
+        for covariance in level.covariance_blocks:
+            if covariance.correlation is not None:
+                out[covariance.correlation.name] = _default_cor(covariance.correlation)
     for block, bound in (
-        (layout.corstruct, layout.problem.correlation),
-        (layout.varfunc, layout.problem.variance),
+        (parameters.corstruct, parameters.problem.correlation),
+        (parameters.varfunc, parameters.problem.variance),
     ):
         if block is not None and bound is not None:
             out[block.name] = row_priors(bound)
-    if layout.sigma is not None:
-        typical = typical_row(layout.problem.variance)
+    if parameters.sigma is not None:
+        typical = typical_row(parameters.problem.variance)
         unit = 1.0 if typical.weights.any() else np.exp(typical.constant)
         out["sigma"] = (_half_student(s / unit),)
     return out, basis
 
 
-def _default_fixef(layout: ModelParameters, s: float) -> tuple[tuple[Prior, ...], FloatArray]:
-    design = layout.design
+def _default_fixef(parameters: ModelParameters, s: float) -> tuple[tuple[Prior, ...], FloatArray]:
+    design = parameters.design
     swept, basis = sweep(design.X, design.matrix.terms.terms, design.assign)
     spread = swept.std(axis=0)
     size = np.sqrt(np.mean(design.X**2, axis=0))
-    varies = spread > _NEGLIGIBLE * size
+    varies = spread > settings.PRIORS.constant_column * size
     unit = np.where(varies, spread, np.where(size > 0, size, 1.0))
     if design.has_intercept:
         location = np.zeros(len(unit))
@@ -188,20 +210,20 @@ def _constant_combination(x: FloatArray) -> FloatArray:
     return found if np.allclose(x @ found, 1.0, atol=1e-8) else np.zeros(x.shape[1])
 
 
-def _at_means(layout: ModelParameters) -> dict[str, tuple[CentredEffects, tuple[Prior, ...]]]:
+def _at_means(parameters: ModelParameters) -> dict[str, tuple[Prior, ...]]:
     """Priors of correlated random effects with the predictors at their means."""
     out = {}
-    for level in layout.levels:
-        margins = level.margins
-        if margins is None:
+    for level in parameters.levels:
+        effects = level.centred_effects
+        if effects is None:
             continue
-        swept = level.level.Z @ np.linalg.inv(margins.basis)
+        swept = level.level.Z @ np.linalg.inv(effects.basis)
         spread, size = swept.std(axis=0), np.sqrt(np.mean(swept**2, axis=0))
-        unit = np.where(spread > _NEGLIGIBLE * size, spread, size)
-        scales = _response_scale(layout) / np.where(unit > 0, unit, 1.0)
-        out[margins.sd] = margins, tuple(_half_student(v) for v in scales)
-        cor = level.pieces[0].cor
-        out[margins.cor] = margins, () if cor is None else _default_cor(cor)
+        unit = np.where(spread > settings.PRIORS.constant_column * size, spread, size)
+        scales = _response_scale(parameters) / np.where(unit > 0, unit, 1.0)
+        out[effects.sd] = tuple(_half_student(v) for v in scales)
+        correlation = level.covariance_blocks[0].correlation
+        out[effects.cor] = () if correlation is None else _default_cor(correlation)
     return out
 
 
@@ -209,11 +231,11 @@ def _sd_scales(level: LevelParameters, s: float) -> FloatArray:
     z = level.level.Z
     centre, spread = z.mean(axis=0), z.std(axis=0)
     root = np.sqrt(np.mean(z**2, axis=0))
-    varies = spread > _NEGLIGIBLE * root
+    varies = spread > settings.PRIORS.constant_column * root
     out = []
-    for piece in level.pieces:
-        own = np.arange(z.shape[1])[piece.rows]
-        if piece.sds.stop - piece.sds.start != len(own):
+    for covariance in level.covariance_blocks:
+        own = np.arange(z.shape[1])[covariance.rows]
+        if covariance.sds.stop - covariance.sds.start != len(own):
             out.append(s / float(np.sqrt(np.mean(z[:, own] ** 2))))
             continue
         slopes = own[varies[own]]
@@ -228,21 +250,21 @@ def _default_cor(block: Block) -> tuple[Prior, ...]:
     return (_uniform(block.lower[0], block.upper[0]),)
 
 
-def _boundary_avoiding(layout: ModelParameters) -> Preset:
-    out, s = _flat(layout), _response_scale(layout)
-    for level in layout.levels:
+def _boundary_avoiding(parameters: ModelParameters) -> Preset:
+    out, s = _flat(parameters), _response_scale(parameters)
+    for level in parameters.levels:
         out[level.sd.name] = tuple(
-            Prior("Gamma", (("alpha", 2.0), ("beta", ALMOST_FLAT / v)))
+            Prior("Gamma", (("alpha", 2.0), ("beta", settings.PRIORS.boundary_avoiding_rate / v)))
             for v in _sd_scales(level, s)
         )
-        for piece in level.pieces:
-            if piece.cor is not None and piece.cor.matrix:
-                out[piece.cor.name] = (Prior("LKJ", (("eta", 1.5),)),)
+        for covariance in level.covariance_blocks:
+            if covariance.correlation is not None and covariance.correlation.matrix:
+                out[covariance.correlation.name] = (Prior("LKJ", (("eta", 1.5),)),)
     return out
 
 
-def _response_scale(layout: ModelParameters) -> float:
-    design = layout.design
+def _response_scale(parameters: ModelParameters) -> float:
+    design = parameters.design
     s = float(np.std(design.y))
     if not s > 0:
         msg = f"the response '{design.response_label}' is constant: it has no scale for priors"
@@ -250,12 +272,12 @@ def _response_scale(layout: ModelParameters) -> float:
     return s
 
 
-def _flat(layout: ModelParameters) -> Preset:
+def _flat(parameters: ModelParameters) -> Preset:
     return {
         b.name: (Prior("LKJ", (("eta", 1.0),)),)
         if b.matrix
         else (Prior("Flat", ()),) * len(b.coefs)
-        for b in layout.blocks
+        for b in parameters.blocks
     }
 
 
@@ -268,4 +290,4 @@ def _uniform(lower: float, upper: float) -> Prior:
 
 
 def _half_student(sigma: float) -> Prior:
-    return Prior("HalfStudentT", (("nu", _DF), ("sigma", float(sigma))))
+    return Prior("HalfStudentT", (("nu", settings.PRIORS.half_student_df), ("sigma", float(sigma))))

@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from bayeslme.bayes import settings
+
 Args = Mapping[str, float]
 Density = Callable[[Any, Args], Any]
 
@@ -148,9 +150,6 @@ def step_correlation_log(x: Any, a: Args) -> Any:
         return np.log(a["steps"] / 2) + (a["steps"] - 1) * np.log(np.abs(x))
 
 
-NEAR_ZERO = 1e-8  # of Phi, where |Phi| / d is 1
-
-
 def scale_rate(a: Args) -> float:
     """Rate of the exponential density of a standard deviation."""
     return float(-np.log(a["alpha"]) / a["upper"])
@@ -185,7 +184,7 @@ def correlation_rate(a: Args) -> float:
 def correlation_log_density(phi: Any, a: Args) -> Any:
     """Log density of Phi, half of it on each side of 0."""
     rate, d = correlation_rate(a), correlation_distance(phi)
-    near = np.abs(phi) < NEAR_ZERO
+    near = np.abs(phi) < settings.PRIORS.small_correlation
     slope = np.where(near, 1.0, np.abs(phi) / np.where(near, 1.0, d))
     return np.log(rate / 2) - rate * d + np.log(slope) - np.log1p(-(phi**2))
 

@@ -220,6 +220,7 @@ _FAMILIES = (
     ),
 )
 
+FLAT_FAMILIES = ("Flat", "HalfFlat")
 FAMILIES: Mapping[str, Family] = {family.name: family for family in _FAMILIES}
 """The families by PyMC's name."""
 

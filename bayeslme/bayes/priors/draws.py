@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, is_joint
 from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
@@ -11,19 +12,15 @@ from bayeslme.errors import SpecError
 from bayeslme.structures import Bound
 from bayeslme.structures.correlation.unstructured import n_positions
 
-CANDIDATES = 2000  # tried at a time for parameters that are restricted jointly
-SHARES = 100  # such batches for the share of a prior in a joint region
-MOST_ROUNDS = 500
-
 
 def draw_priors(
-    layout: ModelParameters, priors: Priors, n: int, rng: np.random.Generator
+    parameters: ModelParameters, priors: Priors, n: int, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
     """Draw all variables of a model from their priors.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
     n : int
     rng : Generator
@@ -41,17 +38,13 @@ def draw_priors(
     check_drawable(priors)
     out = {}
     for prior in priors:
-        bound = layout.problem.correlation if prior.block.kind == "corstruct" else None
+        bound = parameters.problem.correlation if prior.block.kind == "corstruct" else None
         if bound is not None and is_joint(bound) and len(bound.free) > 1:
             out[prior.block.name] = _joint_draws(prior, bound, n, rng)
         else:
             out[prior.block.name] = draw_one(prior, n, rng)
     for prior in priors:
-        if prior.typical is not None:
-            out[prior.block.name] *= np.exp(-prior.typical.log_factor(out["varfunc"]))
-        if prior.margins is not None and prior.block.kind == "sd":
-            own = prior.margins
-            out[own.sd], out[own.cor] = own.natural(out[own.sd], out[own.cor])
+        out |= prior.scale.undo(prior.block.name, out)
     return out
 
 
@@ -73,17 +66,13 @@ def check_drawable(priors: Priors) -> None:
 
 
 def draw_one(prior: ParameterPrior, n: int, rng: np.random.Generator) -> FloatArray:
-    """Draw one variable, its coefficients each within its own interval."""
+    """Draw one variable on its prior's scale, its coefficients each within its own interval."""
     block = prior.block
     if block.matrix:
         return lkj_draws(len(block.coefs), prior.priors[0].numbers()["eta"], n, rng)
     drawn = np.empty((n, len(prior.priors)))
     for j in range(len(prior.priors)):
         drawn[:, j] = _coefficient(prior, j, rng.uniform(size=n))
-    if prior.basis is not None:
-        drawn = np.linalg.solve(prior.basis, drawn.T).T
-    if prior.relative is not None:
-        drawn = drawn * np.exp(drawn @ prior.relative.T)
     return drawn if block.dim is not None else drawn[:, 0]
 
 
@@ -105,34 +94,40 @@ def _joint_draws(
     prior: ParameterPrior, bound: Bound, n: int, rng: np.random.Generator
 ) -> FloatArray:
     """Draws that lie in the joint region of a structure, by rejection."""
+    limits = settings.PRIORS
     if bound.structure.unstructured and _is_uniform(prior):
         side = n_positions(len(bound.parameters))
         upper = np.triu_indices(side, 1)
         return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
     kept: list[FloatArray] = []
     count = 0
-    for _ in range(MOST_ROUNDS):
-        drawn = draw_one(prior, CANDIDATES, rng)
+    for _ in range(limits.max_rounds):
+        drawn = draw_one(prior, limits.candidates_per_round, rng)
         some = drawn[_inside(bound, drawn)]
         kept.append(some)
         count += len(some)
         if count >= n:
             return np.concatenate(kept)[:n]
+    tried = limits.max_rounds * limits.candidates_per_round
     msg = (
-        f"priors: of {MOST_ROUNDS * CANDIDATES} draws of '{prior.block.name}' only {count} lie "
-        f"where {bound.structure.r_name} is a correlation; use tighter priors around 0"
+        f"priors: of {tried} draws of '{prior.block.name}' only {count} lie where "
+        f"{bound.structure.r_name} is a correlation; use tighter priors around 0"
     )
     raise SpecError(msg)
 
 
 def log_share_inside(prior: ParameterPrior, bound: Bound) -> tuple[float, float]:
     """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
+    limits = settings.PRIORS
     if bound.structure.unstructured and _is_uniform(prior):
         k = len(bound.parameters)
         side = n_positions(k)
         return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
-    n, rng = SHARES * CANDIDATES, np.random.default_rng(0)
-    count = sum(int(_inside(bound, draw_one(prior, CANDIDATES, rng)).sum()) for _ in range(SHARES))
+    n, rng = limits.share_rounds * limits.candidates_per_round, np.random.default_rng(0)
+    count = sum(
+        int(_inside(bound, draw_one(prior, limits.candidates_per_round, rng)).sum())
+        for _ in range(limits.share_rounds)
+    )
     share = max(count, 1) / n
     return float(np.log(share)), float(np.sqrt((1 - share) / (share * n)))
 

@@ -62,31 +62,31 @@ def prior_predictive(
     >>> dict(tree["prior_predictive"].sizes)
     {'chain': 1, 'draw': 100, 'row': 108}
     """
-    layout = build_parameters(build(spec, data))
-    resolved = resolve_priors(layout, spec.priors if priors is None else priors)
-    return prior_tree(layout, resolved, draws, seed)
+    parameters = build_parameters(build(spec, data))
+    resolved = resolve_priors(parameters, spec.priors if priors is None else priors)
+    return prior_tree(parameters, resolved, draws, seed)
 
 
 def prior_tree(
-    layout: ModelParameters, priors: Priors, draws: int, seed: int | None
+    parameters: ModelParameters, priors: Priors, draws: int, seed: int | None
 ) -> xr.DataTree:
     """As ``prior_predictive``, from resolved priors."""
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise SpecError(f"draws: a whole number of at least 1 is needed, not {draws!r}")
     check_seed(seed)
     rng = np.random.default_rng(seed)
-    values = draw_priors(layout, priors, int(draws), rng)
+    values = draw_priors(parameters, priors, int(draws), rng)
     drawn: dict[str, Any] = {
-        b.name: variable(values[b.name][None], dims_of(b)) for b in layout.blocks if b.coefs
+        b.name: variable(values[b.name][None], dims_of(b)) for b in parameters.blocks if b.coefs
     }
-    effects = new_effects(layout, values, rng, (int(draws),))
-    y = replicated(layout, values, effects, np.arange(draws), rng)[None]
+    effects = new_effects(parameters, values, rng, (int(draws),))
+    y = replicated(parameters, values, effects, np.arange(draws), rng)[None]
     for key, b in effects.items():
         drawn[f"ranef_{key}"] = variable(b[None], (key, f"{key}_effect"))
     groups = {
         "prior": xr.Dataset(drawn),
         "prior_predictive": xr.Dataset({"y": variable(y, ("row",))}),
-        "observed_data": xr.Dataset({"y": ("row", layout.design.y)}),
+        "observed_data": xr.Dataset({"y": ("row", parameters.design.y)}),
     }
-    coords = coordinates(layout)
+    coords = coordinates(parameters)
     return xr.DataTree.from_dict({k: with_coords(v, coords) for k, v in groups.items()})

@@ -1,6 +1,6 @@
-"""Priors of a model: what the user named, the rest from a preset, resolved.
+"""Priors of a model: what the user named, and the rest from a preset.
 
-Priors of a model: what the user named, the rest from a preset. A prior is written as text
+A prior is written as text
 (``"HalfNormal(sigma=5)"``) or given as a ``bambi.Prior``; a mapping assigns priors to the variables
 ``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``, ``varfunc`` and ``corstruct``, or within one
 of them to its coefficients. What is not named keeps the preset's prior. A density that reaches
@@ -16,36 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayeslme.bayes.centring import CentredEffects
 from bayeslme.bayes.model_parameters import Block
 from bayeslme.bayes.priors.distributions import FAMILIES, MATRIX_FAMILIES, lkj_log_density
 from bayeslme.bayes.priors.language import Prior, as_prior, checked, spread
+from bayeslme.bayes.priors.scales import NATURAL, PriorScale
 from bayeslme.errors import SpecError
 
 FloatArray = npt.NDArray[np.float64]
 PriorsLike = str | Mapping[str, Any] | None
-AT_MEANS = " at the predictors' means"
-RELATIVE = " times the power of a typical row"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TypicalScale:
-    """The standard deviation of a typical row over sigma, exp(constant + weights @ varfunc).
-
-    Attributes
-    ----------
-    weights : (k,) array
-        Means over the rows of log |v| (of a power) or v (of an exponential), 0 for the others.
-    constant : float
-        What held powers and rates add.
-    """
-
-    weights: FloatArray
-    constant: float = 0.0
-
-    def log_factor(self, varfunc: npt.ArrayLike) -> FloatArray:
-        """Logarithm of the factor (...) at values (..., k) of the variance function."""
-        return np.asarray(np.asarray(varfunc, dtype=float) @ self.weights + self.constant)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,27 +35,15 @@ class ParameterPrior:
     block : Block
     priors : tuple of Prior
         One for each of the k coefficients; a single one for a correlation matrix.
-    basis : (k, k) array or None
-        Unit upper triangular: the densities are those of
-        ``basis @ coefficients``. None is the identity.
-    typical : TypicalScale or None
-        Of sigma: the density is that of the residual standard deviation of a typical row.
-    margins : CentredEffects or None
-        Of the standard deviations and correlations of a level: the densities are those of its
-        effects with the predictors at their means.
-    relative : (k, k) array or None
-        Of a variance function: the densities are those of the coefficients over
-        ``exp(relative @ coefficients)``; coefficients in that have a row of zeros themselves.
+    scale : PriorScale
+        What the densities are about: the coefficients themselves, or a change of them.
     named : bool
         Whether the user gives it, or some of it.
     """
 
     block: Block
     priors: tuple[Prior, ...]
-    basis: FloatArray | None = None
-    typical: TypicalScale | None = None
-    margins: CentredEffects | None = None
-    relative: FloatArray | None = None
+    scale: PriorScale = NATURAL
     named: bool = False
 
     @property
@@ -88,8 +54,6 @@ class ParameterPrior:
     def bounds(self, j: int) -> tuple[float, float]:
         """Interval where coefficient ``j`` has prior mass."""
         low, high = FAMILIES[self.priors[j].family].support(self.priors[j].numbers())
-        if self.basis is not None:
-            return low, high
         return max(low, self.block.lower[j]), min(high, self.block.upper[j])
 
     def log_density(
@@ -102,55 +66,27 @@ class ParameterPrior:
         x : array, shape (..., k), or (..., k, k) for a correlation matrix
             Natural values; (...) for a single number.
         others : mapping of variable name to array, optional
-            Values of the other variables; needed where ``typical`` or ``margins`` is set.
+            Values of the other variables; needed where the scale depends on them.
 
         Returns
         -------
         array, shape (...)
             Minus infinity outside the support.
         """
-        values, given = np.asarray(x, dtype=float), others or {}
-        if self.margins is not None:
-            values = self._at_means(values, given)
+        natural, given = np.asarray(x, dtype=float), others or {}
+        values = self.scale.apply(natural, given)
         if self.block.matrix:
             return lkj_log_density(values, self.priors[0].numbers()["eta"])
-        if self.typical is not None:
-            values = values * np.exp(self.typical.log_factor(given["varfunc"]))
         if self.block.dim is None:
             values = values[..., None]
-        if self.basis is not None:
-            values = values @ self.basis.T
-        if self.relative is not None:
-            values = values * np.exp(-values @ self.relative.T)
         terms = [self._one(values[..., j], j) for j in range(len(self.priors))]
         # from zeros, as a model without coefficients has no term that would tell the draws
         total = sum(terms, np.zeros(values.shape[:-1]))
-        return np.asarray(total + self.log_volume(x, given))
-
-    def log_volume(self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
-        """Logarithm (...) of the change of volume to what the densities are about.
-
-        That of predictors at their means is carried by the standard deviations.
-        """
-        values = np.asarray(x, dtype=float)
-        if self.typical is not None:
-            return self.typical.log_factor(others["varfunc"])
-        if self.relative is not None:
-            return np.asarray(-(values @ self.relative.T).sum(axis=-1))
-        if self.margins is None or self.block.matrix:
-            return np.zeros(())
-        return self.margins.log_jacobian(values, self._at_means(values, others))
-
-    def _at_means(self, x: FloatArray, others: Mapping[str, npt.ArrayLike]) -> FloatArray:
-        margins = self.margins
-        assert margins is not None
-        if self.block.matrix:
-            return margins.centred(others[margins.sd], x)[1]
-        return margins.centred(x, others[margins.cor])[0]
+        return np.asarray(total + self.scale.log_volume(natural, given))
 
     def log_density_of(self, x: FloatArray, chosen: Sequence[int]) -> FloatArray:
         """Log density (...) of some of the coefficients, or of their combinations, at (..., k)."""
-        values = x if self.basis is None else x @ self.basis.T
+        values = self.scale.apply(x, {})
         return np.asarray(sum((self._one(values[..., j], j) for j in chosen), np.zeros(())))
 
     def _one(self, x: FloatArray, j: int) -> FloatArray:
@@ -242,20 +178,13 @@ class Priors:
         """Rows (variable, coefficient, prior), coefficients that share a prior in one row."""
         rows = []
         for p in self.parameters:
-            if p.block.matrix or (
-                len(set(p.priors)) == 1 and p.margins is None and p.relative is None
-            ):
+            texts = [f"{prior}{p.scale.describe(j)}" for j, prior in enumerate(p.priors)]
+            if p.block.matrix or len(set(texts)) == 1:
                 label = ", ".join(p.block.coefs) if p.block.dim and not p.block.matrix else ""
-                about = " of a typical row" if p.typical is not None else ""
-                about = AT_MEANS if p.margins is not None else about
-                rows.append((p.block.name, label, str(p.priors[0]) + about))
-                continue
-            basis = p.basis if p.margins is None else p.margins.basis
-            for j, (name, prior) in enumerate(zip(p.block.coefs, p.priors, strict=True)):
-                centred = basis is not None and np.count_nonzero(basis[j]) > 1
-                measured = p.relative is not None and bool(p.relative[j].any())
-                about = AT_MEANS if centred else RELATIVE if measured else ""
-                rows.append((p.block.name, name, str(prior) + about))
+                rows.append((p.block.name, label, texts[0]))
+            else:
+                pairs = zip(p.block.coefs, texts, strict=True)
+                rows += [(p.block.name, name, text) for name, text in pairs]
         return rows
 
     def __str__(self) -> str:
@@ -272,10 +201,8 @@ def resolve(
     priors: PriorsLike,
     blocks: Sequence[Block],
     presets: Mapping[str, Mapping[str, tuple[Prior, ...]]],
-    basis: FloatArray | None = None,
-    typical: TypicalScale | None = None,
-    at_means: Mapping[str, tuple[CentredEffects, tuple[Prior, ...]]] | None = None,
-    relative: FloatArray | None = None,
+    scales: Mapping[str, PriorScale] | None = None,
+    centred: Mapping[str, tuple[Prior, ...]] | None = None,
 ) -> Priors:
     """Join the user's priors with a preset.
 
@@ -287,16 +214,11 @@ def resolve(
     blocks : sequence of Block
         The model's variables.
     presets : mapping of preset name to variable name to priors
-    basis : (p, p) array, optional
-        The default preset's basis of ``fixef``; coefficients the user names leave it.
-    typical : TypicalScale, optional
-        What the default preset's prior of sigma is about; not where the user names sigma.
-    at_means : mapping of variable name to CentredEffects and priors, optional
-        What the default preset says of a level's standard deviations and correlations with the
-        predictors at their means; not where the user names the correlations, or a standard
-        deviation that these make another one.
-    relative : (k, k) array, optional
-        What the default preset measures constants of ``varfunc`` by; not those the user names.
+    scales : mapping of variable name to PriorScale, optional
+        What the default preset's priors are about; what the user names leaves it.
+    centred : mapping of variable name to priors, optional
+        The default preset's priors of a level's standard deviations and correlations at the
+        predictors' means, in use where the user's priors leave them there.
 
     Raises
     ------
@@ -314,22 +236,12 @@ def resolve(
         if name not in names:
             msg = f"priors: '{name}' is no parameter of this model; it has {', '.join(names)}"
             raise SpecError(msg)
-    out, by_name = [], {block.name: block for block in blocks}
+    out, own_scales = [], (scales or {}) if preset == "default" else {}
     for block in blocks:
-        own = basis if block.kind == "fixef" and preset == "default" else None
-        one = _resolve_one(given.get(block.name), block, presets[preset][block.name], own)
-        if block.kind == "sigma" and preset == "default" and block.name not in given:
-            one = replace(one, typical=typical)
-        if block.kind == "varfunc" and preset == "default" and relative is not None:
-            one = replace(one, relative=_unnamed(relative, given.get(block.name, {}), block))
-        margins, centred = (at_means or {}).get(block.name, (None, ()))
-        if margins is not None and preset == "default" and _keeps(margins, given, by_name):
-            named = given.get(block.name) or {}
-            pairs = zip(block.coefs, one.priors, strict=block.kind == "sd")
-            theirs = {c: p for c, p in pairs if c in named}
-            kept = (theirs.get(c, p) for c, p in zip(block.coefs, centred, strict=False))
-            one = replace(one, priors=tuple(kept), margins=margins)
-        out.append(one)
+        scale = own_scales.get(block.name, NATURAL).without(block, given)
+        at_means = scale.effects is not None
+        defaults = (centred or {})[block.name] if at_means else presets[preset][block.name]
+        out.append(replace(_resolve_one(given.get(block.name), block, defaults), scale=scale))
     custom = f"{preset} where not named" if given else preset
     return Priors(custom, tuple(out))
 
@@ -346,27 +258,7 @@ def _as_mapping(priors: PriorsLike) -> dict[str, Any]:
     raise SpecError(msg)
 
 
-def _keeps(margins: CentredEffects, given: Mapping[str, Any], blocks: Mapping[str, Block]) -> bool:
-    """Whether the user leaves a level's prior with the predictors at their means."""
-    named = given.get(margins.sd) or {}
-    if given.get(margins.cor) or not isinstance(named, Mapping):
-        return False
-    coefs = blocks[margins.sd].coefs
-    return all(np.count_nonzero(margins.basis[coefs.index(c)]) == 1 for c in named)
-
-
-def _unnamed(relative: FloatArray, named: Any, block: Block) -> FloatArray | None:
-    """Rows of what the user says nothing of; None if none is left."""
-    out = relative.copy()
-    if not isinstance(named, Mapping):
-        return None
-    out[[block.coefs.index(c) for c in named]] = 0.0
-    return out if out.any() else None
-
-
-def _resolve_one(
-    given: Any, block: Block, defaults: tuple[Prior, ...], basis: FloatArray | None
-) -> ParameterPrior:
+def _resolve_one(given: Any, block: Block, defaults: tuple[Prior, ...]) -> ParameterPrior:
     if given is None:
         chosen, named = list(defaults), set()
     elif isinstance(given, Mapping):
@@ -382,21 +274,13 @@ def _resolve_one(
         count = block.coefs[:1] if block.matrix else block.coefs
         chosen, named = list(spread(prior, count, block.name)), set(block.coefs)
     chosen = [_statement(prior, block, j) for j, prior in enumerate(chosen)]
-    basis = None if basis is None else _natural_rows(basis, [block.coefs.index(c) for c in named])
     image = block.image_lower
     if named and image is not None:
         low, _ = ParameterPrior(replace(block, lower=(image,)), tuple(chosen)).bounds(0)
         block = replace(block, lower=(image if low < 0 else 0.0,))
-    result = ParameterPrior(block, tuple(chosen), basis, named=bool(named))
+    result = ParameterPrior(block, tuple(chosen), named=bool(named))
     _check_support(result)
     return result
-
-
-def _natural_rows(basis: FloatArray, named: list[int]) -> FloatArray | None:
-    """Let what the user named speak of the coefficients themselves; None if that leaves nothing."""
-    out = basis.copy()
-    out[named] = np.eye(len(basis))[named]
-    return None if np.array_equal(out, np.eye(len(basis))) else out
 
 
 def _statement(prior: Prior, block: Block, j: int) -> Prior:

@@ -25,6 +25,7 @@ from pymc.logprob.transforms import Transform
 from pytensor import shared
 
 from bayeslme.arrays import pytensor_ops
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
 from bayeslme.bayes.model_parameters import (
     ModelParameters,
@@ -36,6 +37,7 @@ from bayeslme.bayes.posterior.simulate import new_residuals, new_response
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike
+from bayeslme.bayes.priors.proper import check_response
 from bayeslme.bayes.pymc.transforms import Preconditioned, StructureSupport
 from bayeslme.bayes.pymc.variables import add_natural, add_variable
 from bayeslme.bayes.sampling.starting import starting_values
@@ -53,23 +55,23 @@ Tensor = Any
 
 
 def add_hierarchical(
-    layout: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
+    parameters: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
 ) -> None:
     """Add the random effects and the response to the model being built.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     values : dict of variable name to tensor
     data : dict of data name to tensor
         ``X`` and ``Z_<group>``, design's row order.
     """
-    means = _means(layout, values, data)
-    if not layout.problem.needs_fitted_values:
+    means = _means(parameters, values, data)
+    if not parameters.problem.needs_fitted_values:
         means = means[-1:]
-    blocks = (layout.corstruct, layout.varfunc, layout.sigma)
+    blocks = (parameters.corstruct, parameters.varfunc, parameters.sigma)
     rows = {b.name: values[b.name] for b in blocks if b is not None}
-    residual = _Residual(layout, len(means), tuple(rows))
+    residual = _Residual(parameters, len(means), tuple(rows))
     inputs = ["(n)"] * len(means) + [
         f"(r{k})" if row.type.ndim else "()" for k, row in enumerate(rows.values())
     ]
@@ -80,18 +82,18 @@ def add_hierarchical(
         logp=residual.logp,
         random=residual.random,
         signature=",".join(inputs) + "->(n)",
-        observed=pm.Data("y_observed", layout.design.y, dims="row"),
+        observed=pm.Data("y_observed", parameters.design.y, dims="row"),
         dims="row",
     )
 
 
 def _means(
-    layout: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
+    parameters: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
 ) -> list[Tensor]:
     """X beta, then with the random effects of one level more each; the effects join the model."""
-    n = layout.problem.n
+    n = parameters.problem.n
     means = [pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)]
-    for level in layout.levels:
+    for level in parameters.levels:
         dims = (level.key, f"{level.key}_effect")
         z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
         factor = level.factor(values, pytensor_ops())
@@ -106,25 +108,25 @@ class _Residual:
 
     Attributes
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     depths : int
         Number of means among the arguments, the one with all effects last.
     names : tuple of str
         Variables of the residual structure, the other arguments.
     """
 
-    layout: ModelParameters
+    parameters: ModelParameters
     depths: int
     names: tuple[str, ...]
 
     def logp(self, value: Tensor, *args: Tensor) -> Tensor:
         """Log density of all rows, symbolic."""
-        xp, layout, problem = pytensor_ops(), self.layout, self.layout.problem
+        xp, parameters, problem = pytensor_ops(), self.parameters, self.parameters.problem
         mu, own, here = self._split(args)
         residual = pt.specify_shape((value - mu)[problem.order][None, :], (1, problem.n))
         rows_only = _without_effects(here)
-        white = whiten(rows_only, *layout.row_parameters(own, xp), xp=xp, columns=residual)
-        sigma = layout.sigma_of(own)
+        white = whiten(rows_only, *parameters.row_parameters(own, xp), xp=xp, columns=residual)
+        sigma = parameters.sigma_of(own)
         scale = problem.n * (0.5 * LOG_2PI + pt.log(sigma)) + white.half_logdet.sum()
         return -scale - 0.5 * (white.columns**2).sum() / sigma**2
 
@@ -132,15 +134,15 @@ class _Residual:
         """New responses, (n,) or (*size, n)."""
         mu, own, here = self._split(args)
         if not size:
-            return np.asarray(mu + new_residuals(self.layout, own, rng, here))
+            return np.asarray(mu + new_residuals(self.parameters, own, rng, here))
         count = int(np.prod(size))
-        draws = [mu + new_residuals(self.layout, own, rng, here) for _ in range(count)]
-        return np.reshape(draws, (*size, self.layout.problem.n))
+        draws = [mu + new_residuals(self.parameters, own, rng, here) for _ in range(count)]
+        return np.reshape(draws, (*size, self.parameters.problem.n))
 
     def _split(self, args: Any) -> tuple[Any, dict[str, Any], Problem]:
         """The mean, the structure's variables, and the problem with covariates at the means."""
         own = dict(zip(self.names, args[self.depths :], strict=True))
-        return args[self.depths - 1], own, at_fitted(self.layout, args[: self.depths])
+        return args[self.depths - 1], own, at_fitted(self.parameters, args[: self.depths])
 
 
 def _without_effects(problem: Problem) -> Problem:
@@ -156,7 +158,6 @@ def _without_effects(problem: Problem) -> Problem:
 
 Form = Literal["marginal", "hierarchical"]
 BetaRole = Literal["variable", "integrated"]
-MOST_UNITS = 1e9  # between neighbours, up to which Phi over one unit has digits enough
 
 
 def to_pymc(
@@ -185,6 +186,12 @@ def to_pymc(
     pymc.Model
         With the data as ``pm.Data``, named dims and coords.
 
+    Raises
+    ------
+    FitError
+        For a response that the effects reproduce, unless sigma is held or its prior (LogNormal,
+        InverseGamma, one that begins above zero) vanishes at zero.
+
     Examples
     --------
     >>> spec = bayeslme.translate("lme(distance ~ age, random = ~ 1 | Subject)")  # doctest: +SKIP
@@ -192,8 +199,12 @@ def to_pymc(
     """
     from bayeslme.data.design import build
 
-    chosen = priors if priors is not None else spec.priors
-    return build_model(build(spec, data), form=form, priors=chosen, beta=beta)
+    _check_options(form, beta)
+    parameters = build_parameters(build(spec, data))
+    _check_generative(parameters, form)
+    resolved = resolve_priors(parameters, priors if priors is not None else spec.priors)
+    check_response(parameters, resolved)
+    return build_model(parameters.design, form=form, priors=resolved, beta=beta)
 
 
 def build_model(
@@ -204,19 +215,19 @@ def build_model(
 ) -> pm.Model:
     """As ``to_pymc``, from a design."""
     _check_options(form, beta)
-    layout = build_parameters(design)
-    _check_generative(layout, form)
-    _check_digits(layout)
-    resolved = priors if isinstance(priors, Priors) else resolve_priors(layout, priors)
-    with pm.Model(coords=coordinates(layout)) as model:
-        data = _add_data(layout)
-        values = _add_variables(layout, resolved, beta)
+    parameters = build_parameters(design)
+    _check_generative(parameters, form)
+    _check_digits(parameters)
+    resolved = priors if isinstance(priors, Priors) else resolve_priors(parameters, priors)
+    with pm.Model(coords=coordinates(parameters)) as model:
+        data = _add_data(parameters)
+        values = _add_variables(parameters, resolved, beta)
         if form == "hierarchical":
-            add_hierarchical(layout, values, data)
+            add_hierarchical(parameters, values, data)
         elif beta == "integrated":
-            _add_integrated(layout, resolved["fixef"], values, data)
+            _add_integrated(parameters, resolved["fixef"], values, data)
         else:
-            _add_marginal(layout, values, data)
+            _add_marginal(parameters, values, data)
     return model
 
 
@@ -232,11 +243,11 @@ def _check_options(form: str, beta: str) -> None:
         raise SpecError(msg)
 
 
-def _check_digits(layout: ModelParameters) -> None:
+def _check_digits(parameters: ModelParameters) -> None:
     """Refuse a unit of time so small that a correlation over one of it has no digits left."""
-    bound = layout.problem.correlation
+    bound = parameters.problem.correlation
     for p in () if bound is None else bound.parameters:
-        if p.shown.steps > MOST_UNITS:
+        if p.shown.steps > settings.PYMC.max_time_units:
             msg = (
                 f"to_pymc: neighbours are some {p.shown.steps:.0e} units of time apart, and "
                 f"{p.name} over one unit is 1 in all digits; count time in a larger unit"
@@ -244,8 +255,8 @@ def _check_digits(layout: ModelParameters) -> None:
             raise SpecError(msg)
 
 
-def _check_generative(layout: ModelParameters, form: Form) -> None:
-    sources = {c.source for c in layout.design.variance}
+def _check_generative(parameters: ModelParameters, form: Form) -> None:
+    sources = {c.source for c in parameters.design.variance}
     if "resid" in sources:
         msg = "weights: resid(.) has no generative model; use fitted(.) or a covariate"
         raise SpecError(msg)
@@ -254,10 +265,10 @@ def _check_generative(layout: ModelParameters, form: Form) -> None:
         raise SpecError(msg)
 
 
-def _add_data(layout: ModelParameters) -> dict[str, Tensor]:
-    design = layout.design
+def _add_data(parameters: ModelParameters) -> dict[str, Tensor]:
+    design = parameters.design
     data = {"X": _held(pm.Data("X", design.X, dims=("row", "term")), design.X.shape)}
-    for level in layout.levels:
+    for level in parameters.levels:
         name, z = f"Z_{level.key}", level.level.Z
         data[name] = _held(pm.Data(name, z, dims=("row", f"{level.key}_effect")), z.shape)
     return data
@@ -268,24 +279,26 @@ def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return pt.specify_shape(x, shape)
 
 
-def _add_variables(layout: ModelParameters, priors: Priors, beta: BetaRole) -> dict[str, Tensor]:
-    at_means = {prior.block.name for prior in priors if prior.margins is not None}
-    start = starting_values(layout, at_means)
+def _add_variables(
+    parameters: ModelParameters, priors: Priors, beta: BetaRole
+) -> dict[str, Tensor]:
+    at_means = {prior.block.name for prior in priors if prior.scale.effects is not None}
+    start = starting_values(parameters, at_means)
     out: dict[str, Tensor] = {}
     for prior in priors:
         block = prior.block
         if block.kind == "fixef" and (beta == "integrated" or not block.coefs):
             continue
-        variable = add_variable(prior, start[block.name], _transform(layout, prior), out)
+        variable = add_variable(prior, start[block.name], _transform(parameters, prior), out)
         shape = (len(block.coefs),) * (2 if block.matrix else 1) if block.dim else ()
         out[block.name] = pt.specify_shape(variable, shape) if shape else variable
-        if prior.margins is not None and block.matrix:
+        if prior.scale.effects is not None and block.matrix:
             out |= add_natural(prior, out)
     return out
 
 
-def _transform(layout: ModelParameters, prior: ParameterPrior) -> Transform | None:
-    problem, block = layout.problem, prior.block
+def _transform(parameters: ModelParameters, prior: ParameterPrior) -> Transform | None:
+    problem, block = parameters.problem, prior.block
     if block.kind == "fixef":
         spread = np.sqrt(np.mean(problem.columns[-1] ** 2)) or 1.0
         return Preconditioned(
@@ -301,21 +314,21 @@ def _transform(layout: ModelParameters, prior: ParameterPrior) -> Transform | No
     return None
 
 
-def random_columns(layout: ModelParameters, data: dict[str, Tensor]) -> list[Tensor]:
+def random_columns(parameters: ModelParameters, data: dict[str, Tensor]) -> list[Tensor]:
     """Sorted, standardised columns of the random effects (q, n), innermost level first."""
-    order = layout.problem.order
+    order = parameters.problem.order
     sorted_already = np.array_equal(order, np.arange(len(order)))
     out = []
-    for level, stage in zip(reversed(layout.levels), layout.problem.stages, strict=True):
+    for level, stage in zip(reversed(parameters.levels), parameters.problem.stages, strict=True):
         z = pt.dot(np.linalg.inv(stage.basis).T, data[f"Z_{level.key}"].T)
         out.append(z if sorted_already else z[:, order])
     return out
 
 
 def _add_marginal(
-    layout: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
+    parameters: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
 ) -> None:
-    design, problem = layout.design, layout.problem
+    design, problem = parameters.design, parameters.problem
     reduced = without_fixed(problem)
     split = _splitter(data, values)
 
@@ -323,30 +336,32 @@ def _add_marginal(
         own, given = split(args)
         fixed = pt.dot(given["X"], own["fixef"]) if "fixef" in own else 0.0
         residual = (_held(value, (problem.n,)) - fixed)[problem.order]
-        columns = pt.concatenate([*random_columns(layout, given), residual[None, :]], axis=0)
+        columns = pt.concatenate([*random_columns(parameters, given), residual[None, :]], axis=0)
         return conditional(
-            layout, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops()
+            parameters, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops()
         )
 
     def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
         own, given = split(args)
         own.setdefault("fixef", np.zeros(0))
-        z = tuple(given[f"Z_{level.key}"] for level in layout.levels)
+        z = tuple(given[f"Z_{level.key}"] for level in parameters.levels)
         if not size:
-            return new_response(layout, own, given["X"], z, rng)
-        draws = [new_response(layout, own, given["X"], z, rng) for _ in range(int(np.prod(size)))]
+            return new_response(parameters, own, given["X"], z, rng)
+        draws = [
+            new_response(parameters, own, given["X"], z, rng) for _ in range(int(np.prod(size)))
+        ]
         return np.reshape(draws, (*size, problem.n))
 
     _observe([*data.values(), *values.values()], logp, random, design.y)
 
 
 def _add_integrated(
-    layout: ModelParameters,
+    parameters: ModelParameters,
     prior: ParameterPrior,
     values: dict[str, Tensor],
     data: dict[str, Tensor],
 ) -> None:
-    problem = layout.problem
+    problem = parameters.problem
     gaussian = gaussian_beta(prior)
     split = _splitter(data, values)
     inverse, shift = shared(np.linalg.inv(problem.x_basis)), shared(problem.shift)
@@ -355,9 +370,9 @@ def _add_integrated(
         own, given = split(args)
         x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
         rest = (_held(value, (problem.n,)) - pt.dot(given["X"], shift))[problem.order]
-        columns = pt.concatenate([*random_columns(layout, given), x, rest[None, :]], axis=0)
+        columns = pt.concatenate([*random_columns(parameters, given), x, rest[None, :]], axis=0)
         return integrated(
-            layout, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
+            parameters, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
         )
 
     def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
@@ -365,15 +380,15 @@ def _add_integrated(
             msg = "beta is integrated over a flat prior, which cannot be drawn from"
             raise SpecError(msg)
         own, given = split(args)
-        z = tuple(given[f"Z_{level.key}"] for level in layout.levels)
+        z = tuple(given[f"Z_{level.key}"] for level in parameters.levels)
         covariance = np.linalg.inv(gaussian.precision)
         draws = []
         for _ in range(int(np.prod(size)) if size else 1):
             own["fixef"] = rng.multivariate_normal(gaussian.mean, covariance)
-            draws.append(new_response(layout, own, given["X"], z, rng))
+            draws.append(new_response(parameters, own, given["X"], z, rng))
         return np.reshape(draws, (*size, problem.n)) if size else draws[0]
 
-    _observe([*data.values(), *values.values()], logp, random, layout.design.y)
+    _observe([*data.values(), *values.values()], logp, random, parameters.design.y)
 
 
 def _splitter(

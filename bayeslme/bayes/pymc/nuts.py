@@ -25,6 +25,7 @@ from nutpie.compiled_pyfunc import from_pyfunc
 from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import IntervalTransform, LogTransform
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.pymc.transforms import CorrelationMatrix, Preconditioned, StructureSupport
 from bayeslme.bayes.pymc.variables import PerCoefficient
 from bayeslme.errors import FitError
@@ -110,7 +111,6 @@ _BACKWARD: tuple[tuple[type, Callable[[Any, np.ndarray], np.ndarray]], ...] = (
 )
 
 
-LOW_RANK = 1000  # dimensions up to which correlated parameters are adapted to (sigma and a power)
 STATS = ("diverging", "energy", "depth", "n_steps", "step_size", "logp", "mean_tree_accept")
 
 
@@ -184,7 +184,9 @@ def _nutpie(
         chains=chains,
         cores=1,  # chains share one Python function: in threads of their own they only wait for it
         seed=seed,
-        adaptation="low_rank" if compiled.n_dim <= LOW_RANK else "diag",
+        adaptation="low_rank"
+        if compiled.n_dim <= settings.PYMC.max_low_rank_dimensions
+        else "diag",
         progress_bar=progress,
         save_warmup=False,
         target_accept=target_accept,

@@ -18,9 +18,11 @@ import pytensor.tensor as pt
 from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import Transform
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.priors import densities
-from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
+from bayeslme.bayes.priors.distributions import FAMILIES, FLAT_FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors
+from bayeslme.bayes.priors.scales import Combinations, RelativeConstants, TypicalScale
 from bayeslme.bayes.pymc.transforms import CorrelationMatrix, correlation_cholesky
 
 Tensor = Any
@@ -40,7 +42,7 @@ class PCCorrelation:
 
 
 def _pc_correlation(phi: Tensor, lam: Tensor) -> Tensor:
-    near = pt.abs(phi) < densities.NEAR_ZERO
+    near = pt.abs(phi) < settings.PRIORS.small_correlation
     safe = pt.switch(near, 0.5, phi)  # the gradient of the root does not exist at 0
     log_rest = pt.log1p(-(safe**2))
     d = pt.sqrt(-log_rest)
@@ -155,7 +157,7 @@ def add_variable(
     -------
     tensor, shape (k,), (k, k) for a correlation matrix, or () for a single number
     """
-    if prior.margins is not None:
+    if prior.scale.effects is not None:
         name = f"{prior.block.name}{CENTRED}"
         prior = replace(prior, block=replace(prior.block, name=name))
     block = prior.block
@@ -167,8 +169,7 @@ def add_variable(
         else np.asarray(start, dtype=float)
     )
     alike = (
-        prior.basis is None
-        and prior.relative is None
+        not isinstance(prior.scale, Combinations | RelativeConstants)
         and len({(p.family, prior.bounds(j)) for j, p in enumerate(prior.priors)}) == 1
     )
     if block.dim is None or alike:
@@ -189,8 +190,7 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
     bounds = np.array([prior.bounds(j) for j in range(k)])
     if transform is None and not np.all(np.isinf(bounds)):
         transform = PerCoefficient(bounds[:, 0], bounds[:, 1])
-    basis = np.eye(k) if prior.basis is None else prior.basis
-    units = np.zeros((k, k)) if prior.relative is None else prior.relative
+    basis, units = prior.scale.combinations(k), prior.scale.log_units(k)
     each = [_class_and_args(prior, j)[1] for j in range(k)]
     flat = np.array([v for args in each for v in args.values()])
     ends = np.cumsum([len(args) for args in each])
@@ -240,9 +240,10 @@ def _scalar(prior: ParameterPrior, options: dict[str, Any], others: Mapping[str,
         lower, upper = _limits(prior, 0)
         return pm.Truncated(name, own.dist(**args), lower=lower, upper=upper, **options)
     data = _as_data(prior, own, args)
-    if prior.typical is not None:  # a scale family: sigma is that of a typical row over a factor
-        weights = pm.Data(f"{name}_prior_weights", prior.typical.weights)
-        data["sigma"] *= pt.exp(-pt.dot(others["varfunc"], weights) - prior.typical.constant)
+    if isinstance(prior.scale, TypicalScale):
+        # a scale family: sigma is that of a typical row over a factor
+        weights = pm.Data(f"{name}_prior_weights", prior.scale.weights)
+        data["sigma"] *= pt.exp(-pt.dot(others["varfunc"], weights) - prior.scale.constant)
     return own(name, **data, **options)
 
 
@@ -286,7 +287,7 @@ def _limits(prior: ParameterPrior, j: int) -> tuple[float | None, float | None]:
 def _class_and_args(prior: ParameterPrior, j: int) -> tuple[Any, dict[str, float]]:
     """PyMC's class; a flat prior becomes the uniform or half-flat one of its interval."""
     one, (low, high) = prior.priors[j], prior.bounds(j)
-    if one.family in ("Flat", "HalfFlat") and np.isfinite(high - low):
+    if one.family in FLAT_FAMILIES and np.isfinite(high - low):
         return pm.Uniform, {"lower": low, "upper": high}
     if one.family == "Flat" and low == 0.0:
         return pm.HalfFlat, {}
@@ -398,7 +399,7 @@ def add_natural(prior: ParameterPrior, centred: Mapping[str, Tensor]) -> dict[st
     centred : mapping of variable name to tensor
         The variables added before.
     """
-    own, block, q = prior.margins, prior.block, len(prior.block.coefs)
+    own, block, q = prior.scale.effects, prior.block, len(prior.block.coefs)
     assert own is not None
     back = pm.Data(f"{block.name}_margins", np.linalg.inv(own.basis))
     scaled = pt.dot(pt.specify_shape(back, (q, q)), pt.diag(centred[own.sd]))
@@ -412,7 +413,9 @@ def add_natural(prior: ParameterPrior, centred: Mapping[str, Tensor]) -> dict[st
 def natural_draws(priors: Priors, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Draws of the free variables with standard deviations and correlations in their own place."""
     out = dict(values)
-    for own in (p.margins for p in priors if p.margins is not None and p.block.matrix):
+    for own in (p.scale.effects for p in priors if p.block.matrix):
+        if own is None:
+            continue
         sd, cor = (out.pop(f"{name}{CENTRED}") for name in (own.sd, own.cor))
         out[own.sd], out[own.cor] = own.natural(sd, cor)
     return out

@@ -14,18 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.sampling.importance import LogDensity, grow
 from bayeslme.bayes.sampling.mixture import Proposal, covariance
-
-POPULATIONS = 4
-LEAST = 500  # particles of a population
-SPREAD = 2.0  # of the first particles, over the proposal's
-KEPT = 0.7  # share of the particles that weights may leave effective at each step
-FORGOTTEN = 0.1  # correlation with the place before the moves at which they end
-MOVES = 40  # rounds of moves at the most at each step
-LOCAL = 3  # local moves in a round, beside one jump
-TARGET = 0.25  # acceptance that local steps are scaled to
-STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +52,10 @@ def anneal(target: LogDensity, proposal: Proposal, n: int, rng: np.random.Genera
     n : int
     rng : Generator
     """
-    size = max(LEAST, -(-n // POPULATIONS))
-    proposal = replace(proposal, root=SPREAD * proposal.root)
-    runs = [_population(target, proposal, size, rng) for _ in range(POPULATIONS)]
+    limits = settings.ANNEALING
+    size = max(limits.min_particles, -(-n // limits.populations))
+    proposal = replace(proposal, root=limits.initial_spread * proposal.root)
+    runs = [_population(target, proposal, size, rng) for _ in range(limits.populations)]
     r_hat = between(np.stack([u for u, _ in runs]))
     u = np.concatenate([u for u, _ in runs])
     _, copies = np.unique(u, axis=0, return_counts=True)
@@ -118,7 +110,7 @@ def _population(
     u = proposal.inside(size, rng)
     swarm = _Swarm(target, proposal, u, target(u), proposal.log_density(u))
     t, scale, step = 0.0, 1.0, 0
-    while t < 1.0 and step < STEPS:
+    while t < 1.0 and step < settings.ANNEALING.max_temperatures:
         later = _next(swarm.p - swarm.q, t)
         log_weight = (later - t) * np.where(np.isfinite(swarm.p), swarm.p - swarm.q, -np.inf)
         swarm.choose(_systematic(log_weight, rng))
@@ -129,17 +121,20 @@ def _population(
 
 def _next(log_ratio: np.ndarray, t: float) -> float:
     """The largest temperature up to 1 that leaves enough particles effective, by bisection."""
+    limits = settings.ANNEALING
 
     def effective(later: float) -> float:
         w = (later - t) * np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
         return float(np.exp(2 * logsumexp(w) - logsumexp(2 * w)) / len(w))
 
-    if effective(1.0) >= KEPT:
+    if effective(1.0) >= limits.min_effective_share:
         return 1.0
     low, high = t, 1.0
     for _ in range(40):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if effective(middle) >= KEPT else (low, middle)
+        low, high = (
+            (middle, high) if effective(middle) >= limits.min_effective_share else (low, middle)
+        )
     return max(low, t + 1e-6)
 
 
@@ -152,19 +147,20 @@ def _systematic(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _mix(swarm: _Swarm, t: float, scale: float, rng: np.random.Generator) -> float:
     """Move the particles until they have forgotten where they were; the scale of local steps."""
+    limits = settings.ANNEALING
     even, start = swarm.proposal.even, swarm.u.copy()
     equal = np.full(len(start), 1.0 / len(start))
     root = np.linalg.cholesky(covariance(start, equal))
     root *= 2.38 / np.sqrt(start.shape[1])
     jump = grow(start, equal, even)
-    for _ in range(MOVES):
+    for _ in range(limits.max_move_rounds):
         new = jump.inside(len(start), rng)
         swarm.accept(new, t, jump.log_density(swarm.u) - jump.log_density(new), rng)
-        for _ in range(LOCAL):
+        for _ in range(limits.local_moves_per_round):
             new = swarm.u + scale * rng.standard_normal(start.shape) @ root.T
             rate = swarm.accept(np.where(even, np.abs(new), new), t, np.zeros(len(new)), rng)
-            scale = float(np.clip(scale * np.exp(rate - TARGET), 0.01, 2.0))
-        if _memory(start, swarm.u) < FORGOTTEN:
+            scale = float(np.clip(scale * np.exp(rate - limits.target_acceptance), 0.01, 2.0))
+        if _memory(start, swarm.u) < limits.max_memory:
             break
     return scale
 

@@ -14,14 +14,13 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayeslme import engine
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import GAUSSIAN, gaussian_part
 from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.priors import Priors
-from bayeslme.bayes.sampling.annealing import POPULATIONS, anneal
+from bayeslme.bayes.sampling.annealing import anneal
 from bayeslme.bayes.sampling.coordinates import Coordinates
 from bayeslme.bayes.sampling.importance import (
-    GOOD,
-    LEAST,
     Adapted,
     Weighted,
     adapt,
@@ -74,7 +73,7 @@ class CollapsedPosterior:
         values, drawn, fixef = [], [], self.density.priors["fixef"]
         for piece in self._pieces(u):
             value, factor = self._piece(piece)
-            beta = coefficients(self.density.layout, factor, len(piece), rng)
+            beta = coefficients(self.density.parameters, factor, len(piece), rng)
             values.append(value + fixef.log_density_of(beta, self.rest) if self.rest else value)
             drawn.append(beta)
         return self._finite(values), np.concatenate(drawn)
@@ -100,10 +99,10 @@ class CollapsedPosterior:
 
 
 def coefficients(
-    layout: ModelParameters, factor: np.ndarray, count: int, rng: np.random.Generator
+    parameters: ModelParameters, factor: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw beta (b, p) given factors (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
-    problem, p = layout.problem, layout.problem.p
+    problem, p = parameters.problem, parameters.problem.p
     factor = np.broadcast_to(factor, (count, *factor.shape[-2:]))
     right = factor[:, p, :p] + rng.standard_normal((count, p))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
@@ -113,21 +112,6 @@ def coefficients(
     upper = np.swapaxes(factor[sound, :p, :p], -1, -2)
     standard[sound] = np.linalg.solve(upper, right[sound, :, None])[..., 0]
     return np.asarray(np.linalg.solve(problem.x_basis, standard.T).T + problem.shift)
-
-
-TRUST = 0.7  # k-hat above which the weights do not estimate means (Vehtari et al. 2024)
-SPARE = 1.3  # candidates for each draw kept, over the efficiency, so that few are kept twice
-FEWEST = 1000  # candidates: k-hat is that of a tail
-MOST = 10  # candidates for each draw kept at the most
-REFINE = 6000  # candidates of a refined mixture at the least
-REFINEMENTS = 3
-POOLED = 8000  # candidates that a refined mixture is fitted to at the most
-BUDGET = 1e10  # numbers read by all densities, beyond which nothing more is tried
-ANNEALING = 200.0  # densities for each particle
-ENOUGH = 400.0  # effective draws below which weights are not to be used, or half of those asked for
-AGREE = 1.05  # R-hat between populations of particles up to which they are one posterior
-STEP = 1e-3  # of second differences, in scales
-_TOO_HIGH = "Pareto k-hat {:.2f} is above " + str(TRUST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +155,17 @@ class CollapsedDraws:
     @property
     def mistrust(self) -> str | None:
         """Why the draws are not to be used, or None."""
+        limits = settings.SAMPLING
+        too_high = f"Pareto k-hat {self.k_hat:.2f} is above {limits.max_pareto_k}"
         if self.route != "annealed":
-            if self.effective < min(ENOUGH, 0.5 * len(self.log_weight)):
+            if self.effective < min(limits.min_effective_draws, 0.5 * len(self.log_weight)):
                 return f"the weights of {self.candidates} draws are worth {self.effective:.0f}"
             if np.isnan(self.k_hat):
                 return "a single draw has all the weight"
-            return None if self.k_hat <= TRUST else _TOO_HIGH.format(self.k_hat)
-        if self.r_hat <= AGREE:
+            return None if self.k_hat <= limits.max_pareto_k else too_high
+        if self.r_hat <= limits.max_population_r_hat:
             return None
-        return (
-            _TOO_HIGH.format(self.k_hat) + f", and annealed populations differ ({self.r_hat:.2f})"
-        )
+        return f"{too_high}, and annealed populations differ ({self.r_hat:.2f})"
 
     @property
     def certificate(self) -> str:
@@ -191,18 +175,21 @@ class CollapsedDraws:
         weights = f"k-hat {self.k_hat:.2f}, importance efficiency {self.efficiency:.0%}"
         if self.route != "annealed":
             return f"{self.route}; {weights} of {self.candidates}"
-        return f"annealed, R-hat of {POPULATIONS} populations {self.r_hat:.3f}; before: {weights}"
+        populations = f"R-hat of {settings.ANNEALING.populations} populations {self.r_hat:.3f}"
+        return f"annealed, {populations}; before: {weights}"
 
 
-def collapsible(layout: ModelParameters) -> str | None:
+def collapsible(parameters: ModelParameters) -> str | None:
     """Why a model cannot be collapsed, or None."""
-    return "the variance depends on fitted values" if layout.problem.needs_fitted_values else None
+    return (
+        "the variance depends on fitted values" if parameters.problem.needs_fitted_values else None
+    )
 
 
 @np.errstate(under="ignore")  # a vanishing correlation is 0
 def draw(
     design: Design,
-    layout: ModelParameters,
+    parameters: ModelParameters,
     priors: Priors,
     n: int,
     rng: np.random.Generator,
@@ -213,7 +200,7 @@ def draw(
     Parameters
     ----------
     design : Design
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
         Those of coefficients that are neither Gaussian nor flat enter by the weights.
     n : int
@@ -226,16 +213,34 @@ def draw(
     FitError
         Where the posterior has no mode to start from.
     """
+    limits = settings.SAMPLING
     estimate = engine.estimate(design) if first is None else first
-    points = starting_points(layout, estimate, design, priors)
-    target = _target(layout, priors, points[0])
+    points = starting_points(parameters, estimate, design, priors)
+    target = _target(parameters, priors, points[0])
     if not target.coordinates.size:
         return _without_parameters(target, n, rng)
     starts = np.stack([target.coordinates.encode(point) for point in points])
     found = adapt(target, *_laplace(target, starts), rng)
-    count = max(FEWEST, int(np.ceil(n * min(SPARE / max(found.efficiency, 1e-3), MOST))))
-    weighted, beta, route = _weighed(target, found, count, max(FEWEST, MOST * n), rng)
-    if weighted.k_hat > TRUST and not target.rest and ANNEALING * n * target.cost <= BUDGET:
+    count = max(
+        limits.min_candidates,
+        int(
+            np.ceil(
+                n
+                * min(
+                    limits.candidate_surplus / max(found.efficiency, 1e-3),
+                    limits.max_candidates_per_draw,
+                )
+            )
+        ),
+    )
+    weighted, beta, route = _weighed(
+        target, found, count, max(limits.min_candidates, limits.max_candidates_per_draw * n), rng
+    )
+    if (
+        weighted.k_hat > limits.max_pareto_k
+        and not target.rest
+        and limits.densities_per_particle * n * target.cost <= limits.max_numbers_read
+    ):
         return _annealed(target, found, weighted, n, rng)
     return _complete(target, weighted, beta, route, n, rng)
 
@@ -248,7 +253,7 @@ def _annealed(
     _, beta = target.with_coefficients(particles.u, rng)
     point = target.coordinates.decode(particles.u)
     return CollapsedDraws(
-        {**natural_values(target.density.layout, point), "fixef": beta},
+        {**natural_values(target.density.parameters, point), "fixef": beta},
         np.zeros(n),
         failed.k_hat,
         failed.efficiency,
@@ -259,12 +264,12 @@ def _annealed(
     )
 
 
-def _target(layout: ModelParameters, priors: Priors, start: NaturalPoint) -> CollapsedPosterior:
-    likelihood = Likelihood(layout.problem, "REML")
+def _target(parameters: ModelParameters, priors: Priors, start: NaturalPoint) -> CollapsedPosterior:
+    likelihood = Likelihood(parameters.problem, "REML")
     prior = priors["fixef"]
-    density = PosteriorDensity(layout, priors, likelihood, gaussian_part(prior))
+    density = PosteriorDensity(parameters, priors, likelihood, gaussian_part(prior))
     rest = tuple(j for j, p in enumerate(prior.priors) if p.family not in GAUSSIAN)
-    return CollapsedPosterior(density, Coordinates(layout, start, priors), rest)
+    return CollapsedPosterior(density, Coordinates(parameters, start, priors), rest)
 
 
 def _laplace(target: CollapsedPosterior, starts: np.ndarray) -> tuple[Proposal, list[Proposal]]:
@@ -275,7 +280,9 @@ def _laplace(target: CollapsedPosterior, starts: np.ndarray) -> tuple[Proposal, 
         msg = "the posterior density is not finite at the starting values: check the priors"
         raise FitError(msg)
     top = np.where(even, np.abs(mode.theta), mode.theta)
-    hessian = second_differences(lambda v: target(top + v * scale), len(top), STEP)
+    hessian = second_differences(
+        lambda v: target(top + v * scale), len(top), settings.SEARCH.difference_step
+    )
     finite = np.where(np.isfinite(hessian), hessian, 0.0)
     first = laplace(top, finite / np.outer(scale, scale), even)
     return first, boundary_components(target, first, scale)
@@ -285,23 +292,38 @@ def _weighed(
     target: CollapsedPosterior, found: Adapted, count: int, most: int, rng: np.random.Generator
 ) -> tuple[Weighted, np.ndarray, str]:
     """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
+    limits = settings.SAMPLING
     tried: list[tuple[Weighted, np.ndarray, str]] = []
     proposal, route, spent = found.proposal, "importance", 0.0
-    for _ in range(1 + REFINEMENTS):
+    for _ in range(1 + limits.max_refinements):
         u, value, beta = _candidates(target, proposal, count, rng)
         draws = smooth(u, value - proposal.log_density(u))
         tried.append((draws, beta, route))
         spent += count * target.cost
-        if (draws.k_hat <= GOOD and draws.efficiency >= LEAST) or spent > BUDGET:
+        if (
+            draws.k_hat <= limits.good_pareto_k and draws.efficiency >= limits.good_efficiency
+        ) or spent > limits.max_numbers_read:
             break
         if target.rest:  # no proposal of the others makes the coefficients' weights more even
             if count >= most:
                 break
-            count = int(min(most, np.ceil(count * SPARE * LEAST / max(draws.efficiency, 1e-3))))
+            count = int(
+                min(
+                    most,
+                    np.ceil(
+                        count
+                        * limits.candidate_surplus
+                        * limits.good_efficiency
+                        / max(draws.efficiency, 1e-3)
+                    ),
+                )
+            )
             continue
-        found.pool.add(proposal, u[:POOLED], value[:POOLED])
+        found.pool.add(
+            proposal, u[: limits.max_pooled_candidates], value[: limits.max_pooled_candidates]
+        )
         proposal, _ = fit(found.pool, proposal, found.boundary)
-        count, route = max(count, REFINE), "refined mixture"
+        count, route = max(count, limits.min_refined_candidates), "refined mixture"
     if target.rest:
         return max(tried, key=lambda one: one[0].efficiency * len(one[0].u))
     return min(tried, key=lambda one: _lacks(one[0]))
@@ -323,15 +345,19 @@ def _candidates(
 
 def _lacks(draws: Weighted) -> float:
     """How far weights are from good ones."""
-    return max(draws.k_hat - GOOD, 0.0) + max(LEAST - draws.efficiency, 0.0)
+    limits = settings.SAMPLING
+    return max(draws.k_hat - limits.good_pareto_k, 0.0) + max(
+        limits.good_efficiency - draws.efficiency, 0.0
+    )
 
 
 def _without_parameters(
     target: CollapsedPosterior, n: int, rng: np.random.Generator
 ) -> CollapsedDraws:
     """Nothing but beta is unknown: its conditional is the posterior, up to the prior's rest."""
+    limits = settings.SAMPLING
     if target.rest:
-        u = np.zeros((max(FEWEST, MOST * n), 0))
+        u = np.zeros((max(limits.min_candidates, limits.max_candidates_per_draw * n), 0))
         value, beta = target.with_coefficients(u, rng)
         return _complete(target, smooth(u, value), beta, "importance", n, rng)
     u = np.zeros((n, 0))
@@ -351,7 +377,7 @@ def _complete(
     """Resample the candidates."""
     kept = resample(draws, n, rng)
     point = target.coordinates.decode(draws.u[kept])
-    values = {**natural_values(target.density.layout, point), "fixef": beta[kept]}
+    values = {**natural_values(target.density.parameters, point), "fixef": beta[kept]}
     return CollapsedDraws(
         values,
         draws.log_weight[kept],

@@ -18,6 +18,7 @@ from typing import override
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.centring import TypicalRows, centred_of, natural_of
 from bayeslme.bayes.model_parameters import Block, LevelParameters, ModelParameters
 from bayeslme.bayes.priors.priors import Priors
@@ -26,8 +27,6 @@ from bayeslme.engine.likelihood.likelihood import NaturalPoint
 from bayeslme.structures import Bound, Parameter
 from bayeslme.structures.correlation.partial import correlation_matrices
 from bayeslme.structures.supports import POSITIVE, REAL
-
-INSIDE = 1e-3  # least eigenvalue of a correlation matrix a search starts from
 
 
 class Transform(ABC):
@@ -105,12 +104,13 @@ class Correlations(Transform):
 
     @override
     def encode(self, natural: np.ndarray) -> np.ndarray:
+        limits = settings.SEARCH
         matrix = np.eye(self.q)
         matrix[np.triu_indices(self.q, 1)] = natural
         matrix = matrix + np.triu(matrix, 1).T
         least = float(np.linalg.eigvalsh(matrix).min())
-        if least < INSIDE:
-            matrix += (INSIDE - least) * np.eye(self.q)
+        if least < limits.min_start_eigenvalue:
+            matrix += (limits.min_start_eigenvalue - least) * np.eye(self.q)
             matrix /= matrix[0, 0]
         factor = np.linalg.cholesky(matrix)
         left = np.sqrt(np.cumsum(factor[:, ::-1] ** 2, axis=1))[:, ::-1]
@@ -212,34 +212,34 @@ class Coordinates:
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     start : NaturalPoint
         Sets the floors of standard deviations, and sigma where it is held.
     priors : Priors, optional
         Which real parameters are positive.
     """
 
-    layout: ModelParameters
+    parameters: ModelParameters
     start: NaturalPoint
     priors: Priors | None = None
 
     @cached_property
     def _random(self) -> tuple[tuple[Transform, ...], ...]:
         return tuple(
-            _level_parts(level, floor)
+            _level_transforms(level, floor)
             for level, floor in zip(
-                self.layout.levels, _floors(self.layout, self.start), strict=True
+                self.parameters.levels, _floors(self.parameters, self.start), strict=True
             )
         )
 
     @cached_property
     def _rows(self) -> tuple[Rows | None, Rows | None]:
-        layout, problem = self.layout, self.layout.problem
+        parameters, problem = self.parameters, self.parameters.problem
         correlation, variance = (
             None if bound is None else Rows(bound, self._lower(block))
             for bound, block in (
-                (problem.correlation, layout.corstruct),
-                (problem.variance, layout.varfunc),
+                (problem.correlation, parameters.corstruct),
+                (problem.variance, parameters.varfunc),
             )
         )
         return correlation, variance
@@ -252,19 +252,19 @@ class Coordinates:
         return np.array([prior.bounds(j)[0] for j in range(len(prior.priors))])
 
     @cached_property
-    def _parts(self) -> tuple[Transform, ...]:
-        own = [part for level in self._random for part in level]
+    def _transforms(self) -> tuple[Transform, ...]:
+        own = [transform for level in self._random for transform in level]
         own += [rows for rows in self._rows if rows is not None]
-        return (*own, *(() if self.layout.sigma is None else (Supported((SIGMA,)),)))
+        return (*own, *(() if self.parameters.sigma is None else (Supported((SIGMA,)),)))
 
     @cached_property
     def _places(self) -> list[slice]:
-        ends = np.cumsum([0, *(len(part.scale) for part in self._parts)])
+        ends = np.cumsum([0, *(len(transform.scale) for transform in self._transforms)])
         return [slice(int(i), int(j)) for i, j in itertools.pairwise(ends)]
 
     @cached_property
     def _typical(self) -> TypicalRows:
-        return TypicalRows.of(self.layout.problem)
+        return TypicalRows.of(self.parameters.problem)
 
     @property
     def size(self) -> int:
@@ -274,12 +274,12 @@ class Coordinates:
     @property
     def scale(self) -> np.ndarray:
         """Size of a visible step, shape (k,)."""
-        return np.concatenate([np.zeros(0), *(part.scale for part in self._parts)])
+        return np.concatenate([np.zeros(0), *(transform.scale for transform in self._transforms)])
 
     @property
     def even(self) -> np.ndarray:
         """Coordinates of which only the size counts, bool, shape (k,)."""
-        own = [np.full(len(part.scale), part.even) for part in self._parts]
+        own = [np.full(len(transform.scale), transform.even) for transform in self._transforms]
         return np.concatenate([np.zeros(0, dtype=bool), *own])
 
     def decode(self, u: np.ndarray) -> NaturalPoint:
@@ -289,22 +289,28 @@ class Coordinates:
     def decode_with_jacobian(self, u: np.ndarray) -> tuple[NaturalPoint, np.ndarray]:
         """Natural points (b) of coordinates (b, k), and the map's log determinants (b,)."""
         natural = iter(
-            part.decode(u[:, at]) for part, at in zip(self._parts, self._places, strict=True)
+            transform.decode(u[:, at])
+            for transform, at in zip(self._transforms, self._places, strict=True)
         )
         centred = [
             np.concatenate([next(natural) for _ in level], axis=-1) for level in self._random
         ]
         rows = [None if r is None else next(natural) for r in self._rows]
-        pairs = zip(self._parts, self._places, strict=True)
-        log_jacobian = sum((part.log_jacobian(u[:, at]) for part, at in pairs), np.zeros(len(u)))
-        levels = self.layout.levels
+        pairs = zip(self._transforms, self._places, strict=True)
+        log_jacobian = sum(
+            (transform.log_jacobian(u[:, at]) for transform, at in pairs), np.zeros(len(u))
+        )
+        levels = self.parameters.levels
         random = tuple(
-            natural_of(lv.margins, par, lv.q) for lv, par in zip(levels, centred, strict=True)
+            natural_of(lv.centred_effects, par, lv.q)
+            for lv, par in zip(levels, centred, strict=True)
         )
         for level, par, own in zip(levels, centred, random, strict=True):
-            if level.margins is not None:
-                log_jacobian -= level.margins.log_jacobian(own[:, : level.q], par[:, : level.q])
-        if self.layout.sigma is None:
+            if level.centred_effects is not None:
+                log_jacobian -= level.centred_effects.log_jacobian(
+                    own[:, : level.q], par[:, : level.q]
+                )
+        if self.parameters.sigma is None:
             sigma = np.full(len(u), float(self.start.sigma))
         else:
             shift = self._typical.log_scale(*rows)
@@ -314,65 +320,65 @@ class Coordinates:
     def encode(self, point: NaturalPoint) -> np.ndarray:
         """Coordinates (k,) of one natural point."""
         natural: list[np.ndarray] = []
-        for level, values in zip(self.layout.levels, point.random, strict=True):
-            natural += _cut(level, centred_of(level.margins, values, level.q))
+        for level, values in zip(self.parameters.levels, point.random, strict=True):
+            natural += _cut(level, centred_of(level.centred_effects, values, level.q))
         for rows, own in zip(self._rows, (point.corstruct, point.varfunc), strict=True):
             if rows is not None and own is not None:
                 natural.append(own)
-        if self.layout.sigma is not None:
+        if self.parameters.sigma is not None:
             shift = self._typical.log_scale(point.corstruct, point.varfunc)
             natural.append(np.array([float(point.sigma * np.exp(shift))]))
-        pairs = zip(self._parts, natural, strict=True)
-        return np.concatenate([np.zeros(0), *(part.encode(v) for part, v in pairs)])
+        pairs = zip(self._transforms, natural, strict=True)
+        return np.concatenate([np.zeros(0), *(transform.encode(v) for transform, v in pairs)])
 
 
-def _level_parts(level: LevelParameters, floor: np.ndarray) -> tuple[Transform, ...]:
-    parts: list[Transform] = []
-    for piece in level.pieces:
-        parts.append(Deviations(floor[piece.sds]))
-        if piece.cor is not None and piece.cor.matrix:
-            parts.append(Correlations(piece.q))
-        elif piece.cor is not None:
-            effects = level.level.effects[piece.rows]
-            natural = piece.structure.natural_parameters(effects, "")
-            parts.append(Supported((natural[-1],)))
-    return tuple(parts)
+def _level_transforms(level: LevelParameters, floor: np.ndarray) -> tuple[Transform, ...]:
+    transforms: list[Transform] = []
+    for block in level.covariance_blocks:
+        transforms.append(Deviations(floor[block.sds]))
+        if block.correlation is not None and block.correlation.matrix:
+            transforms.append(Correlations(block.q))
+        elif block.correlation is not None:
+            effects = level.level.effects[block.rows]
+            natural = block.structure.natural_parameters(effects, "")
+            transforms.append(Supported((natural[-1],)))
+    return tuple(transforms)
 
 
 def _cut(level: LevelParameters, natural: np.ndarray) -> list[np.ndarray]:
     """Natural parameters of a level by part."""
     out, at = [], 0
-    for piece in level.pieces:
-        size, sds = piece.structure.size(piece.q), piece.sds.stop - piece.sds.start
+    for block in level.covariance_blocks:
+        size, sds = block.structure.size(block.q), block.sds.stop - block.sds.start
         out.append(natural[at : at + sds])
-        if piece.cor is not None:
+        if block.correlation is not None:
             out.append(natural[at + sds : at + size])
         at += size
     return out
 
 
-def _floors(layout: ModelParameters, start: NaturalPoint) -> list[np.ndarray]:
+def _floors(parameters: ModelParameters, start: NaturalPoint) -> list[np.ndarray]:
     """Standard error of an average group's own effects, from what varies within groups.
 
     Of every level, outermost first, for each standard deviation.
     """
-    problem, out = layout.problem, []
+    problem, out = parameters.problem, []
     within = (
-        residual_scale(layout, start) ** 2 / problem.n
+        residual_scale(parameters, start) ** 2 / problem.n
     )  # for each row; what is inside adds to it
     for level, stage, natural in zip(
-        reversed(layout.levels), problem.stages, reversed(start.random), strict=True
+        reversed(parameters.levels), problem.stages, reversed(start.random), strict=True
     ):
         groups = len(level.level.labels)
         inverse = np.linalg.inv(stage.basis)
-        if level.margins is not None:
-            inverse = level.margins.basis @ inverse
+        if level.centred_effects is not None:
+            inverse = level.centred_effects.basis @ inverse
         error = np.sqrt(within * groups * np.square(inverse).sum(axis=1))
         own = [
-            error[piece.rows]
-            if piece.sds.stop - piece.sds.start == piece.q
-            else error[piece.rows].mean(keepdims=True)
-            for piece in level.pieces
+            error[block.rows]
+            if block.sds.stop - block.sds.start == block.q
+            else error[block.rows].mean(keepdims=True)
+            for block in level.covariance_blocks
         ]
         out.append(np.concatenate(own))
         spread = stage.basis @ stage.structure.natural_factor(natural, stage.q)

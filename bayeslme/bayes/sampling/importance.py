@@ -3,8 +3,8 @@
 The proposal starts at the mode with the curvature there. Rounds of draws are pooled, each draw with
 the weight it has under the mixture of all proposals so far (Cornuet, Marin, Mira and Robert 2012,
 Scandinavian Journal of Statistics 39, 798), and a mixture of Student-t distributions is fitted to
-the pool, of as many components as pay. The draws that are kept are always fresh. The Pareto k-hat
-of their weights is the certificate (Vehtari et al. 2024, JMLR 25(72)).
+the pool; components are added while the efficiency improves. The draws that are kept are always
+fresh. The Pareto k-hat of their weights is the certificate (Vehtari et al. 2024, JMLR 25(72)).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import logsumexp
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.sampling.mixture import Proposal, covariance, joined, mixture, single
 
 
@@ -114,18 +115,6 @@ def resample(draws: Weighted, n: int, rng: np.random.Generator) -> np.ndarray:
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
-PILOT = 1000  # draws of an adaptation round
-ROUNDS = 5
-EVEN = 0.8  # efficiency at which adaptation stops
-SIZES = (1, 2, 3, 5, 8)  # components that are tried
-GAIN = 1.15  # of efficiency for which another round is made,
-SOUND = 0.5  # where it is above this
-JUMPS = 6  # components of a mixture without a pool
-PAYS = 1.04  # gain of efficiency for which more components are taken
-GOOD, LEAST = 0.5, 0.4  # k-hat and efficiency at which draws are left as they are
-TAILS, WIDE = 0.1, 2.0  # share and width of the component that covers the tails
-EDGE, EDGES = 0.04, 0.2  # share of each component at an edge, and of all of them at the most
-
 
 def evaluate(
     target: LogDensity, proposal: Proposal, n: int, rng: np.random.Generator
@@ -180,44 +169,50 @@ def adapt(
         Components where the target ends, which always keep a share.
     rng : Generator
     """
+    limits = settings.SAMPLING
     pool = Pool(np.zeros((0, len(first.even))), np.zeros(0))
-    wide = Proposal(first.weight, first.mean, WIDE * first.root, first.even)
+    wide = Proposal(first.weight, first.mean, limits.tail_width * first.root, first.even)
     proposal = _defended(first, wide, boundary)
     best, efficiency, k_hat = proposal, -1.0, np.inf
-    for attempt in range(ROUNDS):
-        u, value = evaluate(target, proposal, PILOT * (1 + attempt // 2), rng)
+    for attempt in range(limits.max_adaptation_rounds):
+        u, value = evaluate(target, proposal, limits.pilot_draws * (1 + attempt // 2), rng)
         own = smooth(u, value - proposal.log_density(u))
         pool.add(proposal, u, value)
         if own.efficiency > efficiency:
             best, efficiency, k_hat = proposal, own.efficiency, own.k_hat
-        if efficiency >= EVEN and k_hat < GOOD:
+        if efficiency >= limits.sufficient_efficiency and k_hat < limits.good_pareto_k:
             break
         proposal, expected = fit(pool, proposal, boundary)
-        if expected < efficiency * GAIN and k_hat < GOOD and efficiency > SOUND:
+        if (
+            expected < efficiency * limits.min_round_gain
+            and k_hat < limits.good_pareto_k
+            and efficiency > limits.min_stop_efficiency
+        ):
             break
     return Adapted(best, efficiency, pool, tuple(boundary))
 
 
 def fit(pool: Pool, start: Proposal, boundary: Sequence[Proposal] = ()) -> tuple[Proposal, float]:
     """The mixture that does best on the pool, of as few components as do, and its efficiency."""
+    limits = settings.SAMPLING
     draws = pool.weighted()
     weight = np.exp(draws.smoothed)
     if draws.efficiency * len(weight) < 3 * draws.u.shape[1]:  # too few to trust a covariance
         return Proposal(start.weight, start.mean, 1.5 * start.root, start.even), np.inf
     moments = single(weight @ draws.u, covariance(draws.u, weight), start.even)
-    wide = Proposal(moments.weight, moments.mean, WIDE * moments.root, moments.even)
+    wide = Proposal(moments.weight, moments.mean, limits.tail_width * moments.root, moments.even)
     inner = mixture(draws.u, weight, moments)
     best = _defended(inner, wide, boundary)
     best_efficiency = pool.efficiency(best, draws)
-    for size in SIZES[1:]:
-        if best_efficiency > EVEN:
+    for size in limits.component_counts[1:]:
+        if best_efficiency > limits.sufficient_efficiency:
             break
         while len(inner.weight) < size:
             inner = _grown(pool, draws, inner, moments)
         inner = mixture(draws.u, weight, inner)
         candidate = _defended(inner, wide, boundary)
         efficiency = pool.efficiency(candidate, draws)
-        if efficiency > best_efficiency * PAYS:
+        if efficiency > best_efficiency * limits.min_component_gain:
             best, best_efficiency = candidate, efficiency
         if len(inner.weight) < size:
             break
@@ -234,19 +229,22 @@ def _grown(pool: Pool, draws: Weighted, inner: Proposal, moments: Proposal) -> P
 
 def grow(u: np.ndarray, weight: np.ndarray, even: np.ndarray) -> Proposal:
     """A mixture fitted to weighted draws, centres first spread over them."""
+    limits = settings.SAMPLING
     moments = single(weight @ u, covariance(u, weight), even)
     apart = np.linalg.solve(moments.root[0], (u - moments.mean[0]).T).T
     centres = [int(np.argmin(np.square(apart).sum(axis=1)))]
-    for _ in range(JUMPS - 1):  # each new centre is the draw farthest from those before
+    for _ in range(limits.jump_components - 1):
+        # each new centre is the draw farthest from those before
         distance = np.min([np.square(apart - apart[c]).sum(axis=1) for c in centres], axis=0)
         centres.append(int(np.argmax(distance * weight)))
     parts = [(1.0, Proposal(moments.weight, u[[c]], 0.5 * moments.root, even)) for c in centres]
-    wide = Proposal(moments.weight, moments.mean, WIDE * moments.root, even)
+    wide = Proposal(moments.weight, moments.mean, limits.tail_width * moments.root, even)
     return _defended(mixture(u, weight, joined(parts)), wide, ())
 
 
 def _defended(inner: Proposal, wide: Proposal, boundary: Sequence[Proposal]) -> Proposal:
     """Add what covers the tails, so that no part of the target is far out in the proposal's."""
-    edge = min(EDGE, EDGES / max(len(boundary), 1))
-    parts = [(1 - TAILS - edge * len(boundary), inner), (TAILS, wide)]
+    limits = settings.SAMPLING
+    edge = min(limits.boundary_share, limits.max_boundary_share / max(len(boundary), 1))
+    parts = [(1 - limits.tail_share - edge * len(boundary), inner), (limits.tail_share, wide)]
     return joined(parts + [(edge, one) for one in boundary])

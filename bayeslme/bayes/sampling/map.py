@@ -19,6 +19,7 @@ import numpy as np
 
 from bayeslme import engine
 from bayeslme.arrays import NUMPY
+from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, GaussianBeta, bordered, engine_scale, gaussian_beta
 from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import log_density
@@ -35,9 +36,6 @@ from bayeslme.structures import Parameter
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
-SMALL = 1e-4  # standard deviations below this share of sigma are tried at zero
-TIE = 1e-8  # log densities closer than this are equal
-
 
 @dataclass(frozen=True)
 class PosteriorDensity:
@@ -45,7 +43,7 @@ class PosteriorDensity:
 
     Attributes
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
     likelihood : Likelihood
     beta : GaussianBeta or None
@@ -55,7 +53,7 @@ class PosteriorDensity:
         and correlations with the predictors at their means, sigma of a typical row.
     """
 
-    layout: ModelParameters
+    parameters: ModelParameters
     priors: Priors
     likelihood: Likelihood
     beta: GaussianBeta | None
@@ -68,7 +66,7 @@ class PosteriorDensity:
     def evaluate(self, point: NaturalPoint) -> tuple[np.ndarray, np.ndarray]:
         """Log density (b,), and the factor (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
         _, factor, typical, half = self.block(point)
-        problem, p = self.layout.problem, self.layout.problem.p
+        problem, p = self.parameters.problem, self.parameters.problem.p
         diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
         logdet = np.log(np.abs(np.diagonal(problem.x_basis))).sum()
         df = problem.n - p
@@ -88,57 +86,57 @@ class PosteriorDensity:
         e, half, typical = self.likelihood.natural(point, whole=whole)
         block = e.block / np.asarray(typical)[..., None, None] ** 2
         if self.beta is not None:
-            block = block + bordered(*engine_scale(self.layout.problem, self.beta))
+            block = block + bordered(*engine_scale(self.parameters.problem, self.beta))
         return e, NUMPY.cholesky(block), typical, half + e.half_logdet
 
     def log_prior(self, point: NaturalPoint) -> np.ndarray:
         """Log prior density (b,) of everything but beta."""
-        values = natural_values(self.layout, point)
+        values = natural_values(self.parameters, point)
         terms = [self._one_prior(name, values, point) for name in values]
         if self.at_means:
-            terms += [-self.priors[name].log_volume(v, values) for name, v in values.items()]
+            terms += [-self.priors[name].scale.log_volume(v, values) for name, v in values.items()]
         return np.asarray(sum(terms, np.zeros(())))
 
     def _one_prior(
         self, name: str, values: dict[str, np.ndarray], point: NaturalPoint
     ) -> np.ndarray:
-        bound, inside = self.layout.problem.correlation, point.corstruct
+        bound, inside = self.parameters.problem.correlation, point.corstruct
         if name == "corstruct" and bound is not None and inside is not None:
             return log_density(self.priors[name], bound, inside)
         return self.priors[name].log_density(values[name], values)
 
 
-def natural_values(layout: ModelParameters, point: NaturalPoint) -> dict[str, np.ndarray]:
+def natural_values(parameters: ModelParameters, point: NaturalPoint) -> dict[str, np.ndarray]:
     """Values of the named variables at natural points (b)."""
     out: dict[str, np.ndarray] = {}
-    for level, par in zip(layout.levels, point.random, strict=True):
+    for level, par in zip(parameters.levels, point.random, strict=True):
         out |= _level_values(level, par)
     rows = (
-        (layout.corstruct, layout.problem.correlation, point.corstruct),
-        (layout.varfunc, layout.problem.variance, point.varfunc),
+        (parameters.corstruct, parameters.problem.correlation, point.corstruct),
+        (parameters.varfunc, parameters.problem.variance, point.varfunc),
     )
     for block, bound, values in rows:
         if block is not None and bound is not None and values is not None:
             out[block.name] = np.asarray(bound.printed(values))[..., bound.free]
-    if layout.sigma is not None:
-        out[layout.sigma.name] = np.asarray(point.sigma)
+    if parameters.sigma is not None:
+        out[parameters.sigma.name] = np.asarray(point.sigma)
     return out
 
 
 def _level_values(level: LevelParameters, par: np.ndarray) -> dict[str, np.ndarray]:
     sds, out, at = [], {}, 0
-    for piece in level.pieces:
-        own = par[..., at : at + piece.structure.size(piece.q)]
+    for block in level.covariance_blocks:
+        own = par[..., at : at + block.structure.size(block.q)]
         at += own.shape[-1]
-        count = piece.sds.stop - piece.sds.start
+        count = block.sds.stop - block.sds.start
         sds.append(own[..., :count])
-        if piece.cor is not None and piece.cor.matrix:
-            matrix = np.broadcast_to(np.eye(piece.q), (*par.shape[:-1], piece.q, piece.q)).copy()
-            i, j = np.triu_indices(piece.q, 1)
+        if block.correlation is not None and block.correlation.matrix:
+            matrix = np.broadcast_to(np.eye(block.q), (*par.shape[:-1], block.q, block.q)).copy()
+            i, j = np.triu_indices(block.q, 1)
             matrix[..., i, j] = matrix[..., j, i] = own[..., count:]
-            out[piece.cor.name] = matrix
-        elif piece.cor is not None:
-            out[piece.cor.name] = own[..., count]
+            out[block.correlation.name] = matrix
+        elif block.correlation is not None:
+            out[block.correlation.name] = own[..., count]
     return {level.sd.name: np.concatenate(sds, axis=-1), **out}
 
 
@@ -171,17 +169,17 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     UserWarning
         Where the search did not converge, as where the mode is at the end of a prior's interval.
     """
-    layout = build_parameters(design)
-    if layout.problem.needs_fitted_values:
+    parameters = build_parameters(design)
+    if parameters.problem.needs_fitted_values:
         msg = "priors: a variance that depends on fitted values has no marginal density; sample it"
         raise SpecError(msg)
-    resolved = resolve_priors(layout, priors)
-    likelihood = Likelihood(layout.problem, "REML")
+    resolved = resolve_priors(parameters, priors)
+    likelihood = Likelihood(parameters.problem, "REML")
     beta = gaussian_beta(resolved["fixef"])
-    density = PosteriorDensity(layout, resolved, likelihood, beta, at_means=True)
+    density = PosteriorDensity(parameters, resolved, likelihood, beta, at_means=True)
     first = engine.estimate(design)
-    points = starting_points(layout, first, design, resolved)
-    coordinates = Coordinates(layout, points[0], resolved)
+    points = starting_points(parameters, first, design, resolved)
+    coordinates = Coordinates(parameters, points[0], resolved)
 
     def objective(u: np.ndarray) -> np.ndarray:
         likelihood.evaluations += len(u)
@@ -199,7 +197,7 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
         )
         warnings.warn(note, stacklevel=2)
     point = coordinates.decode(optimum.theta[None])
-    found = _read_off(density, _clean(density, point, pd_parameters(layout)))
+    found = _read_off(density, _clean(density, point, pd_parameters(parameters)))
     return replace(
         found,
         loglik=optimum.value,
@@ -209,11 +207,11 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
     )
 
 
-def pd_parameters(layout: ModelParameters) -> tuple[tuple[Parameter, ...], ...]:
+def pd_parameters(parameters: ModelParameters) -> tuple[tuple[Parameter, ...], ...]:
     """Natural parameters of every level's covariance, outermost first."""
     return tuple(
         level.level.structure.natural_parameters(level.level.effects, str(level.level.formula))
-        for level in layout.levels
+        for level in parameters.levels
     )
 
 
@@ -221,14 +219,18 @@ def _clean(
     density: PosteriorDensity, point: NaturalPoint, parameters: tuple[tuple[Parameter, ...], ...]
 ) -> NaturalPoint:
     """The first point of a batch; standard deviations that go to zero are zero."""
+    limits = settings.SEARCH
     random = [par.copy() for par in point.random]
     for k, ps in enumerate(parameters):
         for j, p in enumerate(ps):
-            if p.support.lower != 0.0 or random[k][0, j] > SMALL * point.sigma[0]:
+            if p.support.lower != 0.0 or random[k][0, j] > limits.zero_sd_share * point.sigma[0]:
                 continue
             trial = [par.copy() for par in random]
             trial[k][0, j] *= 0.1  # towards the bound: at it a prior on the open interval says no
-            if density(replace(point, random=tuple(trial)))[0] >= density(point)[0] - TIE:
+            if (
+                density(replace(point, random=tuple(trial)))[0]
+                >= density(point)[0] - limits.equal_log_densities
+            ):
                 random[k][0, j] = 0.0
     cor = None if point.corstruct is None else point.corstruct[0]
     var = None if point.varfunc is None else point.varfunc[0]
@@ -236,7 +238,7 @@ def _clean(
 
 
 def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
-    problem, p = density.layout.problem, density.layout.problem.p
+    problem, p = density.parameters.problem, density.parameters.problem.p
     e, factor, typical, _ = density.block(point, whole=True)
     inverse = np.linalg.inv(factor[:p, :p])
     standard = inverse.T @ factor[p, :p]
@@ -254,10 +256,10 @@ def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
     return Estimate(
         problem=problem,
         method="MAP",
-        theta=_theta(density.layout, point, lambdas),
+        theta=_theta(density.parameters, point, lambdas),
         beta=to_natural @ standard + problem.shift,
         sigma=float(point.sigma),
-        sigma_held=density.layout.sigma is None,
+        sigma_held=density.parameters.sigma is None,
         loglik=float("nan"),
         vcov=root @ root.T,
         factors=lambdas[::-1],
@@ -273,10 +275,10 @@ def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
 
 
 def _theta(
-    layout: ModelParameters, point: NaturalPoint, lambdas: tuple[np.ndarray, ...]
+    parameters: ModelParameters, point: NaturalPoint, lambdas: tuple[np.ndarray, ...]
 ) -> np.ndarray:
     """The engine's theta of a natural point."""
-    problem = layout.problem
+    problem = parameters.problem
     theta = np.zeros(problem.size)
     for stage, lam in zip(problem.stages, lambdas, strict=True):
         theta[stage.theta] = stage.structure.nearest(lam @ lam.T, stage.basis)

@@ -21,16 +21,10 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from bayeslme.bayes import settings
 from bayeslme.engine.search.optimise import maximise, second_differences
 
-DF = 7.0  # tails that bound the weights of a nearly Gaussian target cheaply
-ITERATIONS = 8  # of expectation maximisation
-REACH = 4.0  # standard deviations from zero within which a component is folded
-MOST_FOLDS = 3  # coordinates a component is folded in
-SHRINK = 1.0  # draws, for each coordinate, by which a component's covariance leans to that of all
-INFLATE = 1.1  # of fitted covariances, whose tails the weights tend to miss
 TINY = 1e-300
-PIECE = 20_000  # rows of one batch
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Proposal:
     mean: np.ndarray
     root: np.ndarray
     even: np.ndarray
-    df: float = DF
+    df: float = settings.PROPOSAL.degrees_of_freedom
 
     @cached_property
     def folded(self) -> np.ndarray:
@@ -60,10 +54,13 @@ class Proposal:
 
         Elsewhere it is cut at zero, far out in its tail.
         """
+        limits = settings.PROPOSAL
         spread = np.sqrt(np.square(self.root).sum(axis=-1))
         distance = np.where(self.even, np.abs(self.mean) / spread, np.inf)
-        limit = np.sort(distance, axis=1)[:, min(MOST_FOLDS, distance.shape[1]) - 1]
-        return np.asarray((distance < REACH) & (distance <= limit[:, None]))
+        limit = np.sort(distance, axis=1)[
+            :, min(limits.max_folded_coordinates, distance.shape[1]) - 1
+        ]
+        return np.asarray((distance < limits.max_folding_distance) & (distance <= limit[:, None]))
 
     @cached_property
     def images(self) -> list[np.ndarray]:
@@ -108,9 +105,10 @@ class Proposal:
 
     def log_density(self, u: np.ndarray) -> np.ndarray:
         """Log density (n,) at points that are not negative in even coordinates."""
+        limits = settings.PROPOSAL
         pieces = [
             logsumexp(np.concatenate(self.components(self.distances(piece))), axis=0)
-            for piece in np.split(u, range(PIECE, len(u), PIECE))
+            for piece in np.split(u, range(limits.rows_per_batch, len(u), limits.rows_per_batch))
         ]
         return np.concatenate(pieces)
 
@@ -134,11 +132,18 @@ def mixture(u: np.ndarray, weight: np.ndarray, start: Proposal) -> Proposal:
         Sums to 1.
     start : Proposal
     """
+    limits = settings.PROPOSAL
     cov = covariance(u, weight)
     size = 1.0 / np.square(weight).sum()  # draws of equal weight that would say as much
-    for _ in range(ITERATIONS):
+    for _ in range(limits.mixture_iterations):
         start = _step(u, weight, start, cov, size)
-    return Proposal(start.weight, start.mean, np.sqrt(INFLATE) * start.root, start.even, start.df)
+    return Proposal(
+        start.weight,
+        start.mean,
+        np.sqrt(limits.covariance_inflation) * start.root,
+        start.even,
+        start.df,
+    )
 
 
 def covariance(u: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -167,7 +172,7 @@ def _step(
             s[:, None] * ((h[:, None] * u).T @ u) * s for s, h in zip(signs, heavy, strict=True)
         )
         own = second - heavy.sum() * np.outer(mean, mean)
-        lean = SHRINK * k / size  # in units of mass
+        lean = settings.PROPOSAL.covariance_shrinkage * k / size  # in units of mass
         full = (own + lean * cov) / (mass + lean)
         weights.append(mass)
         means.append(mean)
@@ -197,18 +202,6 @@ def joined(parts: Sequence[tuple[float, Proposal]]) -> Proposal:
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
-AT = 1e-3  # coordinate that stands for zero, which is outside of a prior's open interval
-STEP = 1e-3  # of second differences, in scales
-NEGLIGIBLE = 12.0  # log density below the mode's at which an edge does not matter
-FAR = 30.0  # the same while the other parameters stay where they are at the mode
-LEAST = 0.1  # of the distance from zero that a component covers, in coordinates
-APART = 1.0  # standard deviations from zero within which the mode's own component covers it
-RADII = (4.0, 7.0)  # standard deviations from the mode at which tails are looked at
-EXCESS = 1.0  # log density over a Student-t distribution's for which a tail gets a component
-MOST = 4  # tails that get one, those with the largest excess
-SPAN = 0.35  # of a radius: the scale of its component
-WEIGHT, WIDTH = 0.1, 2.0  # of the wide component that tails are compared with
-
 
 def boundary_components(target: LogDensity, first: Proposal, scale: np.ndarray) -> list[Proposal]:
     """Components for zeros of even coordinates, and for tails that are too long.
@@ -222,20 +215,27 @@ def boundary_components(target: LogDensity, first: Proposal, scale: np.ndarray) 
     scale : array, shape (k,)
         Size of a visible step.
     """
+    limits = settings.PROPOSAL
     mode, cov = first.mean[0], first.root[0] @ first.root[0].T
     top = float(target(mode[None])[0])
     spread = np.sqrt(np.diagonal(cov))
-    places = [(j, AT, 0.5 * (abs(mode[j]) - spread[j])) for j in _zeros(target, first, top)]
+    places = [
+        (j, limits.zero_stand_in, 0.5 * (abs(mode[j]) - spread[j]))
+        for j in _zeros(target, first, top)
+    ]
     places += _tails(target, first, top)
     out = []
     for j, at, width in places:
         rest = np.delete(np.arange(len(mode)), j)
         found, height, block = _given(target, first, scale, j, at)
-        if not height > top - NEGLIGIBLE:
+        if not height > top - limits.max_boundary_drop:
             continue
-        centre, full = np.full(len(mode), 0.0 if at == AT else at), np.zeros_like(cov)
+        centre, full = (
+            np.full(len(mode), 0.0 if at == limits.zero_stand_in else at),
+            np.zeros_like(cov),
+        )
         centre[rest], full[np.ix_(rest, rest)] = found, block
-        full[j, j] = max(LEAST, width) ** 2
+        full[j, j] = max(limits.min_boundary_width, width) ** 2
         out.append(single(np.where(first.even, np.abs(centre), centre), full, first.even))
     return out
 
@@ -245,16 +245,19 @@ def _zeros(target: LogDensity, first: Proposal, top: float) -> list[int]:
 
     The others stay, or follow the component's regression on the one; the better of both counts.
     """
+    limits = settings.PROPOSAL
     mode, cov = first.mean[0], first.root[0] @ first.root[0].T
     variance = np.diagonal(cov)
-    reached = np.flatnonzero(first.even & (np.abs(mode) > APART * np.sqrt(variance)))
+    reached = np.flatnonzero(
+        first.even & (np.abs(mode) > limits.covered_distance * np.sqrt(variance))
+    )
     if not len(reached):
         return []
     slopes = (cov / variance)[:, reached].T
     faces = np.concatenate([np.tile(mode, (len(reached), 1)), mode - slopes * mode[reached, None]])
-    faces[np.arange(len(faces)), np.tile(reached, 2)] = AT
+    faces[np.arange(len(faces)), np.tile(reached, 2)] = limits.zero_stand_in
     heights = target(np.where(first.even, np.abs(faces), faces)).reshape(2, -1).max(axis=0)
-    return [int(j) for j in reached[heights > top - FAR]]
+    return [int(j) for j in reached[heights > top - limits.max_face_drop]]
 
 
 def _tails(target: LogDensity, first: Proposal, top: float) -> list[tuple[int, float, float]]:
@@ -262,23 +265,34 @@ def _tails(target: LogDensity, first: Proposal, top: float) -> list[tuple[int, f
 
     They are looked for where the others have their means under the component.
     """
+    limits = settings.PROPOSAL
     mode, cov = first.mean[0], first.root[0] @ first.root[0].T
     spread = np.sqrt(np.diagonal(cov))
-    steps = np.array([sign * r for sign in (-1.0, 1.0) for r in RADII])
+    steps = np.array([sign * r for sign in (-1.0, 1.0) for r in limits.tail_radii])
     u = mode + (cov / spread)[None].swapaxes(1, 2) * steps[:, None, None]  # (steps, k, k)
     flat = u.reshape(-1, len(mode))
-    wide = Proposal(first.weight, first.mean, WIDTH * first.root, first.even)
-    both = joined([(1 - WEIGHT, first), (WEIGHT, wide)])
+    wide = Proposal(first.weight, first.mean, limits.reference_tail_width * first.root, first.even)
+    both = joined([(1 - limits.reference_tail_share, first), (limits.reference_tail_share, wide)])
     falls = both.log_density(flat) - both.log_density(mode[None])
     excess = (target(np.where(first.even, np.abs(flat), flat)) - top - falls).reshape(u.shape[:2])
     excess[np.any((u < 0) & first.even, axis=-1)] = -np.inf  # beyond zero lies the other half
     found: list[tuple[float, int, float, float]] = []
     for j in range(len(mode)):
-        for side in (slice(0, len(RADII)), slice(len(RADII), None)):
+        for side in (slice(0, len(limits.tail_radii)), slice(len(limits.tail_radii), None)):
             k = int(np.argmax(excess[side, j]))
-            if (over := float(excess[side, j][k])) > EXCESS:
-                found.append((over, j, float(u[side, j, j][k]), SPAN * RADII[k] * spread[j]))
-    return [(j, at, width) for _, j, at, width in sorted(found, reverse=True)[:MOST]]
+            if (over := float(excess[side, j][k])) > limits.min_tail_excess:
+                found.append(
+                    (
+                        over,
+                        j,
+                        float(u[side, j, j][k]),
+                        limits.tail_component_width * limits.tail_radii[k] * spread[j],
+                    )
+                )
+    return [
+        (j, at, width)
+        for _, j, at, width in sorted(found, reverse=True)[: limits.max_tail_components]
+    ]
 
 
 def _given(
@@ -295,7 +309,9 @@ def _given(
 
     own = scale[rest]
     found = maximise(given, mode[rest], own)
-    hessian = second_differences(lambda v: given(found.theta + v * own), len(rest), STEP)
+    hessian = second_differences(
+        lambda v: given(found.theta + v * own), len(rest), settings.SEARCH.difference_step
+    )
     block = _inverse(-hessian / np.outer(own, own), cov[np.ix_(rest, rest)])
     return found.theta, found.value, block
 

@@ -5,17 +5,18 @@ Both leave the random effects out and draw them exactly afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
-from bayeslme.bayes.posterior.random_effects import MOST_BYTES
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
-from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike
+from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.priors.proper import check_proper
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.arguments import check_seed
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Method = Literal["auto", "collapsed", "nuts"]
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax"]
-FLAT = ("Flat", "HalfFlat")
 
 
 def check_arguments(
@@ -65,7 +65,7 @@ def refuse_nuts_options(**given: Any) -> None:
         raise SpecError(msg)
 
 
-def check_ranef(layout: ModelParameters, ranef: Any) -> bool:
+def check_ranef(parameters: ModelParameters, ranef: Any) -> bool:
     """Whether random effects are kept, which they are where they are sampled.
 
     Raises
@@ -74,13 +74,13 @@ def check_ranef(layout: ModelParameters, ranef: Any) -> bool:
     """
     if not isinstance(ranef, bool):
         raise SpecError(f"ranef: True or False is needed, not {ranef!r:.60}")
-    if not ranef and layout.problem.needs_fitted_values:
+    if not ranef and parameters.problem.needs_fitted_values:
         msg = "ranef=False: where the variance depends on fitted values random effects are sampled"
         raise SpecError(msg)
     return ranef
 
 
-def check_size(layout: ModelParameters, draws: int, *, ranef: bool = True) -> None:
+def check_size(parameters: ModelParameters, draws: int, *, ranef: bool = True) -> None:
     """Refuse more draws than memory holds, of all random effects where they are kept.
 
     Raises
@@ -88,65 +88,21 @@ def check_size(layout: ModelParameters, draws: int, *, ranef: bool = True) -> No
     SpecError
         Naming the size, and how many draws fit.
     """
-    groups = sum(len(level.level.labels) * level.q for level in layout.levels) if ranef else 0
-    problem = layout.problem
-    pieces = len(layout.levels[0].level.labels) if layout.levels else problem.n
-    variance = sum(len(b.coefs) ** (2 if b.matrix else 1) for b in layout.blocks)
+    limits = settings.POSTERIOR
+    groups = sum(len(level.level.labels) * level.q for level in parameters.levels) if ranef else 0
+    problem = parameters.problem
+    pieces = len(parameters.levels[0].level.labels) if parameters.levels else problem.n
+    variance = sum(len(b.coefs) ** (2 if b.matrix else 1) for b in parameters.blocks)
     each = 8.0 * (groups + pieces + variance)
-    if draws * each > MOST_BYTES:
+    if draws * each > limits.max_bytes:
         held = f"{groups} random effects and {pieces}" if groups else f"{pieces}"
         less = "; ranef=False keeps no random effects" if groups else ""
         msg = (
             f"draws: {draws} draws of {held} log likelihoods take {draws * each / 1e9:.1f} GB, and "
-            f"a posterior holds {MOST_BYTES / 1e9:.0f} GB; at most {int(MOST_BYTES // each)} draws "
-            f"over all chains fit{less}"
+            f"a posterior holds {limits.max_bytes / 1e9:.0f} GB; at most "
+            f"{int(limits.max_bytes // each)} draws over all chains fit{less}"
         )
         raise SpecError(msg)
-
-
-def check_proper(layout: ModelParameters, priors: Priors) -> None:
-    """Refuse posteriors that a flat prior makes improper.
-
-    A standard deviation with a flat prior needs more groups than effects plus one (the likelihood
-    tends to a constant, or falls like sd^-(G - 1), as it grows). As the range of a correlation
-    grows, or the constant of a variance function with sigma falling, the likelihood tends to a
-    positive number, so that no flat prior is proper.
-
-    Raises
-    ------
-    FitError
-    """
-    for level in layout.levels:
-        groups = len(level.level.labels)
-        prior = priors[level.sd.name]
-        flat = [c for c, p in zip(prior.block.coefs, prior.priors, strict=True) if p.family in FLAT]
-        if flat and groups <= level.q + 2:
-            msg = (
-                f"priors: a flat prior on '{level.sd.name}' ({flat[0]}) with {groups} group(s) "
-                "gives an improper posterior; use a proper one, 'HalfStudentT(nu=4, sigma=1)' say"
-            )
-            raise FitError(msg)
-    for block in (layout.corstruct, layout.varfunc):
-        if block is None:
-            continue
-        for j in _endless(priors[block.name]):
-            msg = (
-                f"priors: a flat prior on '{block.name}' ({block.coefs[j]}) gives an "
-                "improper posterior; use a proper one, such as 'LogNormal(mu=0, sigma=1)'"
-            )
-            raise FitError(msg)
-
-
-def _endless(prior: ParameterPrior) -> Iterator[int]:
-    """Ranges and constants with a flat prior up to infinity."""
-    for j, one in enumerate(prior.priors):
-        low, high = prior.bounds(j)
-        grows = prior.block.kind == "corstruct" or "const" in prior.block.coefs[j].split(".")
-        if grows and one.family in FLAT and np.isfinite(low) and np.isinf(high):
-            yield j
-
-
-TUNE = 500  # draws of each chain spent on adaptation
 
 
 def sample(
@@ -208,19 +164,22 @@ def sample(
     >>> posterior.fixef.round(1).to_dict()
     {'(Intercept)': 16.8, 'age': 0.7}
     """
-    check_arguments(draws, chains, TUNE if tune is None else tune, method, nuts_sampler)
+    limits = settings.SAMPLING
+    check_arguments(
+        draws, chains, limits.tuning_draws if tune is None else tune, method, nuts_sampler
+    )
     check_seed(seed)
     if method == "collapsed":
         refuse_nuts_options(tune=tune, nuts_sampler=nuts_sampler)
-    layout = build_parameters(fit.design)
-    resolved = resolve_priors(layout, fit.spec.priors if priors is None else priors)
-    check_proper(layout, resolved)
-    check_size(layout, draws * chains, ranef=check_ranef(layout, ranef))
-    asked = _Asked(fit, layout, resolved, (chains, draws), _seeds(seed), ranef)
+    parameters = build_parameters(fit.design)
+    resolved = resolve_priors(parameters, fit.spec.priors if priors is None else priors)
+    check_proper(parameters, resolved)
+    check_size(parameters, draws * chains, ranef=check_ranef(parameters, ranef))
+    asked = _Asked(fit, parameters, resolved, (chains, draws), _seeds(seed), ranef)
     found, reason = _try_collapsed(asked, method)
     if found is not None:
         return found
-    options = {"tune": TUNE if tune is None else tune, "progress": progress}
+    options = {"tune": limits.tuning_draws if tune is None else tune, "progress": progress}
     return _nuts_posterior(asked, reason, sampler=nuts_sampler or "nutpie", **options)
 
 
@@ -231,7 +190,7 @@ class _Asked:
     Attributes
     ----------
     fit : Fit
-    layout : ModelParameters
+    parameters : ModelParameters
     priors : Priors
     shape : tuple of int
         Chains, and draws of each.
@@ -242,7 +201,7 @@ class _Asked:
     """
 
     fit: Fit
-    layout: ModelParameters
+    parameters: ModelParameters
     priors: Priors
     shape: tuple[int, int]
     seeds: tuple[int, int, int]
@@ -261,15 +220,15 @@ class _Asked:
         from bayeslme.bayes.posterior.tree import build_tree
 
         values = dict(values)
-        bound, block = self.layout.problem.correlation, self.layout.corstruct
+        bound, block = self.parameters.problem.correlation, self.parameters.corstruct
         if bound is not None and block is not None and bound.two_signs:
             rng = np.random.default_rng((self.seeds[0], 1))
             drawn = np.asarray(values[block.name])
             values[block.name] = told_apart(self.priors[block.name], bound, drawn, rng)
         options: Any = {"seeds": self.seeds[1:], "effects": effects, "keep": self.keep}
-        tree = build_tree(self.layout, self.priors, values, stats, route=route, **options)
+        tree = build_tree(self.parameters, self.priors, values, stats, route=route, **options)
         tree["sample_stats"].attrs.update(attributes)
-        return Posterior(tree, self.fit, self.layout, self.priors)
+        return Posterior(tree, self.fit, self.parameters, self.priors)
 
 
 def _seeds(seed: int | None) -> tuple[int, int, int]:
@@ -283,18 +242,18 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
     from bayeslme.bayes.pymc.nuts import draw
     from bayeslme.bayes.pymc.variables import natural_draws
 
-    layout, priors, (chains, draws) = asked.layout, asked.priors, asked.shape
-    form: Form = "hierarchical" if layout.problem.needs_fitted_values else "marginal"
+    parameters, priors, (chains, draws) = asked.parameters, asked.priors, asked.shape
+    form: Form = "hierarchical" if parameters.problem.needs_fitted_values else "marginal"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
     model = build_model(asked.fit.design, form=form, priors=priors)
     drawn = draw(model, draws=draws, chains=chains, seed=asked.seeds[0], sampler=sampler, **options)
     own = natural_draws(priors, drawn.values)
-    values = {b.name: own[b.name] for b in layout.blocks if b.coefs}
+    values = {b.name: own[b.name] for b in parameters.blocks if b.coefs}
     effects = None
     if form == "hierarchical":
         effects = {
             lv.key: drawn.values[f"z_{lv.key}"] @ np.swapaxes(lv.factor(values), -1, -2)
-            for lv in layout.levels
+            for lv in parameters.levels
         }
     return asked.posterior(values, drawn.stats, route, effects, method="nuts")
 
@@ -305,11 +264,11 @@ def _try_collapsed(asked: _Asked, method: Method) -> tuple[Posterior | None, str
 
     if method == "nuts":
         return None, ""
-    fit, layout = asked.fit, asked.layout
-    reason = collapsed.collapsible(layout)
+    fit, parameters = asked.fit, asked.parameters
+    reason = collapsed.collapsible(parameters)
     if reason is None:
         rng, count = np.random.default_rng(asked.seeds[0]), asked.shape[0] * asked.shape[1]
-        drawn = collapsed.draw(fit.design, layout, asked.priors, count, rng, fit.estimate)
+        drawn = collapsed.draw(fit.design, parameters, asked.priors, count, rng, fit.estimate)
         reason = drawn.mistrust
         if reason is None:
             return _collapsed_posterior(asked, drawn), ""

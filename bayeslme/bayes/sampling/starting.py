@@ -23,13 +23,13 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def starting_values(
-    layout: ModelParameters, at_means: Collection[str] = ()
+    parameters: ModelParameters, at_means: Collection[str] = ()
 ) -> dict[str, FloatArray]:
     """Natural starting values: least squares, its residual variance shared over the levels.
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     at_means : collection of str
         Standard deviations wanted with the predictors at their means.
 
@@ -37,39 +37,41 @@ def starting_values(
     -------
     dict of variable name to array (k,), (k, k) for a matrix
     """
-    problem = layout.problem
+    problem = parameters.problem
     rest = float(np.sqrt(np.sum(problem.columns[-1] ** 2) / max(problem.n - problem.p, 1)))
-    share = (rest if rest > 0 else 1.0) / np.sqrt(1.0 + len(layout.levels))
+    share = (rest if rest > 0 else 1.0) / np.sqrt(1.0 + len(parameters.levels))
     values: dict[str, FloatArray] = {
         "fixef": np.asarray(problem.shift, dtype=float),
         "sigma": np.array([share]),
     }
-    for level in layout.levels:
+    for level in parameters.levels:
         z = level.level.Z
-        if level.margins is not None and level.sd.name in at_means:
-            z = z @ np.linalg.inv(level.margins.basis)
+        if level.centred_effects is not None and level.sd.name in at_means:
+            z = z @ np.linalg.inv(level.centred_effects.basis)
         root = np.sqrt(np.mean(z**2, axis=0))
         for_sd = []
-        for piece in level.pieces:
-            own = root[piece.rows]
-            count = piece.sds.stop - piece.sds.start
+        for covariance in level.covariance_blocks:
+            own = root[covariance.rows]
+            count = covariance.sds.stop - covariance.sds.start
             sizes = own if count == len(own) else [float(np.sqrt(np.mean(own**2)))]
             for_sd += [share / (v or 1.0) / np.sqrt(len(own)) for v in sizes]
-            if piece.cor is not None:
-                values[piece.cor.name] = np.eye(piece.q) if piece.cor.matrix else np.array([0.0])
+            if covariance.correlation is not None:
+                values[covariance.correlation.name] = (
+                    np.eye(covariance.q) if covariance.correlation.matrix else np.array([0.0])
+                )
         values[level.sd.name] = np.array(for_sd)
     for block, bound in (
-        (layout.corstruct, problem.correlation),
-        (layout.varfunc, problem.variance),
+        (parameters.corstruct, problem.correlation),
+        (parameters.varfunc, problem.variance),
     ):
         if block is not None and bound is not None:
             begin = np.array([p.start for p in bound.parameters])
             values[block.name] = np.asarray(bound.printed(begin))[bound.free]
-    return {b.name: values[b.name] for b in layout.blocks}
+    return {b.name: values[b.name] for b in parameters.blocks}
 
 
 def starting_points(
-    layout: ModelParameters, first: Estimate, design: Design, priors: Priors
+    parameters: ModelParameters, first: Estimate, design: Design, priors: Priors
 ) -> list[NaturalPoint]:
     """Where searches can start: the REML or ML estimate, and it with row parameters at their start.
 
@@ -78,74 +80,74 @@ def starting_points(
 
     Parameters
     ----------
-    layout : ModelParameters
+    parameters : ModelParameters
     first : Estimate
     design : Design
     priors : Priors
     """
     point = engine.natural_point(design, first)
-    blocks = layout.corstruct, layout.varfunc
+    blocks = parameters.corstruct, parameters.varfunc
     points = (
-        [point, _brought_back(layout, point)] if any(b is not None for b in blocks) else [point]
+        [point, _brought_back(parameters, point)] if any(b is not None for b in blocks) else [point]
     )
-    return [_within(layout, off_the_bounds(layout, p), priors) for p in points]
+    return [_within(parameters, off_the_bounds(parameters, p), priors) for p in points]
 
 
-def off_the_bounds(layout: ModelParameters, point: NaturalPoint) -> NaturalPoint:
+def off_the_bounds(parameters: ModelParameters, point: NaturalPoint) -> NaturalPoint:
     """Standard deviations and correlations moved off zero and one."""
     random = []
-    residual = residual_scale(layout, point)
+    residual = residual_scale(parameters, point)
     for level, par, stage in zip(
-        layout.levels, point.random, layout.problem.stages[::-1], strict=True
+        parameters.levels, point.random, parameters.problem.stages[::-1], strict=True
     ):
         names = level.level.structure.natural_parameters(level.level.effects, "")
         floor = 0.1 * residual / max(float(np.abs(stage.basis).max()), 1e-300)
         moved = [
             max(v, floor) if p.support.lower == 0.0 else np.clip(v, 0.9 * p.support.lower, 0.9)
-            for p, v in zip(names, centred_of(level.margins, par, level.q), strict=True)
+            for p, v in zip(names, centred_of(level.centred_effects, par, level.q), strict=True)
         ]
-        random.append(natural_of(level.margins, np.array(moved, dtype=float), level.q))
+        random.append(natural_of(level.centred_effects, np.array(moved, dtype=float), level.q))
     return replace(point, random=tuple(random))
 
 
-def residual_scale(layout: ModelParameters, point: NaturalPoint) -> float:
+def residual_scale(parameters: ModelParameters, point: NaturalPoint) -> float:
     """Residual standard deviation of a typical row."""
-    bound = layout.problem.variance
+    bound = parameters.problem.variance
     if bound is None or point.varfunc is None:
         return float(point.sigma)
     log_sd = bound.structure.log_sd(point.varfunc, bound.coords)
     return float(point.sigma * np.exp(np.mean(log_sd)))
 
 
-def _brought_back(layout: ModelParameters, point: NaturalPoint) -> NaturalPoint:
+def _brought_back(parameters: ModelParameters, point: NaturalPoint) -> NaturalPoint:
     """Row parameters at their start, the residual standard deviation of a typical row kept."""
     rows = [
         None if b is None else np.array([p.start for p in b.parameters])
-        for b in (layout.problem.correlation, layout.problem.variance)
+        for b in (parameters.problem.correlation, parameters.problem.variance)
     ]
     moved = replace(point, corstruct=rows[0], varfunc=rows[1])
-    if layout.sigma is None:
+    if parameters.sigma is None:
         return moved
-    change = residual_scale(layout, point) / residual_scale(layout, moved)
+    change = residual_scale(parameters, point) / residual_scale(parameters, moved)
     return replace(moved, sigma=np.asarray(point.sigma * change))
 
 
-def _within(layout: ModelParameters, point: NaturalPoint, priors: Priors) -> NaturalPoint:
+def _within(parameters: ModelParameters, point: NaturalPoint, priors: Priors) -> NaturalPoint:
     """Move parameters that lie outside the interval of their prior into it."""
     random = []
-    for level, par in zip(layout.levels, point.random, strict=True):
+    for level, par in zip(parameters.levels, point.random, strict=True):
         own, at = np.array(par, dtype=float), 0
         prior = priors[level.sd.name]
-        for piece in level.pieces:
-            for j in range(piece.sds.start, piece.sds.stop):
-                place = at + j - piece.sds.start
+        for covariance in level.covariance_blocks:
+            for j in range(covariance.sds.start, covariance.sds.stop):
+                place = at + j - covariance.sds.start
                 own[place] = _nearest(own[place], *prior.bounds(j))
-            at += piece.structure.size(piece.q)
+            at += covariance.structure.size(covariance.q)
         random.append(own)
     rows: list[np.ndarray | None] = []
     for block, bound, values in (
-        (layout.corstruct, layout.problem.correlation, point.corstruct),
-        (layout.varfunc, layout.problem.variance, point.varfunc),
+        (parameters.corstruct, parameters.problem.correlation, point.corstruct),
+        (parameters.varfunc, parameters.problem.variance, point.varfunc),
     ):
         if block is None or bound is None or values is None:
             rows.append(values)
@@ -159,8 +161,8 @@ def _within(layout: ModelParameters, point: NaturalPoint, priors: Priors) -> Nat
                 moved[place] = own[place] if low < -own[place] < high else abs(moved[place])
         rows.append(values if np.array_equal(moved, own) else np.asarray(bound.inside(moved)))
     sigma = point.sigma
-    if layout.sigma is not None:
-        sigma = np.asarray(_nearest(float(point.sigma), *priors[layout.sigma.name].bounds(0)))
+    if parameters.sigma is not None:
+        sigma = np.asarray(_nearest(float(point.sigma), *priors[parameters.sigma.name].bounds(0)))
     return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
 
 

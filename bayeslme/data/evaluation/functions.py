@@ -148,18 +148,66 @@ STATISTICS: dict[str, Callable[[FloatArray], Any]] = {
 }
 
 
-def poly(ev: Evaluation, call: Call) -> Value:
-    """R's ``poly(x, degree)``: orthonormal polynomials, by the three-term recurrence."""
-    from formulaic.transforms.poly import poly as orthonormal
+@dataclass(frozen=True, slots=True)
+class _Recurrence:
+    """The three-term recurrence of the polynomials that are orthonormal over some points.
 
+    ``norms[k + 1] p[k + 1](x) = (x - mean - centres[k]) p[k](x) - norms[k] p[k - 1](x)``, and
+    ``p[0]`` is ``1 / norms[0]``. The mean is taken off first, so that values far from 0 keep their
+    digits; every polynomial has length 1 before the next is made, so that high degrees of values
+    far from 1 neither overflow nor vanish.
+
+    Attributes
+    ----------
+    mean : float
+    centres : (degree,) float array
+    norms : (degree + 1,) float array
+
+    References
+    ----------
+    Gautschi, W. (2004), Orthogonal Polynomials: Computation and Approximation, section 2.2.
+    """
+
+    mean: float
+    centres: FloatArray
+    norms: FloatArray
+
+    @classmethod
+    def of(cls, x: FloatArray, degree: int) -> _Recurrence:
+        """Of the points x; missing ones are left out."""
+        x = x[~np.isnan(x)]
+        mean = float(np.mean(x))
+        x = x - mean
+        centres, norms = np.empty(degree), np.empty(degree + 1)
+        norms[0] = np.sqrt(len(x))
+        before, last = np.zeros(len(x)), np.full(len(x), 1.0 / norms[0])
+        for k in range(degree):
+            centres[k] = last @ (x * last)
+            following = (x - centres[k]) * last - norms[k] * before
+            norms[k + 1] = np.linalg.norm(following)
+            before, last = last, following / norms[k + 1]
+        return cls(mean, centres, norms)
+
+    def values(self, x: FloatArray) -> FloatArray:
+        """The polynomials of degree 1 and more at x, shape (n, degree)."""
+        columns = [np.zeros(len(x)), np.full(len(x), 1.0 / self.norms[0])]
+        for k, centre in enumerate(self.centres):
+            following = (x - self.mean - centre) * columns[-1] - self.norms[k] * columns[-2]
+            columns.append(following / self.norms[k + 1])
+        return np.stack(columns[2:], axis=1)
+
+
+def poly(ev: Evaluation, call: Call) -> Value:
+    """R's ``poly(x, degree)``: polynomials that are orthonormal over the rows of the fit."""
     args = Arguments(call, ["x", "degree", "raw"])
     x, key = args.column(ev, "x"), deparse(call)
     raw = args.flag(ev, "raw")
     degree = args.whole(ev, "degree", 1, least=1, most=settings.DATA.max_term_numbers)
     if key not in ev.memory:
         _check_degree(args, degree, x)
-    state = ev.memory.setdefault(key, {})
-    values = np.asarray(orthonormal(x, degree=degree, raw=raw, _state=state), dtype=float)
+        ev.memory[key] = None if raw else _Recurrence.of(x, degree)
+    learned = ev.memory[key]
+    values = x[:, None] ** np.arange(1, degree + 1) if learned is None else learned.values(x)
     return Basis(values, tuple(str(k + 1) for k in range(degree)))
 
 

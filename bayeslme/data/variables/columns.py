@@ -57,12 +57,9 @@ class Columns:
     """
 
     def __init__(self, frame: Any, origins: Mapping[str, Origin] | None = None) -> None:
-        if not isinstance(frame, pd.DataFrame):
-            msg = f"data must be a pandas DataFrame, not {type(frame).__name__}"
-            raise DataError(msg)
-        # the values are shared; without attrs, which pandas copies with every column taken
-        self.frame = pd.DataFrame(frame)
-        self.n = len(frame)
+        # The values are shared, without attrs, which pandas copies with every column taken.
+        self.frame = pd.DataFrame(as_frame(frame))
+        self.n = len(self.frame)
         self._read: dict[str, Column] = {}
         self._factors: dict[str, Factor] = {}
         self._integer: dict[str, bool] = {}

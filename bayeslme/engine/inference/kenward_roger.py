@@ -11,11 +11,15 @@ Assoc 87:724, for any V). It does not depend on how the parameters are written. 
 derivatives that the 1997 paper adds where V is not linear do: what of them lies along the V_k is
 cancelled by the bias of the estimated parameters (Kenward and Roger 2009, Comput Stat Data Anal
 53:2583), and the rest makes the adjusted variances of short series too small, or negative.
+
+Two other forms take W from the observed information, as SAS does: "linear" as above, "observed"
+with -1/4 sum_kl W_kl X' V^-1 V_kl V^-1 X in the braces, in SAS's parameters.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import eigh
@@ -24,12 +28,14 @@ from bayeslme import triangular
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference import settings
-from bayeslme.engine.inference.response_covariance import Covariance
+from bayeslme.engine.inference.response_covariance import Bending, Covariance
+from bayeslme.engine.inference.satterthwaite import Sensitivity, differentiated, sensitivity
 from bayeslme.errors import FitError
 
+Form = Literal["expected", "linear", "observed"]
 SINGULAR = (
-    "df: 'kenward-roger' has no positive variance here: the covariance of the responses is "
-    "singular at the estimates, or has more parameters than the groups can tell; take a simpler "
+    "df: Kenward and Roger's method has no positive variance here: the covariance of the responses "
+    "is singular at the estimates, or has more parameters than the groups can tell; take a simpler "
     "structure, or 'satterthwaite'"
 )
 
@@ -115,13 +121,20 @@ def _quotient(top: float, bottom: float) -> float:
 
 
 @np.errstate(under="ignore")  # a correlation that underflows is 0
-def kenward_roger(found: Estimate) -> KenwardRoger:
+def kenward_roger(
+    found: Estimate, form: Form = "expected", near: Sensitivity | None = None
+) -> KenwardRoger:
     """Sum the pieces over the outermost groups.
 
     Parameters
     ----------
     found : Estimate
         By REML, or of a linear model by least squares.
+    form : {"expected", "linear", "observed"}
+        W by expected information; by the observed one; and this with the second derivatives of V
+        by the variances, correlations and ranges of the residuals.
+    near : Sensitivity, optional
+        The estimate's, where it is known; the last two forms need it.
 
     Raises
     ------
@@ -131,26 +144,30 @@ def kenward_roger(found: Estimate) -> KenwardRoger:
     """
     covariance = Covariance(found)
     try:
-        return _adjusted(found, covariance)
+        return _adjusted(found, covariance, form, near)
     except np.linalg.LinAlgError:
         raise FitError(SINGULAR) from None
 
 
-def _adjusted(found: Estimate, covariance: Covariance) -> KenwardRoger:
-    sums = _first(covariance)
+def _adjusted(
+    found: Estimate, covariance: Covariance, form: Form, near: Sensitivity | None
+) -> KenwardRoger:
+    bending = None
+    if form == "expected":
+        sums = _first(covariance)
+        w, loose = _by_expected_information(covariance, sums)
+    else:
+        near = sensitivity(found) if near is None else near
+        if form == "observed":
+            bending = Bending.of(found, near)
+        sums = _first(covariance, bending)
+        w, loose = _by_observed_information(found, covariance, near)
     phi = np.linalg.inv(sums.precision)
-    information = 0.5 * (
-        sums.traces
-        - 2 * np.einsum("pq,klqp->kl", phi, sums.q)
-        + np.einsum("kpq,lqp->kl", phi @ sums.p, phi @ sums.p)
-    )
-    unit = np.sqrt(found.problem.n)  # of a change by the size of V
-    w, loose = _inverse(information, _sizes(covariance, sums))
     middle = np.einsum("kl,klpq->pq", w, sums.q) - np.einsum(
         "kl,kpq,qr,lrs->ps", w, sums.p, phi, sums.p, optimize=True
     )
     to_natural = np.linalg.inv(found.problem.x_basis)
-    adjusted = phi + phi @ (middle + middle.T) @ phi
+    adjusted = phi + phi @ (middle + middle.T - 0.5 * sums.bent) @ phi
     if not np.all(np.isfinite(adjusted)) or not np.all(eigh(adjusted, phi, eigvals_only=True) > 0):
         raise np.linalg.LinAlgError
     return KenwardRoger(
@@ -158,56 +175,80 @@ def _adjusted(found: Estimate, covariance: Covariance) -> KenwardRoger:
         to_natural @ adjusted @ to_natural.T,
         to_natural @ (phi @ sums.p @ phi) @ to_natural.T,
         w,
-        to_natural @ (phi @ np.tensordot(unit * loose, sums.p, axes=1) @ phi) @ to_natural.T,
+        to_natural @ (phi @ np.tensordot(loose, sums.p, axes=1) @ phi) @ to_natural.T,
     )
+
+
+def _by_expected_information(covariance: Covariance, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
+    """W (m, m) and the directions (l, m) without information, by the size of V."""
+    phi = np.linalg.inv(sums.precision)
+    information = 0.5 * (
+        sums.traces
+        - 2 * np.einsum("pq,klqp->kl", phi, sums.q)
+        + np.einsum("kpq,lqp->kl", phi @ sums.p, phi @ sums.p)
+    )
+    w, loose = _inverse(information, _sizes(covariance, sums))
+    return w, np.sqrt(covariance.problem.n) * loose
+
+
+def _by_observed_information(
+    found: Estimate, covariance: Covariance, near: Sensitivity
+) -> tuple[np.ndarray, np.ndarray]:
+    """As by expected information, from the curvature of the restricted likelihood."""
+    moves = differentiated(found, near, covariance.coordinates)
+    known, unknown = moves[:, near.flat :], moves[:, : near.flat]
+    return known @ near.cov[near.flat :, near.flat :] @ known.T, unknown.T
 
 
 @dataclass(slots=True)
 class _Sums:
-    """X' V^-1 X (p, p), P (m, p, p), Q (m, m, p, p) and tr(V^-1 V_k V^-1 V_l) (m, m)."""
+    """X' V^-1 X (p, p), P (m, p, p), Q (m, m, p, p) and tr(V^-1 V_k V^-1 V_l) (m, m).
+
+    ``bent`` (p, p) is the sum of W_kl X' V^-1 V_kl V^-1 X, 0 unless asked for.
+    """
 
     precision: np.ndarray
     p: np.ndarray
     q: np.ndarray
     traces: np.ndarray
+    bent: np.ndarray
 
 
 def _whitened(root: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """L^-1 V_k L^-T, a few k at a time, in the place of the V_k (m, r, r)."""
-    r = len(root)
-    step = max(1, settings.INFERENCE.numbers_at_once // r**2)
-    for first in range(0, len(slopes), step):
-        part = slopes[first : first + step]
-        half = _solved(root, part.transpose(1, 0, 2))
-        part[:] = _solved(root, half.transpose(2, 1, 0)).transpose(1, 0, 2)
+    """L^-1 V_k L^-T of every group, in the place of the V_k (m, h, r, r)."""
+    if root.shape[-1] <= triangular.BLOCK:
+        inverse = np.linalg.inv(root)
+        np.matmul(inverse @ slopes, np.swapaxes(inverse, -1, -2), out=slopes)
+        return slopes
+    for h, own in enumerate(root):
+        for k in range(len(slopes)):
+            half = triangular.solve(own, slopes[k, h])
+            slopes[k, h] = triangular.solve(own, half.T).T
     return slopes
 
 
-def _solved(root: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """L^-1 times sides (r, ...)."""
-    return triangular.solve(root, sides.reshape(len(root), -1)).reshape(sides.shape)
-
-
-def _columns(covariance: Covariance, rows: slice) -> np.ndarray:
-    """Standardised X of some rows."""
+def _first(covariance: Covariance, bending: Bending | None = None) -> _Sums:
     problem = covariance.problem
-    return np.asarray(problem.columns[-1 - problem.p : -1, rows].T)
-
-
-def _first(covariance: Covariance) -> _Sums:
-    problem = covariance.problem
-    m = covariance.size
-    p = problem.p
-    sums = _Sums(np.zeros((p, p)), np.zeros((m, p, p)), np.zeros((m, m, p, p)), np.zeros((m, m)))
-    for group in covariance.groups():
-        root = NUMPY.cholesky(group.cov)
-        x, t = _solved(root, _columns(covariance, group.rows)), _whitened(root, group.slopes)
-        tx = t @ x
-        sums.precision += x.T @ x
-        sums.p -= x.T @ tx
-        sums.q += np.einsum("krp,lrq->klpq", tx, tx, optimize=True)
-        flat = t.reshape(m, root.size)
-        sums.traces += flat @ flat.T
+    m, p = covariance.size, problem.p
+    square = np.zeros((p, p))
+    sums = _Sums(square, np.zeros((m, p, p)), np.zeros((m, p, m, p)), np.zeros((m, m)), square)
+    columns = problem.columns[-1 - p : -1]
+    for stack in covariance.stacks():
+        root = NUMPY.cholesky(stack.cov)
+        x = NUMPY.lower_solve(root, np.moveaxis(columns[:, stack.rows], 0, -1))
+        t = _whitened(root, stack.slopes)
+        tx = (t @ x).reshape(m, stack.rows.size, p)
+        flat_x, flat_t = x.reshape(-1, p), t.reshape(m, root.size)
+        sums.precision = sums.precision + flat_x.T @ flat_x
+        sums.p -= flat_x.T @ tx
+        wide = tx.transpose(0, 2, 1).reshape(m * p, stack.rows.size)
+        sums.q += (wide @ wide.T).reshape(m, p, m, p)
+        sums.traces += flat_t @ flat_t.T
+        if bending is not None:
+            solved = NUMPY.lower_solve(root, bending.at(stack.rows))
+            b = NUMPY.lower_solve(root, np.swapaxes(solved, -1, -2))
+            sums.bent = sums.bent + np.einsum("hrp,hrs,hsq->pq", x, b, x, optimize=True)
+    sums.q = sums.q.transpose(0, 2, 1, 3)
     return sums
 
 

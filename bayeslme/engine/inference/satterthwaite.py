@@ -44,8 +44,8 @@ class Sensitivity:
         Of about a standard error, in theta and log sigma (not where it is held); of the parameters'
         size where the likelihood is flat.
     flat : int
-        Number of these. They get a standard error of ``max_standard_error`` sizes, so that
-        variances that depend on them have almost no degrees of freedom.
+        Number of these, which come first. They get a standard error of ``max_standard_error``
+        sizes, so that variances that depend on them have almost no degrees of freedom.
     """
 
     vcov: np.ndarray
@@ -135,14 +135,16 @@ def differentiated(
         A function of sigma, the factors and the row structures of an estimate.
     """
     surface = _Surface(found)
-    slopes = np.zeros((len(values(found)), len(near.directions)))
-    for k, one in enumerate(near.directions):
-        up, down = (
-            values(surface.estimate(sign * settings.INFERENCE.direction_step * one))
-            for sign in (1, -1)
-        )
-        slopes[:, k] = (up - down) / (2 * settings.INFERENCE.direction_step)
-    return slopes
+
+    def slopes(step: float) -> np.ndarray:
+        out = np.zeros((len(values(found)), len(near.directions)))
+        for k, one in enumerate(near.directions):
+            up, down = (values(surface.estimate(sign * step * one)) for sign in (1, -1))
+            out[:, k] = (up - down) / (2 * step)
+        return out
+
+    step = settings.INFERENCE.direction_step
+    return extrapolated(slopes(step), slopes(2 * step))
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:
@@ -172,8 +174,9 @@ class _Surface:
         """The variance parameters after a move (m,); coefficients and modes stay."""
         found, problem = self.found, self.likelihood.problem
         theta = found.theta + move[: problem.size]
-        relative = float(np.exp(self.likelihood.centre(theta)))
         correlation, variance = self.likelihood.row_parameters(theta)
+        log_sd = problem.log_sd(variance)
+        relative = float(np.exp(log_sd.mean()))
         return replace(
             found,
             theta=theta,
@@ -181,7 +184,7 @@ class _Surface:
             factors=problem.natural_factors(self.likelihood.factors(theta), relative),
             corstruct=correlation,
             varfunc=variance,
-            log_sd=problem.log_sd(variance),
+            log_sd=log_sd,
         )
 
     def at(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

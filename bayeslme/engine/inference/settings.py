@@ -72,10 +72,10 @@ class InferenceSettings:
         Denominator degrees of freedom at or below which an F variable has no mean to match.
     covariance_step : float
         Step of the differences of the covariance of the responses, in scales of the parameters.
+    bending_step : float
+        Step of the second differences of the covariance of the responses, in standard errors.
     max_group_rows : int
         Rows of one group at most where its covariance is formed: several matrices of 72 MB.
-    rows_at_once : int
-        Independent rows handled together.
     random_covariances : int
         Random covariances for each parameter, from which the space that they span is found.
     relative_rank : float
@@ -89,10 +89,12 @@ class InferenceSettings:
         Standard error of a direction without information, in sizes of the covariance.
     known_variance : float
         Squared coefficient of variation below which a variance counts as known.
+    min_cluster_share : float
+        Share of a cluster's variance that the fixed effects leave, below which it counts as none.
     zero_denominator : float
         Size of a numerator or a denominator of degrees of freedom that counts as zero.
     numbers_at_once : int
-        Entries of matrices that are solved together, 8 MB.
+        Entries of the covariances of groups and their derivatives handled together, 32 MB.
     no_mean_width, interpolation_distance : float
         Denominator degrees of freedom this close to 2, where the F variable has no mean, are
         interpolated from both sides at the second distance.
@@ -124,16 +126,17 @@ class InferenceSettings:
     equal_df: float = 1e-8
     min_f_df: float = 2.0
     covariance_step: float = 1e-5
+    bending_step: float = 1e-2
     max_group_rows: int = 3000
-    rows_at_once: int = 128
     random_covariances: int = 3
     relative_rank: float = 1e-9
     min_information_share: float = 1e-10
     min_covariance_change: float = 1e-7
     max_direction_error: float = 10.0
     known_variance: float = 1e-12
+    min_cluster_share: float = 1e-11
     zero_denominator: float = 1e-10
-    numbers_at_once: int = 10**6
+    numbers_at_once: int = 4 * 10**6
     no_mean_width: float = 1e-2
     interpolation_distance: float = 2e-2
 

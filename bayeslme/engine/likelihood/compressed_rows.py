@@ -69,6 +69,10 @@ def find_classes(problem: Problem) -> list[Class]:
         memory = bound.structure.memory(bound.coords)
         if memory is None:
             return _whole_groups(bound, kinds)
+        if not bound.structure.stationary:
+            kinds = _joined(kinds, bound.coords.position[:, 0])
+        level = bound.coords.level_of_rows(np.arange(problem.n))
+        kinds = kinds if level is None else _joined(kinds, level)
         return _recent(bound.coords, kinds, memory)
     except _TooManyError:
         return []
@@ -320,7 +324,10 @@ def _lattice(problem: Problem, starts: np.ndarray, rows: np.ndarray) -> Correlat
     if problem.correlation is None:
         return correlation_groups(starts, len(rows), None)
     known = problem.correlation.coords
-    return correlation_groups(starts, len(rows), known.position[rows], known.unit)
+    level = known.level_of_rows(rows[starts])
+    return correlation_groups(
+        starts, len(rows), known.position[rows], known.unit, level, known.levels
+    )
 
 
 def _coords(problem: Problem, rows: np.ndarray) -> Any:

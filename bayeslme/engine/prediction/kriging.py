@@ -20,7 +20,7 @@ from bayeslme.engine.problem import Problem
 from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, CorrelationGroups
 from bayeslme.structures.correlation.base import CorStruct, Pairs
-from bayeslme.structures.correlation.positions import distances
+from bayeslme.structures.correlation.positions import coordinate_gaps, distances
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def krige(found: Estimate, new: NewResiduals, columns: np.ndarray) -> Residuals:
     for h in np.unique(new.group[new.group >= 0]):
         at = np.flatnonzero(new.group == h)
         rows = slice(int(groups.starts[h]), int(groups.starts[h] + groups.sizes[h]))
-        k = _weights(correlation, found.corstruct, groups.position[rows], position[at])
+        level = 0 if groups.level is None else int(groups.level[h])
+        k = _weights(correlation, found.corstruct, groups.position[rows], position[at], level)
         carried[at] = sd[at, None] * (columns[:, rows] @ k).T
         left[at] *= _left(correlation, 1.0 - np.square(k).sum(axis=0))
     return Residuals(carried, left)
@@ -149,7 +150,7 @@ def require_dense(size: int, who: str) -> None:
 
 
 def joint_correlation(
-    correlation: Bound, par: np.ndarray, old: np.ndarray, new: np.ndarray
+    correlation: Bound, par: np.ndarray, old: np.ndarray, new: np.ndarray, level: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correlations of the observed and the new rows of one group.
 
@@ -159,16 +160,17 @@ def joint_correlation(
     par : array, shape (..., k)
     old, new : arrays, shapes (o, d) and (m, d)
         Positions.
+    level : int
+        Of the group, where levels have parameters of their own.
 
     Returns
     -------
     among, across, left : arrays, shapes (..., o, o), (..., o, m) and (..., m, m)
         Of the observed ones, of these with the new ones, and of the new ones.
     """
-    structure: CorStruct = correlation.structure
     size = len(old)
-    pairs = pairs_of(correlation, np.concatenate([old, new]))
-    joint = np.array(structure.correlation(par, pairs))[..., 0, :, :]
+    structure, own, pairs = pairs_of(correlation, np.concatenate([old, new]), par, level)
+    joint = np.array(structure.correlation(own, pairs))[..., 0, :, :]
     diagonal = np.arange(joint.shape[-1])
     joint[..., diagonal, diagonal] = 1.0
     across = joint[..., :size, size:]
@@ -179,35 +181,56 @@ def joint_correlation(
 
 
 def _weights(
-    correlation: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndarray
+    correlation: Bound, par: np.ndarray | None, old: np.ndarray, new: np.ndarray, level: int
 ) -> np.ndarray:
     """L^-1 c for every new position of one group, shape (observed, new)."""
     require_dense(len(old) + len(new), "use_correlation")
-    among, across, _ = joint_correlation(correlation, np.asarray(par), old, new)
+    among, across, _ = joint_correlation(correlation, np.asarray(par), old, new, level)
     weights = triangular.solve(np.linalg.cholesky(among), np.nan_to_num(across))
     return np.where(np.isnan(new).any(axis=1), np.nan, weights)
 
 
-def pairs_of(correlation: Bound, position: np.ndarray) -> Pairs:
-    """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown."""
-    structure: CorStruct = correlation.structure
-    unit = correlation.coords.unit
-    d = distances(np.nan_to_num(position[None]), structure.metric) / unit
+def pairs_of(
+    correlation: Bound, position: np.ndarray, par: np.ndarray | None, level: int
+) -> tuple[CorStruct, np.ndarray, Pairs]:
+    """All pairs of positions (m, d) of one correlation group, as one pattern; NaN where unknown.
+
+    Parameters
+    ----------
+    correlation : Bound
+    position : array, shape (m, d)
+    par : array, shape (..., k)
+        All natural parameters.
+    level : int
+        Of the group, where levels have parameters of their own.
+
+    Returns
+    -------
+    structure : CorStruct
+    par : array
+        The parameters of that level.
+    pairs : Pairs
+    """
+    structure, own, groups = correlation.structure.member(par, correlation.coords, level)
+    ranks = np.nan_to_num(position[None])
+    d = distances(ranks, structure.metric) / groups.unit
     apart = ~np.eye(len(position), dtype=bool)[None]
     index = np.zeros((1, len(position)), dtype=int)
     if not structure.stationary:
-        index[0] = _ranks(correlation, position[:, 0])
-    return Pairs(np.where(apart, d, 1.0), apart, index, unit=unit)
+        index[0] = _ranks(structure, groups, position[:, 0])
+    gaps = coordinate_gaps(ranks) if structure.by_coordinate else None
+    pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit, gaps=gaps)
+    return structure, own, pairs
 
 
-def _ranks(correlation: Bound, position: np.ndarray) -> np.ndarray:
+def _ranks(structure: CorStruct, groups: CorrelationGroups, position: np.ndarray) -> np.ndarray:
     """Rank of each position among those of the fit."""
-    known = np.unique(correlation.coords.position[:, 0])
+    known = np.unique(groups.position[:, 0])
     rank = np.minimum(np.searchsorted(known, position), len(known) - 1)
     strange = np.flatnonzero((known[rank] != position) & ~np.isnan(position))
     if len(strange):
         msg = (
-            f"{correlation.structure.r_name}: position {position[strange[0]]:g} is none of the "
+            f"{structure.r_name}: position {position[strange[0]]:g} is none of the "
             f"{len(known)} of the fit, so its correlations were not estimated"
         )
         raise DataError(msg)

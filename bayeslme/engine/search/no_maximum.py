@@ -221,16 +221,17 @@ def require_groups(problem: Problem, method: Method) -> None:
     bound = problem.correlation
     if bound is None or not len(bound.free) or not bound.structure.unstructured:
         return
-    rows = _complete_groups(bound.coords)
-    g, m = rows.shape
-    if g <= m - LEFT and _grows_under_reml(problem, rows, method):
-        msg = (
-            f"{bound.structure.r_name}: {g} {'group has' if g == 1 else 'groups have'} all of {m} "
-            f"positions, too few for {m * (m - 1) // 2} correlations: the likelihood has no "
-            "maximum; use a structure of few parameters (corAR1, corCompSymm, corExp), or merge "
-            "positions"
-        )
-        raise FitError(msg)
+    for groups, at in bound.coords.by_level():
+        rows = at[_complete_groups(groups)]
+        g, m = rows.shape
+        if g <= m - LEFT and _grows_under_reml(problem, rows, method):
+            those = "group has" if g == 1 else "groups have"
+            msg = (
+                f"{bound.structure.r_name}: {g} {those} all of {m} positions, too few for "
+                f"{m * (m - 1) // 2} correlations: the likelihood has no maximum; use a structure "
+                "of few parameters (corAR1, corCompSymm, corExp), or merge positions"
+            )
+            raise FitError(msg)
 
 
 def _complete_groups(coords: CorrelationGroups) -> np.ndarray:

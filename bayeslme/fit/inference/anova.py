@@ -12,7 +12,7 @@ import pandas as pd
 
 from bayeslme.errors import FitError, known_names
 from bayeslme.fit.inference.contrasts import contrasts
-from bayeslme.fit.inference.degrees import DfMethod, SmallSample, small_sample
+from bayeslme.fit.inference.degrees import DfMethod, SmallSample, VcovType, small_sample
 from bayeslme.fit.inference.hypotheses import (
     f_tail,
     quadratic,
@@ -23,7 +23,7 @@ from bayeslme.report.html import frames_html
 from bayeslme.report.tables import table_text
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 FloatArray = npt.NDArray[np.float64]
 AnovaType = Literal["sequential", "marginal"]
@@ -56,47 +56,16 @@ class Anova(pd.DataFrame):
 
 
 def anova_of(
-    fit: Fit,
+    fit: ParameterVerbs,
     type: AnovaType = "sequential",
     terms: Any = None,
     L: Any = None,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
+    vcov: VcovType | None = None,
 ) -> Anova:
     """Test the terms of a fit, or chosen terms or contrasts of its coefficients.
 
-    Parameters
-    ----------
-    fit : Fit
-    type : {"sequential", "marginal"}
-        Each term after those before it, or after all others.
-    terms : int, str or sequence of them, optional
-        Terms to test together, by position (1 the intercept, where there is one) or name.
-    L : array, DataFrame, mapping or sequence of mappings, optional
-        Contrasts tested together: rows of p numbers, or coefficients by name, ``{"Time:Diet2": 1,
-        "Time:Diet3": -1}``; see `bayeslme.fit.inference.contrasts.contrasts`.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Denominator degrees of freedom: nlme's rule, or computed from the fit. "kenward-roger"
-        adjusts F too.
-
-    Returns
-    -------
-    Anova
-        Columns numDF, denDF (by the first rule not for gls and lm, which have one), F-value,
-        p-value.
-
-    Raises
-    ------
-    FitError
-        For unknown terms, contrasts that cannot be tested, or `terms` and `L` at once.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> anova_of(fit)
-                numDF denDF   F-value p-value
-    (Intercept)     1    80 3126.1442  <.0001
-    age             1    80  114.8383  <.0001
+    See `Fit.anova`.
     """
     if type not in ("sequential", "marginal"):
         raise FitError(
@@ -105,15 +74,15 @@ def anova_of(
         )
     if terms is not None and L is not None:
         raise FitError("terms, L: give one of them; they are different tests")
-    method = small_sample(fit, df)
+    method = small_sample(fit, df, vcov)
     if L is not None:
         return _contrasts(fit, L, method)
     if terms is not None:
         return _terms(fit, terms, method)
     members, names = fit.design.term_columns, term_names(fit)
     if method is not None:
-        vcov = fit.estimate.vcov
-        rows = sequential_contrasts(vcov) if type == "sequential" else np.eye(len(vcov))
+        own = fit.estimate.vcov
+        rows = sequential_contrasts(own) if type == "sequential" else np.eye(len(own))
         return _tested(method, names, [rows[m] for m in members])
     if type == "sequential":
         scores = sequential_scores(fit.estimate.beta, fit.test_vcov)
@@ -123,18 +92,18 @@ def anova_of(
     return _table(fit, names, [len(m) for m in members], fit.degrees.terms, statistics)
 
 
-def term_names(fit: Fit) -> list[str]:
+def term_names(fit: ParameterVerbs) -> list[str]:
     """Labels of the terms, the intercept first where there is one."""
     labels = ["(Intercept)", *fit.design.term_labels]
     return [labels[int(k)] for k in np.unique(fit.design.assign)]
 
 
-def _wald(fit: Fit, rows: FloatArray) -> float:
+def _wald(fit: ParameterVerbs, rows: FloatArray) -> float:
     return quadratic(rows @ fit.estimate.beta, rows @ fit.test_vcov @ rows.T)
 
 
 def _table(
-    fit: Fit,
+    fit: ParameterVerbs,
     index: Sequence[str],
     num: Sequence[int],
     den: npt.ArrayLike,
@@ -169,7 +138,7 @@ def _tested(
     return table
 
 
-def _terms(fit: Fit, terms: Any, method: SmallSample | None) -> Anova:
+def _terms(fit: ParameterVerbs, terms: Any, method: SmallSample | None) -> Anova:
     names = term_names(fit)
     wanted = list(terms) if isinstance(terms, Iterable) and not isinstance(terms, str) else [terms]
     chosen = [_term_number(one, names) for one in wanted]
@@ -202,7 +171,7 @@ def _term_number(term: Any, names: Sequence[str]) -> int:
     raise FitError(f"terms: {term!r} is no term; {known_names(names)}{numbers}")
 
 
-def _contrasts(fit: Fit, L: Any, method: SmallSample | None) -> Anova:
+def _contrasts(fit: ParameterVerbs, L: Any, method: SmallSample | None) -> Anova:
     found = contrasts(L, list(fit.fixef.index))
     heading = f"F-test for linear combination(s)\n{found}"
     if method is not None:

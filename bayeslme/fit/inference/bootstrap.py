@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from bayeslme.errors import BayesLMEError, FitError
 from bayeslme.fit.arguments import check_choice, check_count, check_generator, check_probability
 from bayeslme.fit.refit import Refits, parameters
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.simulate import simulate
 from bayeslme.report.tables import bootstrap_html, bootstrap_text
 
@@ -52,7 +53,6 @@ def tracked[Item](items: Iterable[Item], total: int, what: str, *, show: bool) -
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[["Fit"], Any]
 Kind = Literal["percentile", "basic", "normal"]
-AT_ONCE = 2_000_000  # numbers simulated at a time
 
 
 @dataclass(frozen=True)
@@ -150,39 +150,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Simulate responses with new random effects, refit, and collect statistics of the refits.
 
-    Parameters
-    ----------
-    fit : Fit
-    nsim : int
-        Number of draws.
-    statistic : callable, optional
-        From a fit to a number, a Series, a mapping or an array; all parameters by default, see
-        `bayeslme.fit.refit.parameters`.
-    seed : int, Generator or None
-    progress : bool
-        Show a bar on a terminal or in a notebook.
-
-    Returns
-    -------
-    Bootstrap
-
-    Raises
-    ------
-    FitError
-        If every refit failed.
-
-    Notes
-    -----
-    A refit that raises one of the package's errors is counted in `Bootstrap.failures`; any other
-    exception of `statistic` is passed on.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> made = fit.bootstrap(50, lambda one: one.fixef, seed=1)
-    >>> made.replicates.shape, made.n_failed
-    ((50, 2), 0)
+    See `Fit.bootstrap`.
     """
     if statistic is not None and not callable(statistic):
         raise FitError(
@@ -214,7 +182,7 @@ def responses(
     """Simulated responses in portions (s, n) of bounded memory, at most `together` of them."""
     check_count(nsim, "nsim")
     check_generator(seed)
-    rng, portion = np.random.default_rng(seed), max(1, AT_ONCE // fit.nobs)
+    rng, portion = np.random.default_rng(seed), max(1, SETTINGS.simulated_numbers // fit.nobs)
     for first in range(0, nsim, portion):
         drawn = simulate(fit, min(portion, nsim - first), rng).to_numpy().T.copy()
         for at in range(0, len(drawn), together):
@@ -222,7 +190,7 @@ def responses(
 
 
 def _searched(
-    make: Refits, portions: Iterator[FloatArray]
+    make: Refits[Fit], portions: Iterator[FloatArray]
 ) -> Iterator[tuple[FloatArray, Optimum | None]]:
     """Responses with the ends of their searches."""
     for portion in portions:

@@ -12,28 +12,49 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from bayeslme.data.types import Design
-from bayeslme.engine.inference.kenward_roger import KenwardRoger, kenward_roger
+from bayeslme.engine.inference.kenward_roger import Form, KenwardRoger, kenward_roger
 from bayeslme.engine.inference.satterthwaite import Sensitivity, sensitivity
 from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.inference.hypotheses import quadratic
+from bayeslme.fit.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 
 FloatArray = npt.NDArray[np.float64]
-DfMethod = Literal["inner-outer", "satterthwaite", "kenward-roger"]
+IntArray = npt.NDArray[np.intp]
+VcovType = Literal["model", "CR0", "CR1", "CR1S", "CR2", "CR3"]
+DfMethod = Literal[
+    "inner-outer",
+    "satterthwaite",
+    "kenward-roger",
+    "kenward-roger-observed",
+    "kenward-roger-linear",
+    "between-within",
+    "residual",
+]
 FLAT = (
     "the likelihood is flat along a direction of the variance parameters; what rests on it has DF "
     "near 0"
 )
-METHODS = ("inner-outer", "satterthwaite", "kenward-roger")
+METHODS: tuple[str, ...] = get_args(DfMethod)
+KENWARD_ROGER: dict[str, Form] = {
+    "kenward-roger": "expected",
+    "kenward-roger-observed": "observed",
+    "kenward-roger-linear": "linear",
+}
+SAID: dict[Form, str] = {
+    "expected": "",
+    "observed": " (kenward-roger-observed)",
+    "linear": " (kenward-roger-linear)",
+}
 
 
 class SmallSample(Protocol):
@@ -55,7 +76,7 @@ class SmallSample(Protocol):
 class SatterthwaiteTests:
     """The usual F, with Satterthwaite's denominators."""
 
-    fit: Fit
+    fit: Numbers
 
     @cached_property
     def sensitivity(self) -> Sensitivity:
@@ -87,11 +108,13 @@ class SatterthwaiteTests:
 class KenwardRogerTests:
     """F from the adjusted covariance, scaled, with the denominators that belong to it."""
 
-    fit: Fit
+    fit: Numbers
+    form: Form = "expected"
 
     @cached_property
     def _pieces(self) -> KenwardRoger:
-        return kenward_roger(self.fit.estimate)
+        near = None if self.form == "expected" else self.fit.satterthwaite.sensitivity
+        return kenward_roger(self.fit.estimate, self.form, near)
 
     @property
     def vcov(self) -> FloatArray:
@@ -101,7 +124,7 @@ class KenwardRogerTests:
     @property
     def notes(self) -> tuple[str, ...]:
         """The method, and whether something counts as known."""
-        own = "standard errors, F and denominator DF by Kenward and Roger"
+        own = f"standard errors, F and denominator DF by Kenward and Roger{SAID[self.form]}"
         return (own, FLAT) if len(self._pieces.loose) else (own,)
 
     def test(self, rows: FloatArray) -> tuple[float, float]:
@@ -111,16 +134,59 @@ class KenwardRogerTests:
         return scale * f, den
 
 
+@dataclass(frozen=True)
+class CountedTests:
+    """The usual F, with denominators counted for each coefficient.
+
+    Several coefficients tested together have the fewest of theirs.
+    """
+
+    fit: Numbers
+    columns: IntArray
+    note: str
+
+    @property
+    def vcov(self) -> FloatArray:
+        """As behind the usual tests."""
+        return self.fit.test_vcov
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The rule."""
+        return (self.note,)
+
+    def test(self, rows: FloatArray) -> tuple[float, float]:
+        """F of contrasts (r, p) and its denominator degrees of freedom."""
+        f = quadratic(rows @ self.fit.estimate.beta, rows @ self.vcov @ rows.T) / len(rows)
+        return f, float(fewest(self.columns, rows).min())
+
+
+def fewest(columns: npt.ArrayLike, rows: FloatArray) -> FloatArray:
+    """Fewest degrees of freedom (r,) of the coefficients with a part in each of the rows (r, p)."""
+    part = np.abs(rows) > SETTINGS.negligible_share * np.abs(rows).max(axis=1, keepdims=True)
+    return np.asarray(np.where(part, np.asarray(columns, float), np.inf).min(axis=1))
+
+
 def of_coefficients(method: SmallSample, p: int) -> FloatArray:
     """Degrees of freedom (p,) of each coefficient."""
     return np.array([method.test(row[None])[1] for row in np.eye(p)])
 
 
-def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
+def small_sample(
+    fit: Numbers, df: DfMethod | None = None, vcov: VcovType | None = None
+) -> SmallSample | None:
     """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
 
     In a linear model with independent residuals of one variance n - p is exact and every method
     gives it.
+
+    Parameters
+    ----------
+    fit : Fit
+    df : str, optional
+        By default the fit's own: the inner-outer rule, or what `mmrm` was called with.
+    vcov : str, optional
+        A covariance robust to a wrong model of the variances, with degrees of freedom of its own.
 
     Raises
     ------
@@ -129,10 +195,18 @@ def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
     FitError
         For fits with priors, and by Kenward and Roger for fits by maximum likelihood.
     """
+    if vcov is not None and vcov != "model":
+        return _robust(fit, df, vcov)
+    df = fit.default_df if df is None else df
     if df not in METHODS:
         raise SpecError(f"df: {df!r} is none of {', '.join(map(repr, METHODS))}")
     if df == "inner-outer" or fit.kind == "lm":
         return None
+    if df in ("residual", "between-within"):
+        columns = residual(fit.design).columns
+        if df == "between-within":
+            columns = between_within(fit.design)
+        return CountedTests(fit, columns, f"denominator DF by the rule '{df}'")
     if fit.method == "MAP":
         raise FitError(
             f"df: {df!r} is for fits without priors; use 'inner-outer', or the posterior of "
@@ -142,13 +216,22 @@ def small_sample(fit: Fit, df: DfMethod) -> SmallSample | None:
         return fit.satterthwaite
     if fit.method != "REML":
         raise FitError(
-            "df: 'kenward-roger' is for fits by REML, this one is by ML; fit it again with "
+            f"df: {df!r} is for fits by REML, this one is by ML; fit it again with "
             "fit.update(method='REML') or use 'satterthwaite'"
         )
-    return fit.kenward_roger
+    if df not in fit.small_samples:
+        fit.small_samples[df] = KenwardRogerTests(fit, KENWARD_ROGER[df])
+    return fit.small_samples[df]
 
 
-IntArray = npt.NDArray[np.intp]
+def _robust(fit: Numbers, df: DfMethod | None, vcov: VcovType) -> SmallSample:
+    from bayeslme.fit.inference.sandwich import SandwichTests
+
+    if df is not None:
+        raise FitError(
+            f"df: with vcov={vcov!r} the degrees of freedom are Bell and McCaffrey's; leave df out"
+        )
+    return SandwichTests.of(fit, vcov)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,3 +309,38 @@ def residual(design: Design) -> Degrees:
     """Degrees of freedom without groups: n - p for every coefficient and term."""
     left = len(design.y) - design.X.shape[1]
     return Degrees(np.full(len(design.assign), left), np.full(len(np.unique(design.assign)), left))
+
+
+def between_within(design: Design) -> IntArray:
+    """Degrees of freedom (p,): subjects for what is constant within them, rows for the rest.
+
+    Subjects are the outermost groups, of `gls` those of the correlation.
+
+    Raises
+    ------
+    FitError
+        Where there are no groups.
+    """
+    code = subjects(design)
+    if code is None:
+        raise FitError(
+            "df: 'between-within' counts subjects, and this model has no groups; use 'residual'"
+        )
+    constant = (design.X[0] == design.X).all(axis=0)
+    between = constant_within(design.X, code) & ~constant
+    g, n = int(code.max()) + 1, len(design.y)
+    others = int(np.sum(~between & ~constant))
+    left = (g - int(constant.any()) - int(between.sum()), n - g - others)
+    if min(left) < 1:
+        raise FitError(
+            f"df: 'between-within' leaves {left[0]} degrees of freedom between subjects and "
+            f"{left[1]} within; use 'satterthwaite'"
+        )
+    return np.where(between, left[0], left[1])
+
+
+def subjects(design: Design) -> IntArray | None:
+    """Outermost group (n,) of each row, of `gls` its correlation group; None without groups."""
+    if design.levels:
+        return design.levels[0].code
+    return None if design.correlation is None else design.correlation.code

@@ -18,11 +18,12 @@ from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.inference.hypotheses import t_quantile
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import intervals_text
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 
 COLUMNS = ["lower", "est.", "upper"]
@@ -39,12 +40,11 @@ def limits_frame(
     return pd.DataFrame(values, index=pd.Index(names))
 
 
-VISIBLE = 1e-4  # a gain in log-likelihood that is worth a note
 CRITERIA = {"REML": "restricted likelihood", "ML": "likelihood"}
 Parts = dict[str, pd.DataFrame]
 
 
-def profiled(fit: Fit, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...]]:
+def profiled(fit: ParameterVerbs, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...]]:
     """Replace Wald limits by those of profile likelihoods.
 
     Variance parameters by the criterion of the fit, coefficients by the likelihood of an ML fit.
@@ -93,7 +93,7 @@ def profiled(fit: Fit, level: float, wald: Parts) -> tuple[Parts, tuple[str, ...
     return parts, tuple(notes)
 
 
-def _one_sided(fit: Fit, parts: Parts) -> list[str]:
+def _one_sided(fit: ParameterVerbs, parts: Parts) -> list[str]:
     """Say which intervals reach an end of their parameter's range."""
     names = [
         f"{name} in {part.name}"
@@ -106,7 +106,7 @@ def _one_sided(fit: Fit, parts: Parts) -> list[str]:
     return [f"intervals up to an end of the range are one-sided: {', '.join(names)}"]
 
 
-def _at_end(fit: Fit, part: ParameterBlock, name: str, row: pd.Series) -> bool:
+def _at_end(fit: ParameterVerbs, part: ParameterBlock, name: str, row: pd.Series) -> bool:
     """Whether a limit is an end of the range that a two-sided interval would not reach."""
     low, high = float(row["lower"]), float(row["upper"])
     if part.name == "sigma":
@@ -121,9 +121,9 @@ def _at_end(fit: Fit, part: ParameterBlock, name: str, row: pd.Series) -> bool:
     return low <= support.lower or high >= support.upper
 
 
-def _profile_notes(fit: Fit, gain: float) -> list[str]:
+def _profile_notes(fit: ParameterVerbs, gain: float) -> list[str]:
     notes = []
-    if gain > VISIBLE:
+    if gain > SETTINGS.min_gain:
         notes.append(
             f"a log-likelihood higher by {gain:.3g} was found on the way: the fit is no maximum; "
             "fit again with other starting values"
@@ -177,54 +177,19 @@ class Intervals(Mapping[str, pd.DataFrame]):
 
 
 def intervals(
-    fit: Fit,
+    fit: ParameterVerbs,
     level: float = 0.95,
     which: Which = "all",
     method: Method = "wald",
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
 ) -> Intervals:
-    """Confidence intervals of coefficients and variance parameters.
-
-    Parameters
-    ----------
-    fit : Fit
-    level : float
-        Confidence level, between 0 and 1.
-    which : {"all", "fixed", "var-cov"}
-    method : {"wald", "profile"}
-        ``"wald"`` is nlme's; ``"profile"`` inverts the likelihood-ratio test, see
-        `bayeslme.fit.inference.intervals.profiled`.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Degrees of freedom of the coefficients' t; "kenward-roger" adjusts their standard errors
-        too, as in `summary`.
-
-    Returns
-    -------
-    Intervals
-
-    Raises
-    ------
-    FitError
-        For an argument out of range, and `df` where no t interval is asked for.
-
-    Notes
-    -----
-    Never an error because of a boundary: a standard deviation estimated as zero gets the one-sided
-    interval from 0, and parameters whose likelihood is flat get NaN, both said in a note.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> intervals(fit)["sigma"].round(3)
-           lower   est.  upper
-    sigma  1.226  1.432  1.672
-    """
+    """Confidence intervals of coefficients and variance parameters; see `Fit.intervals`."""
     check_probability(level)
     check_choice(which, get_args(Which), "which")
     check_choice(method, get_args(Method), "method")
     found = small_sample(fit, df)
-    if found is not None and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
+    asked = df is not None and found is not None
+    if asked and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")
     parts = {} if which == "var-cov" else {"fixed": fixed_intervals(fit, level, found)}
     notes: tuple[str, ...] = ()
@@ -238,7 +203,9 @@ def intervals(
     return Intervals(parts, level, fit.kind, (*notes, *(() if found is None else found.notes)))
 
 
-def fixed_intervals(fit: Fit, level: float, method: SmallSample | None = None) -> pd.DataFrame:
+def fixed_intervals(
+    fit: ParameterVerbs, level: float, method: SmallSample | None = None
+) -> pd.DataFrame:
     """Intervals of the coefficients by t on their denominator degrees of freedom, (p, 3)."""
     estimate = fit.fixef.to_numpy()
     error = np.sqrt(np.diagonal(fit.vcov() if method is None else method.vcov))
@@ -247,7 +214,9 @@ def fixed_intervals(fit: Fit, level: float, method: SmallSample | None = None) -
     return limits_frame(fit.fixef.index, estimate - width, estimate, estimate + width)
 
 
-def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+def _variance_intervals(
+    fit: ParameterVerbs, level: float
+) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     problem = fit.estimate.problem
     if not problem.stages and problem.size == 0:
         return ({} if fit.estimate.sigma_held else {"sigma": _exact_sigma(fit, level)}), ()
@@ -260,7 +229,7 @@ def _variance_intervals(fit: Fit, level: float) -> tuple[dict[str, pd.DataFrame]
     return parts, (*_notes(fit, info), *_not_enclosing(parts))
 
 
-def undefined_correlations(fit: Fit, group: str) -> frozenset[str]:
+def undefined_correlations(fit: ParameterVerbs, group: str) -> frozenset[str]:
     """Names of the correlations of a level that stand beside a standard deviation of zero."""
     component = fit.varcorr().get(group)
     if component is None:
@@ -274,7 +243,7 @@ def undefined_correlations(fit: Fit, group: str) -> frozenset[str]:
 
 
 def _without_undefined(
-    fit: Fit, parts: dict[str, pd.DataFrame]
+    fit: ParameterVerbs, parts: dict[str, pd.DataFrame]
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     """Blank the correlations that have no meaning, and say so."""
     out, notes = dict(parts), []
@@ -307,7 +276,7 @@ def _not_enclosing(parts: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     )
 
 
-def _notes(fit: Fit, info: Information) -> tuple[str, ...]:
+def _notes(fit: ParameterVerbs, info: Information) -> tuple[str, ...]:
     found = [
         f"{name} in {part.name} is on its boundary; its interval is one-sided"
         for part in info.parts
@@ -322,7 +291,7 @@ def _notes(fit: Fit, info: Information) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _exact_sigma(fit: Fit, level: float) -> pd.DataFrame:
+def _exact_sigma(fit: ParameterVerbs, level: float) -> pd.DataFrame:
     """Chi-squared interval of sigma, where it is the only variance parameter."""
     df = fit.nobs - len(fit.fixef)
     tails = np.array([0.5 + level / 2, 0.5 - level / 2])

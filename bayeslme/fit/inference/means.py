@@ -26,7 +26,14 @@ from bayeslme.fit.inference.contrasts import (
     index_of,
     text_of,
 )
-from bayeslme.fit.inference.degrees import DfMethod, column_levels, small_sample
+from bayeslme.fit.inference.degrees import (
+    DfMethod,
+    SmallSample,
+    VcovType,
+    column_levels,
+    fewest,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import Adjust, adjusted, critical, t_quantile, t_tail
 from bayeslme.fit.inference.reference_grid import (
     Axis,
@@ -39,10 +46,9 @@ from bayeslme.fit.inference.reference_grid import (
 from bayeslme.report.plots.style import axis_label
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 FloatArray = npt.NDArray[np.float64]
-NEGLIGIBLE = 1e-10  # share of a coefficient that counts as none
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,9 +62,10 @@ class Means(Estimates):
     level : float
     """
 
-    fit: Fit
-    df: DfMethod
+    fit: ParameterVerbs
+    df: DfMethod | None
     level: float
+    vcov: VcovType | None = None
 
     def contrasts(
         self,
@@ -115,75 +122,32 @@ class Means(Estimates):
 
 
 def means(
-    fit: Fit,
+    fit: ParameterVerbs,
     factors: str | Sequence[str],
     at: Mapping[str, Any] | None = None,
     *,
     slope: str | None = None,
     weights: Weights = "equal",
     level: float = 0.95,
-    df: DfMethod = "inner-outer",
+    df: DfMethod | None = None,
+    vcov: VcovType | None = None,
 ) -> Means:
     """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
-    Parameters
-    ----------
-    fit : Fit
-    factors : str or sequence of str
-        Predictors of the fixed part that are kept. All other factors are averaged over, all other
-        covariates stand at their mean over the rows used.
-    at : mapping, optional
-        Values of covariates in the place of their mean, ``{"age": [8, 14]}``, or some levels of
-        factors. A covariate among `factors` needs them.
-    slope : str, optional
-        Give the slopes along this covariate in the place of the means; R's ``emtrends``.
-    weights : {"equal", "proportional"}
-        Combinations that are averaged over count the same, or as often as they are in the data.
-    level : float
-        Of the limits.
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Degrees of freedom. By the first rule a mean has the fewest of the coefficients that have a
-        part in it, where the intercept counts at the outermost level of grouping.
-
-    Returns
-    -------
-    Means
-        ``.table`` has Value, Std.Error, DF, lower, upper; `Means.contrasts` compares them.
-
-    Raises
-    ------
-    SpecError
-        For what is no predictor of the fixed part, and a covariate without values.
-
-    References
-    ----------
-    Searle, S. R., Speed, F. M. and Milliken, G. A. (1980), The American Statistician 34, 216-221;
-    Lenth, R. V. (2016), Least-squares means, J. Stat. Softw. 69(1).
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("orthodont")
-    >>> fit = bayeslme.lme("distance ~ Sex * age", data, "~ 1 | Subject")
-    >>> fit.means("Sex", at={"age": 14})
-    Sex
-             Value Std.Error DF  lower  upper
-    Male   27.32... 0.538... 25 26.21... 28.43...
-    Female 24.08... 0.649... 25 22.74... 25.42...
-    Note: at age = 14
-    >>> fit.means("Sex", slope="age").contrasts().table["Value"].round(4).tolist()
-    [0.3048]
+    See `Fit.means`.
     """
     check_probability(level)
     labels, rows, notes = marginal(fit, factors, at, slope, weights)
-    table = _limits(fit, rows, level, df)
+    method = small_sample(fit, df, vcov)
+    table = _limits(fit, rows, level, method)
     table.index = index_of(labels, [factors] if isinstance(factors, str) else list(factors))
-    said = (*notes, *_df_notes(fit, df))
-    return Means(table, rows, said, of_what(fit, slope), slope is not None, fit, df, level)
+    said = (*notes, *(() if method is None else method.notes))
+    what = of_what(fit, slope)
+    return Means(table, rows, said, what, slope is not None, fit, df, level, vcov)
 
 
 def marginal(
-    fit: Fit,
+    fit: ParameterVerbs,
     factors: str | Sequence[str],
     at: Mapping[str, Any] | None,
     slope: str | None,
@@ -201,26 +165,25 @@ def marginal(
     return labels, rows, _grid_notes(axes, shown, weights, slope)
 
 
-def of_what(fit: Fit, slope: str | None) -> str:
+def of_what(fit: ParameterVerbs, slope: str | None) -> str:
     """What means or slopes are, under the labels and units that come with the data."""
     response = axis_label(fit.data, fit.design.response_label)
     return response if slope is None else f"slope of {response} along {slope}"
 
 
-def _degrees(fit: Fit, rows: FloatArray) -> FloatArray:
+def _degrees(fit: ParameterVerbs, rows: FloatArray) -> FloatArray:
     """Fewest degrees of freedom of the coefficients with a part in each row."""
     columns = np.array(fit.degrees.columns, float)
     if fit.design.levels:
         constant = column_levels(fit.design) == 0
         columns[constant] = min(columns.min(), len(fit.design.levels[0].labels) - 1)
-    size = np.abs(rows).max(axis=1, keepdims=True)
-    part = np.abs(rows) > NEGLIGIBLE * size
-    return np.asarray(np.where(part, columns, np.inf).min(axis=1))
+    return fewest(columns, rows)
 
 
-def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFrame:
+def _limits(
+    fit: ParameterVerbs, rows: FloatArray, level: float, method: SmallSample | None
+) -> pd.DataFrame:
     """Values of combinations of the coefficients with their errors and limits."""
-    method = small_sample(fit, df)
     vcov = fit.test_vcov if method is None else method.vcov
     error = np.sqrt(np.einsum("gp,pq,gq->g", rows, vcov, rows))
     if method is None:
@@ -235,7 +198,8 @@ def _limits(fit: Fit, rows: FloatArray, level: float, df: DfMethod) -> pd.DataFr
 
 def _tested(means: Means, rows: FloatArray, size: int, adjust: Adjust) -> pd.DataFrame:
     """Contrasts of one family with their tests."""
-    table = _limits(means.fit, rows, means.level, means.df)
+    method = small_sample(means.fit, means.df, means.vcov)
+    table = _limits(means.fit, rows, means.level, method)
     t, den = table["Value"] / table["Std.Error"], table["DF"].to_numpy()
     p = adjusted(t_tail(t, den), t.to_numpy(), den, size, adjust)
     width = critical(means.level, den, len(rows), size, adjust) * table["Std.Error"]
@@ -255,11 +219,6 @@ def _grid_notes(
         how = "" if weights == "equal" else ", in proportion to the data"
         notes.append(f"averaged over {', '.join(over)}{how}")
     return [*notes, f"at {', '.join(fixed)}"] if fixed else notes
-
-
-def _df_notes(fit: Fit, df: DfMethod) -> tuple[str, ...]:
-    method = small_sample(fit, df)
-    return () if method is None else method.notes
 
 
 def _said(adjust: Adjust, size: int, several: bool) -> str:

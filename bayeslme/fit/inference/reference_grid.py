@@ -16,17 +16,16 @@ from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Factor, drop_unused, from_objects, relabel
 from bayeslme.data.variables.labels import LOGICAL_LEVELS
 from bayeslme.errors import SpecError, known_names
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.curves import FACTOR_FUNCTIONS
 from bayeslme.formula.expressions import Call, r_number, walk
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 Weights = Literal["equal", "proportional"]
-STEP = 1e-3  # of a covariate's standard deviation, for slopes
-MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Axis:
     code: npt.NDArray[np.intp] | None
 
 
-def axes_of(fit: Fit, at: Mapping[str, Any]) -> tuple[Axis, ...]:
+def axes_of(fit: Numbers, at: Mapping[str, Any]) -> tuple[Axis, ...]:
     """The predictors of the fixed part, each with its levels or with one mean.
 
     Parameters
@@ -188,7 +187,7 @@ def check_slope(slope: str, axes: Sequence[Axis]) -> None:
 
 
 def averages(
-    fit: Fit, axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None
+    fit: Numbers, axes: Sequence[Axis], shown: Sequence[str], weights: Weights, slope: str | None
 ) -> tuple[list[tuple[Any, ...]], FloatArray]:
     """Combinations of the predictors shown, and the coefficients' shares in their means.
 
@@ -215,7 +214,7 @@ def averages(
         For a grid of too many cells.
     """
     sizes = [len(axis.labels) for axis in axes]
-    if np.prod(sizes, dtype=float) > MOST_CELLS:
+    if np.prod(sizes, dtype=float) > SETTINGS.max_grid_rows:
         raise SpecError(f"at: a grid of {' x '.join(map(str, sizes))} cells is too large")
     index = np.indices(sizes).reshape(len(axes), int(np.prod(sizes)))
     frame = pd.DataFrame(
@@ -237,11 +236,11 @@ def averages(
     return labels, sums
 
 
-def _rows(fit: Fit, frame: pd.DataFrame, slope: str | None) -> FloatArray:
+def _rows(fit: Numbers, frame: pd.DataFrame, slope: str | None) -> FloatArray:
     matrix = fit.design.matrix
     if slope is None:
         return matrix.apply(frame) if len(frame.columns) else np.ones((1, len(matrix.names)))
-    h = STEP * float(fit.design.frame[slope].astype(float).std())
+    h = SETTINGS.slope_step * float(fit.design.frame[slope].astype(float).std())
     up, down = (matrix.apply(frame.assign(**{slope: frame[slope] + s * h})) for s in (1.0, -1.0))
     high, low = (matrix.apply(frame.assign(**{slope: frame[slope] + s * h})) for s in (2.0, -2.0))
     return np.asarray((8.0 * (up - down) - (high - low)) / (12.0 * h))  # exact up to degree four

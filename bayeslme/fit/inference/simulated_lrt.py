@@ -20,6 +20,7 @@ from bayeslme.errors import BayesLMEError, FitError
 from bayeslme.fit.inference.bootstrap import responses, tracked
 from bayeslme.fit.inference.comparison import check_comparable, comparable_loglik, fixed_terms
 from bayeslme.fit.refit import Refits
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import table_text
 
@@ -60,7 +61,6 @@ def mixture_of(null: Fit, alternative: Fit, df: int) -> tuple[int, int] | None:
 
 
 FloatArray = npt.NDArray[np.float64]
-BELOW = -1e-3  # a ratio lower than rounding explains: a search of the larger model ended too early
 HEADING = "Likelihood-ratio test, simulated under the smaller model"
 
 
@@ -121,7 +121,7 @@ class SimulatedTest:
     @property
     def notes(self) -> tuple[str, ...]:
         """Number of ratios, failures."""
-        low = int(np.sum(self.ratios < BELOW))
+        low = int(np.sum(self.ratios < SETTINGS.min_ratio))
         found = [f"{len(self.ratios)} simulated ratios by {self.method}"]
         found += [f"{count} refits failed: {what}" for what, count in self.failures.items()]
         if low:

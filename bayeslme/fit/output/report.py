@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayeslme.errors import DataError, as_path
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.curves import default_primary
-from bayeslme.fit.values.dependence import MOST_PAIRS, lag_scale, n_pairs
+from bayeslme.fit.values.dependence import lag_scale, n_pairs
 from bayeslme.fit.values.positions import positions
 from bayeslme.report.html import Section, code, document, heading, picture, prose
 
@@ -27,32 +28,7 @@ MOST_LINES = 60  # of a caterpillar
 def report(fit: Fit, path: str | Path, title: str | None = None, description: str = "") -> Path:
     """Write a page of tables and plots into one HTML file that needs nothing else.
 
-    Parameters
-    ----------
-    fit : Fit
-    path : str or Path
-    title : str, optional
-        By default the formula of the fixed part.
-    description : str
-
-    Returns
-    -------
-    Path
-        Of the file.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lm("distance ~ age", bayeslme.load_data("orthodont"))
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     report(fit, f"{folder}/growth.html").name
-    'growth.html'
+    See `Fit.report`.
     """
     head = str(fit.spec.fixed) if title is None else title
     return write(document(head, description, fit_sections(fit)), path)
@@ -121,7 +97,7 @@ def _residuals(fit: Fit) -> Iterator[str]:
     pairs = n_pairs(positions(fit, None))
     if pairs == 0:
         return
-    if structure.stationary and pairs <= MOST_PAIRS:
+    if structure.stationary and pairs <= SETTINGS.max_pairs:
         axes = fit.plot.variogram()
         yield _picture([axes], "Semivariogram of the residuals, with the fitted structure's")
     elif structure.stationary:

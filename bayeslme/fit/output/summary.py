@@ -10,8 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import CorrelationCoords, VarianceCoords
-from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
+from bayeslme.fit.inference.degrees import (
+    DfMethod,
+    SmallSample,
+    VcovType,
+    of_coefficients,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_tail
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
 from bayeslme.formula.deparse import deparse
@@ -22,10 +29,7 @@ from bayeslme.report.records import CorrelationPart, Page, VariancePart
 from bayeslme.structures import Bound, VarFunc
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
-
-
-AS_WELL = 0.1  # in log-likelihood: no data tell two models apart by it
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 
 def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Series:
@@ -36,13 +40,14 @@ def named(bound: Bound | None, values: npt.NDArray[np.float64] | None) -> pd.Ser
     return pd.Series(printed, index=list(bound.names))
 
 
-def correlation_part(fit: Fit) -> CorrelationPart | None:
+def correlation_part(fit: ParameterVerbs) -> CorrelationPart | None:
     """The correlation structure as printed; nlme fills in the groups that the call leaves out."""
     structure, coords = fit.spec.correlation, fit.design.correlation
     if structure is None or coords is None:
         return None
     coef = fit.correlation_coef
-    matrix = structure.matrix_shown(coef.to_numpy())
+    shared = structure.by is None
+    matrix = structure.matrix_shown(coef.to_numpy()) if shared else None
     shown = None if matrix is None else _matrix(matrix)
     return CorrelationPart(structure.label, _formula(structure.form, coords), coef, shown)
 
@@ -58,7 +63,7 @@ def _matrix(matrix: npt.NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame(matrix, names, names)
 
 
-def variance_parts(fit: Fit) -> tuple[VariancePart, ...]:
+def variance_parts(fit: ParameterVerbs) -> tuple[VariancePart, ...]:
     """The variance function as printed, one part for each component of a VarComb."""
     structure, coords = fit.spec.weights, fit.design.variance
     if structure is None:
@@ -83,7 +88,7 @@ def _variance_part(structure: VarFunc, coords: VarianceCoords, coef: pd.Series) 
     return VariancePart(f"{structure.label}{differ}", formula, coef, table)
 
 
-def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
+def page(fit: ParameterVerbs, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
     """Page of a fit.
 
     Parameters
@@ -120,7 +125,7 @@ def page(fit: Fit, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
     )
 
 
-def notes(fit: Fit) -> tuple[str, ...]:
+def notes(fit: ParameterVerbs) -> tuple[str, ...]:
     """What a reader must know: a search that did not settle, empty or unidentified variances."""
     found = [] if fit.converged else [f"the fit did not converge: {fit.estimate.message}"]
     for level in level_axes(fit):
@@ -147,7 +152,7 @@ def notes(fit: Fit) -> tuple[str, ...]:
     return (*found, *_remarks(fit))
 
 
-def _remarks(fit: Fit) -> list[str]:
+def _remarks(fit: ParameterVerbs) -> list[str]:
     """What the structures of the rows say of their own estimates."""
     found, problem = fit.estimate, fit.estimate.problem
     rows = ((name, bound, getattr(found, name)) for name, bound, _ in problem.row_structures)
@@ -159,7 +164,7 @@ def _remarks(fit: Fit) -> list[str]:
     ]
 
 
-def _errors(fit: Fit, name: str, bound: Bound) -> npt.NDArray[np.float64]:
+def _errors(fit: ParameterVerbs, name: str, bound: Bound) -> npt.NDArray[np.float64]:
     """Standard errors of a structure's parameters on the interval scale; NaN for held ones."""
     out = np.full(len(bound.parameters), np.nan)
     for part in fit.information.parts if len(bound.free) else ():
@@ -170,7 +175,7 @@ def _errors(fit: Fit, name: str, bound: Bound) -> npt.NDArray[np.float64]:
     return np.full_like(out, np.inf) if name == "corstruct" and _has_twin(fit, bound) else out
 
 
-def _has_twin(fit: Fit, bound: Bound) -> bool:
+def _has_twin(fit: ParameterVerbs, bound: Bound) -> bool:
     """Whether very different parameters fit as well; random effects may not stand in for them."""
     found = fit.estimate
     own = found.corstruct
@@ -181,10 +186,10 @@ def _has_twin(fit: Fit, bound: Bound) -> bool:
         return False
     theta = found.theta.copy()
     theta[found.problem.theta_correlation] = bound.to_free(other)
-    return bool(found.likelihood()(theta[None])[0] > found.loglik - AS_WELL)
+    return bool(found.likelihood()(theta[None])[0] > found.loglik - SETTINGS.equal_loglik)
 
 
-def _one_row_each(fit: Fit) -> bool:
+def _one_row_each(fit: ParameterVerbs) -> bool:
     levels, spec = fit.design.levels, fit.spec
     plain = spec.weights is None and spec.correlation is None and not fit.estimate.sigma_held
     return bool(levels) and plain and len(levels[-1].labels) == fit.nobs
@@ -223,7 +228,7 @@ class Summary:
         return page_html(self.page)
 
 
-def fixed_table(fit: Fit, method: SmallSample | None = None) -> pd.DataFrame:
+def fixed_table(fit: ParameterVerbs, method: SmallSample | None = None) -> pd.DataFrame:
     """Table of coefficients with t tests on the denominator degrees of freedom of the fit."""
     value = fit.estimate.beta
     error = np.sqrt(np.diagonal(fit.test_vcov if method is None else method.vcov))
@@ -235,7 +240,7 @@ def fixed_table(fit: Fit, method: SmallSample | None = None) -> pd.DataFrame:
     return table.drop(columns="DF") if fit.kind != "lme" and method is None else table
 
 
-def fixed_correlation(fit: Fit) -> pd.DataFrame:
+def fixed_correlation(fit: ParameterVerbs) -> pd.DataFrame:
     """Correlation of the coefficients."""
     vcov = fit.estimate.vcov
     sd = np.sqrt(np.diagonal(vcov))
@@ -243,32 +248,11 @@ def fixed_correlation(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
 
 
-def summary(fit: Fit, df: DfMethod = "inner-outer") -> Summary:
-    """Summarise a fit.
-
-    Parameters
-    ----------
-    fit : Fit
-    df : {"inner-outer", "satterthwaite", "kenward-roger"}
-        Denominator degrees of freedom of the t tests; "kenward-roger" adjusts the standard errors
-        too. The second and third give `gls` a column DF.
-
-    Returns
-    -------
-    Summary
-
-    Notes
-    -----
-    Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme does.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> summary(fit).fixed["t-value"].round(2).to_dict()
-    {'(Intercept)': 20.89, 'age': 10.72}
-    """
-    method = small_sample(fit, df)
+def summary(
+    fit: ParameterVerbs, df: DfMethod | None = None, vcov: VcovType | None = None
+) -> Summary:
+    """Summarise a fit; see `Fit.summary`."""
+    method = small_sample(fit, df, vcov)
     made = page(fit, fixed_table(fit, method), fixed_correlation(fit))
     if method is not None:
         made = replace(made, notes=(*made.notes, *method.notes))

@@ -184,7 +184,7 @@ def _one_of_several(
 ) -> pd.DataFrame:
     """A fit without groups is drawn in the groups of the first one that has them."""
     function = fit.spec.function
-    if function in ("gls", "lm") and "groups" not in options:
+    if function in ("gls", "lm", "mmrm") and "groups" not in options:
         number = max(depth_of(first.design, level), 1)
         of_levels = tuple(one.group for one in first.design.levels[:number])
         own = of_levels or first.spec.fixed.groups

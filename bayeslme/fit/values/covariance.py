@@ -18,7 +18,7 @@ from bayeslme.errors import FitError
 from bayeslme.structures import CorrelationGroups
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.row_verbs import RowVerbs
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -132,32 +132,12 @@ SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def marginal_cov(fit: Fit, group: str | None = None, *, symbolic: bool = False) -> pd.DataFrame:
+def marginal_cov(
+    fit: RowVerbs, group: str | None = None, *, symbolic: bool = False
+) -> pd.DataFrame:
     """Covariance of the responses of one outermost group, or of all rows.
 
-    Parameters
-    ----------
-    fit : Fit
-    group : str, optional
-        Label of an outermost group; in `gls`, of a correlation group.
-    symbolic : bool
-        Entries as text, σ² the residual variance, σ₁² that of the innermost level, σ₂² of the next:
-        what the model says before it is estimated. Only for models without correlation structure
-        and variance function.
-
-    Returns
-    -------
-    DataFrame, shape (m, m)
-        Rows and columns indexed as the data frame.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> marginal_cov(fit, "M01").iloc[:2, :2].round(3).to_numpy().tolist()
-    [[6.522, 4.472], [4.472, 6.522]]
-    >>> marginal_cov(fit, "M01", symbolic=True).iloc[0, 1]
-    'σ₁²'
+    See `Fit.marginal_cov`.
     """
     rows = _rows(fit.design, group)
     index = fit.design.index[rows]
@@ -182,19 +162,22 @@ def _same(level: Level, rows: IntArray) -> npt.NDArray[np.bool_]:
     return np.equal.outer(code, code)
 
 
-def residual_cov(fit: Fit, group: str | None = None) -> pd.DataFrame:
-    """Covariance of the responses given the random effects, sigma^2 R; see `marginal_cov`."""
+def residual_cov(fit: RowVerbs, group: str | None = None) -> pd.DataFrame:
+    """Covariance of the responses given the random effects, sigma^2 R; see `marginal_cov`.
+
+    See `Fit.residual_cov`.
+    """
     rows = _rows(fit.design, group)
     index = fit.design.index[rows]
     return pd.DataFrame(_residual(fit, rows), index=index, columns=index)
 
 
-def _residual(fit: Fit, rows: IntArray) -> FloatArray:
+def _residual(fit: RowVerbs, rows: IntArray) -> FloatArray:
     sd = fit.sigma * np.exp(fit.estimate.log_sd[rows])
     return correlation_matrix(fit.estimate, rows) * np.outer(sd, sd)
 
 
-def _numbers(fit: Fit, rows: IntArray) -> FloatArray:
+def _numbers(fit: RowVerbs, rows: IntArray) -> FloatArray:
     total = _residual(fit, rows)
     for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
         root = fit.sigma * level.Z[rows] @ factor
@@ -202,7 +185,7 @@ def _numbers(fit: Fit, rows: IntArray) -> FloatArray:
     return total
 
 
-def _symbols(fit: Fit, rows: IntArray) -> npt.NDArray[np.object_]:
+def _symbols(fit: RowVerbs, rows: IntArray) -> npt.NDArray[np.object_]:
     spec, levels = fit.spec, fit.design.levels
     if spec.correlation is not None or spec.weights is not None:
         raise FitError(

@@ -22,10 +22,10 @@ from bayeslme.formula.formula import parse_formula
 
 if TYPE_CHECKING:
     from bayeslme.fit.lmlist import LmList
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.row_verbs import RowVerbs
 
 
-def default_primary(fit: Fit | LmList) -> str | None:
+def default_primary(fit: RowVerbs | LmList) -> str | None:
     """The covariate a curve runs along where none is named; None where several may be meant."""
     named = _variables(fit)
     formula = fit.data.attrs.get("formula")
@@ -38,7 +38,7 @@ def default_primary(fit: Fit | LmList) -> str | None:
     return among[0] if len(among) == 1 else None
 
 
-def primary_of(fit: Fit | LmList, primary: str | None) -> str:
+def primary_of(fit: RowVerbs | LmList, primary: str | None) -> str:
     """The column named, or the default one.
 
     Raises
@@ -63,11 +63,11 @@ def primary_of(fit: Fit | LmList, primary: str | None) -> str:
     raise SpecError(f"primary: say which covariate runs along the axis, {which}")
 
 
-def _numeric(fit: Fit | LmList, names: list[str]) -> list[str]:
+def _numeric(fit: RowVerbs | LmList, names: list[str]) -> list[str]:
     return [name for name in names if pd.api.types.is_numeric_dtype(fit.data[name])]
 
 
-def _variables(fit: Fit | LmList) -> list[str]:
+def _variables(fit: RowVerbs | LmList) -> list[str]:
     """Columns on the right-hand side of the fixed part and in the random effects."""
     fixed = replace(fit.spec.fixed, lhs=None).without_groups()
     random = (level.formula.without_groups().variables for level in fit.design.levels)
@@ -92,7 +92,7 @@ class _Groups:
 
 
 def aug_pred(
-    fit: Fit | LmList,
+    fit: RowVerbs | LmList,
     primary: str | None = None,
     level: Levels = None,
     *,
@@ -103,54 +103,7 @@ def aug_pred(
 ) -> pd.DataFrame:
     """Observed responses, and predictions over a grid of one covariate in every group.
 
-    Parameters
-    ----------
-    fit : Fit or LmList
-        Separate fits by group have one level, and groups of their own.
-    primary : str, optional
-        Column that runs over the grid; a factor runs over its levels. By default the covariate of
-        the data's own formula (``data.attrs["formula"]``), or the model's only numeric one.
-    level : str, int, or sequence of them, optional
-        Levels of prediction; the innermost by default. Groups are those of the innermost one asked
-        for, of the outermost where only ``"fixed"`` is.
-    minimum, maximum : float, optional
-        Ends of the grid, by default those of the data.
-    length : int
-        Points of the grid.
-    groups : str, optional
-        For `gls` and `lm`: columns whose combinations are drawn apart, ``"Subject"`` or ``"a/b"``.
-        By default the groups of the correlation structure.
-
-    Returns
-    -------
-    DataFrame
-        Columns `primary`, ``.groups``, the response and ``.type``: ``"original"``, and
-        ``"predicted"`` or, for several levels, ``"predict.fixed"``, ``"predict.Subject"``, ... As
-        nlme's ``augPred``.
-
-    Raises
-    ------
-    SpecError
-        If `primary` is needed, or no column of the data.
-
-    Notes
-    -----
-    Other numeric columns are held at their mean in the group, factors at their commonest level.
-
-    References
-    ----------
-    Pinheiro and Bates (2000), section 1.4.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("orthodont")
-    >>> fit = bayeslme.lme("distance ~ age", data, "~ 1 | Subject")
-    >>> aug_pred(fit, length=3).tail(3).round(4)
-          age .groups  distance      .type
-    186   8.0     F11   24.1527  predicted
-    187  11.0     F11   26.1332  predicted
-    188  14.0     F11   28.1138  predicted
+    See `Fit.aug_pred`.
     """
     check_count(length, "length")
     for end, value in (("minimum", minimum), ("maximum", maximum)):
@@ -171,7 +124,7 @@ def aug_pred(
     return _stacked(frames, own, fit)
 
 
-def _as_factors(fit: Fit | LmList) -> frozenset[str]:
+def _as_factors(fit: RowVerbs | LmList) -> frozenset[str]:
     """Columns that the model turns into factors, ``factor(age)``, and its grouping columns."""
     calls = [
         node
@@ -183,7 +136,7 @@ def _as_factors(fit: Fit | LmList) -> frozenset[str]:
     return frozenset({*inside, *(level.group for level in fit.design.levels)})
 
 
-def _levels(fit: Fit | LmList, level: Levels) -> list[LevelName]:
+def _levels(fit: RowVerbs | LmList, level: Levels) -> list[LevelName]:
     several = isinstance(level, Sequence) and not isinstance(level, str)
     chosen: list[LevelName] = list(level) if several else [level]  # type: ignore[arg-type, list-item]
     if not chosen:
@@ -194,12 +147,12 @@ def _levels(fit: Fit | LmList, level: Levels) -> list[LevelName]:
     return chosen
 
 
-def _level_name(fit: Fit | LmList, level: LevelName) -> str:
+def _level_name(fit: RowVerbs | LmList, level: LevelName) -> str:
     number = depth_of(fit.design, level)
     return "fixed" if number == 0 else fit.design.levels[number - 1].group
 
 
-def _groups(fit: Fit | LmList, depth: int, groups: str | None) -> _Groups:
+def _groups(fit: RowVerbs | LmList, depth: int, groups: str | None) -> _Groups:
     levels, lone = fit.design.levels, fit.spec.function == "lmList"
     if (levels or lone) and groups is not None:
         raise SpecError("groups: these fits have groups of their own; leave the argument out")
@@ -290,7 +243,7 @@ def _frame(
     return pd.DataFrame({name: x.to_numpy(), ".groups": labels, response: y, ".type": kind})
 
 
-def _stacked(frames: list[pd.DataFrame], groups: _Groups, fit: Fit | LmList) -> pd.DataFrame:
+def _stacked(frames: list[pd.DataFrame], groups: _Groups, fit: RowVerbs | LmList) -> pd.DataFrame:
     table = pd.concat(frames, ignore_index=True)
     kinds = [str(frame[".type"].iloc[0]) for frame in frames[1:]]
     table[".type"] = pd.Categorical(table[".type"], [*kinds, "original"], ordered=True)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_lag, check_number
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.positions import (
-    BINS,
     Collapse,
     Positions,
     bins_of,
@@ -26,19 +26,15 @@ from bayeslme.structures.correlation.base import Pairs
 from bayeslme.structures.correlation.positions import METRICS, distances
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.row_verbs import RowVerbs
     from bayeslme.structures import Bound
 
 
 FloatArray = npt.NDArray[np.float64]
-MOST_PAIRS = 20_000_000  # about a gigabyte at work
-POINTS = 50  # of the curve, nlme's
-MOST_LAGS = 1000  # of whole lags the curve is drawn at
-MOST_TABULATED = 100_000  # lags of an autocorrelation
 
 
 def variogram(
-    fit: Fit,
+    fit: RowVerbs,
     form: str | None = None,
     type: ResidualType = "pearson",
     *,
@@ -51,50 +47,7 @@ def variogram(
 ) -> pd.DataFrame:
     """Semivariogram of the residuals within groups, half the mean squared difference by distance.
 
-    Parameters
-    ----------
-    fit : Fit
-    form : str, optional
-        ``"~ time | g"`` or ``"~ x + y"``; by default the positions of the correlation structure.
-    type : {"response", "pearson", "normalized"}
-    max_distance : float, optional
-    bins : int, optional
-        More distances than this are collapsed; 20 by default.
-    breaks : sequence of float, optional
-        Ends of the bins, increasing; pairs beyond the last are left out. In the place of `bins`.
-    collapse : {"quantiles", "fixed", "none"}
-        Into bins of equally many pairs, of equal width, or not at all: a row for each pair.
-    robust : bool
-        Cressie and Hawkins's estimator in the place of the mean.
-    metric : {"euclidean", "maximum", "manhattan"}, optional
-        By default the correlation structure's where `form` is left out, euclidean otherwise.
-
-    Returns
-    -------
-    DataFrame
-        Columns variog, dist (median of the bin), n_pairs. Where the fit has a correlation structure
-        of the same positions, ``attrs["model"]`` holds its curve, lists dist and variog; see
-        `model_variogram`.
-
-    Raises
-    ------
-    FitError
-        For an argument out of range, and where there are no pairs of residuals or far too many.
-
-    Notes
-    -----
-    nlme leaves pairs at the very smallest distance out of the first bin; they are counted here. Of
-    fewer distances than bins it keeps every one, whatever `breaks` say; here they count.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> variogram(fit, "~ age | Subject").round(3)
-       variog  dist  n_pairs
-    1   0.959   2.0       81
-    2   0.878   4.0       54
-    3   1.293   6.0       27
+    See `Fit.variogram`.
     """
     check_bins(bins, breaks, collapse)
     if max_distance is not None:
@@ -110,7 +63,7 @@ def variogram(
     if not len(distance):
         far = "" if max_distance is None else f" within max_distance={max_distance:g}"
         raise FitError(f"variogram: no group has two residuals{far}")
-    bin_of = bins_of(distance, BINS if bins is None else bins, breaks, collapse)
+    bin_of = bins_of(distance, SETTINGS.variogram_bins if bins is None else bins, breaks, collapse)
     found = [bin_of == b for b in np.unique(bin_of[bin_of >= 0])]
     rows = [_estimate(distance[own], gap[own], robust) for own in found]
     if not rows:
@@ -124,7 +77,7 @@ def variogram(
 
 
 def model_variogram(
-    fit: Fit, distance: npt.ArrayLike, type: ResidualType = "pearson"
+    fit: RowVerbs, distance: npt.ArrayLike, type: ResidualType = "pearson"
 ) -> pd.DataFrame:
     """Semivariogram of the fit's correlation structure, 1 - rho(d) in units of the variance.
 
@@ -179,10 +132,12 @@ def correlation_at(bound: Bound, coef: npt.ArrayLike | None, distance: FloatArra
     return np.asarray(values, dtype=float).reshape(len(distance))
 
 
-def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> bool:
+def _has_model(fit: RowVerbs, where: Positions, type: ResidualType, metric: str) -> bool:
     """Whether the fit's structure speaks of these positions and residuals."""
     known, structure = fit.design.correlation, fit.spec.correlation
-    if known is None or structure is None or not structure.stationary or type == "normalized":
+    if known is None or structure is None or structure.by is not None or structure.by_coordinate:
+        return False
+    if not structure.stationary or type == "normalized":
         return False
     if type == "response" and fit.spec.weights is not None:
         return False
@@ -190,25 +145,26 @@ def _has_model(fit: Fit, where: Positions, type: ResidualType, metric: str) -> b
     return metric == structure.metric and np.array_equal(own, where.place)
 
 
-def _points(fit: Fit, distance: FloatArray) -> FloatArray:
+def _points(fit: RowVerbs, distance: FloatArray) -> FloatArray:
     """Distances to draw the curve at: whole lags where only these have a meaning."""
     seen = distance[distance > 0]
     low, high = float(seen.min()), float(seen.max())
     structure: Any = fit.spec.correlation
     if structure.needs_integers:
-        lags = np.linspace(low, high, min(int(high - low) + 1, MOST_LAGS))
+        lags = np.linspace(low, high, min(int(high - low) + 1, SETTINGS.max_lags))
         return np.unique(np.round(lags))
-    return np.linspace(low, high, POINTS)
+    return np.linspace(low, high, SETTINGS.variogram_points)
 
 
 def _pairs(where: Positions, r: FloatArray, metric: str) -> tuple[FloatArray, FloatArray]:
     """Distances and absolute differences of all pairs of residuals within groups."""
     check_choice(metric, METRICS, "metric")
     pairs = n_pairs(where)
-    if pairs > MOST_PAIRS:
+    if pairs > SETTINGS.max_pairs:
         raise FitError(
             f"variogram: {pairs:,} pairs of residuals within groups are more than the "
-            f"{MOST_PAIRS:,} that are looked at; fit a subset, or use acf() with whole-number times"
+            f"{SETTINGS.max_pairs:,} that are looked at; fit a subset, or use acf() with "
+            "whole-number times"
         )
     apart, gaps = [np.zeros(0)], [np.zeros(0)]
     for rows in where.groups():
@@ -234,54 +190,21 @@ def _estimate(distance: FloatArray, gap: FloatArray, robust: bool) -> tuple[floa
 
 
 def acf(
-    fit: Fit,
+    fit: RowVerbs,
     max_lag: int | None = None,
     type: ResidualType = "pearson",
     form: str | None = None,
     level: LevelName = None,
 ) -> pd.DataFrame:
-    """Autocorrelation of the residuals within groups.
-
-    Parameters
-    ----------
-    fit : Fit
-    max_lag : int, optional
-        By default 10 log10(m), at most m - 1, for largest groups of m rows. Where all steps of the
-        times are multiples of a longer one, lags are counted in that.
-    type : {"response", "pearson", "normalized"}
-        Of the residuals; normalized ones should be uncorrelated.
-    form : str, optional
-        ``"~ time | g"`` with whole-number times, or ``"~ 1 | g"`` for the order of the rows. By
-        default the times of a structure that counts them, such as corAR1; otherwise the order of
-        the rows, or that of their real times.
-    level : str, int or None
-        Of the residuals.
-
-    Returns
-    -------
-    DataFrame
-        Columns lag, ACF, n_used (pairs); indexed 1, 2, ... as nlme prints it.
-
-    Raises
-    ------
-    FitError
-        For `max_lag` that is no count, and times that are not whole numbers.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> acf(fit)["ACF"].round(3).tolist()
-    [1.0, -0.272, -0.147, -0.632]
-    """
+    """Autocorrelation of the residuals within groups; see `Fit.acf`."""
     if max_lag is not None:
         check_lag(max_lag, "max_lag")
     where = lag_positions(fit, form, "acf")
     r = residuals(fit, level, type).to_numpy()
     scale = lag_scale(where)
     longest = scale.longest if max_lag is None else max_lag // scale.unit
-    if longest > MOST_TABULATED:
-        raise FitError(f"max_lag: {MOST_TABULATED * scale.unit} is the most, not {max_lag}")
+    if longest > SETTINGS.max_acf_lags:
+        raise FitError(f"max_lag: {SETTINGS.max_acf_lags * scale.unit} is the most, not {max_lag}")
     if max_lag is None and scale.empty:
         raise FitError(
             f"acf: no two rows of a group are within the longest lag, {longest}, as their times "

@@ -20,7 +20,7 @@ from bayeslme.formula.expressions import Binary, Expr, Number, bare
 from bayeslme.formula.formula import parse_formula
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.numbers import Numbers
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ class Positions:
         return np.split(order, np.flatnonzero(np.diff(self.code[order])) + 1)
 
 
-def positions(fit: Fit, form: str | None) -> Positions:
+def positions(fit: Numbers, form: str | None) -> Positions:
     """Read ``~ t | g``, or take what the fit says: its correlation structure, its innermost groups.
 
     Parameters
@@ -81,7 +81,7 @@ def positions(fit: Fit, form: str | None) -> Positions:
     return Positions(code, _placed(place, code))
 
 
-def lag_positions(fit: Fit, form: str | None, who: str) -> Positions:
+def lag_positions(fit: Numbers, form: str | None, who: str) -> Positions:
     """Where residuals stand on a line of whole numbers, so that they have lags.
 
     Parameters
@@ -131,7 +131,6 @@ def _placed(place: FloatArray | None, code: IntArray) -> FloatArray:
 
 
 Collapse = Literal["quantiles", "fixed", "none"]
-BINS = 20  # nlme's
 
 
 def distance_bins(distance: FloatArray, bins: int) -> IntArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ import pandas as pd
 
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
-from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import Estimate, depth_of
 from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.inference.satterthwaite import differentiated
@@ -24,18 +23,25 @@ from bayeslme.engine.prediction.kriging import (
 )
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
-from bayeslme.fit.inference.degrees import small_sample
+from bayeslme.fit.inference.degrees import (
+    KENWARD_ROGER,
+    METHODS,
+    DfMethod,
+    between_within,
+    fewest,
+    small_sample,
+)
 from bayeslme.fit.inference.hypotheses import t_quantile
 from bayeslme.fit.values.residuals import LevelName, fitted
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.row_verbs import RowVerbs
 
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def new_log_sd(fit: Fit, new: NewRows, depth: int) -> FloatArray:
+def new_log_sd(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
     """Log residual standard deviation of new rows relative to sigma.
 
     Parameters
@@ -66,7 +72,7 @@ def new_log_sd(fit: Fit, new: NewRows, depth: int) -> FloatArray:
     return np.where(known, values, np.nan)
 
 
-def _filled(fit: Fit, new: NewRows, coords: VarianceCoords, depth: int) -> VarianceCoords:
+def _filled(fit: RowVerbs, new: NewRows, coords: VarianceCoords, depth: int) -> VarianceCoords:
     """Coordinates with fitted values put in, unknown strata replaced by any."""
     stratum = np.maximum(coords.stratum, 0)
     if coords.source == "data":
@@ -81,113 +87,55 @@ def _filled(fit: Fit, new: NewRows, coords: VarianceCoords, depth: int) -> Varia
     return replace(coords, stratum=stratum, covariate=mean_values(fit, new, reach))
 
 
-def mean_values(fit: Fit, new: NewRows, depth: int) -> FloatArray:
+def mean_values(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
     """X beta plus the random effects down to a level, (m,); NaN for unknown groups."""
     levels = zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False)
     each = ((z, np.where(code[:, None] < 0, np.nan, modes[code])) for modes, z, code in levels)
     return means_by_depth(new.X @ fit.estimate.beta, each)[-1]
 
 
-IntervalDf = Literal["residual", "satterthwaite"]
-
-
 @overload
 def predict(
-    fit: Fit,
+    fit: RowVerbs,
     newdata: pd.DataFrame | None = None,
     level: LevelName = None,
     se: Literal[False] = False,
     use_correlation: bool = False,
     interval: None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series: ...
 
 
 @overload
 def predict(
-    fit: Fit,
+    fit: RowVerbs,
     newdata: pd.DataFrame | None = None,
     level: LevelName = None,
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series | pd.DataFrame: ...
 
 
 def predict(
-    fit: Fit,
+    fit: RowVerbs,
     newdata: pd.DataFrame | None = None,
     level: LevelName = None,
     se: bool = False,
     use_correlation: bool = False,
     interval: float | None = None,
-    df: IntervalDf = "residual",
+    df: DfMethod | None = None,
 ) -> pd.Series | pd.DataFrame:
     """Predict the mean response, or with `use_correlation` the new response itself.
 
-    Parameters
-    ----------
-    fit : Fit
-    newdata : DataFrame, optional
-        The rows of the fit by default. Needs no response.
-    level : str, int or None
-        ``"fixed"`` or 0 for X beta alone, which a new group needs; a group or its number adds the
-        random effects down to it; None is the innermost level.
-    se : bool
-        Also the standard error: of the mean at that level, with the errors of the coefficients and
-        of the predicted random effects; under `use_correlation` of the new response.
-    use_correlation : bool
-        Add what the observed residuals of a row's correlation group say of its own residual:
-        forecasts, interpolation (universal kriging). At the innermost level only. Rows at an
-        observed position have that observation's residual (with a nugget, all but the nugget's
-        share); where the structure goes by the order of the rows, new rows follow the observed
-        ones of their group. In a correlation group without observed rows the residual is 0.
-    interval : float, optional
-        Also the limits of this interval for a new response, such as 0.95: its own residual is added
-        to the error, with the variance function at the new rows, and the random effects of levels
-        further in, as of groups not yet seen.
-    df : {"residual", "satterthwaite"}
-        Degrees of freedom of the interval's t: n - p, or for each row from how well the data know
-        its variance, the better choice where groups are few.
-
-    Returns
-    -------
-    Series, or DataFrame with columns fit, se, lower, upper (those asked for)
-        NaN in rows whose group the fit has not seen (at a grouping level), whose variance stratum
-        it has not seen (limits), or with a missing value.
-
-    Raises
-    ------
-    DataError
-        For a missing column or a factor level the fit has not seen.
-    FitError
-        For `use_correlation` without a correlation structure, or at an outer level.
-
-    Notes
-    -----
-    Errors take the variance parameters as known. Limits are by t, normal where these are held; for
-    `lm` they are exact. Variance covariates that are fitted values
-    are taken at the level of the prediction where that is further out than their own.
-
-    References
-    ----------
-    Robinson (1991), Statistical Science 6, 15; Pinheiro and Bates (2000), sections 2.2 and 5.3.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> new = fit.data[["Subject"]].head(1).assign(age=16)
-    >>> predict(fit, new, interval=0.95).round(2)
-         fit  lower  upper
-    0  30.67  27.47  33.87
+    See `Fit.predict`.
     """
-    newdata = None if newdata is None else as_frame(newdata, "newdata")
     if interval is not None:
         check_probability(interval, "interval")
-    check_choice(df, get_args(IntervalDf), "df")
-    if df != "residual" and interval is None:
+    if df is not None:
+        check_choice(df, METHODS, "df")
+    if df is not None and df != "residual" and interval is None:
         raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
     depth = depth_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
@@ -207,7 +155,9 @@ def predict(
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
         variance = asked.variance(fit, found)
-        den = _degrees(fit, df, asked, variance)
+        den = _degrees(fit, df or "residual", asked, variance)
+        if df in KENWARD_ROGER:
+            variance = variance + _adjustment(fit, df, asked)
         width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
         table["lower"], table["upper"] = found.mean - width, found.mean + width
     return table if se or interval is not None else table["fit"].rename("predict")
@@ -222,7 +172,7 @@ class _Asked:
     use_correlation: bool
     observed: bool
 
-    def predicted(self, fit: Fit) -> Predicted:
+    def predicted(self, fit: RowVerbs) -> Predicted:
         """Means at the level, or under `use_correlation` new responses."""
         columns, residuals = whitened_columns(fit.estimate), None
         if self.use_correlation:
@@ -231,7 +181,7 @@ class _Asked:
             residuals = krige(fit.estimate, place, columns)
         return blup(fit.estimate, _targets(fit, self.new, self.depth), columns, residuals)
 
-    def variance(self, fit: Fit, found: Predicted) -> FloatArray:
+    def variance(self, fit: RowVerbs, found: Predicted) -> FloatArray:
         """Variance (m,) of new responses less their predictions."""
         if self.use_correlation:
             return found.variance
@@ -239,12 +189,15 @@ class _Asked:
         return found.variance + _own_variance(fit, self.new, log_sd, self.depth)
 
 
-def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
+def _degrees(fit: RowVerbs, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
     """Degrees of freedom (m,) of the variances of new responses."""
-    method = small_sample(fit, "satterthwaite") if df == "satterthwaite" else None
-    if method is None:
-        left = np.inf if fit.estimate.sigma_held else fit.nobs - len(fit.fixef)
-        return np.full(len(variance), left)
+    known = fit.estimate.sigma_held
+    if df in ("inner-outer", "between-within") and not known:
+        columns = between_within(fit.design) if df == "between-within" else fit.degrees.columns
+        return fewest(columns, asked.new.X)
+    computed = df not in ("residual", "inner-outer", "between-within")
+    if not computed or small_sample(fit, "satterthwaite") is None:
+        return np.full(len(variance), np.inf if known else fit.nobs - len(fit.fixef))
 
     def moved(estimate: Estimate) -> FloatArray:
         other = replace(fit, estimate=estimate)
@@ -254,7 +207,21 @@ def _degrees(fit: Fit, df: str, asked: _Asked, variance: FloatArray) -> FloatArr
     return near.matched(variance, differentiated(fit.estimate, near, moved))
 
 
-def _targets(fit: Fit, new: NewRows, depth: int) -> Targets:
+def _adjustment(fit: RowVerbs, df: DfMethod, asked: _Asked) -> FloatArray:
+    """What Kenward and Roger's covariance adds to the variances (m,) of the fixed part."""
+    if asked.depth or asked.use_correlation:
+        raise FitError(
+            f"df: {df!r} is for predictions of the fixed part; give level=0 and no "
+            "use_correlation, or take 'satterthwaite'"
+        )
+    method = small_sample(fit, df)
+    if method is None:
+        return np.zeros(len(asked.new.X))
+    more, x = method.vcov - fit.estimate.vcov, asked.new.X
+    return np.asarray(np.einsum("mp,pq,mq->m", x, more, x))
+
+
+def _targets(fit: RowVerbs, new: NewRows, depth: int) -> Targets:
     """The mean at a level; the levels further in have no part in it."""
     m = len(new.X)
     inner = fit.design.levels[depth:]
@@ -264,7 +231,7 @@ def _targets(fit: Fit, new: NewRows, depth: int) -> Targets:
     )
 
 
-def _residuals(fit: Fit, new: NewRows, log_sd: FloatArray, *, observed: bool) -> NewResiduals:
+def _residuals(fit: RowVerbs, new: NewRows, log_sd: FloatArray, *, observed: bool) -> NewResiduals:
     """Correlation group and position of the new rows; `observed` where they are the fit's own."""
     coords = new_correlation(fit.design, new)
     if coords is None or fit.design.correlation is None:
@@ -278,7 +245,7 @@ def _residuals(fit: Fit, new: NewRows, log_sd: FloatArray, *, observed: bool) ->
     return NewResiduals(group, position, log_sd)
 
 
-def _own_variance(fit: Fit, new: NewRows, log_sd: FloatArray, depth: int) -> FloatArray:
+def _own_variance(fit: RowVerbs, new: NewRows, log_sd: FloatArray, depth: int) -> FloatArray:
     """Variance (m,) of a new response about its mean at a level."""
     total = np.square(fit.sigma * np.exp(log_sd))
     inner = fit.estimate.factors[depth:]

@@ -66,37 +66,7 @@ def ranef(
 ) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Conditional modes of the random effects (best linear unbiased predictions).
 
-    Parameters
-    ----------
-    fit : LmeFit
-    level : str, int or None
-        One level, or None for all.
-    se : bool
-        Also their standard errors: the standard deviation of b less its prediction given the
-        data, the error of the coefficients included and the variance parameters taken as known
-        (`lme4::ranef(condVar=)` leaves the former out and is a little smaller).
-    standard : bool
-        Divided by the estimated standard deviation of each effect, as nlme's ``standard = TRUE``;
-        NaN where that is 0. Not together with `se`.
-
-    Returns
-    -------
-    DataFrame, shape (G, q)
-        Rows labelled ``outer/inner`` in nlme's order; with several levels and none named, a dict of
-        them by group. With `se` two such blocks side by side, ``table["est."]`` and
-        ``table["se"]``.
-
-    Raises
-    ------
-    FitError
-        For the fixed level, which has none.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> ranef(fit).loc["M13"].round(3).to_dict()
-    {'(Intercept)': 0.204}
+    See `LmeFit.ranef`.
     """
     if se and standard:
         raise FitError("standard: errors belong to effects in the response's unit; leave se out")
@@ -121,23 +91,7 @@ def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:
 def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     """Coefficients of each group: fixed effects plus the random effects down to a level.
 
-    Parameters
-    ----------
-    fit : LmeFit
-    level : str, int or None
-        Default the innermost. At the fixed level the table has one row.
-
-    Returns
-    -------
-    DataFrame
-        A row for each group; effects without a fixed counterpart come last.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> coef(fit).loc["M13"].round(3).to_dict()
-    {'(Intercept)': 16.965, 'age': 0.66}
+    See `LmeFit.coef`.
     """
     number = depth_of(fit.design, level)
     if number == 0:

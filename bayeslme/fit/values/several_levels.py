@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.data.newdata import new_rows
-from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import depth_of
 from bayeslme.errors import SpecError
 from bayeslme.fit.values import predict as _predict
@@ -17,24 +16,25 @@ from bayeslme.fit.values import residuals as _residuals
 from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit, LmeFit
+    from bayeslme.fit.result import LmeFit
+    from bayeslme.fit.row_verbs import RowVerbs
     from bayeslme.fit.values.residuals import ResidualType
 
 Several = list[Any] | tuple[Any, ...] | range
 
 
-def fitted(fit: Fit, levels: Several) -> pd.DataFrame:
+def fitted(fit: RowVerbs, levels: Several) -> pd.DataFrame:
     """Fitted values, a column for each level: ``fixed``, then the names of the groups."""
     return pd.DataFrame({name: _residuals.fitted(fit, k) for name, k in _named(fit, levels)})
 
 
-def residuals(fit: Fit, levels: Several, type: ResidualType) -> pd.DataFrame:
+def residuals(fit: RowVerbs, levels: Several, type: ResidualType) -> pd.DataFrame:
     """Residuals, a column for each level."""
     found = {name: _residuals.residuals(fit, k, type) for name, k in _named(fit, levels)}
     return pd.DataFrame(found)
 
 
-def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataFrame:
+def predict(fit: RowVerbs, newdata: pd.DataFrame | None, levels: Several) -> pd.DataFrame:
     """Predictions of each row at several levels.
 
     Parameters
@@ -61,7 +61,6 @@ def predict(fit: Fit, newdata: pd.DataFrame | None, levels: Several) -> pd.DataF
     4     M02         22.043           21.461
     """
     named = _named(fit, levels)
-    newdata = None if newdata is None else as_frame(newdata, "newdata")
     table = _groups(fit, newdata, max(k for _, k in named))
     for name, k in named:
         table[f"predict.{name}"] = np.asarray(_predict.predict(fit, newdata, k), float)
@@ -74,7 +73,7 @@ def ranef(fit: LmeFit, levels: Several, se: bool, standard: bool) -> Tables:
     return Tables(found)  # type: ignore[arg-type]
 
 
-def _named(fit: Fit, levels: Several) -> list[tuple[str, int]]:
+def _named(fit: RowVerbs, levels: Several) -> list[tuple[str, int]]:
     names = ["fixed", *(level.group for level in fit.design.levels)]
     depths = [depth_of(fit.design, level) for level in levels]
     if not depths or len(set(depths)) != len(depths):
@@ -82,7 +81,7 @@ def _named(fit: Fit, levels: Several) -> list[tuple[str, int]]:
     return [(names[k], k) for k in depths]
 
 
-def _groups(fit: Fit, newdata: pd.DataFrame | None, depth: int) -> pd.DataFrame:
+def _groups(fit: RowVerbs, newdata: pd.DataFrame | None, depth: int) -> pd.DataFrame:
     """Labels of the groups of each row, a column for each level."""
     own = fit.design.levels[:depth]
     if newdata is None:

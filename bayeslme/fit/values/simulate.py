@@ -11,32 +11,15 @@ from bayeslme.fit.arguments import check_count, check_generator
 from bayeslme.fit.values.covariance import colour
 
 if TYPE_CHECKING:
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.row_verbs import RowVerbs
 
 
 def simulate(
-    fit: Fit, nsim: int = 1, seed: int | np.random.Generator | None = None
+    fit: RowVerbs, nsim: int = 1, seed: int | np.random.Generator | None = None
 ) -> pd.DataFrame:
     """Draw responses at the estimates, with new random effects and new residuals.
 
-    Parameters
-    ----------
-    fit : Fit
-    nsim : int
-        Number of draws.
-    seed : int, Generator or None
-
-    Returns
-    -------
-    DataFrame, shape (n, nsim)
-        Indexed as the rows used; columns sim_1, sim_2, ...
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> simulate(fit, 2, seed=1).shape
-    (108, 2)
+    See `Fit.simulate`.
     """
     check_count(nsim, "nsim")
     check_generator(seed)

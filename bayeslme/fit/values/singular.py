@@ -239,26 +239,7 @@ class Singular(Mapping[str, LevelAxes]):
 def singular(fit: Fit, prior: str | None = PRIOR) -> Singular:
     """Look for empty directions of the random effects, and for parameters the data do not identify.
 
-    Parameters
-    ----------
-    fit : Fit
-    prior : str, optional
-        Preset of priors whose posterior mode is shown beside the estimates where a direction is
-        empty; None for none. A fit with priors is not compared.
-
-    Returns
-    -------
-    Singular
-        Empty of levels for `gls` and `lm`. Simpler models and the mode are fitted when they are
-        first looked at.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("oats")
-    >>> fit = bayeslme.lme("yield ~ nitro", data, {"Block": "~ nitro", "Variety": "~ 1"})
-    >>> print(*fit.singular().notes)
-    Block: (Intercept) and nitro are perfectly correlated (1)
+    See `Fit.singular`.
     """
     levels = {one.group: one for one in level_axes(fit)}
     chosen = None if fit.method == "MAP" else prior

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.types import Design, Level
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import varcorr_html
@@ -27,7 +28,7 @@ from bayeslme.structures import PdMat
 
 if TYPE_CHECKING:
     from bayeslme.engine.problem import Stage
-    from bayeslme.fit.result import Fit
+    from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -160,23 +161,8 @@ def random_part(level: Level, part: Component, name: str) -> RandomPart:
     return RandomPart(level.group, blocks)
 
 
-def varcorr(fit: Fit) -> VarCorr:
-    """Variance components of a fit.
-
-    Parameters
-    ----------
-    fit : Fit
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> varcorr(fit)
-    Subject = pdLogChol(1)
-                Variance StdDev
-    (Intercept) 4.472056 2.114724
-    Residual    2.049456 1.431592
-    """
+def varcorr(fit: ParameterVerbs) -> VarCorr:
+    """Variance components of a fit; see `Fit.varcorr`."""
     design, estimate = fit.design, fit.estimate
     made = [
         component(level, factor, fit.sigma)
@@ -187,11 +173,6 @@ def varcorr(fit: Fit) -> VarCorr:
         for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
     )
     return VarCorr({one.group: one for one in made}, fit.sigma, parts)
-
-
-EMPTY = 1e-4  # of sigma, in the response: lme4's tolerance
-SMALL = 1e-6  # coefficients of a direction, relative to the largest, that are rounding
-MOST_NAMES = 4  # of flat parameters in a sentence
 
 
 @dataclass(frozen=True)
@@ -227,10 +208,10 @@ class LevelAxes:
     @property
     def zero(self) -> tuple[str, ...]:
         """Effects without any variance."""
-        return tuple(str(e) for e in self.size.index[self.size <= EMPTY])
+        return tuple(str(e) for e in self.size.index[self.size <= SETTINGS.singular_ratio])
 
 
-def level_axes(fit: Fit) -> list[LevelAxes]:
+def level_axes(fit: ParameterVerbs) -> list[LevelAxes]:
     """Principal components of every level, outermost first."""
     stages = {stage.group: stage for stage in fit.estimate.problem.stages}
     return [
@@ -260,7 +241,7 @@ def _axes(group: str, effects: list[str], factor: FloatArray, stage: Stage) -> L
 
 
 def _null(values: FloatArray) -> list[int]:
-    return [int(j) for j in np.flatnonzero(values <= EMPTY)]
+    return [int(j) for j in np.flatnonzero(values <= SETTINGS.singular_ratio)]
 
 
 def _combination(c: FloatArray, factor: FloatArray, effects: list[str]) -> pd.Series:
@@ -268,7 +249,9 @@ def _combination(c: FloatArray, factor: FloatArray, effects: list[str]) -> pd.Se
     spread = np.linalg.norm(factor, axis=1)
     shares = np.abs(c) * np.where(spread > 0, spread, 1.0)
     c = c / c[int(np.argmax(shares))]
-    return pd.Series(np.where(np.abs(c) > SMALL * np.max(np.abs(c)), c, 0.0), index=effects)
+    return pd.Series(
+        np.where(np.abs(c) > SETTINGS.rounding_ratio * np.max(np.abs(c)), c, 0.0), index=effects
+    )
 
 
 def describe(level: LevelAxes) -> list[str]:
@@ -324,7 +307,7 @@ def flat_note(names: tuple[str, ...]) -> str:
 
 def _listed(names: tuple[str, ...]) -> str:
     """Names, or their number and where they are."""
-    if len(names) <= MOST_NAMES:
+    if len(names) <= SETTINGS.max_names:
         return ", ".join(names)
     places = dict.fromkeys(name.rpartition(" in ")[2] for name in names)
     return f"{len(names)} variance parameters ({', '.join(places)})"

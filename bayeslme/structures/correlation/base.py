@@ -8,15 +8,23 @@ with a closed form override ``whiten``, and the tests hold the two against each 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.structures import settings
 from bayeslme.structures.base import Bound, DefaultPrior, RowStructure, log_normal
+from bayeslme.structures.correlation.by_level import ByLevels
 from bayeslme.structures.correlation.colouring import colour_banded, colour_dense
-from bayeslme.structures.correlation.positions import CorrelationGroups, PaddedGroups, distances
+from bayeslme.structures.correlation.positions import (
+    CorrelationGroups,
+    PaddedGroups,
+    coordinate_gaps,
+    distances,
+)
 from bayeslme.structures.supports import Namespace
 
 
@@ -40,6 +48,8 @@ class Pairs:
         Where each pair's distance is among them; k where the correlation is 0, k + 1 where it is 1.
     unit : float
         In which distances are counted, in the user's units.
+    gaps : float array, shape (d, r, m, m), or None
+        Distance along each coordinate, for structures that take them apart; 0 in empty places.
     """
 
     distance: np.ndarray
@@ -48,10 +58,28 @@ class Pairs:
     different: np.ndarray | None = None
     place: np.ndarray | None = None
     unit: float = 1.0
+    gaps: np.ndarray | None = None
 
 
-class CorStruct(RowStructure):
-    """Abstract correlation structure: parameters, and the correlation of two positions."""
+@dataclass(frozen=True)
+class HasLevels:
+    """The argument that all correlation structures share.
+
+    Parameters
+    ----------
+    by : str, optional
+        A factor that is constant within groups: each of its levels has parameters of its own.
+    """
+
+    by: str | None = field(default=None, kw_only=True, repr=False)
+
+
+class CorStruct(HasLevels, RowStructure):
+    """Abstract correlation structure: parameters, and the correlation of two positions.
+
+    Every structure takes ``by="arm"``, by keyword: a factor that is constant within groups, each
+    level of which then has parameters of its own.
+    """
 
     form: str
     fixed: bool
@@ -61,6 +89,9 @@ class CorStruct(RowStructure):
     compact: bool = False  # exactly zero beyond a distance
     kinked: bool = False  # and reaching zero with a slope
     uses_positions: bool = True  # False where only the group of a row matters
+    # Abbreviations of R's mmrm, each with whether variances differ by visit.
+    mmrm_names: ClassVar[Mapping[str, bool]] = {}
+    by_coordinate: bool = False  # positions are rows and columns of a grid, taken one by one
 
     @property
     def has_nugget(self) -> bool:
@@ -71,6 +102,18 @@ class CorStruct(RowStructure):
     def reaches_one(self) -> bool:
         """Whether all correlations of a group can be as near to one as one likes."""
         return True
+
+    def bind(self, coords: CorrelationGroups) -> Bound:
+        """Join the structure to its groups, with parameters for each level of ``by``."""
+        if self.by is None:
+            return super().bind(coords)
+        return ByLevels(replace(self, by=None), self.by, coords).bind(coords)
+
+    def member(
+        self, par: Array, groups: CorrelationGroups, level: int
+    ) -> tuple[CorStruct, Array, CorrelationGroups]:
+        """The structure, the parameters and the groups of one level: all, where there are none."""
+        return self, par, groups
 
     @abstractmethod
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
@@ -137,6 +180,17 @@ class CorStruct(RowStructure):
     def dense(self, groups: CorrelationGroups) -> bool:
         """Whether whitening factors a correlation matrix for every pattern of positions."""
         return self.memory(groups) is None
+
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        """Whether variances and covariances may be moved freely, one by one.
+
+        Parameters
+        ----------
+        strata : int array, shape (n,)
+            Rows of one stratum share a variance.
+        groups : CorrelationGroups
+        """
+        return False
 
     def whiten(
         self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
@@ -222,7 +276,10 @@ class CorStruct(RowStructure):
 
         Shape (..., r, m, m); empty places are identity.
         """
-        pairs = self.pairs(groups, k)
+        return self.matrix_of(par, self.pairs(groups, k), xp)
+
+    def matrix_of(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
+        """Correlation matrices (..., r, m, m) of some patterns."""
         if pairs.different is not None and pairs.place is not None and not xp.symbolic:
             return self._matrix_of_few(par, pairs, pairs.different, pairs.place)
         values = self.correlation(par, pairs, xp)
@@ -240,10 +297,11 @@ class CorStruct(RowStructure):
         """Pairs of block ``k``, computed once."""
         key = f"pairs{self.metric}{self.stationary}{k}"
         if key not in groups.cache:
-            groups.cache[key] = self._pairs(groups, groups.blocks(self.stationary)[k])
+            groups.cache[key] = self.pairs_at(groups, groups.blocks(self.stationary)[k])
         return groups.cache[key]  # type: ignore[return-value]
 
-    def _pairs(self, groups: CorrelationGroups, block: PaddedGroups) -> Pairs:
+    def pairs_at(self, groups: CorrelationGroups, block: PaddedGroups) -> Pairs:
+        """Pairs of the patterns of a block."""
         d = distances(block.patterns, self.metric)
         present = block.present[:, :, None] & block.present[:, None, :]
         apart = present & ~np.eye(d.shape[-1], dtype=bool)
@@ -254,11 +312,10 @@ class CorStruct(RowStructure):
                 block.present, np.searchsorted(ranks, np.nan_to_num(block.patterns[..., 0])), 0
             )
         pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
-        return (
-            _with_few(pairs)
-            if self.stationary and d.size > settings.STRUCTURES.min_pairs_to_share
-            else pairs
-        )
+        if self.by_coordinate:
+            return replace(pairs, gaps=np.nan_to_num(coordinate_gaps(block.patterns)))
+        shared = self.stationary and d.size > settings.STRUCTURES.min_pairs_to_share
+        return _with_few(pairs) if shared else pairs
 
 
 def _with_few(pairs: Pairs) -> Pairs:
@@ -271,6 +328,12 @@ def _with_few(pairs: Pairs) -> Pairs:
     diagonal = np.arange(place.shape[-1])
     place[:, diagonal, diagonal] = len(different) + 1
     return replace(pairs, different=different[None, None], place=place)
+
+
+def follows(values: np.ndarray, key: np.ndarray) -> bool:
+    """Whether rows of the same key (n,) have the same value (n,)."""
+    _, first, code = np.unique(key, return_index=True, return_inverse=True)
+    return bool(np.all(values == values[first][code.reshape(-1)]))
 
 
 def half_logdet_by_group(terms: Array, groups: CorrelationGroups, xp: Namespace) -> Array:

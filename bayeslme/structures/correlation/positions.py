@@ -30,6 +30,8 @@ class PaddedGroups:
     patterns : float array, shape (r, m, d)
         Positions of each pattern, NaN in empty places.
     present : bool array, shape (r, m)
+    level : int array, shape (r,), or None
+        Level of each pattern's groups, where groups have one.
     """
 
     rows: np.ndarray
@@ -37,6 +39,12 @@ class PaddedGroups:
     pattern: np.ndarray
     patterns: np.ndarray
     present: np.ndarray
+    level: np.ndarray | None = None
+
+    def patterns_at(self, at: np.ndarray) -> PaddedGroups:
+        """Some of the patterns, without the groups that have them."""
+        none = np.zeros(0, dtype=int)
+        return PaddedGroups(none, none, none, self.patterns[at], self.present[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,10 @@ class CorrelationGroups:
     unit : float
         In which steps and distances are counted, in the user's units: computing with them then
         does not depend on the user's.
+    level : int array, shape (h,), or None
+        Which set of parameters each group has, where they differ.
+    levels : tuple of str
+        The names of these sets.
     """
 
     starts: np.ndarray
@@ -65,6 +77,8 @@ class CorrelationGroups:
     step: np.ndarray
     first: np.ndarray
     unit: float = 1.0
+    level: np.ndarray | None = None
+    levels: tuple[str, ...] = ()
     cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -74,7 +88,30 @@ class CorrelationGroups:
 
     def counted_in(self, unit: float) -> CorrelationGroups:
         """The same rows with steps and distances in another unit."""
-        return correlation_groups(self.starts, self.n, self.position, unit)
+        return correlation_groups(self.starts, self.n, self.position, unit, self.level, self.levels)
+
+    def of_level(self, k: int) -> tuple[CorrelationGroups, np.ndarray]:
+        """The groups of one level, and their rows."""
+        key = f"level{k}"
+        if key not in self.cache:
+            own = np.flatnonzero(self.level == k)
+            rows = np.flatnonzero(np.repeat(self.level == k, self.sizes))
+            starts = np.cumsum(self.sizes[own]) - self.sizes[own]
+            made = correlation_groups(starts, len(rows), self.position[rows], self.unit)
+            self.cache[key] = made, rows
+        return self.cache[key]  # type: ignore[return-value]
+
+    def by_level(self) -> list[tuple[CorrelationGroups, np.ndarray]]:
+        """The groups of each level and their rows; all of them where there are no levels."""
+        if self.level is None:
+            return [(self, np.arange(self.n))]
+        return [self.of_level(k) for k in range(len(self.levels))]
+
+    def level_of_rows(self, rows: np.ndarray) -> np.ndarray | None:
+        """Level of the groups of some rows; None where there are no levels."""
+        if self.level is None:
+            return None
+        return np.asarray(self.level[np.searchsorted(self.starts, rows, "right") - 1])
 
     @property
     def place(self) -> np.ndarray:
@@ -115,8 +152,12 @@ class CorrelationGroups:
         if relative:
             places = (places - places[:, :1]) / self.unit
         flat = np.where(np.isnan(places), np.inf, places).reshape(len(groups), -1)
+        level = None if self.level is None else self.level[groups]
+        if level is not None:
+            flat = np.column_stack([level, flat])
         _, first, pattern = np.unique(flat, axis=0, return_index=True, return_inverse=True)
-        return PaddedGroups(rows, groups, pattern.reshape(-1), places[first], inside[first])
+        own = None if level is None else level[first]
+        return PaddedGroups(rows, groups, pattern.reshape(-1), places[first], inside[first], own)
 
     @property
     def typical_step(self) -> float:
@@ -192,6 +233,37 @@ class CorrelationGroups:
             every.append(least[block.pattern][block.present[block.pattern]])
         return np.concatenate(every), far
 
+    @property
+    def full_grid(self) -> bool:
+        """Whether every group has all pairs of its rows and columns, in order, each once."""
+        if "full_grid" not in self.cache:
+            self.cache["full_grid"] = all(
+                _is_grid(self.position[first : first + size])
+                for first, size in zip(self.starts, self.sizes, strict=True)
+            )
+        return bool(self.cache["full_grid"])
+
+    @property
+    def grid_neighbours(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Of full grids: the place one row up, then one column left, (n,), and how far it is, (n,).
+
+        The row itself, and 0, at the edge.
+        """
+        if "grid_neighbours" not in self.cache:
+            group = np.repeat(np.arange(len(self.starts)), self.sizes)
+            found = []
+            for along, across in ((0, 1), (1, 0)):
+                keys = (self.position[:, along], self.position[:, across], group)
+                order = np.lexsort(keys)
+                line = np.column_stack([group, self.position[:, across]])[order]
+                same = np.append(False, np.all(line[1:] == line[:-1], axis=1))
+                before, lag = np.arange(self.n), np.zeros(self.n)
+                before[order[same]] = order[np.flatnonzero(same) - 1]
+                lag[order] = self.position[order, along] - self.position[before[order], along]
+                found.append((before, lag))
+            self.cache["grid_neighbours"] = tuple(found)
+        return self.cache["grid_neighbours"]  # type: ignore[return-value]
+
     def extent(self, metric: str) -> float:
         """Largest distance that two rows of one group may have: between corners of its box."""
         ends = [f.reduceat(self.position, self.starts, axis=0) for f in (np.minimum, np.maximum)]
@@ -200,7 +272,12 @@ class CorrelationGroups:
 
 
 def correlation_groups(
-    starts: np.ndarray, n: int, position: np.ndarray | None, unit: float = 1.0
+    starts: np.ndarray,
+    n: int,
+    position: np.ndarray | None,
+    unit: float = 1.0,
+    level: np.ndarray | None = None,
+    levels: tuple[str, ...] = (),
 ) -> CorrelationGroups:
     """Correlation groups of rows already sorted by group and, within a group, by time.
 
@@ -211,6 +288,8 @@ def correlation_groups(
     position : float array, shape (n, d), or None for the order of the rows
     unit : float
         In which steps and distances are counted; see `CorrelationGroups`.
+    level : int array, shape (h,), or None
+    levels : tuple of str
     """
     sizes = np.diff(np.append(starts, n))
     first = np.zeros(n, dtype=bool)
@@ -220,7 +299,22 @@ def correlation_groups(
     step = np.ones(n)
     step[1:] = np.diff(position[:, 0]) / unit
     step[first] = 1.0
-    return CorrelationGroups(starts, sizes, position, step, first, unit)
+    return CorrelationGroups(starts, sizes, position, step, first, unit, level, levels)
+
+
+def _is_grid(position: np.ndarray) -> bool:
+    """Whether positions (m, 2) are all pairs of some rows and columns, sorted."""
+    rows, columns = np.unique(position[:, 0]), np.unique(position[:, 1])
+    if len(rows) * len(columns) != len(position):
+        return False
+    grid = np.column_stack([np.repeat(rows, len(columns)), np.tile(columns, len(rows))])
+    return bool(np.array_equal(grid, position))
+
+
+def coordinate_gaps(patterns: np.ndarray) -> np.ndarray:
+    """Distances along each coordinate, shape (d, r, m, m); NaN positions give NaN."""
+    gap = np.abs(patterns[:, :, None, :] - patterns[:, None, :, :])
+    return np.moveaxis(gap, -1, 0)
 
 
 def distances(patterns: np.ndarray, metric: str) -> np.ndarray:

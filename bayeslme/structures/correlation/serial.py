@@ -5,6 +5,7 @@ Box, Jenkins and Reinsel (1994), chapter 3; Pinheiro and Bates (2000), section 5
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from bayeslme.structures.correlation.arma import (
 from bayeslme.structures.correlation.base import (
     CorStruct,
     Pairs,
+    follows,
     half_logdet_by_group,
     whiten_markov,
 )
@@ -136,6 +138,7 @@ class CorAR1(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corAR1"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"ar1": False, "ar1h": True}
     description: ClassVar[str | None] = "AR(1)"
     needs_integers = True
 
@@ -473,6 +476,7 @@ class CorCompSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corCompSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"cs": False, "csh": True}
     description: ClassVar[str | None] = "Compound symmetry"
     uses_positions = False
 
@@ -481,6 +485,9 @@ class CorCompSymm(CorStruct):
         lower = -1.0 / (largest - 1) if largest > 1 else -1.0
         start = as_named(self.value, ["Rho"], "corCompSymm value")
         return (Parameter("Rho", Interval(lower, 1.0), start.get("Rho", 0.0), held=self.fixed),)
+
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        return follows(strata, np.zeros(groups.n))
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         return par[..., 0][..., None, None, None] * np.ones(pairs.distance.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +12,8 @@ from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import DataError, SpecError
 from bayeslme.structures import settings
 from bayeslme.structures.base import Bound, Parameter, RowStructure, Values, as_named, refuse_text
-from bayeslme.structures.correlation.base import CorStruct, Pairs
+from bayeslme.structures.correlation.base import CorStruct, Pairs, follows
+from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import CORRELATION, Namespace
 
 
@@ -37,6 +39,7 @@ class CorSymm(CorStruct):
     form: str = "~ 1"
     fixed: bool = False
     r_name: ClassVar[str] = "corSymm"
+    mmrm_names: ClassVar[Mapping[str, bool]] = {"us": True}
     description: ClassVar[str | None] = "General"
     unstructured = True
     several_maxima = True
@@ -118,6 +121,9 @@ class CorSymm(CorStruct):
         i, j = np.triu_indices(n_positions(k), 1)
         neighbours = settings.STRUCTURES.neighbour_start_correlations
         return [bound.start, *(bound.to_free(r ** (j - i)) for r in neighbours)]
+
+    def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
+        return follows(strata, groups.position[:, 0])
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         m = n_positions(par.type.shape[-1] if hasattr(par, "type") else par.shape[-1])

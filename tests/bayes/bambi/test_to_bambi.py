@@ -164,10 +164,10 @@ def unequal() -> pd.DataFrame:
     return frame
 
 
-def natural_values(rng: np.random.Generator, layout: Any) -> dict[str, np.ndarray]:
+def natural_values(rng: np.random.Generator, parameters: Any) -> dict[str, np.ndarray]:
     """Arbitrary values of our parameters, each in its interval."""
     out = {}
-    for block in layout.blocks:
+    for block in parameters.blocks:
         k = len(block.coefs)
         real = np.isinf(block.lower[0])
         out[block.name] = rng.normal(0.2, 0.3, k) if real else rng.uniform(0.5, 2.0, k)
@@ -214,12 +214,12 @@ def fixed_point(model: Any, design: Any, beta: np.ndarray) -> dict[str, np.ndarr
 
 
 def random_point(
-    rng: np.random.Generator, model: Any, layout: Any, values: dict[str, np.ndarray]
+    rng: np.random.Generator, model: Any, parameters: Any, values: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Bambi's standard deviations and offsets, and the linear predictor of the random part."""
     terms = iter(model.parameters["mu"].group_specific_terms.items())
-    point, eta = {}, np.zeros(len(layout.design.y))
-    for level, matrix in zip(layout.levels, layout.design.random_matrices, strict=True):
+    point, eta = {}, np.zeros(len(parameters.design.y))
+    for level, matrix in zip(parameters.levels, parameters.design.random_matrices, strict=True):
         own, sd = level.level, values[level.sd.name]
         v = rng.normal(size=(len(own.labels), len(own.effects)))
         eta += np.sum(own.Z * (v * sd)[own.code], axis=1)
@@ -240,33 +240,35 @@ def random_point(
     return point, eta
 
 
-def residual_point(model: Any, layout: Any, values: dict[str, np.ndarray]) -> tuple[dict, float]:
+def residual_point(
+    model: Any, parameters: Any, values: dict[str, np.ndarray]
+) -> tuple[dict, float]:
     """Bambi's parameters of sigma, and the log Jacobian of those that are logs."""
-    if layout.sigma is None:
+    if parameters.sigma is None:
         return {}, 0.0
-    if layout.design.spec.weights is None:
+    if parameters.design.spec.weights is None:
         return {"sigma": values["sigma"][0]}, 0.0
     sigma, ratios = values["sigma"][0], values.get("varfunc", np.ones(0))
     point = {"sigma_Intercept": np.log(sigma)}
     jacobian = np.log(sigma)
-    is_ratio = layout.design.spec.weights.r_name == "varIdent"
+    is_ratio = parameters.design.spec.weights.r_name == "varIdent"
     for name, term in model.parameters["sigma"].common_terms.items():
         if is_ratio:
             levels = next(iter(term.coords.values()))
-            ratios = ratios[[layout.varfunc.coefs.index(str(level)) for level in levels]]
+            ratios = ratios[[parameters.varfunc.coefs.index(str(level)) for level in levels]]
             jacobian += np.sum(np.log(ratios))
         value = np.log(ratios) if is_ratio else ratios
         point[f"sigma_{name}"] = value if term.coords else value[0]
     return point, jacobian
 
 
-def log_sd(layout: Any, values: dict[str, np.ndarray]) -> np.ndarray:
-    bound = layout.problem.variance
-    base = np.log(layout.held_sigma or values["sigma"][0])
+def log_sd(parameters: Any, values: dict[str, np.ndarray]) -> np.ndarray:
+    bound = parameters.problem.variance
+    base = np.log(parameters.held_sigma or values["sigma"][0])
     if bound is None:
-        return np.full(len(layout.design.y), base)
-    par = layout.row_parameters(values)[1]
-    return base + bound.structure.log_sd(np.asarray(par), layout.design.variance[0])
+        return np.full(len(parameters.design.y), base)
+    par = parameters.row_parameters(values)[1]
+    return base + bound.structure.log_sd(np.asarray(par), parameters.design.variance[0])
 
 
 def transformed(model: Any, point: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -336,21 +338,23 @@ def test_density_is_equal(call: str, data: str | pd.DataFrame, priors: object) -
     """Bambi's log density at arbitrary points is that of our priors and of the normal model."""
     frame = bl.load_data(data) if isinstance(data, str) else data
     spec = replace(bl.translate(call), na_action="omit")
-    layout = build_parameters(build(spec, frame))
-    resolved = resolve_priors(layout, priors)  # type: ignore[arg-type]
+    parameters = build_parameters(build(spec, frame))
+    resolved = resolve_priors(parameters, priors)  # type: ignore[arg-type]
     model = spec.to_bambi(frame, priors=priors)
     model.build()
     compiled = model.backend.model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     rng = np.random.default_rng(1)
     for _ in range(3):
-        values = natural_values(rng, layout)
-        random, eta = random_point(rng, model, layout, values)
-        residual, jacobian = residual_point(model, layout, values)
-        mean = layout.design.X @ values["fixef"] + eta
+        values = natural_values(rng, parameters)
+        random, eta = random_point(rng, model, parameters, values)
+        residual, jacobian = residual_point(model, parameters, values)
+        mean = parameters.design.X @ values["fixef"] + eta
         expected = sum(np.sum(v) for v in resolved.log_density(values).values()) + jacobian
         expected += sum(stats.norm.logpdf(v).sum() for k, v in random.items() if "_offset" in k)
-        expected += stats.norm.logpdf(layout.design.y, mean, np.exp(log_sd(layout, values))).sum()
-        point = fixed_point(model, layout.design, values["fixef"]) | random | residual
+        expected += stats.norm.logpdf(
+            parameters.design.y, mean, np.exp(log_sd(parameters, values))
+        ).sum()
+        point = fixed_point(model, parameters.design, values["fixef"]) | random | residual
         assert float(compiled(transformed(model, point))) == pytest.approx(expected, rel=1e-9)
 
 

@@ -66,9 +66,9 @@ def test_posterior_intervals_hold_the_prior_s_truth(found: Calibration) -> None:
 def test_a_wrong_posterior_is_found(rail: Any) -> None:
     """Parameters from one prior, posteriors under another."""
     design = build(bayeslme.translate(RAIL), rail)
-    layout = build_parameters(design)
-    true, wrong = (resolve_priors(layout, p) for p in (None, {"sigma": "HalfNormal(sigma=5)"}))
-    values = draw_priors(layout, true, 40, np.random.default_rng(3))
+    parameters = build_parameters(design)
+    true, wrong = (resolve_priors(parameters, p) for p in (None, {"sigma": "HalfNormal(sigma=5)"}))
+    values = draw_priors(parameters, true, 40, np.random.default_rng(3))
     task = Task(design, wrong, 199, 0.95, ("posterior",))
     seeds = np.random.SeedSequence(4).spawn(40)
     made = [

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import norm
 
 import bayeslme
-from bayes.support import KINDS, layout_of, random_covariance, residual_covariance
+from bayes.support import KINDS, parameters_of, random_covariance, residual_covariance
 from bayeslme.bayes.checks import left_out
 from bayeslme.bayes.checks.loo import pointwise
 from bayeslme.bayes.density import at_fitted, by_group
@@ -31,11 +31,11 @@ SERIAL = {
 
 
 def some_values(
-    layout: ModelParameters, rng: np.random.Generator, draws: int
+    parameters: ModelParameters, rng: np.random.Generator, draws: int
 ) -> dict[str, np.ndarray]:
     """Parameters inside their ranges, without any relation to the data."""
     values = {}
-    for block in layout.blocks:
+    for block in parameters.blocks:
         k = len(block.coefs)
         if block.kind == "fixef":
             values[block.name] = rng.normal(0, 1, (draws, k))
@@ -77,29 +77,29 @@ def cases() -> list[Any]:
 def test_marginal_is_the_conditional_density_of_the_joint_gaussian(
     call: str, data: pd.DataFrame
 ) -> None:
-    layout = layout_of(call, data)
-    values = some_values(layout, np.random.default_rng(5), 3)
-    found = left_out.marginal(layout, values, chunk_bytes=1.0).log_density
+    parameters = parameters_of(call, data)
+    values = some_values(parameters, np.random.default_rng(5), 3)
+    found = left_out.marginal(parameters, values, chunk_bytes=1.0).log_density
     for s in range(3):
         one = {k: v[s] for k, v in values.items()}
-        V = residual_covariance(layout, one) + random_covariance(layout, one)
-        expected = by_definition(layout.design.X @ one["fixef"], V, layout.design.y)
+        V = residual_covariance(parameters, one) + random_covariance(parameters, one)
+        expected = by_definition(parameters.design.X @ one["fixef"], V, parameters.design.y)
         np.testing.assert_allclose(found[s], expected, rtol=RTOL)
 
 
 @pytest.mark.parametrize(("call", "data"), cases())
 def test_conditional_holds_the_random_effects(call: str, data: pd.DataFrame) -> None:
-    layout = layout_of(call, data)
+    parameters = parameters_of(call, data)
     rng = np.random.default_rng(6)
-    values = some_values(layout, rng, 2)
-    effects = {lv.key: rng.normal(size=(2, len(lv.level.labels), lv.q)) for lv in layout.levels}
-    found = left_out.conditional(layout, values, effects).log_density
+    values = some_values(parameters, rng, 2)
+    effects = {lv.key: rng.normal(size=(2, len(lv.level.labels), lv.q)) for lv in parameters.levels}
+    found = left_out.conditional(parameters, values, effects).log_density
     for s in range(2):
         one = {k: v[s] for k, v in values.items()}
-        mean = layout.design.X @ one["fixef"]
-        for lv in layout.levels:
+        mean = parameters.design.X @ one["fixef"]
+        for lv in parameters.levels:
             mean = mean + (lv.level.Z * effects[lv.key][s][lv.level.code]).sum(axis=1)
-        expected = by_definition(mean, residual_covariance(layout, one), layout.design.y)
+        expected = by_definition(mean, residual_covariance(parameters, one), parameters.design.y)
         np.testing.assert_allclose(found[s], expected, rtol=RTOL)
 
 
@@ -107,21 +107,21 @@ def test_variance_of_the_fitted_values_is_that_of_each_draw(orthodont: pd.DataFr
     call = (
         "lme(distance ~ age, random = ~ 1 | Subject, weights = varPower(), correlation = corAR1())"
     )
-    layout = layout_of(call, orthodont[orthodont["Sex"] == "Female"])
+    parameters = parameters_of(call, orthodont[orthodont["Sex"] == "Female"])
     rng = np.random.default_rng(7)
-    values = {**some_values(layout, rng, 2), "fixef": np.array([[16.0, 0.7], [17.0, 0.6]])}
+    values = {**some_values(parameters, rng, 2), "fixef": np.array([[16.0, 0.7], [17.0, 0.6]])}
     b = rng.normal(size=(2, 11, 1))
-    found = left_out.conditional(layout, values, {"Subject": b}).log_density
+    found = left_out.conditional(parameters, values, {"Subject": b}).log_density
     for s in range(2):
         one = {k: v[s] for k, v in values.items()}
-        fixed = layout.design.X @ one["fixef"]
-        mean = fixed + b[s][layout.levels[0].level.code, 0]
-        V = residual_covariance(layout, one, at_fitted(layout, [fixed, mean]))
+        fixed = parameters.design.X @ one["fixef"]
+        mean = fixed + b[s][parameters.levels[0].level.code, 0]
+        V = residual_covariance(parameters, one, at_fitted(parameters, [fixed, mean]))
         np.testing.assert_allclose(
-            found[s], by_definition(mean, V, layout.design.y), rtol=RTOL, atol=RTOL
+            found[s], by_definition(mean, V, parameters.design.y), rtol=RTOL, atol=RTOL
         )
     with pytest.raises(bayeslme.FitError, match="use kind='conditional'"):
-        pointwise(SimpleNamespace(layout=layout), "marginal")  # type: ignore[arg-type]
+        pointwise(SimpleNamespace(parameters=parameters), "marginal")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,13 @@ def test_variance_of_the_fitted_values_is_that_of_each_draw(orthodont: pd.DataFr
 def test_marginal_is_what_models_of_the_other_rows_give(call: str, orthodont: pd.DataFrame) -> None:
     """Log p(y_i | y_-i) = log p(y) - log p(y_-i), the latter by a model without the row."""
     some = orthodont[orthodont["Subject"].isin(["M01", "M02", "F01", "F02", "F03"])]
-    layout = build_parameters(build(bayeslme.translate(call), some))
-    values = some_values(layout, np.random.default_rng(3), 2)
-    values["fixef"][:] = values["fixef"] * 0.1 + np.array([18.0, 0.6, 0.0, 0.0][: layout.problem.p])
-    found = left_out.marginal(layout, values).log_density
-    whole = by_group(layout, values).sum(axis=1)
+    parameters = build_parameters(build(bayeslme.translate(call), some))
+    values = some_values(parameters, np.random.default_rng(3), 2)
+    values["fixef"][:] = values["fixef"] * 0.1 + np.array(
+        [18.0, 0.6, 0.0, 0.0][: parameters.problem.p]
+    )
+    found = left_out.marginal(parameters, values).log_density
+    whole = by_group(parameters, values).sum(axis=1)
     for i in range(len(some)):
         rest = build_parameters(build(bayeslme.translate(call), some.drop(index=some.index[i])))
         expected = whole - by_group(rest, values).sum(axis=1)

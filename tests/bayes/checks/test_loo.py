@@ -64,8 +64,8 @@ def test_group_is_what_refits_without_the_group_give(
             .fit(orthodont[orthodont["Subject"] != group])
             .sample(draws=2500, chains=4, method="collapsed", priors=PRIORS, seed=4, progress=False)
         )
-        labels = one_variance.layout.levels[0].level.labels
-        terms = by_group(one_variance.layout, refit.values)[:, labels.index(group)]
+        labels = one_variance.parameters.levels[0].level.labels
+        terms = by_group(one_variance.parameters, refit.values)[:, labels.index(group)]
         exact = logsumexp(terms) - np.log(len(terms))
         ratio = np.exp(terms - exact)
         error = float(ratio.std() / np.sqrt(len(ratio)))

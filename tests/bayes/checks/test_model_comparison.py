@@ -124,9 +124,9 @@ def test_joint_regions_have_the_mass_that_is_left(
     structure: str, priors: Any, share: float, orthodont: pd.DataFrame
 ) -> None:
     spec = bayeslme.translate(f"gls(distance ~ age, correlation = {structure})")
-    layout = build_parameters(build(spec, orthodont))
+    parameters = build_parameters(build(spec, orthodont))
     found, error = log_share_inside(
-        resolve_priors(layout, priors)["corstruct"], layout.problem.correlation
+        resolve_priors(parameters, priors)["corstruct"], parameters.problem.correlation
     )
     assert np.exp(found) == pytest.approx(share, abs=4 * error * share + 1e-12)
 

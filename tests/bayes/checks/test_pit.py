@@ -39,7 +39,7 @@ def test_a_well_fitting_model_passes_and_prints(collapsed: Any) -> None:
     assert str(found).startswith("PIT, marginal: uniform (p = 0.")
     counts = [int(v) for v in str(found).splitlines()[1].split(":")[1].split()]
     assert sum(counts) == 108
-    assert found.values.index.equals(collapsed.layout.design.index)
+    assert found.values.index.equals(collapsed.parameters.design.index)
 
 
 def test_a_standard_deviation_that_is_too_large_is_found(orthodont: pd.DataFrame) -> None:
@@ -53,7 +53,7 @@ def test_a_standard_deviation_that_is_too_large_is_found(orthodont: pd.DataFrame
 
 def test_residuals_of_a_correlated_row_are_those_given_its_neighbours(collapsed: Any) -> None:
     """Without weights the values are normal tails of the exact conditional residuals."""
-    exact = left_out.marginal(collapsed.layout, collapsed.values)
+    exact = left_out.marginal(collapsed.parameters, collapsed.values)
     plain = ndtr(exact.residual / exact.sd).mean(axis=0)
     assert collapsed.pit().values.to_numpy() == pytest.approx(plain, abs=0.06)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.checks import predictive_checks
+from bayeslme.bayes import settings
 from bayeslme.bayes.checks.predictive_checks import (
     NORMS,
     autocorrelation,
@@ -89,13 +90,14 @@ def test_replicates_are_those_of_their_draws(
     sampled: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = 150 * 108.0  # fewer than there are draws: every so many has a replicate
-    monkeypatch.setattr("bayeslme.bayes.posterior.tree.PREDICTIVE_CELLS", cells)
-    monkeypatch.setattr("bayeslme.bayes.checks.predictive_checks.PREDICTIVE_CELLS", cells)
+    monkeypatch.setattr(
+        settings, "POSTERIOR", replace(settings.POSTERIOR, max_stored_replicates=cells)
+    )
     thinned = sampled["by sex"].fit.sample(seed=3, progress=False)
     chosen, y = replicates(thinned, 1000)
     assert len(chosen) == thinned.data["posterior_predictive"]["y"][..., 0].size == len(y)
     mean = fitted(
-        thinned.layout,
+        thinned.parameters,
         {k: v[chosen] for k, v in thinned.values.items()},
         {k: b[chosen] for k, b in thinned.effects.items()},
         1,
@@ -199,7 +201,7 @@ def test_of_too_many_pairs_some_are_drawn(
     where = Positions(np.repeat([0, 1], [200, 50]), rng.uniform(size=(250, 2)))
     residual = np.repeat([[1.0], [3.0]], [200, 50], axis=0).T * rng.normal(size=(1, 250))
     whole = semivariance(where, "euclidean", 1, max_distance).values(residual)[0]
-    monkeypatch.setattr(predictive_checks, "MOST_PAIRS", 6000)
+    monkeypatch.setattr(settings, "CHECKS", replace(settings.CHECKS, max_pairs=6000))
     some = semivariance(where, "euclidean", 1, max_distance).values(residual)[0]
     assert some != whole
     assert some == pytest.approx(whole, rel=0.1)

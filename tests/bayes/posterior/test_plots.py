@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import bayeslme
 from bayeslme.bayes.posterior.plots import PlainLabeller
+from bayeslme.errors import SpecError
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +52,28 @@ def test_dollars_in_names_are_no_mathematics(collapsed: Any) -> None:
     own = object()
     assert collapsed.plot._named({"labeller": own})["labeller"] is own
     assert "labeller" not in collapsed.plot._named({"backend": "plotly"})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lm(distance ~ 0)",
+        "gls(distance ~ age, control = glsControl(sigma = 2))",
+        "lm(distance ~ 1)",
+    ],
+)
+def test_sensitivity_of_one_variable(call: str, orthodont: Any) -> None:
+    drawn = bayeslme.translate(call).fit(orthodont).sample(draws=100, chains=2, seed=1)
+    names = set(drawn.data["posterior"].data_vars)
+    figure = drawn.plot.sensitivity().viz["figure"].item()
+    titles = " ".join(ax.get_title() + ax.get_ylabel() for ax in figure.axes)
+    assert any(name in titles for name in names)
+    assert "unused" not in titles
+    assert set(drawn.data["posterior"].data_vars) == names
+
+
+def test_flat_priors_cannot_be_scaled(orthodont: Any) -> None:
+    drawn = bayeslme.lm("distance ~ age", orthodont).sample(draws=100, chains=2, priors="flat")
+    for scaled in (drawn.plot.sensitivity, drawn.sensitivity):
+        with pytest.raises(SpecError, match="fixef, sigma is constant"):
+            scaled()

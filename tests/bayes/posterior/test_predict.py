@@ -105,7 +105,7 @@ def test_residuals_of_every_draw_average_to_the_residuals(collapsed: Any) -> Non
         )
     fitted = collapsed.fitted(draws=True)
     raw = collapsed.residuals(draws=True)
-    assert (fitted + raw).to_numpy()[0, 0] == pytest.approx(collapsed.layout.design.y)
+    assert (fitted + raw).to_numpy()[0, 0] == pytest.approx(collapsed.parameters.design.y)
 
 
 def test_normalized_residuals_of_every_draw_are_standard(collapsed: Any) -> None:
@@ -119,16 +119,16 @@ def test_variances_of_fitted_values_follow_the_draw(orthodont: Any) -> None:
     fit: Any = bayeslme.translate(
         "gls(distance ~ age, weights = varPower(form = ~ fitted(.)))"
     ).fit(orthodont)
-    layout = build_parameters(fit.design)
-    priors = resolve_priors(layout)
+    parameters = build_parameters(fit.design)
+    priors = resolve_priors(parameters)
     beta = np.tile(fit.fixef.to_numpy(), (1, 4000, 1))
     values = {
         "fixef": beta,
         "varfunc": np.full((1, 4000, 1), 1.5),
         "sigma": np.full((1, 4000), 0.02),
     }
-    tree = build_tree(layout, priors, values, {}, seeds=(1, 2), route="held", effects={})
-    posterior = Posterior(tree, fit, layout, priors)
+    tree = build_tree(parameters, priors, values, {}, seeds=(1, 2), route="held", effects={})
+    posterior = Posterior(tree, fit, parameters, priors)
     rows = pd.DataFrame({"age": [8.0, 14.0]})
     drawn = posterior.predict(rows, of="response", draws=True, seed=5).to_numpy()[0]
     mean = fit.predict(rows).to_numpy()

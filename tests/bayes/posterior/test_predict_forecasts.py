@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import pandas as pd
 import pytest
 
 import bayeslme
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import build_parameters
-from bayeslme.bayes.posterior import predict
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.tree import build_tree
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -30,27 +31,27 @@ PARAMETERS = {
 }  # fmt: skip
 
 
-def held(call: str, parameters: list[float], data: Any, draws: int) -> Any:
-    """A posterior whose parameters are all known: the estimates, random effects too."""
+def held(call: str, row_values: list[float], data: Any, draws: int) -> Any:
+    """A posterior whose row_values are all known: the estimates, random effects too."""
     fit: Any = bayeslme.translate(call).fit(data)
-    layout = build_parameters(fit.design)
+    parameters = build_parameters(fit.design)
     values = {"fixef": fit.fixef.to_numpy(), "sigma": np.array(fit.sigma)}
-    values["corstruct"] = np.array(parameters)
-    if layout.varfunc is not None:
+    values["corstruct"] = np.array(row_values)
+    if parameters.varfunc is not None:
         values["varfunc"] = fit.weights_coef.to_numpy()
     effects = {}
-    if layout.levels:
+    if parameters.levels:
         values["sd_Subject"] = fit.varcorr()["Subject"].sd.to_numpy()
         effects = {"Subject": np.broadcast_to(fit.ranef(), (1, draws, *fit.ranef().shape))}
     many = {k: np.broadcast_to(v, (1, draws, *v.shape)) for k, v in values.items()}
-    priors = resolve_priors(layout)
-    tree = build_tree(layout, priors, many, {}, seeds=(1, 2), route="held", effects=effects)
-    return Posterior(tree, fit, layout, priors)
+    priors = resolve_priors(parameters)
+    tree = build_tree(parameters, priors, many, {}, seeds=(1, 2), route="held", effects=effects)
+    return Posterior(tree, fit, parameters, priors)
 
 
 def joint_normal(posterior: Any, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of new residuals over sigma, from the whole correlation matrix."""
-    layout = posterior.layout
+    parameters = posterior.parameters
     data = pd.concat([posterior.fit.data, rows.assign(distance=20.0)], ignore_index=True)
     for name in ("Sex", "Subject"):
         data[name] = data[name].astype(posterior.fit.data[name].dtype)
@@ -69,7 +70,7 @@ def joint_normal(posterior: Any, rows: pd.DataFrame) -> tuple[np.ndarray, np.nda
             whole.problem.variance.structure.log_sd(var, whole.problem.variance.coords)[0]
         )
     C = sd[:, None] * C * sd
-    old, new = slice(0, layout.problem.n), slice(layout.problem.n, n)
+    old, new = slice(0, parameters.problem.n), slice(parameters.problem.n, n)
     residual = posterior.residuals(draws=True).to_numpy()[0, 0]
     gain = np.linalg.solve(C[old, old], C[old, new]).T
     return gain @ residual, C[new, new] - gain @ C[old, new]
@@ -150,8 +151,10 @@ def test_many_rows_are_worked_off_in_pieces(
     collapsed: Any, orthodont: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = collapsed.predict(orthodont, interval=0.9)
-    monkeypatch.setattr(predict, "CELLS", 7e4)  # 7 rows
+    monkeypatch.setattr(
+        settings, "POSTERIOR", replace(settings.POSTERIOR, rows_of_draws_per_batch=7e4)
+    )  # 7 rows
     pd.testing.assert_frame_equal(collapsed.predict(orthodont, interval=0.9), whole)
-    monkeypatch.setattr(predict, "MOST_BYTES", 1e6)
+    monkeypatch.setattr(settings, "POSTERIOR", replace(settings.POSTERIOR, max_bytes=1e6))
     with pytest.raises(BayesLMEError, match="predict at most 12 rows at a time"):
         collapsed.predict(orthodont, draws=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.posterior import random_effects
+from bayeslme.bayes import settings
 from bayeslme.errors import FitError, SpecError
 from bayeslme.report.tables import Tables
 
@@ -56,7 +57,7 @@ def test_means_need_no_memory_of_all(
     kept, lean = both
     lean.save(tmp_path / "lean.nc")
     again = bayeslme.load_posterior(tmp_path / "lean.nc")
-    monkeypatch.setattr(random_effects, "MOST_BYTES", 1e3)
+    monkeypatch.setattr(settings, "POSTERIOR", replace(settings.POSTERIOR, max_bytes=1e3))
     for name, table in again.ranef().items():
         pd.testing.assert_frame_equal(table, kept.ranef()[name])
     with pytest.raises(

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,6 +86,42 @@ def test_intervals_may_be_groups_and_decimals_the_response(tmp_path: Path) -> No
     frame["name"] = pd.Categorical(list(pd.Series(pd.cut(range(6), 6)).repeat(5)))
     drawn = sampled(frame, "index ~ x", "~ 1 | name")
     _comes_back(drawn, frame, tmp_path / "draws.zarr")
+
+
+GROUPS: dict[str, Any] = {
+    "unsigned hashes": np.array([2**64 - 1 - k for k in range(6)], dtype=np.uint64),
+    "beyond int64": [2**70 + k for k in range(6)],
+    "dates": [date(2020, 1, 1 + k) for k in range(6)],
+    "instants": pd.to_datetime(10**18 + np.arange(6)),
+    "zoned": pd.date_range("2020-01-01", periods=6, tz="Europe/Paris"),
+    "bytes": [b"g%d" % k for k in range(6)],
+    "floats that print alike": 0.5 + np.arange(6) * 2.0**-52,
+    "values that print alike": [1, "1", b"1", True, "TRUE", Decimal("2.5")],
+    "uuid": [uuid.UUID(int=k) for k in range(6)],
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        k if k in ("floats that print alike", "uuid") else pytest.param(k, marks=SLOW)
+        for k in GROUPS
+    ],
+)
+@BOTH
+def test_labels_of_groups_of_any_kind_come_back(kind: str, ending: str, tmp_path: Path) -> None:
+    values = pd.Series(list(GROUPS[kind]), dtype=getattr(GROUPS[kind], "dtype", object))
+    frame = data().assign(g=values.take(np.repeat(range(6), 5)).reset_index(drop=True))
+    before = sampled(frame)
+    before.save(tmp_path / f"draws.{ending}")
+    after = bayeslme.load_posterior(tmp_path / f"draws.{ending}")
+    labels = before.fit.design.levels[0].labels
+    assert len(set(labels)) == 6
+    assert after.fit.design.levels[0].labels == labels
+    assert tuple(after.data["posterior"]["g"].to_numpy().tolist()) == labels
+    assert after.ranef().index.equals(before.ranef().index)
+    rows = frame.iloc[::7]  # found by their values
+    pd.testing.assert_series_equal(after.predict(rows), before.predict(rows))
 
 
 INDEXES = {

@@ -9,8 +9,9 @@ import pytest
 from scipy.optimize import minimize
 
 import bayeslme
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import build_parameters
-from bayeslme.bayes.priors.defaults import ALMOST_FLAT, resolve_priors
+from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
 
@@ -18,7 +19,7 @@ SLOPE = "lme(distance ~ age, random = ~ age | Subject)"
 
 
 def balanced_mode(y: np.ndarray, rate: float) -> tuple[float, float]:
-    """Mode of the restricted likelihood of a balanced one-way layout times tau exp(-rate tau).
+    """Mode of the restricted likelihood of a balanced one-way parameters times tau exp(-rate tau).
 
     From the sums of squares alone (Searle, Casella and McCulloch 1992, section 3.5); y (G, m).
     """
@@ -46,7 +47,7 @@ def test_a_variance_that_reml_puts_at_zero_is_kept_away_from_it() -> None:
     assert float(classical.varcorr()["Batch"].sd.iloc[0]) < 1e-6
     mode = bayeslme.lme("Yield ~ 1", data, "~ 1 | Batch", priors="boundary-avoiding")
     y = np.stack([g["Yield"].to_numpy() for _, g in data.groupby("Batch", observed=True)])
-    tau, sigma = balanced_mode(y, ALMOST_FLAT / y.std())
+    tau, sigma = balanced_mode(y, settings.PRIORS.boundary_avoiding_rate / y.std())
     assert float(mode.varcorr()["Batch"].sd.iloc[0]) == pytest.approx(tau, rel=1e-4)
     assert mode.sigma == pytest.approx(sigma, rel=1e-4)
     assert mode.method == "MAP" and tau > 0.2
@@ -54,8 +55,8 @@ def test_a_variance_that_reml_puts_at_zero_is_kept_away_from_it() -> None:
 
 def test_the_penalty_is_the_root_of_the_determinant(orthodont: Any) -> None:
     """Differences of the log prior are those of log det(Sigma) / 2, the rate apart."""
-    layout = build_parameters(build(bayeslme.translate(SLOPE), orthodont))
-    priors = resolve_priors(layout, "boundary-avoiding")
+    parameters = build_parameters(build(bayeslme.translate(SLOPE), orthodont))
+    priors = resolve_priors(parameters, "boundary-avoiding")
     sd = np.array([[2.0, 0.3], [0.7, 0.9]])
     cor = np.stack([[[1.0, r], [r, 1.0]] for r in (-0.6, 0.95)])
     density = priors.log_density(
@@ -98,17 +99,17 @@ def test_the_preset_is_sampled_and_named(orthodont: Any) -> None:
     assert str(drawn.priors).startswith("Priors (boundary-avoiding):")
     assert "Gamma(alpha=2, beta=" in str(drawn.priors)
     mixed = {"preset": "boundary-avoiding", "sigma": "PC(upper=10)"}
-    layout = build_parameters(fit.design)
-    assert "sigma" in str(resolve_priors(layout, mixed))
-    assert str(resolve_priors(layout, mixed)).startswith(
+    parameters = build_parameters(fit.design)
+    assert "sigma" in str(resolve_priors(parameters, mixed))
+    assert str(resolve_priors(parameters, mixed)).startswith(
         "Priors (boundary-avoiding where not named):"
     )
 
 
 def test_unknown_presets_list_the_known_ones(orthodont: Any) -> None:
-    layout = build_parameters(build(bayeslme.translate(SLOPE), orthodont))
+    parameters = build_parameters(build(bayeslme.translate(SLOPE), orthodont))
     with pytest.raises(SpecError, match="presets are default, flat, boundary-avoiding"):
-        resolve_priors(layout, "weak")
+        resolve_priors(parameters, "weak")
 
 
 @pytest.mark.parametrize("preset", ["flat", "boundary-avoiding"])

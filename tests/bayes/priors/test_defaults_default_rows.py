@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayes.support import layout_of
+from bayes.support import parameters_of
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import FAMILIES
 from bayeslme.bayes.priors.draws import draw_priors
+from bayeslme.bayes.priors.scales import NATURAL
 
 BY_AGE = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
 FREE = "varConstPower(form = ~ age | Sex)"
@@ -29,7 +30,7 @@ def irregular() -> pd.DataFrame:
 
 
 def own_prior(call: str, data: pd.DataFrame, name: str = "corstruct", priors: Any = None) -> Any:
-    return resolve_priors(layout_of(call, data), priors)[name]
+    return resolve_priors(parameters_of(call, data), priors)[name]
 
 
 def share_below(prior: Any, j: int, value: float) -> float:
@@ -90,7 +91,9 @@ def test_units_of_a_covariate_do_not_matter_beside_a_constant(
     """The joint density is the same after the change of variables."""
     unit = 12.0
     here, there = (
-        resolve_priors(layout_of(BY_AGE.format(f"{function}(form = ~ I(age / {u}))"), orthodont))
+        resolve_priors(
+            parameters_of(BY_AGE.format(f"{function}(form = ~ I(age / {u}))"), orthodont)
+        )
         for u in (1, unit)
     )
     sigma, const, second = np.array([0.5, 2.0]), np.array([0.3, 4.0]), np.array([0.4, 1.3])
@@ -132,9 +135,9 @@ def test_a_constant_beside_a_power_is_drawn_by_weights(
 
 def test_draws_of_constants_follow_their_density(orthodont: pd.DataFrame) -> None:
     """Over the power of a typical row a constant is LogNormal(log 0.1, 1)."""
-    layout = layout_of(BY_AGE.format(FREE), orthodont)
-    priors = resolve_priors(layout)
-    drawn = draw_priors(layout, priors, 4000, np.random.default_rng(1))["varfunc"]
+    parameters = parameters_of(BY_AGE.format(FREE), orthodont)
+    priors = resolve_priors(parameters)
+    drawn = draw_priors(parameters, priors, 4000, np.random.default_rng(1))["varfunc"]
     for j, sex in enumerate(("Male", "Female")):
         logs = np.log(orthodont.loc[orthodont["Sex"] == sex, "age"]).mean()
         ratio = np.log(drawn[:, j]) - drawn[:, 2 + j] * logs
@@ -147,12 +150,13 @@ def test_a_named_constant_is_itself(orthodont: pd.DataFrame) -> None:
     call = BY_AGE.format(FREE)
     named = {"varfunc": {"const.Male": "LogNormal(0, 1)"}}
     own = own_prior(call, orthodont, "varfunc", named)
-    assert not own.relative[0].any()
-    assert own.relative[1].any()
+    units = own.scale.log_units(4)
+    assert not units[0].any()
+    assert units[1].any()
     whole = {"varfunc": "HalfNormal(1)"}
-    assert own_prior(call, orthodont, "varfunc", whole).relative is None
+    assert own_prior(call, orthodont, "varfunc", whole).scale is NATURAL
     held = BY_AGE.format("varConstPower(form = ~ age, fixed = list(power = 1))")
-    assert own_prior(held, orthodont, "varfunc").relative is None
+    assert own_prior(held, orthodont, "varfunc").scale is NATURAL
 
 
 def test_relative_priors_survive_the_disk(orthodont: pd.DataFrame, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import FAMILIES
 from bayeslme.bayes.priors.draws import draw_priors
+from bayeslme.bayes.priors.scales import NATURAL, TypicalScale
 from bayeslme.data.design import build
 
 CALL = "lme(distance ~ age, random = ~ 1 | Subject, weights = {})"
@@ -56,8 +57,8 @@ def test_the_spread_of_a_typical_row_has_the_scale_of_the_response(
     weights: str, orthodont: Any
 ) -> None:
     spec = bayeslme.translate(CALL.format(weights))
-    layout = build_parameters(build(spec, orthodont))
-    drawn = draw_priors(layout, resolve_priors(layout), 4000, np.random.default_rng(1))
+    parameters = build_parameters(build(spec, orthodont))
+    drawn = draw_priors(parameters, resolve_priors(parameters), 4000, np.random.default_rng(1))
     age, power = orthodont["age"].to_numpy(), drawn["varfunc"][:, -1]
     moved = np.log(age).mean() if "Power" in weights else age.mean()
     typical = drawn["sigma"] * np.exp(power * moved)
@@ -70,7 +71,8 @@ def test_the_spread_of_a_typical_row_has_the_scale_of_the_response(
 
 def test_held_powers_count(orthodont: Any) -> None:
     held = priors_of("varComb(varPower(form = ~ age, fixed = 2), varExp(form = ~ age))", orthodont)
-    typical = held["sigma"].typical
+    typical = held["sigma"].scale
+    assert isinstance(typical, TypicalScale)
     assert typical.constant == pytest.approx(2 * np.log(orthodont["age"]).mean())
     assert typical.weights == pytest.approx([orthodont["age"].mean()])
 
@@ -95,9 +97,9 @@ def test_it_is_printed_and_given_up_for_a_named_prior(orthodont: Any) -> None:
     said = f"HalfStudentT(nu=4, sigma={scale}) of a typical row"
     assert str(own).splitlines()[-1].endswith(said)
     named = priors_of("varPower(form = ~ age)", orthodont, {"sigma": "HalfNormal(sigma=2)"})
-    assert named["sigma"].typical is None
-    assert priors_of("varPower(form = ~ age)", orthodont, "flat")["sigma"].typical is None
-    assert priors_of("varIdent(form = ~ 1 | Sex)", orthodont)["sigma"].typical is None
+    assert named["sigma"].scale is NATURAL
+    assert priors_of("varPower(form = ~ age)", orthodont, "flat")["sigma"].scale is NATURAL
+    assert priors_of("varIdent(form = ~ 1 | Sex)", orthodont)["sigma"].scale is NATURAL
 
 
 def test_posteriors_agree_over_units_and_survive_the_disk(orthodont: Any, tmp_path: Path) -> None:

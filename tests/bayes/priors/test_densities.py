@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 import bayeslme
-from bayes.support import layout_of
+from bayes.support import parameters_of
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import FAMILIES
 from bayeslme.bayes.priors.language import as_prior
@@ -71,18 +71,20 @@ def test_a_range_falls_short_of_its_bound_with_the_stated_probability(dimension:
 
 def test_a_prior_of_a_range_takes_the_dimension_of_its_positions(orthodont: Any) -> None:
     prior = {"corstruct": {"range": "PCRange(lower=1, alpha=0.05)"}}
-    resolved = resolve_priors(layout_of(EXPONENTIAL, orthodont), prior)["corstruct"]
+    resolved = resolve_priors(parameters_of(EXPONENTIAL, orthodont), prior)["corstruct"]
     assert str(resolved.priors[0]) == "PCRange(lower=1, alpha=0.05, dimension=1)"
     wheat = bayeslme.load_data("Wheat2")
-    plane = layout_of("gls(yield ~ 1, correlation = corExp(form = ~ latitude + longitude))", wheat)
+    plane = parameters_of(
+        "gls(yield ~ 1, correlation = corExp(form = ~ latitude + longitude))", wheat
+    )
     resolved = resolve_priors(plane, {"corstruct": "PCRange(4)"})["corstruct"]
     assert str(resolved.priors[0]) == "PCRange(lower=4, alpha=0.05, dimension=2)"
 
 
 def test_a_statement_is_read_printed_and_read_again(orthodont: Any) -> None:
     prior = {"sd_Subject": "PC(upper=5, alpha=0.01)", "corstruct": "PC(0.8)", "sigma": "PC(3)"}
-    layout = layout_of(AR1, orthodont)
-    resolved = resolve_priors(layout, prior)
+    parameters = parameters_of(AR1, orthodont)
+    resolved = resolve_priors(parameters, prior)
     assert "sd_Subject (Intercept)  ~ PC(upper=5, alpha=0.01)" in str(resolved)
     assert "corstruct Phi           ~ PCCorrelation(upper=0.8, alpha=0.05)" in str(resolved)
     for name in prior:
@@ -107,13 +109,15 @@ def test_statements_that_cannot_be_made_are_refused(
     priors: dict[str, str], message: str, orthodont: Any
 ) -> None:
     with pytest.raises(SpecError, match=message):
-        resolve_priors(layout_of(AR1, orthodont), priors)
+        resolve_priors(parameters_of(AR1, orthodont), priors)
 
 
 def test_a_positive_correlation_passes_its_bound_with_the_stated_probability(
     orthodont: Any,
 ) -> None:
-    prior = resolve_priors(layout_of(CONTINUOUS, orthodont), {"corstruct": "PC(0.6, alpha=0.3)"})
+    prior = resolve_priors(
+        parameters_of(CONTINUOUS, orthodont), {"corstruct": "PC(0.6, alpha=0.3)"}
+    )
 
     def f(x: float) -> float:
         return float(np.exp(prior["corstruct"].log_density(np.array([x]))))
@@ -126,7 +130,7 @@ def test_a_positive_correlation_passes_its_bound_with_the_stated_probability(
 def test_a_range_with_another_dimension_is_refused(orthodont: Any) -> None:
     prior = {"corstruct": {"range": "PCRange(lower=1, dimension=2)"}}
     with pytest.raises(SpecError, match="positions of 'corstruct' have 1 coordinates"):
-        resolve_priors(layout_of(EXPONENTIAL, orthodont), prior)
+        resolve_priors(parameters_of(EXPONENTIAL, orthodont), prior)
 
 
 @pytest.mark.pymc
@@ -145,7 +149,7 @@ def test_models_have_the_same_densities_and_draws(
 ) -> None:
     import pymc as pm
 
-    prior = resolve_priors(layout_of(call, orthodont), priors)["corstruct"]
+    prior = resolve_priors(parameters_of(call, orthodont), priors)["corstruct"]
     variable = bayeslme.translate(call).to_pymc(orthodont, priors=priors)["corstruct"]
     for value in at:
         ours = prior.log_density(np.array(value))

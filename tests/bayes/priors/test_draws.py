@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayes.support import KINDS, layout_of
+from bayes.support import KINDS, parameters_of
 from bayeslme.bayes.checks.calibration import p_values
 from bayeslme.bayes.model_parameters import Block
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -60,18 +60,20 @@ def test_correlations_have_the_variance_of_their_beta_margin(q: int, eta: float)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_model_draws_inside_its_supports(kind: str, orthodont: Any) -> None:
-    layout = layout_of(KINDS[kind], orthodont)
-    priors = resolve_priors(layout)
-    drawn = draw_priors(layout, priors, 300, np.random.default_rng(5))
-    assert set(drawn) == {b.name for b in layout.blocks}
+    parameters = parameters_of(KINDS[kind], orthodont)
+    priors = resolve_priors(parameters)
+    drawn = draw_priors(parameters, priors, 300, np.random.default_rng(5))
+    assert set(drawn) == {b.name for b in parameters.blocks}
     for values in priors.log_density(drawn).values():
         assert values.shape == (300,)
         assert np.all(np.isfinite(values))
 
 
 def test_coefficients_are_drawn_through_the_basis(orthodont: Any) -> None:
-    layout = layout_of("lme(distance ~ age, random = ~ 1 | Subject)", orthodont)
-    fixef = draw_priors(layout, resolve_priors(layout), 20_000, np.random.default_rng(6))["fixef"]
+    parameters = parameters_of("lme(distance ~ age, random = ~ 1 | Subject)", orthodont)
+    fixef = draw_priors(parameters, resolve_priors(parameters), 20_000, np.random.default_rng(6))[
+        "fixef"
+    ]
     y, age = orthodont["distance"], orthodont["age"]
     at_mean = fixef @ [1.0, age.mean()]
     assert at_mean.mean() == pytest.approx(y.mean(), abs=0.2)
@@ -80,7 +82,7 @@ def test_coefficients_are_drawn_through_the_basis(orthodont: Any) -> None:
 
 
 def test_joint_regions_are_kept(orthodont: Any) -> None:
-    arma = layout_of(
+    arma = parameters_of(
         "lme(distance ~ age, random = ~ 1 | Subject, correlation = corARMA(p = 2))", orthodont
     )
     phi = draw_priors(arma, resolve_priors(arma), 500, np.random.default_rng(7))["corstruct"]
@@ -90,25 +92,25 @@ def test_joint_regions_are_kept(orthodont: Any) -> None:
 
 @pytest.mark.parametrize("prior", [None, "Uniform(lower=-1, upper=0.999)"])
 def test_unstructured_correlations_are_uniform_over_matrices(prior: Any, orthodont: Any) -> None:
-    layout = layout_of(
+    parameters = parameters_of(
         "gls(distance ~ age, correlation = corSymm(form = ~ 1 | Subject))", orthodont
     )
-    priors = resolve_priors(layout, None if prior is None else {"corstruct": prior})
-    drawn = draw_priors(layout, priors, 4000, np.random.default_rng(8))["corstruct"]
+    priors = resolve_priors(parameters, None if prior is None else {"corstruct": prior})
+    drawn = draw_priors(parameters, priors, 4000, np.random.default_rng(8))["corstruct"]
     # uniform over matrices of order 4: every margin is Beta(2, 2) on (-1, 1), of variance 1 / 5
     assert (drawn**2).mean(axis=0) == pytest.approx(0.2, rel=0.12)
 
 
 def test_improper_priors_cannot_be_drawn_from(orthodont: Any) -> None:
-    layout = layout_of("lme(distance ~ age, random = ~ 1 | Subject)", orthodont)
+    parameters = parameters_of("lme(distance ~ age, random = ~ 1 | Subject)", orthodont)
     with pytest.raises(SpecError, match=r"Flat\(\) on 'fixef' is improper"):
-        draw_priors(layout, resolve_priors(layout, "flat"), 10, np.random.default_rng(9))
+        draw_priors(parameters, resolve_priors(parameters, "flat"), 10, np.random.default_rng(9))
 
 
 def test_priors_that_miss_the_joint_region_say_so(orthodont: Any) -> None:
-    layout = layout_of(
+    parameters = parameters_of(
         "lme(distance ~ age, random = ~ 1 | Subject, correlation = corARMA(p = 2))", orthodont
     )
-    priors = resolve_priors(layout, {"corstruct": "Normal(mu=9, sigma=0.1)"})
+    priors = resolve_priors(parameters, {"corstruct": "Normal(mu=9, sigma=0.1)"})
     with pytest.raises(SpecError, match="corARMA is a correlation"):
-        draw_priors(layout, priors, 10, np.random.default_rng(9))
+        draw_priors(parameters, priors, 10, np.random.default_rng(9))

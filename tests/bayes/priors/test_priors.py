@@ -14,6 +14,7 @@ from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.distributions import lkj_log_constant, lkj_log_density
 from bayeslme.bayes.priors.language import as_prior
 from bayeslme.bayes.priors.priors import ParameterPrior
+from bayeslme.bayes.priors.scales import NATURAL
 from bayeslme.bayes.sampling.starting import starting_values
 from bayeslme.data.design import build
 from bayeslme.errors import BayesLMEError, SpecError
@@ -67,7 +68,7 @@ def test_lkj_is_normalised() -> None:
     assert lkj_log_density(np.array([[1.0, 1.2], [1.2, 1.0]]), 1.0) == -INF
 
 
-def layout_of(call: str, **columns: object):
+def parameters_of(call: str, **columns: object):
     data = bayeslme.load_data("orthodont").assign(**columns)
     return build_parameters(build(bayeslme.translate(call), data))
 
@@ -75,8 +76,8 @@ def layout_of(call: str, **columns: object):
 def test_the_default_does_not_depend_on_where_zero_is() -> None:
     data = bayeslme.load_data("orthodont")
     call = "lme(distance ~ Sex * age, random = ~ 1 | Subject)"
-    here = layout_of(call)
-    there = layout_of(call, distance=data["distance"] + 1000, age=data["age"] - 2000)
+    here = parameters_of(call)
+    there = parameters_of(call, distance=data["distance"] + 1000, age=data["age"] - 2000)
     beta = np.array([20.0, -1.0, 0.7, -0.2])
     # the same lines: X beta shifts with y, written from the other zero
     moved = beta + np.array([1000 + 2000 * 0.7, -2000 * 0.2, 0.0, 0.0])
@@ -91,7 +92,7 @@ def test_the_default_does_not_depend_on_where_zero_is() -> None:
 def test_the_default_scales_with_the_data() -> None:
     data = bayeslme.load_data("orthodont")
     call = "lme(distance ~ Sex * I(age - 11), random = ~ I(age - 11) | Subject)"
-    here, there = layout_of(call), layout_of(call, distance=data["distance"] * 1000)
+    here, there = parameters_of(call), parameters_of(call, distance=data["distance"] * 1000)
     for name in ("fixef", "sigma", "sd_Subject"):
         small, large = (resolve_priors(x)[name].priors for x in (here, there))
         for a, b in zip(small, large, strict=True):
@@ -99,17 +100,17 @@ def test_the_default_scales_with_the_data() -> None:
 
 
 def test_documented_scales() -> None:
-    layout = layout_of("lme(distance ~ age, random = ~ age | Subject)")
-    y, x = layout.design.y, layout.design.X[:, 1]
-    priors = resolve_priors(layout)
+    parameters = parameters_of("lme(distance ~ age, random = ~ age | Subject)")
+    y, x = parameters.design.y, parameters.design.X[:, 1]
+    priors = resolve_priors(parameters)
     slope, intercept = priors["fixef"].priors[1].numbers(), priors["fixef"].priors[0].numbers()
     assert slope["sigma"] == pytest.approx(2.5 * y.std() / x.std())
     assert intercept == pytest.approx({"mu": y.mean(), "sigma": 2.5 * y.std()})
     sds = [p.numbers()["sigma"] for p in priors["sd_Subject"].priors]
     assert sds == pytest.approx([y.std(), y.std() / x.std()])
     assert str(priors["cor_Subject"].priors[0]) == "LKJ(eta=1)"
-    named = resolve_priors(layout, {"cor_Subject": "LKJ(2)"})["sd_Subject"]
-    apart = layout_of("lme(distance ~ age, random = list(Subject = pdDiag(~ age)))")
+    named = resolve_priors(parameters, {"cor_Subject": "LKJ(2)"})["sd_Subject"]
+    apart = parameters_of("lme(distance ~ age, random = list(Subject = pdDiag(~ age)))")
     far = np.sqrt(1 + (x.mean() / x.std()) ** 2)
     for prior in (named, resolve_priors(apart)["sd_Subject"]):
         sds = [p.numbers()["sigma"] for p in prior.priors]
@@ -118,7 +119,7 @@ def test_documented_scales() -> None:
 
 
 def test_all_priors_are_printed() -> None:
-    text = str(resolve_priors(layout_of(GROWTH), {"varfunc": "LogNormal(0, 0.5)"}))
+    text = str(resolve_priors(parameters_of(GROWTH), {"varfunc": "LogNormal(0, 0.5)"}))
     for name in ("fixef (Intercept)", "at the predictors' means", "sd_Subject", "corstruct Phi"):
         assert name in text
     assert "varfunc Female" in text
@@ -126,18 +127,18 @@ def test_all_priors_are_printed() -> None:
 
 
 def test_naming_the_intercept_s_prior_means_the_intercept_itself() -> None:
-    layout = layout_of("lme(distance ~ age, random = ~ 1 | Subject)")
-    named = resolve_priors(layout, {"fixef": {"(Intercept)": "Normal(17, 10)"}})
-    assert named["fixef"].basis is None
-    slopes = resolve_priors(layout, {"fixef": {"age": "Normal(0, 10)"}})
-    assert slopes["fixef"].basis is not None
+    parameters = parameters_of("lme(distance ~ age, random = ~ 1 | Subject)")
+    named = resolve_priors(parameters, {"fixef": {"(Intercept)": "Normal(17, 10)"}})
+    assert named["fixef"].scale is NATURAL
+    slopes = resolve_priors(parameters, {"fixef": {"age": "Normal(0, 10)"}})
+    assert slopes["fixef"].scale is not NATURAL
 
 
 @pytest.mark.parametrize(
     "rhs", ["Sex * age", "age + I(age^2)", "Sex * (age + I(age^2))", "0 + Sex:age + Sex"]
 )
 def test_sweeping_keeps_the_fitted_values(rhs: str) -> None:
-    design = layout_of(f"lme(distance ~ {rhs}, random = ~ 1 | Subject)").design
+    design = parameters_of(f"lme(distance ~ {rhs}, random = ~ 1 | Subject)").design
     swept, basis = sweep(design.X, design.matrix.terms.terms, design.assign)
     beta = np.arange(1.0, design.X.shape[1] + 1)
     assert swept @ basis @ beta == pytest.approx(design.X @ beta)
@@ -160,7 +161,7 @@ def test_sweeping_keeps_the_fitted_values(rhs: str) -> None:
 )  # fmt: skip
 def test_bad_priors_are_named(priors: object, complaint: str) -> None:
     with pytest.raises(SpecError) as error:
-        resolve_priors(layout_of(GROWTH), priors)  # type: ignore[arg-type]
+        resolve_priors(parameters_of(GROWTH), priors)  # type: ignore[arg-type]
     assert complaint in str(error.value)
     assert len(str(error.value)) <= 300
 
@@ -168,10 +169,10 @@ def test_bad_priors_are_named(priors: object, complaint: str) -> None:
 def test_a_constant_response_has_no_scale() -> None:
     call = "lme(distance ~ 1, random = ~ 1 | Subject)"
     with pytest.raises(BayesLMEError, match=r"exactly|constant"):
-        resolve_priors(layout_of(call, distance=1.0))
+        resolve_priors(parameters_of(call, distance=1.0))
 
 
 def test_starting_values_are_inside_the_priors() -> None:
-    layout = layout_of(GROWTH)
-    density = resolve_priors(layout).log_density(starting_values(layout))
+    parameters = parameters_of(GROWTH)
+    density = resolve_priors(parameters).log_density(starting_values(parameters))
     assert all(np.isfinite(v).all() for v in density.values())

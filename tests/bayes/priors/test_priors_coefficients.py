@@ -61,8 +61,8 @@ def test_they_agree_with_a_mixture_of_gaussian_ones(orthodont: Any) -> None:
 def test_flat_and_normal_side_by_side(orthodont: Any) -> None:
     """The density by its definition: a Gaussian of the others, 1 for the flat one."""
     call = "lme(distance ~ Sex * age, random = ~ 1 | Subject)"
-    layout = build_parameters(bayeslme.translate(call).fit(orthodont).design)
-    prior = resolve_priors(layout, {"fixef": {"(Intercept)": "Flat()"}})["fixef"]
+    parameters = build_parameters(bayeslme.translate(call).fit(orthodont).design)
+    prior = resolve_priors(parameters, {"fixef": {"(Intercept)": "Flat()"}})["fixef"]
     found = gaussian_beta(prior)
     assert found is not None
     assert found.proper == 3

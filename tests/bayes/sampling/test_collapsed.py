@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 
 import bayeslme
 from bayes.support import BRMS, GROWTH_PRIORS, growth_draws, z_score
+from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.sampling import collapsed as collapsed_module
-from bayeslme.bayes.sampling import importance, sample
+from bayeslme.bayes.sampling import importance
 from bayeslme.bayes.sampling.annealing import anneal, between
 from bayeslme.bayes.sampling.importance import Weighted, resample, smooth
 from bayeslme.bayes.sampling.mixture import Proposal, boundary_components, single
@@ -257,10 +259,10 @@ def hyper(draws: collapsed_module.CollapsedDraws) -> np.ndarray:
 
 
 def drawn(fit: Any, seed: int, n: int = 2000) -> collapsed_module.CollapsedDraws:
-    layout = build_parameters(fit.design)
-    priors = resolve_priors(layout)
+    parameters = build_parameters(fit.design)
+    priors = resolve_priors(parameters)
     return collapsed_module.draw(
-        fit.design, layout, priors, n, np.random.default_rng(seed), fit.estimate
+        fit.design, parameters, priors, n, np.random.default_rng(seed), fit.estimate
     )
 
 
@@ -274,7 +276,9 @@ def test_two_hills_of_a_posterior_refine_the_mixture(
     bimodal_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = drawn(bimodal_fit, 1, 8000)
-    monkeypatch.setattr(importance, "ROUNDS", 1)  # so that fresh draws find the other local maximum
+    monkeypatch.setattr(
+        settings, "SAMPLING", replace(settings.SAMPLING, max_adaptation_rounds=1)
+    )  # so that fresh draws find the other local maximum
     refined = drawn(bimodal_fit, 2)
     assert refined.route == "refined mixture"
     assert refined.mistrust is None
@@ -288,9 +292,8 @@ def test_particles_are_annealed_where_weights_fail(
     bimodal_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = drawn(bimodal_fit, 3)
-    monkeypatch.setattr(importance, "ROUNDS", 1)
-    monkeypatch.setattr(collapsed_module, "REFINEMENTS", 0)
-    monkeypatch.setattr(collapsed_module, "TRUST", -5.0)
+    changed = {"max_adaptation_rounds": 1, "max_refinements": 0, "max_pareto_k": -5.0}
+    monkeypatch.setattr(settings, "SAMPLING", replace(settings.SAMPLING, **changed))
     posterior = bimodal_fit.sample(draws=500, chains=4, seed=4)
     stats = posterior.data["sample_stats"].attrs
     assert stats["method"] == "annealed"
@@ -306,8 +309,9 @@ def test_particles_are_annealed_where_weights_fail(
 def test_no_particles_where_densities_are_dear(
     growth_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collapsed_module, "TRUST", -5.0)
-    monkeypatch.setattr(collapsed_module, "BUDGET", 1e5)
+    monkeypatch.setattr(
+        settings, "SAMPLING", replace(settings.SAMPLING, max_pareto_k=-5.0, max_numbers_read=1e5)
+    )
     with pytest.raises(FitError, match=r"k-hat -?\d\.\d\d is above .*; use method='nuts'"):
         growth_fit.sample(draws=100, method="collapsed", seed=5)
 
@@ -316,8 +320,11 @@ def test_no_particles_where_densities_are_dear(
 def test_nuts_takes_over_where_populations_disagree(
     growth_fit: Any, posterior: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collapsed_module, "TRUST", -5.0)
-    monkeypatch.setattr(collapsed_module, "AGREE", 0.5)
+    monkeypatch.setattr(
+        settings,
+        "SAMPLING",
+        replace(settings.SAMPLING, max_pareto_k=-5.0, max_population_r_hat=0.5),
+    )
     del posterior  # its compiled model is in the cache
     found = growth_fit.sample(draws=100, chains=2, tune=200, priors=GROWTH_PRIORS, seed=5)
     stats = found.data["sample_stats"].attrs
@@ -349,7 +356,7 @@ def test_more_draws_than_memory_holds_are_refused(
     growth_fit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     each = 8 * (27 + 27 + 8)  # random effects, log likelihoods, parameters
-    monkeypatch.setattr(sample, "MOST_BYTES", 100.0 * each)
+    monkeypatch.setattr(settings, "POSTERIOR", replace(settings.POSTERIOR, max_bytes=100.0 * each))
     assert growth_fit.sample(draws=50, chains=2).data["posterior"].sizes["draw"] == 50
     with pytest.raises(SpecError, match=r"101 draws of 27 random effects .* at most 100 draws"):
         growth_fit.sample(draws=101, chains=1)

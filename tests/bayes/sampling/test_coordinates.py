@@ -27,9 +27,11 @@ MODELS = {
 def coordinates_of(call: str) -> Coordinates:
     data = bayeslme.load_data(call.partition("data = ")[2].partition(",")[0])
     design = bayeslme.translate(call).fit(data).design
-    layout = build_parameters(design)
-    priors = resolve_priors(layout)
-    return Coordinates(layout, starting_points(layout, engine.estimate(design), design, priors)[0])
+    parameters = build_parameters(design)
+    priors = resolve_priors(parameters)
+    return Coordinates(
+        parameters, starting_points(parameters, engine.estimate(design), design, priors)[0]
+    )
 
 
 def flat(point: engine.likelihood.NaturalPoint) -> np.ndarray:

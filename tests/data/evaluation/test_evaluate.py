@@ -139,3 +139,40 @@ def test_c_without_contrasts_is_the_factor() -> None:
         assert isinstance(made, Factor)
         assert alone.levels == made.levels
         assert alone.code.tolist() == made.code.tolist()
+
+
+def _poly(x: Any, degree: int, more: Any = None) -> np.ndarray:
+    """The columns of poly() over x, or at other points by what was learned over x."""
+    memory: dict[str, Any] = {}
+    node = parse_expression(f"poly(x, {degree})")
+    first = evaluate(node, Columns(pd.DataFrame({"x": x})), memory)
+    again = first if more is None else evaluate(node, Columns(pd.DataFrame({"x": more})), memory)
+    return np.asarray(again.values)
+
+
+def test_poly_of_equal_steps_is_the_table_of_contrasts() -> None:
+    # Fisher and Yates, Statistical Tables, XXIII: five equally spaced points.
+    want = np.array([[-2, -1, 0, 1, 2], [2, -1, -2, -1, 2], [-1, 2, 0, -2, 1]], float)
+    want /= np.linalg.norm(want, axis=1)[:, None]
+    np.testing.assert_allclose(_poly([3, 5, 7, 9, 11], 3).T, want, atol=1e-14)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e8])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_poly_is_orthonormal_wherever_the_values_lie(shift: float, unit: float) -> None:
+    x = unit * (np.random.default_rng(3).integers(-500, 500, 80) + shift)
+    basis = _poly(x, 20)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(20), atol=1e-6)
+    np.testing.assert_allclose(basis.sum(axis=0), 0, atol=1e-6)
+
+
+def test_poly_of_a_high_degree_of_large_values_does_not_overflow() -> None:
+    x = 1e5 * np.random.default_rng(4).uniform(size=100)
+    assert np.isfinite(_poly(x, 60)).all()
+
+
+def test_poly_at_new_points_is_the_same_polynomial() -> None:
+    x, new = np.linspace(0, 3, 12) ** 2, np.array([-1.0, 0.5, 12.0, np.nan])
+    basis = _poly(x, 3)
+    coefficients = np.linalg.solve(np.vander(x[:4], 4), basis[:4])
+    np.testing.assert_allclose(_poly(x, 3, new), np.vander(new, 4) @ coefficients, rtol=1e-9)

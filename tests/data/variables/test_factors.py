@@ -129,7 +129,7 @@ def test_factors_of_every_type(
 
 
 def test_columns_are_checked() -> None:
-    with pytest.raises(DataError, match="data must be a pandas DataFrame, not dict"):
+    with pytest.raises(DataError, match="data: a data frame is needed, not dict"):
         Columns({"x": [1]})
     twice = pd.DataFrame([[1, 2]], columns=["x", "x"])
     with pytest.raises(DataError, match=r"column 'x' .* more than once"):

@@ -62,8 +62,10 @@ def test_long_series_cost_little(text: str) -> None:
     """Dense factors of 1,000 draws of 500 rows took more than a minute."""
     rng = np.random.default_rng(2)
     data = pd.DataFrame({"t": np.arange(500), "y": rng.normal(size=500)})
-    layout = build_parameters(build(bayeslme.translate(f"gls(y ~ 1, correlation = {text})"), data))
-    bound = layout.problem.correlation
+    parameters = build_parameters(
+        build(bayeslme.translate(f"gls(y ~ 1, correlation = {text})"), data)
+    )
+    bound = parameters.problem.correlation
     assert bound is not None
     par = np.full((1000, len(bound.free)), 0.5)
     start = time.process_time()

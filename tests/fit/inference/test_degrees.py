@@ -234,12 +234,13 @@ def test_covariance_of_a_group_and_its_derivatives() -> None:
     covariance = response_covariance.Covariance(fit.estimate)
     order = fit.estimate.problem.order
     full = fit.marginal_cov().to_numpy()
-    for group in covariance.groups():
-        rows = order[group.rows]
-        np.testing.assert_allclose(group.cov, full[np.ix_(rows, rows)], rtol=1e-10)
-    # log sigma moves the residual part alone
-    residual = fit.residual_cov().to_numpy()[np.ix_(rows, rows)]
-    np.testing.assert_allclose(group.slopes[-1], 2 * residual, rtol=1e-8, atol=1e-8)
+    residual = fit.residual_cov().to_numpy()
+    for stack in covariance.stacks():
+        for h, rows in enumerate(order[stack.rows]):
+            np.testing.assert_allclose(stack.cov[h], full[np.ix_(rows, rows)], rtol=1e-10)
+            # log sigma moves the residual part alone
+            own = 2 * residual[np.ix_(rows, rows)]
+            np.testing.assert_allclose(stack.slopes[-1, h], own, rtol=1e-8, atol=1e-8)
 
 
 def test_linear_model_keeps_its_degrees() -> None:
@@ -434,8 +435,112 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         fit.intervals(which="var-cov", df="satterthwaite")
     with pytest.raises(FitError, match=r"interval=0\.95"):
         fit.predict(df="satterthwaite")
-    with pytest.raises(FitError, match="none of 'residual'"):
-        fit.predict(interval=0.9, df="kenward-roger")  # type: ignore[arg-type]
+    with pytest.raises(FitError, match="level=0"):
+        fit.predict(interval=0.9, df="kenward-roger")
     monkeypatch.setattr(settings, "INFERENCE", settings.InferenceSettings(max_group_rows=3))
     with pytest.raises(FitError, match="Subject group has 4 rows"):
         response_covariance.Covariance(fit.estimate)
+
+
+def _dense_kenward_roger(
+    fit: bayeslme.GlsFit, at: Any, start: np.ndarray, *, bent: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adjusted errors and degrees of freedom from V as a function of its parameters, dense."""
+    x, y = fit.design.X, fit.design.y
+    k = len(start)
+    h = 1e-4 * np.maximum(np.abs(start), 0.1)
+    steps = np.diag(h)
+
+    def loglik(par: np.ndarray) -> float:
+        v = at(par)
+        w = np.linalg.inv(v)
+        a = x.T @ w @ x
+        r = y - x @ np.linalg.solve(a, x.T @ w @ y)
+        return float(-0.5 * (np.linalg.slogdet(v)[1] + np.linalg.slogdet(a)[1] + r @ w @ r))
+
+    def second(f: Any, i: int, j: int) -> Any:
+        signs = ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+        values = (c * f(start + a * steps[i] + b * steps[j]) for a, b, c in signs)
+        return sum(values) / (4 * h[i] * h[j])
+
+    information = -np.array([[second(loglik, i, j) for j in range(k)] for i in range(k)])
+    w = np.linalg.inv(information)
+    inverse = np.linalg.inv(at(start))
+    phi = np.linalg.inv(x.T @ inverse @ x)
+    slopes = [(at(start + s) - at(start - s)) / (2 * s.sum()) for s in steps]
+    left = [inverse @ s @ inverse for s in slopes]
+    p = [-x.T @ one @ x for one in left]
+    middle = np.zeros_like(phi)
+    for i in range(k):
+        for j in range(k):
+            q = x.T @ left[i] @ slopes[j] @ inverse @ x
+            middle += w[i, j] * (q - p[i] @ phi @ p[j])
+            if bent:
+                middle -= w[i, j] / 4 * x.T @ inverse @ second(at, i, j) @ inverse @ x
+    adjusted = phi + 2 * phi @ middle @ phi
+    g = np.array([[phi[c] @ one @ phi[c] for one in p] for c in range(len(phi))])
+    df = 2 * np.diag(phi) ** 2 / np.einsum("ck,kl,cl->c", g, w, g)
+    return np.sqrt(np.diag(adjusted)), df
+
+
+def _serial_covariance(fit: bayeslme.GlsFit, strata: np.ndarray) -> tuple[Any, np.ndarray]:
+    """V of an AR(1) by variances of strata and Phi, and these at the estimates."""
+    code = fit.data["Subject"].cat.codes.to_numpy()
+    visit = (fit.data["age"].to_numpy() - 8) / 2
+    same = code[:, None] == code
+    lag = np.abs(visit[:, None] - visit)
+
+    def at(par: np.ndarray) -> np.ndarray:
+        sd = np.sqrt(par[:-1])[strata]
+        return same * np.outer(sd, sd) * par[-1] ** lag
+
+    variances = np.diag(fit.marginal_cov().to_numpy())
+    own = [variances[strata == s][0] for s in range(strata.max() + 1)]
+    return at, np.array([*own, float(fit.correlation_coef.iloc[0])])
+
+
+@pytest.mark.parametrize("weights", [None, VarIdent(form="~ 1 | Sex")])
+@pytest.mark.parametrize("form", ["kenward-roger-linear", "kenward-roger-observed"])
+def test_observed_information_against_dense_matrices(weights: Any, form: Any) -> None:
+    data = bayeslme.load_data("Orthodont").assign(visit=lambda d: (d["age"] - 8) / 2)
+    data = data.drop(index=[2, 17, 50, 51])
+    fit = bayeslme.gls(
+        "distance ~ Sex * age", data, correlation=CorAR1(form="~ visit | Subject"), weights=weights
+    )
+    strata = np.zeros(len(data), int) if weights is None else data["Sex"].cat.codes.to_numpy()
+    at, start = _serial_covariance(fit, strata)
+    error, df = _dense_kenward_roger(fit, at, start, bent=form.endswith("observed"))
+    table = fit.summary(df=form).fixed
+    np.testing.assert_allclose(table["Std.Error"], error, rtol=2e-6)
+    np.testing.assert_allclose(table["DF"], df, rtol=1e-4)
+
+
+def test_linear_structures_have_no_second_derivatives() -> None:
+    """Unstructured and compound symmetric: the observed form is the linear one."""
+    for fit in (unstructured(), growth(correlation=CorCompSymm(form="~ 1 | Subject"))):
+        tables = [fit.summary(df=f"kenward-roger-{k}").fixed for k in ("linear", "observed")]
+        np.testing.assert_allclose(*(t["Std.Error"] for t in tables), rtol=1e-10)
+
+
+def test_counted_degrees() -> None:
+    data = bayeslme.load_data("Orthodont")
+    fit = bayeslme.lme("distance ~ Sex * age", data, "~ age | Subject")
+    within = 108 - 27 - 2
+    assert fit.summary(df="between-within").fixed["DF"].tolist() == [within, 25, within, within]
+    assert fit.summary(df="residual").fixed["DF"].tolist() == [104] * 4
+    table = fit.anova("marginal", df="between-within")
+    assert table["denDF"].tolist() == [within, 25, within, within]
+    means = fit.means("Sex", at={"age": 11}, df="between-within").table
+    assert means["DF"].tolist() == [within, 25]
+    new = data.iloc[[0, 80]]
+    rules = {"between-within": [within, 25], "residual": [104, 104]}
+    widths = []
+    for df, left in rules.items():
+        table = fit.predict(new, level=0, interval=0.9, se=True, df=df)  # type: ignore[arg-type]
+        half = (table["upper"] - table["fit"]).to_numpy()
+        widths.append(half / stdtrit(np.array(left), 0.95))
+    np.testing.assert_allclose(*widths)
+    with pytest.raises(FitError, match="no groups"):
+        bayeslme.gls("distance ~ age", data, weights=VarIdent(form="~ 1 | Sex")).summary(
+            df="between-within"
+        )

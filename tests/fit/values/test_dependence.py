@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import bayeslme
 from bayeslme.errors import FitError
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.dependence import correlation_at, model_variogram
 from bayeslme.structures import CorAR1, CorExp, correlation_groups
 
@@ -88,7 +90,7 @@ def test_too_many_pairs_are_refused(
     from bayeslme.fit.values import dependence
 
     assert dependence.n_pairs(dependence.positions(weights, None)) == 16 * 55  # 11 rows a rat
-    monkeypatch.setattr(dependence, "MOST_PAIRS", 879)
+    monkeypatch.setattr(dependence, "SETTINGS", replace(SETTINGS, max_pairs=879))
     with pytest.raises(FitError, match=r"880 pairs of residuals .* more than the 879"):
         weights.variogram()
 

@@ -1,0 +1,400 @@
+"""Limits, tolerances and sizes of the Bayesian half, one frozen record for each subsystem.
+
+Modules read the record at the time of use, as in ``settings.SAMPLING.max_pareto_k``; a test that
+needs other values replaces it: ``replace(settings.SAMPLING, max_pareto_k=0.5)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CentringSettings:
+    """Random effects at the predictors' means, and typical rows (`centring`).
+
+    Attributes
+    ----------
+    negligible_overlap : float
+        Share of a column's size below which what it contains of other columns is rounding.
+    lost_digits : float
+        Share of the terms of a variance below which their difference is rounding only.
+    variance_rows : int
+        Rows, evenly spread, over which the variance function is averaged for a typical row.
+    correlation_rows : int
+        Rows of a group whose correlation stands for all; more cost time in every density.
+    min_log_determinant : float
+        Log determinant that stands for a correlation matrix that is singular in all digits.
+    """
+
+    negligible_overlap: float = 1e-10
+    lost_digits: float = 1e-15
+    variance_rows: int = 200
+    correlation_rows: int = 6
+    min_log_determinant: float = -200.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriorSettings:
+    """Default priors and draws from priors (`priors`).
+
+    Attributes
+    ----------
+    half_student_df : float
+        Degrees of freedom of default priors of standard deviations: heavier tails than a normal
+        density, with a finite variance.
+    boundary_avoiding_rate : float
+        Rate of the Gamma prior of a standard deviation, in units of 1 / its scale: 0 would be the
+        improper density of the references.
+    constant_column : float
+        Spread of a column, relative to its size, below which it counts as constant.
+    candidates_per_round : int
+        Draws tried at a time for parameters that are restricted jointly.
+    max_rounds : int
+        Such rounds before a prior is refused as having next to nothing in the joint region.
+    share_rounds : int
+        Such rounds for the share of a prior in the joint region; its error is then below 0.003.
+    small_correlation : float
+        Size of Phi below which |Phi| over its distance from independence is 1 in all digits.
+    """
+
+    half_student_df: float = 4.0
+    boundary_avoiding_rate: float = 0.01
+    constant_column: float = 1e-10
+    candidates_per_round: int = 2000
+    max_rounds: int = 500
+    share_rounds: int = 100
+    small_correlation: float = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """Searches for the mode of a posterior (`sampling.map`, `sampling.coordinates`).
+
+    Attributes
+    ----------
+    min_start_eigenvalue : float
+        Smallest eigenvalue of the correlation matrix from which a search starts; a singular matrix
+        has no finite coordinates.
+    zero_sd_share : float
+        Share of sigma below which the mode of a standard deviation is tried at zero.
+    equal_log_densities : float
+        Difference of log densities that is rounding.
+    difference_step : float
+        Step of second differences, in units of a coordinate's scale: truncation and rounding are
+        then about equal.
+    """
+
+    min_start_eigenvalue: float = 1e-3
+    zero_sd_share: float = 1e-4
+    equal_log_densities: float = 1e-8
+    difference_step: float = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSettings:
+    """Mixtures of Student-t distributions, and their components at boundaries (`sampling.mixture`).
+
+    Attributes
+    ----------
+    degrees_of_freedom : float
+        Of every component. The tails bound the weights of a nearly Gaussian target; heavier ones
+        cost efficiency in its middle.
+    mixture_iterations : int
+        Iterations of expectation maximisation; the last ones change next to nothing.
+    max_folding_distance : float
+        Standard deviations from zero within which a component is folded there. Farther away its
+        mirror image has no mass to speak of.
+    max_folded_coordinates : int
+        Coordinates in which a component is folded, those nearest to zero; it has 2 to the power of
+        their number images.
+    covariance_shrinkage : float
+        Draws, for each coordinate, with which the covariance of all enters that of a component.
+    covariance_inflation : float
+        Factor of fitted covariances, since the weights of few draws miss the tails.
+    rows_per_batch : int
+        Draws whose densities are computed together, which bounds the memory.
+    zero_stand_in : float
+        Coordinate that stands for a standard deviation of zero, which lies outside of the open
+        interval of its prior.
+    max_boundary_drop : float
+        Log density below the mode's beyond which a boundary gets no component: exp(-12) of the
+        height has no visible mass.
+    max_face_drop : float
+        The same before the other parameters have been optimised, which may raise it by much.
+    min_boundary_width : float
+        Smallest scale, in coordinates, of a component at zero.
+    covered_distance : float
+        Standard deviations from zero within which the component at the mode covers the boundary.
+    tail_radii : tuple of float
+        Standard deviations from the mode at which tails are looked at.
+    min_tail_excess : float
+        Log density above that of the proposal from which on a tail gets a component.
+    max_tail_components : int
+        Tails that get one, those with the largest excess.
+    tail_component_width : float
+        Scale of such a component, as a share of its distance from the mode.
+    reference_tail_share, reference_tail_width : float
+        Weight and width of the wide component with which tails are compared.
+    """
+
+    degrees_of_freedom: float = 7.0
+    mixture_iterations: int = 8
+    max_folding_distance: float = 4.0
+    max_folded_coordinates: int = 3
+    covariance_shrinkage: float = 1.0
+    covariance_inflation: float = 1.1
+    rows_per_batch: int = 20_000
+    zero_stand_in: float = 1e-3
+    max_boundary_drop: float = 12.0
+    max_face_drop: float = 30.0
+    min_boundary_width: float = 0.1
+    covered_distance: float = 1.0
+    tail_radii: tuple[float, ...] = (4.0, 7.0)
+    min_tail_excess: float = 1.0
+    max_tail_components: int = 4
+    tail_component_width: float = 0.35
+    reference_tail_share: float = 0.1
+    reference_tail_width: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """Adaptive importance sampling (`sampling.importance`, `sampling.collapsed`), and NUTS' tuning.
+
+    Attributes
+    ----------
+    tuning_draws : int
+        Draws of each chain that NUTS spends on adaptation by default.
+    pilot_draws : int
+        Draws of an adaptation round; later rounds take more.
+    max_adaptation_rounds : int
+        Rounds of adaptation. A refined mixture takes over where these do not suffice.
+    sufficient_efficiency : float
+        Share of effective draws at which adaptation stops.
+    component_counts : tuple of int
+        Numbers of components that are tried.
+    min_round_gain, min_stop_efficiency : float
+        Factor of efficiency for which another round is made, once the efficiency is above the
+        second number.
+    min_component_gain : float
+        Factor of efficiency for which more components are taken.
+    jump_components : int
+        Components of the mixture from which annealed particles draw their jumps.
+    good_pareto_k, good_efficiency : float
+        Weights as good as these are not improved further. Below 0.5 their variance is finite.
+    tail_share, tail_width : float
+        Share and width of the component that covers the tails of the target.
+    boundary_share, max_boundary_share : float
+        Share of each boundary component, and of all of them together.
+    max_pareto_k : float
+        k-hat above which importance weights do not estimate means (Vehtari et al. 2024, JMLR 25).
+    candidate_surplus : float
+        Candidates for each draw kept, over the efficiency, so that few are kept twice.
+    min_candidates : int
+        Candidates at least: k-hat is the shape of a tail, which needs this many draws.
+    max_candidates_per_draw : int
+        Candidates for each draw kept at most.
+    min_refined_candidates : int
+        Candidates at least once a mixture has been refined, whose weights are harder to judge.
+    max_refinements : int
+        Refinements of a mixture before the best one is taken as it is.
+    max_pooled_candidates : int
+        Candidates to which a refined mixture is fitted at most.
+    max_numbers_read : float
+        Numbers read by all densities, beyond which nothing more is tried: some ten seconds.
+    densities_per_particle : float
+        Densities that annealing takes for each particle, to know beforehand what it costs.
+    min_effective_draws : float
+        Effective draws below which weights are not used, or half of those asked for if fewer.
+    max_population_r_hat : float
+        R-hat between populations of particles up to which they are draws of one posterior.
+    """
+
+    tuning_draws: int = 500
+    pilot_draws: int = 1000
+    max_adaptation_rounds: int = 5
+    sufficient_efficiency: float = 0.8
+    component_counts: tuple[int, ...] = (1, 2, 3, 5, 8)
+    min_round_gain: float = 1.15
+    min_stop_efficiency: float = 0.5
+    min_component_gain: float = 1.04
+    jump_components: int = 6
+    good_pareto_k: float = 0.5
+    good_efficiency: float = 0.4
+    tail_share: float = 0.1
+    tail_width: float = 2.0
+    boundary_share: float = 0.04
+    max_boundary_share: float = 0.2
+    max_pareto_k: float = 0.7
+    candidate_surplus: float = 1.3
+    min_candidates: int = 1000
+    max_candidates_per_draw: int = 10
+    min_refined_candidates: int = 6000
+    max_refinements: int = 3
+    max_pooled_candidates: int = 8000
+    max_numbers_read: float = 1e10
+    densities_per_particle: float = 200.0
+    min_effective_draws: float = 400.0
+    max_population_r_hat: float = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class AnnealingSettings:
+    """Sequential Monte Carlo (`sampling.annealing`).
+
+    Attributes
+    ----------
+    populations : int
+        Populations that never meet, so that they can certify each other.
+    min_particles : int
+        Particles of a population at least.
+    initial_spread : float
+        Factor of the proposal's scale for the first particles, so that they surround the target.
+    min_effective_share : float
+        Share of the particles that the weights of one temperature step leave effective.
+    max_memory : float
+        Correlation of a coordinate with its value before the moves at which these end.
+    max_move_rounds : int
+        Rounds of moves at each temperature at most.
+    local_moves_per_round : int
+        Local Metropolis moves beside each jump.
+    target_acceptance : float
+        Acceptance rate to which the local step is scaled; near the best one in some dimensions.
+    max_temperatures : int
+        Temperatures at most, after which a population stays where it is.
+    """
+
+    populations: int = 4
+    min_particles: int = 500
+    initial_spread: float = 2.0
+    min_effective_share: float = 0.7
+    max_memory: float = 0.1
+    max_move_rounds: int = 40
+    local_moves_per_round: int = 3
+    target_acceptance: float = 0.25
+    max_temperatures: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorSettings:
+    """What a posterior stores, and the memory of its methods (`posterior`, `compare`).
+
+    Attributes
+    ----------
+    max_bytes : float
+        Bytes of all random effects and log likelihoods of a posterior, and of the draws that one
+        call returns; more are refused with the number that fits.
+    numbers_per_batch : float
+        Numbers in the temporary arrays of one batch of simulated draws: 80 MB.
+    rows_of_draws_per_batch : float
+        Rows times draws of one batch of predictions and means: 160 MB.
+    max_stored_replicates : float
+        Numbers of stored posterior predictive draws; of more, only every few draws are kept.
+    interval_level : float
+        Probability of the intervals that a summary prints.
+    max_r_hat : float
+        R-hat above which a summary says that the chains have not mixed (Vehtari et al. 2021).
+    sd_digits : int
+        Digits of a standard deviation that a summary prints; the mean gets as many places.
+    comparison_digits : int
+        Digits of a comparison of fits.
+    min_diagnostic_draws : int
+        Draws of a chain below which there are no diagnostics.
+    max_listed_characters : int
+        Characters of a list of names in an error message.
+    max_quoted_characters : int
+        Characters of another library's message in an error of ours.
+    """
+
+    max_bytes: float = 4e9
+    numbers_per_batch: float = 1e7
+    rows_of_draws_per_batch: float = 2e7
+    max_stored_replicates: float = 2e7
+    interval_level: float = 0.95
+    max_r_hat: float = 1.01
+    sd_digits: int = 3
+    comparison_digits: int = 4
+    min_diagnostic_draws: int = 4
+    max_listed_characters: int = 200
+    max_quoted_characters: int = 150
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """Checks of a model and of a sampler (`checks`).
+
+    Attributes
+    ----------
+    significance : float
+        p-value at and below which a check says that something is off.
+    envelope_simulations : int
+        Simulated samples behind the p-values of uniformity.
+    envelope_ranks : int
+        Ranks at which the distribution functions are compared.
+    envelope_seed : int
+        Seed of these simulations, so that a check gives the same answer twice.
+    units_per_batch : int
+        Unit columns that are whitened together.
+    max_pairs : int
+        Pairs of residuals in a semivariance; of more, so many are drawn.
+    default_draws : int
+        Replicates of a predictive check.
+    numbers_per_batch : float
+        Numbers in the temporary arrays of one batch of replicates: 16 MB.
+    min_envelope_draws : int
+        Replicates below which there is no envelope.
+    min_weighted_draws : int
+        Draws below which importance weights cannot be judged.
+    max_names_in_notes : int
+        Rows or groups named in a note.
+    min_compared_models : int
+        Models of a comparison.
+    sensitivity_digits : int
+        Digits asked of ArviZ, which rounds what it returns.
+    constant_log_density : float
+        Spread of a log density below which it does not depend on its parameter.
+    """
+
+    significance: float = 0.05
+    envelope_simulations: int = 10_000
+    envelope_ranks: int = 100
+    envelope_seed: int = 20_220_401
+    units_per_batch: int = 8
+    max_pairs: int = 1_000_000
+    default_draws: int = 1000
+    numbers_per_batch: float = 2e6
+    min_envelope_draws: int = 100
+    min_weighted_draws: int = 100
+    max_names_in_notes: int = 5
+    min_compared_models: int = 2
+    sensitivity_digits: int = 10
+    constant_log_density: float = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class PyMCSettings:
+    """PyMC models and NUTS (`pymc`).
+
+    Attributes
+    ----------
+    max_time_units : float
+        Units of time between neighbours up to which Phi over one unit has enough digits.
+    max_low_rank_dimensions : int
+        Dimensions up to which NUTS adapts to correlated parameters, such as sigma and a power; the
+        matrix costs too much beyond.
+    """
+
+    max_time_units: float = 1e9
+    max_low_rank_dimensions: int = 1000
+
+
+CENTRING = CentringSettings()
+PRIORS = PriorSettings()
+SEARCH = SearchSettings()
+PROPOSAL = ProposalSettings()
+SAMPLING = SamplingSettings()
+ANNEALING = AnnealingSettings()
+POSTERIOR = PosteriorSettings()
+CHECKS = CheckSettings()
+PYMC = PyMCSettings()

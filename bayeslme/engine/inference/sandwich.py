@@ -1,0 +1,197 @@
+"""Covariances of the coefficients that stay right where the model of V is wrong.
+
+With V_i the working covariance of cluster i, M = (X' V^-1 X)^-1 and e_i the residuals,
+
+    M { sum_i X_i' V_i^-1 A_i e_i e_i' A_i' V_i^-1 X_i } M
+
+where A_i = I (CR0), a constant (CR1, CR1S), (I - X_i M X_i' V_i^-1)^-1 (CR3), or the symmetric
+solution of A_i (V_i - X_i M X_i') A_i' = V_i, for which the estimate has no bias where V is right
+(CR2; Bell and McCaffrey 2002, Survey Methodology 28:169; Pustejovsky and Tipton 2018, J Bus Econ
+Stat 36:672). Degrees of freedom are Satterthwaite's under the working model; for several contrasts
+they are those of the approximate Hotelling statistic of Pustejovsky and Tipton.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bayeslme.arrays import NUMPY
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.inference import settings
+from bayeslme.engine.inference.response_covariance import Covariance, group_starts
+from bayeslme.errors import FitError
+
+SandwichType = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sandwich:
+    """The pieces of a cluster-robust covariance.
+
+    Attributes
+    ----------
+    to_natural : array, shape (p, p)
+        From the standardised coefficients to the natural ones.
+    bread : array, shape (p, p)
+        M, for standardised columns, as are the following.
+    scores : array, shape (g, p)
+        X_i' V_i^-1 A_i e_i.
+    spread : array, shape (g, p, p)
+        X_i' V_i^-1 A_i V_i A_i' V_i^-1 X_i.
+    reach : array, shape (g, p, p)
+        X_i' A_i' V_i^-1 X_i.
+    """
+
+    to_natural: np.ndarray
+    bread: np.ndarray
+    scores: np.ndarray
+    spread: np.ndarray
+    reach: np.ndarray
+
+    @property
+    def vcov(self) -> np.ndarray:
+        """The covariance (p, p) of the natural coefficients."""
+        root = self.to_natural @ self.bread @ self.scores.T
+        return np.asarray(root @ root.T)
+
+    def degrees(self, rows: np.ndarray) -> float:
+        """Degrees of freedom eta of the estimated covariance of contrasts (r, p).
+
+        One contrast has t on eta degrees of freedom; for r of them the Wald statistic times
+        (eta - r + 1) / (eta r) has F on r and eta - r + 1.
+        """
+        sides = rows @ self.to_natural @ self.bread
+        own = np.einsum("rp,gpq,sq->grs", sides, self.spread, sides, optimize=True)
+        root = NUMPY.cholesky(self.bread)
+        pulled = np.einsum("gpq,rq,ps->grs", self.reach, sides, root, optimize=True)
+        centre = own.sum(axis=0) - np.einsum("gap,gbp->ab", pulled, pulled)
+        turn = np.linalg.inv(NUMPY.cholesky(centre))
+        own = turn @ own @ turn.T
+        pulled = turn @ pulled
+        variance = _variance_of_entries(own, pulled)
+        r = len(rows)
+        return r * (r + 1) / float(variance)
+
+
+def _variance_of_entries(own: np.ndarray, pulled: np.ndarray) -> float:
+    """Sum of the variances of the entries of sum_i (p_i' e) (p_i' e)' over its rows and columns.
+
+    Contrasts a and b of clusters i and j have the covariance [i = j] own_i[a, b] less the scalar
+    product of pulled_i[a] and pulled_j[b].
+    """
+    cross = np.einsum("gap,gbq->abpq", pulled, pulled)
+    diagonal = np.einsum("gap,gbp->gab", pulled, pulled)
+    total = float(np.sum(cross**2) + np.einsum("abpq,abqp->", cross, cross))
+    trace_own, trace_all = np.trace(own, axis1=1, axis2=2), np.trace(diagonal, axis1=1, axis2=2)
+    total += float(np.sum(trace_own**2 - 2.0 * trace_own * trace_all))
+    total += float(np.sum(own**2 - 2.0 * own * diagonal))
+    return total
+
+
+@np.errstate(under="ignore")  # a vanishing correlation is 0
+def sandwich(found: Estimate, kind: SandwichType, cluster: np.ndarray | None = None) -> Sandwich:
+    """Sum the pieces over clusters.
+
+    Parameters
+    ----------
+    found : Estimate
+    kind : {"CR0", "CR1", "CR1S", "CR2", "CR3"}
+    cluster : int array, shape (n,), optional
+        Of the rows, in the design's order; the independent groups of the model by default, of which
+        each has to lie in one cluster.
+    """
+    problem = found.problem
+    p = problem.p
+    code = _codes(found, cluster)
+    covariance = Covariance(found, f"vcov: {kind!r}")
+    columns = problem.columns[-1 - p :]
+    beta = problem.x_basis @ (found.beta - problem.shift)
+    residual = columns[p] - beta @ columns[:p]
+    stacks = [
+        (members, rows, NUMPY.cholesky(covariance.values(rows)))
+        for members, rows in _same_size(code, covariance)
+    ]
+    white = [
+        (members, rows, root, NUMPY.lower_solve(root, np.moveaxis(columns[:p, rows], 0, -1)))
+        for members, rows, root in stacks
+    ]
+    precision = np.zeros((p, p))
+    for *_, x in white:
+        precision += x.reshape(-1, p).T @ x.reshape(-1, p)
+    bread = np.linalg.inv(precision)
+    g = int(code.max()) + 1
+    scores, spread, reach = np.zeros((g, p)), np.zeros((g, p, p)), np.zeros((g, p, p))
+    for members, rows, root, x in white:
+        weight = _weights(kind, root, x, bread)
+        up = np.swapaxes(root, -1, -2)
+        scores[members] = np.einsum("hrp,hr->hp", weight, residual[rows])
+        spread[members] = np.swapaxes(up @ weight, -1, -2) @ (up @ weight)
+        reach[members] = np.swapaxes(root @ x, -1, -2) @ weight
+    size = np.sqrt(_factor(kind, g, problem.n, p))
+    inverse = np.linalg.inv(problem.x_basis)
+    return Sandwich(inverse, bread, size * scores, size**2 * spread, size * reach)
+
+
+def _weights(kind: str, root: np.ndarray, x: np.ndarray, bread: np.ndarray) -> np.ndarray:
+    """A_i' V_i^-1 X_i (h, r, p) of clusters with V = L L' and whitened columns (h, r, p)."""
+    up, xt = np.swapaxes(root, -1, -2), np.swapaxes(x, -1, -2)
+    if kind == "CR2":
+        inner = up @ root
+        left = inner @ (np.eye(x.shape[1]) - x @ bread @ xt) @ inner
+        return np.asarray(root @ (_inverse_root(left, inner) @ x))
+    weight = np.linalg.solve(up, x)
+    if kind == "CR3":
+        return np.asarray(weight @ np.linalg.pinv(np.eye(x.shape[-1]) - bread @ (xt @ x)))
+    return np.asarray(weight)
+
+
+def _inverse_root(left: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Symmetric inverse root of matrices (h, r, r), on the space where they are not zero."""
+    strength, vectors = np.linalg.eigh(left)
+    most = np.trace(inner @ inner, axis1=-2, axis2=-1)[:, None]
+    kept = strength > settings.INFERENCE.min_cluster_share * most
+    power = np.where(kept, 1.0 / np.sqrt(np.where(kept, strength, 1.0)), 0.0)
+    return np.asarray((vectors * power[:, None, :]) @ np.swapaxes(vectors, -1, -2))
+
+
+def _factor(kind: str, g: int, n: int, p: int) -> float:
+    if kind == "CR1":
+        return g / (g - 1)
+    return g * (n - 1) / ((g - 1) * (n - p)) if kind == "CR1S" else 1.0
+
+
+def _codes(found: Estimate, cluster: np.ndarray | None) -> np.ndarray:
+    """Cluster (n,) of each sorted row, numbered from 0."""
+    problem = found.problem
+    starts = group_starts(problem)
+    if cluster is None:
+        code = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, problem.n)))
+    else:
+        code = np.unique(cluster, return_inverse=True)[1].reshape(-1)[problem.order]
+        same = np.repeat(code[starts], np.diff(np.append(starts, problem.n)))
+        if not np.array_equal(same, code):
+            raise FitError(
+                "cluster: every independent group of the model (of the outermost random effects, "
+                "or of the correlation) must lie in one cluster; some lie in several"
+            )
+    if code.max() < 1:
+        raise FitError("vcov: all rows are in one cluster; robust covariances need two or more")
+    return np.asarray(code)
+
+
+def _same_size(code: np.ndarray, covariance: Covariance) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Clusters (h,) of one size and their rows (h, r), in stacks that fit in memory."""
+    order = np.argsort(code, kind="stable")
+    sizes = np.bincount(code)
+    starts = np.cumsum(sizes) - sizes
+    covariance.check(int(sizes.max()), "cluster")
+    for r in np.unique(sizes):
+        members = np.flatnonzero(sizes == r)
+        step = covariance.at_once(int(r))
+        for first in range(0, len(members), step):
+            chosen = members[first : first + step]
+            yield chosen, order[starts[chosen, None] + np.arange(r)]

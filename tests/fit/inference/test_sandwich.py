@@ -1,0 +1,140 @@
+"""Cluster-robust covariances against their formulas with dense matrices."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bayeslme
+from bayeslme.errors import FitError
+from bayeslme.structures import CorAR1, VarIdent
+
+
+@cache
+def nested() -> bayeslme.LmeFit:
+    """Groups of unequal sizes, in no order, two levels and unequal variances."""
+    data = bayeslme.load_data("Pixel").sample(frac=1.0, random_state=1).iloc[:90]
+    return bayeslme.lme(
+        "pixel ~ day + I(day^2)", data, "~ 1 | Dog/Side", weights=VarIdent(form="~ 1 | Side")
+    )
+
+
+@cache
+def serial() -> bayeslme.GlsFit:
+    data = bayeslme.load_data("Orthodont").iloc[3:]
+    data = data.assign(visit=(data["age"] - 6) / 2, family=data["Subject"].cat.codes // 3)
+    return bayeslme.gls(
+        "distance ~ Sex * age", data, correlation=CorAR1(form="~ visit | Subject"), method="ML"
+    )
+
+
+class Dense:
+    """The formulas of Bell and McCaffrey, cluster by cluster."""
+
+    def __init__(self, fit: bayeslme.LmeFit | bayeslme.GlsFit, code: np.ndarray, kind: str) -> None:
+        x, v = fit.design.X, fit.marginal_cov().to_numpy()
+        w = np.linalg.inv(v)
+        m = np.linalg.inv(x.T @ w @ x)
+        e = fit.design.y - x @ fit.fixef.to_numpy()
+        hat = np.eye(len(x)) - x @ m @ x.T @ w
+        self.v, self.p, meat = v, [], np.zeros_like(m)
+        n, p, g = len(x), x.shape[1], len(np.unique(code))
+        factor = {"CR1": g / (g - 1), "CR1S": g * (n - 1) / ((g - 1) * (n - p))}.get(kind, 1.0)
+        for c in np.unique(code):
+            own = np.flatnonzero(code == c)
+            vi, wi, xi = v[np.ix_(own, own)], w[np.ix_(own, own)], x[own]
+            a = np.sqrt(factor) * np.eye(len(own))
+            if kind == "CR3":
+                a = np.linalg.inv(np.eye(len(own)) - xi @ m @ xi.T @ wi)
+            if kind == "CR2":
+                d = np.linalg.cholesky(vi).T
+                s, u = np.linalg.eigh(d @ (vi - xi @ m @ xi.T) @ d.T)
+                kept = s > 1e-10 * s.max()
+                a = d.T @ (u[:, kept] / np.sqrt(s[kept])) @ u[:, kept].T @ d
+            score = xi.T @ wi @ a
+            meat += np.outer(score @ e[own], score @ e[own])
+            self.p.append(m @ score @ hat[own])
+        self.vcov = m @ meat @ m
+
+    def degrees(self, c: np.ndarray) -> float:
+        p = np.array([c @ one for one in self.p])
+        cross = p @ self.v @ p.T
+        return float(np.trace(cross) ** 2 / np.sum(cross**2))
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR1S", "CR2", "CR3"])
+@pytest.mark.parametrize("make", [nested, serial])
+def test_formulas(make: Any, kind: Any) -> None:
+    fit = make()
+    group = "Dog" if make is nested else "Subject"
+    dense = Dense(fit, fit.data[group].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind), dense.vcov, rtol=1e-6, atol=1e-9)
+    table = fit.summary(vcov=kind).fixed
+    np.testing.assert_allclose(table["Std.Error"], np.sqrt(np.diag(dense.vcov)), rtol=1e-6)
+    want = [dense.degrees(c) for c in np.eye(len(table))]
+    np.testing.assert_allclose(table["DF"], want, rtol=1e-6)
+
+
+def test_clusters_of_several_groups() -> None:
+    fit = serial()
+    dense = Dense(fit, fit.data["family"].to_numpy(), "CR2")
+    np.testing.assert_allclose(fit.vcov("CR2", cluster="family"), dense.vcov, rtol=1e-6)
+    labels = fit.data["family"].map(lambda v: f"f{v}")
+    np.testing.assert_allclose(fit.vcov("CR2", cluster=labels), dense.vcov, rtol=1e-6)
+
+
+def test_without_groups_it_is_that_of_single_rows() -> None:
+    fit = bayeslme.lm("distance ~ Sex * age", bayeslme.load_data("Orthodont"))
+    dense = Dense(fit, np.arange(108), "CR2")
+    np.testing.assert_allclose(fit.vcov("CR2"), dense.vcov, rtol=1e-8)
+    leverage = np.einsum(
+        "np,pq,nq->n", fit.design.X, np.linalg.inv(fit.design.X.T @ fit.design.X), fit.design.X
+    )
+    bread = np.linalg.inv(fit.design.X.T @ fit.design.X) @ fit.design.X.T
+    e2 = fit.residuals().to_numpy() ** 2
+    np.testing.assert_allclose(fit.vcov("CR3"), (bread * (e2 / (1 - leverage) ** 2)) @ bread.T)
+
+
+def test_several_contrasts_in_a_balanced_design_are_hotelling() -> None:
+    """With as many columns as visits the statistic is Hotelling's T squared of the profiles."""
+    data = bayeslme.load_data("Orthodont").query("Sex == 'Male'").reset_index(drop=True)
+    data = data.assign(visit=data["age"].astype(str))
+    fit = bayeslme.lme("distance ~ visit", data, "~ 1 | Subject")
+    table = fit.anova("marginal", vcov="CR2").loc["visit"]
+    profiles = data.pivot(index="Subject", columns="visit", values="distance").to_numpy()
+    differences = profiles[:, 1:] - profiles[:, :1]
+    g, q = differences.shape
+    mean = differences.mean(axis=0)
+    t2 = g * mean @ np.linalg.solve(np.cov(differences.T), mean)
+    assert table["denDF"] == pytest.approx(g - q, rel=1e-6)
+    assert table["F-value"] == pytest.approx(t2 * (g - q) / ((g - 1) * q), rel=1e-6)
+
+
+def test_means_and_their_differences() -> None:
+    fit = serial()
+    means = fit.means("Sex", at={"age": 11}, vcov="CR2")
+    vcov = fit.vcov("CR2").to_numpy()
+    np.testing.assert_allclose(
+        means.table["Std.Error"], np.sqrt(np.diag(means.rows @ vcov @ means.rows.T)), rtol=1e-8
+    )
+    pair = means.contrasts()
+    row = means.rows[0] - means.rows[1]
+    assert pair.table["Std.Error"].iloc[0] == pytest.approx(np.sqrt(row @ vcov @ row))
+    assert "CR2" in str(means)
+
+
+def test_refusals() -> None:
+    fit = serial()
+    for call in (
+        lambda: fit.vcov("HC3"),  # type: ignore[arg-type]
+        lambda: fit.vcov("CR2", cluster=fit.data["age"].to_numpy()),
+        lambda: fit.vcov("CR2", cluster="nobody"),
+        lambda: fit.vcov("CR2", cluster=np.zeros(fit.nobs)),
+        lambda: fit.vcov("model", cluster="family"),
+        lambda: fit.summary(df="satterthwaite", vcov="CR2"),
+    ):
+        with pytest.raises(FitError):
+            call()
