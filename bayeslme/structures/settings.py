@@ -34,6 +34,9 @@ class StructureSettings:
     max_arma_step : float
         Steps between the nearest rows of a group at most, for ``corARMA`` beyond (1, 0). Beyond
         it the likelihood is flat except for correlations near 1, and a search stays at its start.
+    max_arma_coefficients : int
+        Coefficients p + q of ``corARMA`` at most. The time of a search grows with more than the
+        square of their number; weekly data with a season of a year need 53.
     near_end, end : float
         Size of a moving average's partial autocorrelation from which on it is tried at `end`,
         where the likelihood is still regular. Ends of searches differ by less than 1 - `near_end`.
@@ -91,6 +94,7 @@ class StructureSettings:
     max_sizes_ratio: float = 1.3
     sets_for_time_steps: int = 4
     max_arma_step: float = 100.0
+    max_arma_coefficients: int = 60
     near_end: float = 0.999
     end: float = 1.0 - 1e-6
     prints_as_one: float = 5e-8
