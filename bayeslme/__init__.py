@@ -17,7 +17,7 @@ _HOME = {
     "bayeslme.spec.model": ("LmeSpec",),
     "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
-    "bayeslme.fit.api": ("gls", "lm", "lme", "lmlist", "mmrm"),
+    "bayeslme.fit.api": ("gls", "lm", "lme", "lmer", "lmlist", "mmrm"),
     "bayeslme.fit.values.compared": ("compare_fits", "compare_pred"),
     "bayeslme.fit.inference.comparison": ("anova",),
     "bayeslme.fit.inference.simulated_lrt": ("simulated_lrt",),
@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import gls as gls
     from bayeslme.fit.api import lm as lm
     from bayeslme.fit.api import lme as lme
+    from bayeslme.fit.api import lmer as lmer
     from bayeslme.fit.api import lmlist as lmlist
     from bayeslme.fit.api import mmrm as mmrm
     from bayeslme.fit.inference.comparison import anova as anova

@@ -18,12 +18,12 @@ PACKAGE = """
     LmeFit LmeSpec PdBlocked PdCompSymm PdDiag PdIdent PdLogChol PdNatural PdSymm SpecError
     VarComb VarConstPower VarConstProp VarExp VarFixed VarIdent VarPower anova bayes_factor
     calibrate compare compare_fits compare_models compare_pred data_names from_bambi gls
-    group_plot interaction_plot lm lme lmlist load_data load_model load_posterior mmrm
-    simulated_lrt translate
+    group_plot interaction_plot lm lme lmer lmlist load_data load_model load_posterior
+    mmrm simulated_lrt translate
 """
 
 COMMON = """
-    acf aic anova aug_pred bic bootstrap coef converged correlation_coef data default_df
+    acf aic anova as_lme4 aug_pred bic bootstrap coef converged correlation_coef data default_df
     degrees design df estimate fitted fixef information intervals loglik marginal_cov means
     method nobs plot predict refit report residual_cov residuals sample satterthwaite sigma
     simulate singular small_samples spec summary test_vcov update varcorr variogram vcov
@@ -40,13 +40,13 @@ NAMES: dict[type, str] = {
         spec stderr summary update
     """,
     LmeSpec: """
-        contrasts control correlation data factor_contrasts fit fixed function mask method
-        mmrm na_action prior_predictive priors random subset to_bambi to_pymc to_r update
-        weights
+        contrasts control correlation crossed data factor_contrasts fit fixed function mask
+        method mmrm na_action new_groups_are_zero prior_predictive priors random subset
+        to_bambi to_pymc to_r update weights
     """,
     Posterior: """
         check contrast data effects fit fitted fixef hypothesis intervals loo
-        mean_effects means pit parameters plot ppc predict prior_predictive priors quantities ranef
+        mean_effects means parameters pit plot ppc predict prior_predictive priors quantities ranef
         residuals save sensitivity summary values varcorr
     """,
 }

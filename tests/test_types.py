@@ -17,7 +17,7 @@ REVEALED = {
     "fit.spec.update(method='ML').fit(data)": "LmeFit",
     "fit.update(method='ML')": "LmeFit",
     "fit.refit(data['y'])": "LmeFit",
-    "fit.coef()": "DataFrame",
+    "fit.coef()": "DataFrame | dict[str, DataFrame]",
     "bayeslme.gls('y ~ x', data).coef()": "Series[Any]",
     "bayeslme.gls('y ~ x', data).spec.fit(data)": "GlsFit",
     "bayeslme.mmrm('y ~ v + us(v | g)', data).spec.fit(data)": "GlsFit",

@@ -295,7 +295,7 @@ def fitted_by_depth(
 ) -> list[np.ndarray]:
     """Fitted values (s, n) with 0, 1, ... levels of random effects."""
     each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in parameters.levels)
-    return means_by_depth(values["fixef"] @ parameters.design.X.T, each)
+    return means_by_depth(values["fixef"] @ parameters.design.X.T + parameters.design.offset, each)
 
 
 def problem_of_draws(

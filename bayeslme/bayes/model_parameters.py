@@ -261,7 +261,7 @@ def build_parameters(design: Design) -> ModelParameters:
     """
     problem = build_problem(design)
     if problem.needs_fitted_values:  # bound for its names; see ``fitted_variance``
-        fitted = design.X @ problem.shift
+        fitted = design.X @ problem.shift + design.offset
         bound = bind_variance(problem, design, (fitted,) * len(design.variance))
         problem = replace(bound, needs_fitted_values=True)
     p = len(design.x_names)

@@ -85,7 +85,11 @@ def covariate_source(expr: Expr) -> tuple[VarianceSource, str | int | None]:
 
 
 def correlation_coords(
-    correlation: CorStruct | None, columns: Columns, random: tuple[Grouping, ...]
+    correlation: CorStruct | None,
+    columns: Columns,
+    random: tuple[Grouping, ...],
+    *,
+    crossed: bool = False,
 ) -> CorrelationCoords | None:
     """Coordinates of a correlation structure.
 
@@ -96,6 +100,8 @@ def correlation_coords(
         At the rows used.
     random : tuple of Grouping
         The random-effects groups, outermost first; empty for `gls`.
+    crossed : bool
+        Whether these cross. The formula then names the groups, which lie within one of them.
 
     Returns
     -------
@@ -110,8 +116,15 @@ def correlation_coords(
     if correlation is None:
         return None
     form = parse_formula(correlation.form)
+    if crossed and not form.groups:
+        listed = ", ".join(one.name for one in random)
+        msg = (
+            f"{correlation.r_name}: beside crossed random effects ({listed}) its form names its "
+            f"groups, as in form='{form} | {random[0].name}'"
+        )
+        raise DataError(msg)
     groups = _correlation_groups(form.groups, columns, random)
-    if random and form.groups:
+    if random and form.groups and not crossed:
         _check_nested(groups, random[-1], correlation.r_name)
     position, visits = position_values(correlation, form, columns)
     if position is not None:

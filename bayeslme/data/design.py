@@ -11,11 +11,13 @@ from bayeslme.data.contrasts import Contrasts
 from bayeslme.data.coordinates import correlation_coords, variance_coords
 from bayeslme.data.evaluation.evaluate import evaluate_number
 from bayeslme.data.model_matrix import JoinedMatrix, Made, MatrixSpec, aliased, learn
-from bayeslme.data.plan import Plan, RandomPart, learned_before, left_side, used_rows
+from bayeslme.data.offset import offset_values
+from bayeslme.data.plan import Plan, learned_before, left_side, used_rows
 from bayeslme.data.types import CorrelationCoords, Design, FloatArray, IntArray, Level
 from bayeslme.data.variables.columns import Columns, as_frame, owned
+from bayeslme.data.variables.crossed import Placed, placed
 from bayeslme.data.variables.factors import Factor, rows_not_finite
-from bayeslme.data.variables.groups import Grouping, first_met, group_values, nest, renumbered
+from bayeslme.data.variables.groups import Grouping, first_met, group_values, renumbered
 from bayeslme.errors import DataError, IdentificationWarning, SpecError, listed, rows_of
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import Formula
@@ -69,17 +71,19 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
     _check_group_names([level.group for level in plan.random])
-    groupings = nest(columns, [level.group for level in plan.random])
-    made = [
-        _level(level, grouping, columns, contrasts, Made(X, matrix.names))
-        for level, grouping in zip(plan.random, groupings, strict=True)
-    ]
+    where = placed(columns, plan.random, own_labels=spec.function == "lmer")
+    groupings = tuple(one.grouping for one in where)
+    made = [_level(one, columns, contrasts, Made(X, matrix.names)) for one in where]
     ignored = _ignored_contrasts(spec, whole, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
     _warn_unidentified(levels, columns.n)
-    correlation = correlation_coords(spec.correlation, columns, groupings)
-    variance = variance_coords(spec.weights, columns, _sorting(groupings, correlation, columns))
+    crossed = any(level.branch for level in levels)
+    correlation = correlation_coords(spec.correlation, columns, groupings, crossed=crossed)
+    # Crossed groups have no order in which rows could be sorted by all of them.
+    sorting = None if crossed else _sorting(groupings, correlation, columns)
+    variance = variance_coords(spec.weights, columns, sorting)
     y = _response(spec.fixed, columns)
+    offset = offset_values(plan.offsets, columns, finite=True)
     return Design(
         spec=spec,
         y=y,
@@ -99,6 +103,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
         response_label=deparse(left_side(spec.fixed)),
         origins=dict(whole.origins),
         counted=tuple(sorted(whole.counted)),
+        offset=offset,
     )
 
 
@@ -151,8 +156,9 @@ def _response(fixed: Formula, columns: Columns) -> FloatArray:
 
 
 def _level(
-    part: RandomPart, grouping: Grouping, columns: Columns, contrasts: Contrasts, made: Made
+    where: Placed, columns: Columns, contrasts: Contrasts, made: Made
 ) -> tuple[Level, MatrixSpec | JoinedMatrix]:
+    part, grouping = where.part, where.grouping
     learned = [learn(expand(formula), columns, contrasts, made) for formula in part.formulas]
     matrix = learned[0][0] if len(learned) == 1 else JoinedMatrix(tuple(m for m, _ in learned))
     Z = learned[0][1] if len(learned) == 1 else np.concatenate([z for _, z in learned], axis=1)
@@ -166,7 +172,7 @@ def _level(
     sizes = np.bincount(grouping.code)
     structure.require_data(len(matrix.names), int(sizes.max()), columns.n, part.group)
     level = Level(
-        part.group,
+        grouping.name,
         structure,
         part.formulas[0],
         Z,
@@ -174,6 +180,9 @@ def _level(
         grouping.code,
         grouping.labels,
         grouping.parent,
+        where.branch,
+        where.alone,
+        part.group,
         grouping.known,
     )
     return level, matrix
@@ -221,7 +230,7 @@ def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
     """Warn of variances that the data do not identify; the model is fitted as in nlme."""
     for k, level in enumerate(levels):
         count = len(level.labels)
-        outer = levels[k - 1] if k else None
+        outer = levels[k - 1] if k and levels[k - 1].branch == level.branch else None
         if count == 1 and not _shares(level):
             _warn(
                 f"group '{level.group}' has one level in the data: the variance of its random "
@@ -232,11 +241,15 @@ def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
                 f"group '{level.group}' has one row per level: its variance and the residual "
                 "variance are not identified apart"
             )
-        elif outer is not None and count == len(outer.labels):
+        elif outer is not None and count == len(outer.labels) and _share_effects(outer, level):
             _warn(
                 f"every '{outer.group}' has one '{level.group}': the variances of these two "
                 "levels are not identified apart"
             )
+
+
+def _share_effects(one: Level, other: Level) -> bool:
+    return bool(set(one.effects) & set(other.effects))
 
 
 def _warn(message: str) -> None:

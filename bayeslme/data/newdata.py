@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.coordinates import components, covariate_source, is_constant, position_values
-from bayeslme.data.evaluation.evaluate import evaluate_number
+from bayeslme.data.evaluation.evaluate import columns_of, evaluate_number
+from bayeslme.data.offset import offset_values
 from bayeslme.data.types import (
     CorrelationCoords,
     Design,
@@ -22,8 +23,8 @@ from bayeslme.data.types import (
 )
 from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Factor, cross
-from bayeslme.data.variables.groups import KnownGroups, group_values
-from bayeslme.formula.formula import parse_formula
+from bayeslme.data.variables.groups import KnownGroups, group_columns, group_values
+from bayeslme.formula.formula import offsets, parse_formula
 from bayeslme.structures import VarFunc
 
 
@@ -48,6 +49,7 @@ class NewRows:
     index : pandas.Index, length m
     columns : Columns
         The new frame, for further coordinates.
+    offset : (m,) float array, or 0
     """
 
     X: FloatArray
@@ -57,9 +59,12 @@ class NewRows:
     complete: npt.NDArray[np.bool_]
     index: pd.Index[Any]
     columns: Columns
+    offset: FloatArray | float = 0.0
 
 
-def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> NewRows:
+def new_rows(
+    design: Design, frame: pd.DataFrame, depth: int | Sequence[int] | None = None
+) -> NewRows:
     """Read a new data frame.
 
     Parameters
@@ -68,9 +73,9 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
         Of the fitted model.
     frame : pandas.DataFrame
         Needs no response; groups that the model has not met are allowed and get code -1.
-    depth : int, optional
-        How many levels are needed: 0 for the fixed part alone (no grouping column is then
-        needed), default all.
+    depth : int or sequence of int, optional
+        How many levels are needed, or the places of these among the design's: 0 for the fixed part
+        alone (no grouping column is then needed), default all.
 
     Returns
     -------
@@ -83,21 +88,28 @@ def new_rows(design: Design, frame: pd.DataFrame, depth: int | None = None) -> N
     """
     columns = Columns(frame, design.origins)
     X = design.matrix.apply(columns)
-    levels = design.levels[:depth]
-    columns.require([level.group for level in levels if "(" not in level.group], "random groups")
-    Z = tuple(matrix.apply(columns) for matrix in design.random_matrices[: len(levels)])
-    factors = [group_values(columns, level.group) for level in levels]
+    chosen = range(len(design.levels))[:depth] if depth is None or isinstance(depth, int) else depth
+    levels = [design.levels[k] for k in chosen]
+    for level in levels:
+        columns.require(list(group_columns(level.column, columns)), "random groups")
+    Z = tuple(design.random_matrices[k].apply(columns) for k in chosen)
+    factors = [group_values(columns, level.column) for level in levels]
     codes = _codes(levels, factors)
     complete = ~np.isnan(X).any(axis=1)
-    return NewRows(X, Z, codes, nested_labels(factors), complete, frame.index, columns)
+    labels = nested_labels(factors, alone=[level.alone for level in levels])
+    terms = offsets(design.spec.fixed)
+    columns.require([name for one in terms for name in columns_of(one)], "offset")
+    added = offset_values(terms, columns)
+    return NewRows(X, Z, codes, labels, complete, frame.index, columns, added)
 
 
 def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:
     """Known group of each new row at each level; inner groups are read within outer ones."""
-    return tuple(
-        _found(level.known, factors[: k + 1], len(factors[k].code))
-        for k, level in enumerate(levels)
-    )
+    codes, first = [], 0
+    for k, level in enumerate(levels):
+        first = k if level.alone else first
+        codes.append(_found(level.known, factors[first : k + 1], len(factors[k].code)))
+    return tuple(codes)
 
 
 def _found(known: KnownGroups | None, factors: Sequence[Factor], m: int) -> IntArray:
@@ -105,7 +117,9 @@ def _found(known: KnownGroups | None, factors: Sequence[Factor], m: int) -> IntA
     return np.zeros(m, dtype=np.intp) if known is None else known.find(factors)
 
 
-def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Factor, ...]:
+def nested_labels(
+    factors: Sequence[Factor], separator: str = "/", alone: Sequence[bool] = ()
+) -> tuple[Factor, ...]:
     """Joined labels of nested groups, missing ones allowed.
 
     Parameters
@@ -113,6 +127,8 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
     factors : sequence of Factor
         Each grouping column's own labels, outermost first.
     separator : str
+    alone : sequence of bool, optional
+        Factors that keep their own labels.
 
     Returns
     -------
@@ -120,8 +136,9 @@ def nested_labels(factors: Sequence[Factor], separator: str = "/") -> tuple[Fact
         Code -1 where any of the labels is missing.
     """
     out: list[Factor] = []
-    for factor in factors:
-        out.append(cross(out[-1], factor, separator)[0] if out else factor)
+    for k, factor in enumerate(factors):
+        own = not out or (k < len(alone) and alone[k])
+        out.append(factor if own else cross(out[-1], factor, separator)[0])
     return tuple(out)
 
 

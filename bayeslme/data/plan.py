@@ -20,12 +20,12 @@ from bayeslme.data.evaluation.evaluate import (
 from bayeslme.data.types import IntArray
 from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Basis
+from bayeslme.data.variables.groups import group_columns, group_parts
 from bayeslme.errors import DataError, SpecError, listed, rows_of
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Expr, Name, Number, String, bare, variables, walk
-from bayeslme.formula.formula import Formula, parse_formula
+from bayeslme.formula.formula import Formula, offsets, parse_formula
 from bayeslme.formula.functions import LEARNED
-from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import Terms, expand
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.structures import PdMat
@@ -198,6 +198,7 @@ class RandomPart:
     group: str
     structure: PdMat
     formulas: tuple[Formula, ...]
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,8 @@ class Plan:
     spec : LmeSpec
     terms : Terms
         Of the fixed part, a dot expanded to the data's columns.
+    offsets : tuple of Expr
+        What the offset() terms of the fixed part hold.
     random : tuple of RandomPart
         Outermost first.
     forms : tuple of Formula
@@ -217,6 +220,7 @@ class Plan:
 
     spec: LmeSpec
     terms: Terms
+    offsets: tuple[Expr, ...]
     random: tuple[RandomPart, ...]
     forms: tuple[Formula, ...]
 
@@ -227,7 +231,8 @@ class Plan:
         rows = [part.form for part in components(spec.weights)]
         rows += [] if spec.correlation is None else [spec.correlation.form]
         terms = expand(spec.fixed, tuple(map(str, columns.frame.columns)))
-        return cls(spec, terms, random, tuple(map(parse_formula, rows)))
+        own = offsets(spec.fixed)
+        return cls(spec, terms, own, random, tuple(map(parse_formula, rows)))
 
     def needed(self, columns: Columns) -> list[str]:
         """Names of the columns used, each checked to exist."""
@@ -244,16 +249,18 @@ class Plan:
         yield columns_of(left_side(self.spec.fixed)), "response"
         for variable in self.terms.variables:
             yield columns_of(variable), "fixed"
+        for value in self.offsets:
+            yield columns_of(value), "offset"
         for group in self.spec.fixed.groups:
-            yield _group_columns(group, columns), "groups"
+            yield group_columns(group, columns), "groups"
         for part in self.random:
-            yield _group_columns(part.group, columns), "random groups"
+            yield group_columns(part.group, columns), "random groups"
             for formula in part.formulas:
                 yield columns_of(formula.rhs), "random"
         for form in self.forms:
             yield form.variables, "correlation or weights"
         if self.spec.correlation is not None and self.spec.correlation.by is not None:
-            yield _group_columns(self.spec.correlation.by, columns), "correlation by"
+            yield group_columns(self.spec.correlation.by, columns), "correlation by"
 
     def read(self) -> list[str]:
         """Names that the subset uses beside `needed`; some may be R's constants."""
@@ -261,7 +268,7 @@ class Plan:
 
     def made(self, columns: Columns) -> list[Expr]:
         """Expressions whose values the model uses, one value a row; columns are among them."""
-        found = [left_side(self.spec.fixed), *self.terms.variables]
+        found = [left_side(self.spec.fixed), *self.terms.variables, *self.offsets]
         groups = [*self.spec.fixed.groups, *(part.group for part in self.random)]
         for part in self.random:
             for formula in part.formulas:
@@ -271,7 +278,7 @@ class Plan:
         if self.spec.correlation is not None and self.spec.correlation.by is not None:
             groups.append(self.spec.correlation.by)
         found += self._covariates()
-        found += [parse_expression(g) for g in groups if g not in columns]
+        found += [part for g in groups if g not in columns for part in group_parts(g)]
         return list({deparse(expr): expr for expr in found}.values())
 
     def _covariates(self) -> list[Expr]:
@@ -291,16 +298,11 @@ def left_side(fixed: Formula) -> Expr:
     return fixed.lhs
 
 
-def _group_columns(group: str, columns: Columns) -> tuple[str, ...]:
-    """A group is a column, or an expression such as factor(x)."""
-    if group in columns or "(" not in group:
-        return (group,)
-    return parse_formula(f"~ {group}").variables
-
-
 def _parts_of(level: RandomLevel, grouped: Any) -> tuple[RandomPart, ...]:
     groups = (level.group,) if level.group else _default_groups(grouped)
-    return tuple(RandomPart(group, level.structure, level.formulas) for group in groups)
+    return tuple(
+        RandomPart(group, level.structure, level.formulas, level.branch) for group in groups
+    )
 
 
 def _default_groups(text: Any) -> tuple[str, ...]:

@@ -50,6 +50,12 @@ class Level:
         ``"outer/inner"``, ordered by the outer level's order, then the inner level's.
     parent : (G,) int array
         Code of the group one level out; zeros at the outermost level.
+    branch : int
+        Levels of one branch nest, outermost first; levels of different branches are crossed.
+    alone : bool
+        Whether the labels are those of the grouping column itself, not ``"outer/inner"``.
+    column : str
+        The grouping column, or an expression of columns.
     known : KnownGroups or None
         The values that the groups stand for, by which new rows are found among them.
     """
@@ -62,6 +68,9 @@ class Level:
     code: IntArray
     labels: tuple[str, ...]
     parent: IntArray
+    branch: int = 0
+    alone: bool = False
+    column: str = ""
     known: KnownGroups | None = None
 
 
@@ -155,7 +164,7 @@ class Design:
     has_intercept : bool
         Whether the first column of `X` is the intercept.
     levels : tuple of Level
-        The grouping levels, outermost first; empty for `gls` and `lm`.
+        The grouping levels, outermost first, branch by branch; empty for `gls` and `lm`.
     variance : tuple of VarianceCoords
         Coordinates of each component of the variance function; none without one.
     correlation : CorrelationCoords or None
@@ -176,6 +185,8 @@ class Design:
         From when the days of columns of times are counted.
     counted : tuple of str
         Those columns whose days entered the model as numbers.
+    offset : (n,) float array, or 0
+        Sum of the offset() terms, part of every fitted value.
     """
 
     spec: LmeSpec
@@ -196,6 +207,42 @@ class Design:
     response_label: str
     origins: Mapping[str, Origin] = field(default_factory=dict)
     counted: tuple[str, ...] = ()
+    offset: FloatArray | float = 0.0
+
+    @property
+    def response(self) -> FloatArray:
+        """The response less the offset, (n,): what coefficients and random effects explain."""
+        return self.y if isinstance(self.offset, float) else self.y - self.offset
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the grouping levels come in several branches."""
+        return any(level.branch for level in self.levels)
+
+    def outer(self, k: int) -> tuple[int, ...]:
+        """Places of the levels that the k-th nests in, outermost first, and its own."""
+        branch = self.levels[k].branch
+        return tuple(j for j in range(k + 1) if self.levels[j].branch == branch)
+
+    def included(self, k: int) -> tuple[int, ...]:
+        """Places of the levels whose effects the name of the k-th includes, its own last.
+
+        Those it is written to nest in; each term of `lmer` stands for itself.
+        """
+        first = k
+        while not self.levels[first].alone:
+            first -= 1
+        return tuple(range(first, k + 1))
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Places of the levels in the order in which results list them, that of the formula."""
+        if self.spec.function != "lmer":
+            return tuple(range(len(self.levels)))
+        written = [level.group for level in self.spec.random]
+        return tuple(
+            sorted(range(len(written)), key=lambda k: written.index(self.levels[k].column))
+        )
 
     @property
     def term_columns(self) -> tuple[IntArray, ...]:

@@ -16,7 +16,7 @@ types of `data`.
 
 from bayeslme.engine.build import build_problem
 from bayeslme.engine.estimate import Estimate, estimate
-from bayeslme.engine.fitted import depth_of, fitted_values
+from bayeslme.engine.fitted import depth_of, fitted_values, places_of
 from bayeslme.engine.inference.information import Information, information, natural_point
 from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate, modes
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint, profile
@@ -42,6 +42,7 @@ __all__ = [
     "modes",
     "natural_point",
     "normalise",
+    "places_of",
     "profile",
     "whiten",
 ]

@@ -14,7 +14,8 @@ from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, correlation_groups
 
 if TYPE_CHECKING:
-    from bayeslme.data.types import Design
+    from bayeslme.data.types import Design, Level
+    from bayeslme.engine.crossed.problem import Crossed
 
 
 def build_problem(design: Design) -> Problem:
@@ -40,13 +41,15 @@ def build_problem(design: Design) -> Problem:
     permutation = _permutation(design)
     order: Any = slice(None) if permutation is None else permutation
     stages = _stages(design, order)
-    x_basis, inverse, coef = standardise(design.X, design.y)
+    nested = bool(stages) and not design.crossed
+    response = design.response
+    x_basis, inverse, coef = standardise(design.X, response)
     parts = [
         (level.Z, np.linalg.inv(stage.basis))
         for level, stage in zip(design.levels[::-1], stages, strict=True)
     ]
-    source = Columns(permutation, (*parts, (design.X, inverse)), design.y, coef)
-    if source.rest() <= settings.PROBLEM.exact_residual * np.linalg.norm(design.y):
+    source = Columns(permutation, (*parts, (design.X, inverse)), response, coef)
+    if source.rest() <= settings.PROBLEM.exact_residual * np.linalg.norm(response):
         msg = (
             f"the fixed effects reproduce '{design.response_label}' exactly: nothing is left from "
             "which variances could be estimated"
@@ -59,7 +62,7 @@ def build_problem(design: Design) -> Problem:
         source=source,
         permutation=permutation,
         stages=stages,
-        row_starts=runs(design.levels[-1].code[order]) if stages else np.zeros(1, dtype=int),
+        row_starts=runs(design.levels[-1].code[order]) if nested else np.zeros(1, dtype=int),
         x_basis=x_basis,
         shift=inverse @ coef,
         variance=None,
@@ -67,8 +70,20 @@ def build_problem(design: Design) -> Problem:
         theta_variance=slice(last, last),
         theta_correlation=slice(first, last),
         needs_fitted_values=False,
+        crossed=_crossed(design, order, stages),
     )
     return bind_variance(problem, design, None)
+
+
+def _crossed(
+    design: Design, order: np.ndarray | slice, stages: tuple[Stage, ...]
+) -> Crossed | None:
+    if not design.crossed:
+        return None
+    from bayeslme.engine.crossed.problem import plan  # SciPy's sparse matrices take long to import
+
+    corr = None if design.correlation is None else design.correlation.code[order]
+    return plan(design, order, [stage.q for stage in stages], corr)
 
 
 def _stages(design: Design, order: Any) -> tuple[Stage, ...]:
@@ -78,7 +93,8 @@ def _stages(design: Design, order: Any) -> tuple[Stage, ...]:
     for k, level in enumerate(design.levels):
         basis = level.structure.basis(level.Z)
         size = level.structure.size(len(basis))
-        parent = level.parent if k else np.zeros(len(level.labels), dtype=int)
+        apart = k == 0 or design.crossed
+        parent = np.zeros(len(level.labels), dtype=int) if apart else level.parent
         stages.append(
             Stage(
                 group=level.group,
@@ -88,11 +104,15 @@ def _stages(design: Design, order: Any) -> tuple[Stage, ...]:
                 parent_starts=runs(parent),
                 parent=parent,
                 theta=slice(at, at + size),
-                filled=filled_rows(level.Z, np.linalg.inv(basis), level.code, order),
+                filled=None if design.crossed else _filled(level, basis, order),
             )
         )
         at += size
     return tuple(stages[::-1])
+
+
+def _filled(level: Level, basis: np.ndarray, order: Any) -> np.ndarray | None:
+    return filled_rows(level.Z, np.linalg.inv(basis), level.code, order)
 
 
 def bind_variance(
@@ -140,7 +160,7 @@ def _permutation(design: Design) -> np.ndarray | None:
         if position is not None and (position.shape[1] == 1 or ordered):
             keys += list(position.T[::-1])
         keys.append(design.correlation.code)
-    if design.levels:
+    if design.levels and not design.crossed:
         keys.append(design.levels[-1].code)
     if not keys or (len(keys) == 1 and np.all(keys[0][1:] >= keys[0][:-1])):
         return None
@@ -165,6 +185,6 @@ def _bind_correlation(design: Design, order: np.ndarray | slice) -> Bound | None
 def _starts_pair(design: Design, code: np.ndarray, order: np.ndarray | slice) -> np.ndarray:
     """First sorted row of each correlation group, none of which spans two random groups."""
     starts = runs(code)
-    if not design.levels:
+    if not design.levels or design.crossed:
         return starts
     return np.union1d(starts, runs(design.levels[-1].code[order]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 
 
 def fitted_values(
-    design: Design, beta: np.ndarray, modes: tuple[np.ndarray, ...], depth: int | None = None
+    design: Design,
+    beta: np.ndarray,
+    modes: tuple[np.ndarray, ...],
+    depth: int | Sequence[int] | None = None,
 ) -> np.ndarray:
-    """X beta plus the random effects of the outermost ``depth`` levels (all by default).
+    """X beta plus the random effects of some levels (all by default), shape (n,).
 
-    Shape (n,).
+    ``depth`` is the number of these from the outermost in, or their places among the design's.
     """
-    levels = list(zip(design.levels, modes, strict=True))[:depth]
-    each = ((level.Z, b[level.code]) for level, b in levels)
-    return means_by_depth(design.X @ beta, each)[-1]
+    places = range(len(modes))
+    chosen = places[:depth] if depth is None or isinstance(depth, int) else depth
+    each = ((design.levels[k].Z, modes[k][design.levels[k].code]) for k in chosen)
+    return means_by_depth(design.X @ beta + design.offset, each)[-1]
 
 
 def means_by_depth(
@@ -34,7 +38,7 @@ def means_by_depth(
     Parameters
     ----------
     fixed : array, shape (..., n)
-        X beta.
+        X beta, and the offset.
     levels : iterable of pairs of arrays (n, q) and (..., n, q), outermost first
         Z, and the random effects of each row's group.
 
@@ -46,6 +50,17 @@ def means_by_depth(
     for z, effects in levels:
         means.append(means[-1] + np.einsum("nq,...nq->...n", z, effects))
     return means
+
+
+def places_of(design: Design, level: str | int | None) -> tuple[int, ...]:
+    """Places of the levels that a level name or number includes.
+
+    None for the fixed part, all by default; of crossed levels, the one and those it nests in.
+    """
+    depth = depth_of(design, level)
+    if level is None or depth == 0:
+        return tuple(range(depth))
+    return design.included(depth - 1)
 
 
 def depth_of(design: Design, level: str | int | None) -> int:
@@ -76,6 +91,6 @@ def variance_covariates(design: Design, found: Estimate) -> tuple[np.ndarray | N
         if c.source == "data":
             out.append(None)
             continue
-        fitted = fitted_values(design, found.beta, found.modes, depth_of(design, c.level))
+        fitted = fitted_values(design, found.beta, found.modes, places_of(design, c.level))
         out.append(fitted if c.source == "fitted" else design.y - fitted)
     return tuple(out)

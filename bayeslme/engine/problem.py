@@ -8,13 +8,16 @@ matrices is ever held.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bayeslme.arrays import upper_factor
 from bayeslme.engine import settings
 from bayeslme.structures import Bound, PdMat
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.problem import Crossed
 
 
 @dataclass(slots=True)
@@ -185,6 +188,9 @@ class Problem:
     theta_variance, theta_correlation : slice
     needs_fitted_values : bool
         True while a variance covariate (fitted values) is still to be supplied.
+    crossed : Crossed or None
+        How the levels are eliminated where they do not nest; the stages are then in the reverse
+        order of the design's levels.
     """
 
     source: Columns
@@ -198,6 +204,7 @@ class Problem:
     theta_variance: slice
     theta_correlation: slice
     needs_fitted_values: bool
+    crossed: Crossed | None = None
 
     @property
     def n(self) -> int:
@@ -287,6 +294,18 @@ class Problem:
         if not self.stages:
             return self.row_starts
         return np.asarray(self.row_starts[self.nested_starts(0, k)])
+
+    def group_sizes(self, k: int) -> np.ndarray:
+        """Number of rows of each group of level ``k``."""
+        if self.crossed is not None:
+            return np.bincount(self.crossed.code[k], minlength=self.stages[k].n_groups)
+        return np.diff(np.append(self.level_starts(k), self.n))
+
+    def group_of(self, k: int, rows: np.ndarray) -> np.ndarray:
+        """Group of level ``k`` of some sorted rows."""
+        if self.crossed is not None:
+            return np.asarray(self.crossed.code[k][rows])
+        return np.searchsorted(self.level_starts(k), rows, side="right") - 1
 
     def root_of_group(self) -> np.ndarray:
         """Outermost group of each innermost group, shape (G_K,)."""

@@ -15,6 +15,7 @@ from bayeslme.data.variables.columns import as_frame, with_attrs
 from bayeslme.errors import SpecError
 from bayeslme.fit.repeated import estimate_mmrm
 from bayeslme.fit.result import Fit, GlsFit, LmeFit, LmFit
+from bayeslme.spec.lmer import make_lmer
 from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist, make_mmrm
 from bayeslme.spec.model import LmeSpec
 from bayeslme.spec.signatures import FORMULA_NAMES
@@ -37,6 +38,8 @@ ELSEWHERE = {
     "exog_re": _RANDOM,
     "reml": _METHOD,
     "REML": _METHOD,
+    "method": "lmer says REML=True or REML=False, and lm has one method",
+    "random": "lmer has the random effects in the formula, y ~ x + (x | g); lm and gls have none",
     "family": _ERRORS,
     "link": _ERRORS,
     "missing": 'say na_action="omit" to leave out rows with missing values',
@@ -50,7 +53,7 @@ ELSEWHERE = {
     "autocor": "the correlation of the residuals is correlation=CorAR1(...)",
     "corr": "the correlation of the residuals is correlation=CorAR1(...)",
     "cov_struct": "the correlation of the residuals is correlation=CorAR1(...)",
-    "offset": "subtract an offset from the response",
+    "offset": "an offset is a term of the formula, y ~ x + offset(z)",
 }
 
 
@@ -82,7 +85,13 @@ def guided[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-FITS: dict[str, type[Fit]] = {"lme": LmeFit, "gls": GlsFit, "lm": LmFit, "mmrm": GlsFit}
+FITS: dict[str, type[Fit]] = {
+    "lme": LmeFit,
+    "gls": GlsFit,
+    "lm": LmFit,
+    "lmer": LmeFit,
+    "mmrm": GlsFit,
+}
 
 
 def label_of(data: Any) -> str | None:
@@ -155,9 +164,10 @@ def lme(
         Formula of the response and the fixed effects, ``"distance ~ Sex * I(age - 11)"``.
     data : DataFrame
         Of pandas, or what has ``to_pandas()``, as Polars' and Arrow's frames.
-    random : str, dict or PdMat
+    random : str, dict, PdMat or list
         ``"~ 1 | Subject"``, ``"~ 1 | litter/pig"``, or ``{"Dog": "~ day", "Side": PdDiag("~ 1")}``,
-        outermost first. As for R's grouped data, ``data.attrs["formula"]``, which the data sets of
+        outermost first; a list of these has crossed effects, ``["~ x | subject", "~ 1 | item"]``.
+        As for R's grouped data, ``data.attrs["formula"]``, which the data sets of
         the package have, stands in where groups or the whole argument are left out; the effects are
         then those of the fixed part.
     correlation : CorStruct, optional
@@ -216,6 +226,88 @@ def lme(
         na_action=na_action,
         control=control,
         contrasts=contrasts,
+        priors=priors,
+        data=label_of(data),
+    )
+    return fit_spec(spec, data)
+
+
+@guided
+def lmer(
+    formula: str,
+    data: pd.DataFrame,
+    REML: bool = True,
+    weights: Any = None,
+    correlation: Any = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Any = None,
+    control: Any = None,
+    priors: Any = None,
+    data2: Any = None,
+) -> LmeFit:
+    """Fit a linear mixed model written as for lme4, nested or crossed.
+
+    Parameters
+    ----------
+    formula : str
+        ``"y ~ x + (x | subject) + (1 | item)"``: also ``(x || g)``, ``(1 | a/b)``, ``(1 | a:b)``,
+        several terms on one factor, ``diag(x | g)`` and ``cs(0 + f | g, hom = TRUE)``.
+    data : DataFrame
+        Of pandas, or what has ``to_pandas()``, as Polars' and Arrow's frames.
+    REML : bool
+        False for maximum likelihood.
+    weights : str or VarFunc, optional
+        Prior weights w, a column's name or an expression of columns: the variance of a residual is
+        sigma^2 / w. Or a variance function, as in `lme`.
+    correlation : CorStruct, optional
+        Of the residuals, within groups that lie within one of the factors.
+    na_action : {"omit", "fail", "exclude"}
+        What to do about missing values; by default rows with any are left out, as by lme4.
+    subset, contrasts, control, priors
+        As in `lme`.
+    data2 : dict, optional
+        Matrices that the formula names.
+
+    Returns
+    -------
+    LmeFit
+        Its tests have Satterthwaite's degrees of freedom by default, and in its predictions the
+        effects of a group without data count as 0.
+
+    Raises
+    ------
+    SpecError
+        For a formula or an argument that cannot be read.
+    DataError
+        For data that do not suit it: a factor of one level, two names of one factor, correlation
+        groups that lie within no factor.
+    FitError
+        Where the crossed effects do not fit into memory, and where no likelihood exists.
+
+    References
+    ----------
+    Bates, Maechler, Bolker and Walker (2015), Journal of Statistical Software 67(1).
+
+    Examples
+    --------
+    >>> import bayeslme
+    >>> data = bayeslme.load_data("orthodont")
+    >>> fit = bayeslme.lmer("distance ~ age + (1 | Subject) + (1 | age)", data)
+    >>> round(fit.loglik, 4)
+    -223.5013
+    """
+    if data2 is not None:
+        raise SpecError("data2: the formula names no matrix, as (1 | gr(g, cov = A)) would")
+    spec = make_lmer(
+        formula,
+        REML,
+        weights=weights,
+        correlation=correlation,
+        subset=subset,
+        na_action=na_action,
+        contrasts=contrasts,
+        control=control,
         priors=priors,
         data=label_of(data),
     )

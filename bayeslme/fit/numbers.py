@@ -107,10 +107,11 @@ class Numbers:
 
     @cached_property
     def degrees(self) -> Degrees:
-        """Denominator degrees of freedom of coefficients and terms."""
+        """Denominator degrees of freedom of coefficients and terms: inner-outer, or n - p."""
         from bayeslme.fit.inference import degrees
 
-        of = degrees.inner_outer if self.kind == "lme" else degrees.residual
+        nested = self.kind == "lme" and not self.design.crossed
+        of = degrees.inner_outer if nested else degrees.residual
         return of(self.design)
 
     @cached_property
@@ -129,14 +130,25 @@ class Numbers:
     def test_vcov(self) -> FloatArray:
         """Covariance (p, p) of the coefficients behind tests, adjusted under ML for p."""
         n, p = self.design.X.shape
-        adjusted = self.method == "ML" and self.spec.function != "mmrm"  # R's mmrm does not
+        # R's lme4 and mmrm do not adjust.
+        adjusted = self.method == "ML" and self.spec.function not in ("lmer", "mmrm")
         return self.estimate.vcov * (n / (n - p) if adjusted else 1.0)
 
     @property
     def default_df(self) -> DfMethod:
-        """Method of the denominator degrees of freedom where none is asked for."""
-        call = self.spec.mmrm
-        return "inner-outer" if call is None else cast("DfMethod", call.df)
+        """Method of the denominator degrees of freedom where none is asked for.
+
+        Satterthwaite's for crossed random effects, where no level is the innermost, and for `lmer`;
+        for `mmrm` what the call names.
+        """
+        if self.spec.mmrm is not None:
+            return cast("DfMethod", self.spec.mmrm.df)
+        return "satterthwaite" if self.as_lme4 and self.method != "MAP" else "inner-outer"
+
+    @property
+    def as_lme4(self) -> bool:
+        """Whether the fit is one that nlme has no page for: crossed effects, or `lmer`."""
+        return self.kind == "lme" and (self.design.crossed or self.spec.function == "lmer")
 
     @cached_property
     def information(self) -> Information:

@@ -32,7 +32,8 @@ class ParameterVerbs(RowVerbs):
         df : {"inner-outer", "satterthwaite", "kenward-roger", "kenward-roger-observed", \
 "kenward-roger-linear", "between-within", "residual"}, optional
             Denominator degrees of freedom of the t tests; Kenward and Roger's methods adjust the
-            standard errors too. All but the first, which is the default, give `gls` a column DF.
+            standard errors too. All but the first give `gls` a column DF. By default the first, and
+            Satterthwaite's for `lmer` and crossed random effects, which the first does not cover.
         vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
             Robust standard errors, with degrees of freedom of their own; see `vcov`.
 
@@ -45,7 +46,7 @@ class ParameterVerbs(RowVerbs):
         Notes
         -----
         Under maximum likelihood the standard errors are multiplied by sqrt(n / (n - p)), as nlme
-        does.
+        does, but not those of `lmer`, as lme4 does.
 
         Examples
         --------

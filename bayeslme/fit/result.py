@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.sampling.sample import Method, Sampler
     from bayeslme.fit.inference.bootstrap import Bootstrap, Statistic
     from bayeslme.fit.output.plots import Plots
+    from bayeslme.fit.values.random_effects import ErrorKind
     from bayeslme.fit.values.residuals import LevelName
     from bayeslme.fit.values.several_levels import Several
     from bayeslme.fit.values.singular import Singular
@@ -34,7 +35,7 @@ class Fit(ParameterVerbs):
 
     spec: LmeSpec[Fit]
 
-    def coef(self) -> pd.Series | pd.DataFrame:
+    def coef(self) -> pd.Series | pd.DataFrame | dict[str, pd.DataFrame]:
         """Coefficients, length p; of a mixed model those of each group, shape (G, p).
 
         Returns
@@ -299,9 +300,10 @@ class Fit(ParameterVerbs):
         return report(self, path, title, description)
 
     def __repr__(self) -> str:
+        from bayeslme.fit.output.summary import short_page
         from bayeslme.report.pages import fit_text
 
-        return fit_text(self._summary.page)
+        return fit_text(short_page(self))
 
     __str__ = __repr__
 
@@ -318,7 +320,7 @@ class LmeFit(Fit):
     kind = "lme"
 
     def ranef(
-        self, level: LevelName | Several = None, se: bool = False, standard: bool = False
+        self, level: LevelName | Several = None, se: ErrorKind = False, standard: bool = False
     ) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Conditional modes of the random effects (best linear unbiased predictions).
 
@@ -326,10 +328,10 @@ class LmeFit(Fit):
         ----------
         level : str, int or None
             One level, or None for all.
-        se : bool
+        se : bool or "conditional"
             Also their standard errors: the standard deviation of b less its prediction given the
-            data, the error of the coefficients included and the variance parameters taken as known
-            (`lme4::ranef(condVar=)` leaves the former out and is a little smaller).
+            data, the error of the coefficients included and the variance parameters taken as known.
+            ``"conditional"`` takes the coefficients as known too, as `lme4::ranef(condVar=)` does.
         standard : bool
             Divided by the estimated standard deviation of each effect, as nlme's ``standard =
             TRUE``; NaN where that is 0. Not together with `se`.
@@ -359,7 +361,7 @@ class LmeFit(Fit):
             return several_levels.ranef(self, level, se, standard)
         return random_effects.ranef(self, level, se, standard)
 
-    def coef(self, level: LevelName = None) -> pd.DataFrame:
+    def coef(self, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Coefficients of each group: fixed effects plus the random effects down to a level.
 
         Parameters
@@ -370,7 +372,8 @@ class LmeFit(Fit):
         Returns
         -------
         DataFrame
-            A row for each group; effects without a fixed counterpart come last.
+            A row for each group; effects without a fixed counterpart come last. Of crossed random
+            effects, and of several terms of `lmer`, a dict of such tables by group.
 
         Examples
         --------
@@ -379,8 +382,10 @@ class LmeFit(Fit):
         >>> fit.coef().loc["M13"].round(3).to_dict()
         {'(Intercept)': 16.965, 'age': 0.66}
         """
-        from bayeslme.fit.values.random_effects import coef
+        from bayeslme.fit.values.random_effects import coef, coefs
 
+        if level is None and self.as_lme4 and len(self.design.levels) > 1:
+            return coefs(self)
         return coef(self, level)
 
 

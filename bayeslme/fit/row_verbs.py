@@ -40,7 +40,9 @@ class RowVerbs(Numbers):
         ----------
         level : str, int, None, or sequence of str or int
             ``"fixed"`` or 0, the name of a group, its number counted from the outermost, or None
-            for the innermost. Several levels, ``[0, 1]``, give a column each.
+            for the innermost. Several levels, ``[0, 1]``, give a column each. Of crossed random
+            effects a name stands for those of that group alone (with the groups it is written to
+            nest in), None for all.
 
         Returns
         -------
@@ -129,6 +131,8 @@ class RowVerbs(Numbers):
             ``"fixed"`` or 0 for X beta alone, which a new group needs; a group or its number adds
             the random effects down to it; None is the innermost level. Several levels, ``[0, 1]``,
             give nlme's table of them: the groups, then ``predict.fixed``, ``predict.Subject``, ...
+            Of crossed random effects a name adds those of that group alone (with the groups it is
+            written to nest in), None all.
         se : bool
             Also the standard error: of the mean at that level, with the errors of the coefficients
             and of the predicted random effects; under `use_correlation` of the new response.
@@ -153,8 +157,9 @@ class RowVerbs(Numbers):
         Returns
         -------
         Series, or DataFrame with columns fit, se, lower, upper (those asked for)
-            NaN in rows whose group the fit has not seen (at a grouping level), whose variance
-            stratum it has not seen (limits), or with a missing value.
+            NaN in rows whose group the fit has not seen (at a grouping level; in fits by `lmer` its
+            effects count as 0), whose variance stratum it has not seen (limits), or with a missing
+            value.
 
         Raises
         ------

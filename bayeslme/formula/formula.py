@@ -1,4 +1,4 @@
-"""Formulas: response, terms and grouping, ``y ~ x`` or ``~ x | g1/g2``."""
+"""Formulas: response, terms, grouping and offsets, ``y ~ x`` or ``~ x | g1/g2``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from functools import lru_cache
 from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import (
+    Arg,
     Binary,
     Call,
     Expr,
     Name,
+    Paren,
     String,
     Unary,
     bare,
+    spine,
     start,
     variables,
 )
@@ -185,7 +188,7 @@ def _bar_message(op: str) -> str:
         return "a formula has one tilde"
     return (
         f"'{op}' is lme4's way here; put random effects into random = ~ x | g "
-        "(uncorrelated ones: list(g = pdDiag(~ x))), or let from_bambi() read the formula"
+        "(uncorrelated ones: list(g = pdDiag(~ x))), or let lmer() or from_bambi() read the formula"
     )
 
 
@@ -219,3 +222,42 @@ def _leaves(node: Expr) -> list[Expr]:
 
 def _split(node: Expr) -> tuple[str, ...]:
     return tuple(n.name if isinstance(n, Name) else deparse(n) for n in _leaves(node))
+
+
+def is_offset(node: Expr) -> bool:
+    """Whether an expression is a call of offset()."""
+    return isinstance(node, Call) and node.function in ("offset", "stats::offset")
+
+
+def offsets(formula: Formula) -> tuple[Expr, ...]:
+    """What stands in the offset() terms of a formula's right-hand side, each once.
+
+    One that a minus takes away again does not count.
+    """
+    found: dict[Expr, None] = {}
+    _collect(formula.rhs, found)
+    return tuple(found)
+
+
+def _collect(node: Expr, found: dict[Expr, None]) -> None:
+    first, steps = spine(bare(node), "+-")
+    if isinstance(first, Call) and is_offset(first) and len(first.args) == 1:
+        found[first.args[0].value] = None
+    elif isinstance(first, Unary) and first.op == "+":
+        _collect(first.operand, found)
+    elif isinstance(first, Paren):
+        _collect(first, found)
+    for step in steps:
+        if step.op == "+":
+            _collect(step.right, found)
+            continue
+        gone: dict[Expr, None] = {}
+        _collect(step.right, gone)
+        for one in gone:
+            found.pop(one, None)
+
+
+def with_offset(formula: Formula, value: Expr) -> Formula:
+    """The formula with one more offset, as R's argument ``offset = z`` says it."""
+    call = Call("offset", (Arg(None, value),))
+    return replace(formula, rhs=Binary("+", formula.rhs, call))

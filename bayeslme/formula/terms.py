@@ -27,8 +27,9 @@ from bayeslme.formula.expressions import (
     bare,
     spine,
     variables,
+    walk,
 )
-from bayeslme.formula.formula import Formula
+from bayeslme.formula.formula import Formula, is_offset
 
 _ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "%in%"})
 _MAX_TERMS = 5000
@@ -116,7 +117,7 @@ def expand(formula: Formula, data_columns: Sequence[str] | None = None) -> Terms
     Raises
     ------
     SpecError
-        For a number other than 0 and 1, an offset, or a dot without columns.
+        For a number other than 0 and 1, an offset within another term, or a dot without columns.
 
     Examples
     --------
@@ -183,6 +184,8 @@ class _Algebra:
                 masks = list(found)
             case Dot():
                 masks = [self._bit(name) for name in self._dot(node)]
+            case Call() if is_offset(node):
+                masks = []
             case _:
                 masks = [self._bit(node)]
         return masks
@@ -247,6 +250,10 @@ class _Algebra:
                 self._collect(inner)
             case Binary(op=op) if op in _ALGEBRA:
                 first, steps = spine(node, _ALGEBRA)
+                for step in reversed(steps):
+                    if step.op not in {"+", "-"}:
+                        self._refuse_offset(step)
+                        break
                 self._collect(first)
                 for step in steps:
                     if step.op != "^":
@@ -264,9 +271,18 @@ class _Algebra:
             raise self._error(
                 f"{deparse(node)} cannot be a term of a formula; write I({deparse(node)} * x)"
             )
-        if isinstance(node, Call) and node.function == "offset":
-            raise self._error("offset() is not allowed, as in nlme: subtract it from the response")
+        if any(is_offset(part) for part in walk(node)):
+            self._check_offset(node)
+            return
         self.bits.setdefault(node, len(self.bits))
+
+    def _refuse_offset(self, node: Expr) -> None:
+        if any(is_offset(part) for part in walk(node)):
+            raise self._error("an offset is a summand of its own, + offset(z)")
+
+    def _check_offset(self, node: Expr) -> None:
+        if not (is_offset(node) and isinstance(node, Call) and len(node.args) == 1):
+            raise self._error("an offset is a summand of its own, + offset(z)")
 
     def _dot(self, node: Expr) -> tuple[Name, ...]:
         if self.columns is None:

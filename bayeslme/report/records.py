@@ -107,6 +107,8 @@ class Page:
         Number of groups at each level, labelled ``"pig %in% litter"``.
     notes : tuple of str
         What the reader must know: a variance at zero, no convergence.
+    as_lme4 : bool
+        Whether the page is laid out as lme4's.
     """
 
     kind: Literal["lme", "gls", "lm"]
@@ -125,6 +127,7 @@ class Page:
     nobs: int
     groups: pd.Series
     notes: tuple[str, ...] = ()
+    as_lme4: bool = False
 
 
 METHOD = {

@@ -11,7 +11,7 @@ import pandas as pd
 from bayeslme.report.grid import grid, named, number_grid
 from bayeslme.report.html import frames_html, html_table, note_html, wrap
 from bayeslme.report.numbers import column_texts, format_numbers
-from bayeslme.report.pages import corr_columns
+from bayeslme.report.parts import corr_columns
 from bayeslme.report.records import RandomPart
 
 

@@ -62,7 +62,8 @@ def from_bambi(
         ``"y ~ x + (x | g)"``; also ``(1 | a/b)``, ``(1 | a:b)``, ``(x || g)`` and ``(0 + x | g)``.
         Functions may be numpy's, as in ``np.log(x)``; ``C(x)`` is R's ``factor(x)``.
     data : DataFrame, optional
-        Only read to see how groups nest that the formula gives apart, ``(1 | a) + (1 | b)``.
+        Only read to see whether groups nest that the formula gives apart, ``(1 | a) + (1 | b)``;
+        those that do not, and without data all such groups, are crossed.
     independent : bool
         Read ``(x | g)`` as bambi does, whose effects are always independent. By default they are
         correlated, as in lme4.
@@ -76,7 +77,7 @@ def from_bambi(
     Raises
     ------
     SpecError
-        For what cannot be read, and for crossed groups: those of lme nest.
+        For what cannot be read.
 
     Examples
     --------
@@ -176,8 +177,18 @@ def _paths(node: Expr, text: str) -> list[tuple[str, ...]]:
             raise SpecError(message, text=text, position=start(node))
 
 
-def _levels(parts: list[_Part], text: str, data: pd.DataFrame | None) -> dict[str, PdMat]:
-    """Groups and their structures, outermost first."""
+@dataclass(slots=True)
+class _Branch:
+    """Groups that nest, outermost first, and all columns that the innermost of them needs."""
+
+    outer: tuple[str, ...]
+    levels: dict[str, PdMat]
+
+
+def _levels(
+    parts: list[_Part], text: str, data: pd.DataFrame | None
+) -> dict[str, PdMat] | list[dict[str, PdMat]]:
+    """Groups and their structures, outermost first; a list of such branches where they cross."""
     by_set: dict[frozenset[str], list[_Part]] = {}
     for part in parts:
         by_set.setdefault(frozenset(part.path), []).append(part)
@@ -185,18 +196,19 @@ def _levels(parts: list[_Part], text: str, data: pd.DataFrame | None) -> dict[st
         ordered = sorted(by_set.values(), key=lambda own: len(own[0].path))
     else:
         ordered = sorted(by_set.values(), key=lambda own: _count(data, own[0].path))
-    levels: dict[str, PdMat] = {}
-    outer: tuple[str, ...] = ()
+    branches: list[_Branch] = []
     for own in ordered:
         path = own[0].path
-        if not _is_within(path, outer, data):
-            raise _not_nested(outer, own[0], text, seen=data is not None)
-        new = [group for group in path if group not in outer] or list(path[-1:])
-        levels[new[0] if len(new) == 1 else f"interaction({', '.join(new)})"] = _structure(
-            own, text
-        )
-        outer = (*outer, *new)
-    return levels
+        home = next((b for b in branches if _is_within(path, b.outer, data)), None)
+        if home is None:
+            home = _Branch((), {})
+            branches.append(home)
+        new = [group for group in path if group not in home.outer] or list(path[-1:])
+        name = new[0] if len(new) == 1 else f"interaction({', '.join(new)})"
+        home.levels[name] = _structure(own, text)
+        home.outer = (*home.outer, *new)
+    found = [branch.levels for branch in branches]
+    return found[0] if len(found) == 1 else found
 
 
 def _count(data: pd.DataFrame, path: tuple[str, ...]) -> int:
@@ -215,22 +227,6 @@ def _is_within(path: tuple[str, ...], outer: tuple[str, ...], data: pd.DataFrame
     if set(outer) <= set(path) or data is None:
         return set(outer) <= set(path)
     return _count(data, path) == _count(data, tuple(dict.fromkeys((*path, *outer))))
-
-
-def _not_nested(outer: tuple[str, ...], part: _Part, text: str, *, seen: bool) -> SpecError:
-    one, two = ":".join(outer), ":".join(part.path)
-    hint = (
-        f"; with a constant column c, write lme(..., random="
-        f"{{'c': PdBlocked([PdIdent('~ {one} - 1'), PdIdent('~ {two} - 1')])}})"
-        if seen
-        else f"; write (1 | {outer[-1]}/{part.path[-1]}) if they nest; from_bambi(formula, "
-        "data) sees it, and how to write crossed ones"
-    )
-    return SpecError(
-        f"from_bambi: {one} and {two} are crossed, and the groups of lme nest{hint}",
-        text=text,
-        position=part.position,
-    )
 
 
 def _structure(parts: list[_Part], text: str) -> PdMat:

@@ -1,4 +1,4 @@
-"""Read R's own calls: ``lme(...)``, ``gls(...)``, ``lm(...)``, ``lmList(...)``, ``mmrm(...)``."""
+"""Read R's own calls: of ``lme``, ``gls``, ``lm``, ``lmList``, ``lmer`` and ``mmrm``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from bayeslme.errors import SpecError
 from bayeslme.formula.constants import constant, locate_name, match_arguments
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
-from bayeslme.formula.formula import as_formula
+from bayeslme.formula.formula import Formula, as_formula, with_offset
 from bayeslme.formula.grammar import parse_expression
+from bayeslme.spec.lmer import prior_weights, read_lmer, reml
 from bayeslme.spec.make import (
     check_fixed,
     check_method,
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
     from bayeslme.spec.model import Function
 
 _CONTROLS = ("lmeControl", "glsControl", "list")
+_PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest|mmrm)::")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
 def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
-    """Read a call of lme, gls, lm, lmList or mmrm as R spells it.
+    """Read a call of lme, gls, lm, lmList, lmer or mmrm as R spells it.
 
     Parameters
     ----------
@@ -89,11 +91,7 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
-    name = (
-        node.function.removeprefix("nlme::").removeprefix("stats::").removeprefix("mmrm::")
-        if isinstance(node, Call)
-        else ""
-    )
+    name = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
     function = next((known for known in SIGNATURES if known == name), None)
     if not isinstance(node, Call) or function is None:
         raise SpecError(_unknown(node, name), text=text, position=start(node))
@@ -104,11 +102,11 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
     return _Reader(function, given, text).spec(node.position, contrasts)
 
 
-_BARS = "; from_bambi() reads lme4's formulas"
+_BARS = "; lmer() and from_bambi() read lme4's formulas"
 _NORMAL = "; responses are normal here, there are no other families"
 _LINEAR = "; models are linear here"
 _ELSEWHERE = {
-    **dict.fromkeys(("lmer", "glmmTMB", "brm", "stan_lmer", "blmer"), _BARS),
+    **dict.fromkeys(("glmmTMB", "brm", "stan_lmer", "blmer"), _BARS),
     **dict.fromkeys(("glm", "glmer", "glmmPQL", "stan_glmer", "bglmer"), _NORMAL),
     **dict.fromkeys(("nlme", "nls", "gnls", "nlmer", "nlsList", "gam", "gamm"), _LINEAR),
     "aov": "; write lme(y ~ x, random = ~ 1 | g) for Error(g)",
@@ -142,10 +140,9 @@ class _Reader:
             constant(self.given[name], self.text)
         if self.function == "mmrm":
             return self._mmrm(contrasts)
-        fixed = self._located(
-            formula_argument, lambda node: check_fixed(as_formula(node, self.text), self.function)
-        )
-        random: tuple[RandomLevel, ...] = ()
+        fixed, random = self._located(formula_argument, self._formula)
+        if "offset" in self.given:
+            fixed = check_fixed(with_offset(fixed, self.given["offset"]), self.function)
         if self.function == "lme":
             default = same_effects(fixed)
             random = self._located("random", lambda node: random_of(node, self.text), default)
@@ -164,6 +161,11 @@ class _Reader:
             data=self._located("data", self._data),
         )
 
+    def _formula(self, node: Expr) -> tuple[Formula, tuple[RandomLevel, ...]]:
+        if self.function == "lmer":
+            return read_lmer(node)
+        return check_fixed(as_formula(node, self.text), self.function), ()
+
     def _mmrm(self, contrasts: tuple[str, str]) -> LmeSpec:
         """A call of mmrm; options of mmrm_control() may stand among the arguments."""
         if "control" in self.given:
@@ -173,10 +175,10 @@ class _Reader:
             ):  # fmt: skip
                 raise self._error("mmrm: control is mmrm_control(...)", start(inner))
             self.given |= match_arguments(inner, SIGNATURES["mmrm"].r_arguments[6:], self.text)
-        reml = self._located("reml", lambda node: constant(node, self.text), True)
+        restricted = self._located("reml", lambda node: constant(node, self.text), True)
         options = {
             "weights": self._located("weights", deparse),
-            "REML": reml,
+            "REML": restricted,
             "df": self._located("method", self._degrees, "satterthwaite"),
             "na_action": self._located("na.action", self._na_action, "omit"),
             "data": self._located("data", self._data),
@@ -232,6 +234,11 @@ class _Reader:
         return structure_of(node, self.text, CorStruct)
 
     def _weights(self, node: Expr) -> Any:
+        if self.function == "lmer":
+            call = bare(node)
+            if isinstance(call, Call) and call.function.removeprefix("nlme::").startswith("var"):
+                return structure_of(node, self.text, VarFunc)
+            return prior_weights(node)
         if is_formula(node):
             formula = as_formula(node, self.text)
             return canonical(VarFixed(str(one_sided(formula, "weights", self.text, start(node)))))
@@ -245,6 +252,8 @@ class _Reader:
             return "OLS"
         if self.function == "lmList":
             return "OLS"
+        if self.function == "lmer":
+            return self._located("REML", lambda node: reml(constant(node, self.text)), "REML")
         return self._located("method", self._checked_method, "REML")
 
     def _checked_method(self, node: Expr) -> Any:
@@ -263,7 +272,9 @@ class _Reader:
 
     def _control(self, node: Expr) -> Control:
         node = bare(node)
-        function = node.function.removeprefix("nlme::") if isinstance(node, Call) else ""
+        function = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
+        if self.function == "lmer" and function == "lmerControl":
+            return Control()  # its options steer lme4's optimisers only
         if not isinstance(node, Call) or function not in _CONTROLS:
             raise SpecError(f"control is {', '.join(_CONTROLS)} with options, not {deparse(node)}")
         options: dict[str, Any] = {}

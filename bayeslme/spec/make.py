@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.expressions import Dot, Expr, is_expression, start, variables, walk
-from bayeslme.formula.formula import Formula, parse_formula
+from bayeslme.formula.formula import Formula, offsets, parse_formula
 from bayeslme.formula.functions import check_functions, refuse_fitted
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import expand
@@ -46,6 +46,8 @@ def check_fixed(formula: Formula, function: str) -> Formula:
         )
     refuse_fitted(formula.rhs, function)
     refuse_fitted(formula.lhs, function)
+    if function == "lmList" and offsets(formula):
+        raise SpecError("lmList: offset() is not available here; subtract it from the response")
     if not any(isinstance(node, Dot) for node in walk(formula.rhs)):
         _check_terms(formula)
     return formula

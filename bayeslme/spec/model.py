@@ -189,7 +189,7 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     return contrast_pair(contrasts), {}
 
 
-type Function = Literal["lme", "gls", "lm", "lmList", "mmrm"]
+type Function = Literal["lme", "gls", "lm", "lmList", "lmer", "mmrm"]
 type Method = Literal["REML", "ML", "OLS"]
 type NaAction = Literal["fail", "omit", "exclude"]
 
@@ -204,10 +204,13 @@ class RandomLevel:
         The grouping column; None where the call does not say it, as for R's groupedData frames.
     structure : PdMat
         Their covariance; its `form` is the formula's text (None where only the groups are known).
+    branch : int
+        Levels of one branch nest, outermost first; branches cross.
     """
 
     group: str | None
     structure: PdMat
+    branch: int = 0
 
     @property
     def formulas(self) -> tuple[Formula, ...]:
@@ -231,11 +234,11 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
 
     Attributes
     ----------
-    function : {"lme", "gls", "lm", "lmList", "mmrm"}
+    function : {"lme", "gls", "lm", "lmList", "lmer", "mmrm"}
     fixed : Formula
         Response and fixed effects; for lmList also the groups.
     random : tuple of RandomLevel
-        Outermost first; empty for gls and lm.
+        Outermost first, branch by branch where they cross; empty for gls and lm.
     correlation : CorStruct or None
     weights : VarFunc or None
     subset : Expr or None
@@ -273,6 +276,16 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
     data: str | None = None
     mmrm: MmrmCall | None = None
     mask: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether random effects come in several branches, which may cross."""
+        return len({level.branch for level in self.random}) > 1
+
+    @property
+    def new_groups_are_zero(self) -> bool:
+        """Whether the effects of a group without data count as 0, as lme4 can have it."""
+        return self.function == "lmer"
 
     def __str__(self) -> str:
         """Return the Python call."""

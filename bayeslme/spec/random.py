@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Expr, String, bare, start
-from bayeslme.formula.formula import Formula, as_formula, parse_formula
+from bayeslme.formula.formula import Formula, as_formula, offsets, parse_formula
 from bayeslme.formula.functions import refuse_fitted
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import expand
@@ -25,7 +26,7 @@ from bayeslme.structures import PdBlocked, PdLogChol, PdMat
 
 _ALLOWED = (
     "random is ~ x | g, ~ x | g1/g2, a dict {group: formula or PdMat} (in R: list(g = ~ x)), "
-    "or a PdMat"
+    "a PdMat, or a list of these that cross"
 )
 
 
@@ -34,8 +35,9 @@ def read_random(random: Any) -> tuple[RandomLevel, ...]:
 
     Parameters
     ----------
-    random : str, Formula, mapping or PdMat
-        Text is read as R: a formula, ``list(g = pdDiag(~ x))`` or ``pdDiag(~ x)``.
+    random : str, Formula, mapping, PdMat, or a list of these
+        Text is read as R: a formula, ``list(g = pdDiag(~ x))`` or ``pdDiag(~ x)``. The elements of
+        a list are crossed, the levels of each nest.
 
     Returns
     -------
@@ -58,9 +60,33 @@ def read_random(random: Any) -> tuple[RandomLevel, ...]:
         return _from_formula(random)
     if isinstance(random, PdMat):
         return _from_structure(random)
+    if isinstance(random, list | tuple):
+        return _branches(list(random))
     if isinstance(random, Mapping) and random:
         return _distinct(tuple(_named_level(group, what) for group, what in random.items()))
     raise SpecError(f"{_ALLOWED}; not {type(random).__name__}")
+
+
+def _branches(random: list[Any]) -> tuple[RandomLevel, ...]:
+    """Levels of crossed branches, each as it would be alone."""
+    if not random:
+        raise SpecError(f"{_ALLOWED}; not an empty list")
+    found: list[RandomLevel] = []
+    for k, one in enumerate(random):
+        if isinstance(one, list | tuple):
+            raise SpecError("random: the elements of the list are formulas, dicts or structures")
+        found += [replace(level, branch=k) for level in read_random(one)]
+    unnamed = any(level.group is None for level in found)
+    if unnamed and len(random) > 1:
+        raise SpecError('random: each element of the list names its group, as in ["~ x | g", ...]')
+    firsts = [next(str(e.group) for e in found if e.branch == k) for k in range(len(random))]
+    twice = next((g for g in firsts if firsts.count(g) > 1), None)
+    if twice is not None:
+        raise SpecError(
+            f"random: group '{twice}' stands in two elements of the list; give it once, with "
+            "PdBlocked([...]) for independent effects"
+        )
+    return tuple(found)
 
 
 def same_effects(fixed: Formula) -> tuple[RandomLevel, ...]:
@@ -213,6 +239,8 @@ def _expandable(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:
     for level in levels:
         for formula in level.formulas:
             refuse_fitted(formula.rhs, "random")
+            if offsets(formula):
+                raise SpecError("random: an offset belongs into the fixed formula, y ~ offset(z)")
             terms = expand(formula)
             if not terms.intercept and not terms.terms:
                 raise SpecError(f"random: {formula} has no effects")

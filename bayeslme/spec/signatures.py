@@ -1,4 +1,4 @@
-"""The arguments of `lme`, `gls`, `lm`, `lmlist` and `mmrm`, and of R's functions of these names.
+"""The arguments of `lme`, `gls`, `lm`, `lmlist`, `lmer` and `mmrm`, and of R's functions.
 
 This is the one list of them: Python arguments (`make`), R calls (`call`), changes (`update`) and
 the ways back (`write`) all read it.
@@ -76,10 +76,7 @@ SIGNATURES: dict[Function, Signature] = {
             *("qr", "singular.ok", "contrasts", "offset"),
         ),
         r_ignored=("x", "y", "qr", "singular.ok"),
-        r_refused=(
-            ("weights", "lm weights are not supported: use gls(weights = varFixed(~ v))"),
-            ("offset", "offset is not allowed, as in nlme: subtract it from the response"),
-        ),
+        r_refused=(("weights", "lm weights are not supported: use gls(weights = varFixed(~ v))"),),
         r_na_action="omit",
     ),
     "lmList": Signature(
@@ -94,6 +91,18 @@ SIGNATURES: dict[Function, Signature] = {
             ("level", "lmList: leave out level, the formula y ~ x | g names the groups"),
             ("control", "lmList: leave out control, each group is fitted by least squares"),
         ),
+    ),
+    "lmer": Signature(
+        formula="formula",
+        arguments=(*_ROWS, *_MIXED, "REML"),
+        methods=("REML", "ML"),
+        r_arguments=(
+            *("formula", "data", "REML", "control", "start", "verbose", "subset", "weights"),
+            *("na.action", "offset", "contrasts", "devFunOnly", "correlation"),
+        ),
+        r_ignored=("start", "verbose"),
+        r_refused=(("devFunOnly", "lmer: leave out devFunOnly, the model is fitted"),),
+        r_na_action="omit",
     ),
     "mmrm": Signature(
         formula="formula",

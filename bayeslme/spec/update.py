@@ -19,8 +19,9 @@ from bayeslme.formula.expressions import (
     mapped,
     walk,
 )
-from bayeslme.formula.formula import Formula, parse_formula
+from bayeslme.formula.formula import Formula, offsets, parse_formula
 from bayeslme.formula.terms import Term, expand
+from bayeslme.spec.lmer import prior_weights, reml, updated
 from bayeslme.spec.make import check_fixed, check_method, listed, read_argument
 from bayeslme.spec.mmrm import MmrmCall, read_mmrm, split, whole_formula
 from bayeslme.spec.model import LmeSpec
@@ -36,14 +37,26 @@ def update(spec: LmeSpec, **changes: Any) -> LmeSpec:
     new: dict[str, Any] = {}
     for name, value in changes.items():
         if name in FORMULA_NAMES:
-            formula = update_formula(spec.fixed, parse_formula(value))
-            new["fixed"] = check_fixed(formula, spec.function)
+            new |= _new_formula(spec, value)
         elif name not in (signature := SIGNATURES[spec.function]).arguments:
             allowed = listed(signature)
             raise SpecError(f"update() of {spec.function} cannot change '{name}'; it has {allowed}")
+        elif name == "REML":
+            new["method"] = reml(value)
+        elif name == "weights" and spec.function == "lmer":
+            new["weights"] = prior_weights(value)
         else:
             new |= read_argument(spec.function, name, value)
     return replace(spec, **new)
+
+
+def _new_formula(spec: LmeSpec, value: Any) -> dict[str, Any]:
+    """Fixed part, and for lmer the terms in bars, after an update by a formula."""
+    if spec.function != "lmer":
+        formula = update_formula(spec.fixed, parse_formula(value))
+        return {"fixed": check_fixed(formula, spec.function)}
+    plain, random = updated(spec, value)
+    return {"fixed": check_fixed(update_formula(spec.fixed, plain), "lmer"), "random": random}
 
 
 def _update_mmrm(spec: LmeSpec, call: MmrmCall, changes: dict[str, Any]) -> LmeSpec:
@@ -109,6 +122,8 @@ def update_formula(old: Formula, new: Formula) -> Formula:
     rhs = parts[0]
     for part in parts[1:]:
         rhs = Binary("+", rhs, part)
+    for value in offsets(Formula(left, right)):
+        rhs = Binary("+", rhs, Call("offset", (Arg(None, value),)))
     if not terms.intercept:
         rhs = Binary("-", rhs, Number(1))
     grouping = old.grouping if new.grouping is None else new.grouping

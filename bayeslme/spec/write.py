@@ -20,9 +20,15 @@ _LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list 
 
 
 def r_call(spec: LmeSpec) -> str:
-    """Write the R call of a specification, defaults left out."""
+    """Write the R call of a specification, defaults left out.
+
+    What lme cannot say, crossed random effects, is written as a call of lmer; a correlation or a
+    variance function beside them, which R's lmer does not have, under the names of lme.
+    """
     if spec.mmrm is not None:
         return _r_mmrm(spec, spec.mmrm)
+    if spec.function == "lmer" or spec.crossed:
+        return _lmer_call(spec)
     parts = [str(spec.fixed)]
     if spec.data is not None:
         parts.append(f"data = {_r_name(spec.data)}")
@@ -44,6 +50,30 @@ def r_call(spec: LmeSpec) -> str:
     if spec.factor_contrasts:
         parts.append(f"contrasts = {r_value(spec.factor_contrasts, 'list')}")
     return f"{spec.function}({', '.join(parts)})"
+
+
+def _lmer_call(spec: LmeSpec) -> str:
+    from bayeslme.spec.lmer import weights_of, write_formula
+
+    parts = [write_formula(spec)]
+    if spec.data is not None:
+        parts.append(f"data = {_r_name(spec.data)}")
+    if spec.method == "ML":
+        parts.append("REML = FALSE")
+    if spec.correlation is not None:
+        parts.append(f"correlation = {r_structure(spec.correlation)}")
+    if spec.weights is not None:
+        parts.append(f"weights = {weights_of(spec.weights) or r_structure(spec.weights)}")
+    if spec.subset is not None:
+        parts.append(f"subset = {deparse(spec.subset)}")
+    if spec.na_action != SIGNATURES["lmer"].r_na_action:
+        parts.append(f"na.action = na.{spec.na_action}")
+    if spec.control.options:
+        options = r_value(dict(spec.control.options), "list").removeprefix("list")
+        parts.append(f"control = lmerControl{options}")
+    if spec.factor_contrasts:
+        parts.append(f"contrasts = {r_value(spec.factor_contrasts, 'list')}")
+    return f"lmer({', '.join(parts)})"
 
 
 _R_DEGREES = {
@@ -130,18 +160,19 @@ def python_call(spec: LmeSpec) -> str:
     pairs = spec.factor_contrasts or spec.mmrm is not None
     if pairs and spec.contrasts != DEFAULT:
         return f"translate({_quote(r_call(spec))}, contrasts={_pair(spec.contrasts)})"
-    parts = [_quote(str(spec.fixed)), f"data={'...' if spec.data is None else spec.data}"]
-    if spec.random:
+    lmer = spec.function == "lmer"
+    parts = [_quote(_formula(spec)), f"data={'...' if spec.data is None else spec.data}"]
+    if spec.random and not lmer:
         parts.append(f"random={_python_random(spec.random)}")
     if spec.correlation is not None:
         parts.append(f"correlation={python_structure(spec.correlation)}")
     if spec.weights is not None:
-        parts.append(f"weights={python_structure(spec.weights)}")
+        parts.append(f"weights={_python_weights(spec)}")
     if spec.subset is not None:
         parts.append(f"subset={_quote(deparse(spec.subset))}")
     if spec.method == "ML":
-        parts.append('method="ML"')
-    if spec.na_action != "fail":
+        parts.append("REML=False" if lmer else 'method="ML"')
+    if spec.na_action != ("omit" if lmer else "fail"):
         parts.append(f"na_action={_quote(spec.na_action)}")
     if spec.control.options:
         parts.append(f"control={python_value(dict(spec.control.options))}")
@@ -152,6 +183,19 @@ def python_call(spec: LmeSpec) -> str:
     if spec.priors is not None:
         parts.append(f"priors={python_value(spec.priors)}")
     return f"{spec.function.lower()}({', '.join(parts)})"
+
+
+def _formula(spec: LmeSpec) -> str:
+    from bayeslme.spec.lmer import write_formula
+
+    return write_formula(spec) if spec.function == "lmer" else str(spec.fixed)
+
+
+def _python_weights(spec: LmeSpec) -> str:
+    from bayeslme.spec.lmer import weights_of
+
+    own = weights_of(spec.weights) if spec.function == "lmer" and spec.weights else None
+    return python_structure(spec.weights) if own is None else _quote(own)
 
 
 def python_structure(structure: Any) -> str:
@@ -223,6 +267,10 @@ def _r_random(random: tuple[RandomLevel, ...]) -> str:
 
 
 def _python_random(random: tuple[RandomLevel, ...]) -> str:
+    branches = [level.branch for level in random]
+    if len(set(branches)) > 1:
+        own = [tuple(one for one in random if one.branch == k) for k in dict.fromkeys(branches)]
+        return f"[{', '.join(map(_python_random, own))}]"
     shared = _shared_formula(random)
     if shared is not None:
         return _quote(shared)

@@ -66,7 +66,8 @@ def test_dot_is_the_other_columns() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("y ~ x + offset(z)", "offset"),
+        ("y ~ x * offset(z)", "offset"),
+        ("y ~ x + offset(z, w)", "offset"),
         ("y ~ 2 * x", r"2 cannot be a term .* I\(2 \* x\)"),
         ("y ~ 'x'", "cannot be a term"),
         ("y ~ (a + b)^x", "power x of a formula"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bayeslme.report.pages import groups_text, random_text, variance_text
+from bayeslme.report.pages import groups_text
+from bayeslme.report.parts import random_text, variance_text
 from bayeslme.report.records import RandomBlock, RandomPart, VariancePart
 from bayeslme.report.tables import intervals_text, varcorr_text
 from bayeslme.structures import PdCompSymm, PdIdent, PdMat

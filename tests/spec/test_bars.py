@@ -57,8 +57,6 @@ def test_bambi_has_independent_effects() -> None:
 @pytest.mark.parametrize(
     ("formula", "words"),
     [
-        ("y ~ (1|a) + (1|b)", ("a and b are crossed", "(1 | a/b)", "how to write crossed ones")),
-        ("y ~ (1|a) + (0 + x|b) + (1|a:c)", ("crossed",)),
         ("y ~ x + 1|g", ("brackets",)),
         ("y ~ x * (1|g)", ("brackets",)),
         ("y ~ (x|g) + (z|g)", ("effect 1 of g", "(0 + x | g)")),
@@ -88,9 +86,18 @@ def test_data_show_how_groups_nest() -> None:
     assert spec.fit(pastes).loglik == pytest.approx(plain.fit(pastes).loglik, rel=1e-10)
 
 
-def test_data_show_that_groups_cross() -> None:
-    with pytest.raises(bl.SpecError, match="sample and plate are crossed"):
-        from_bambi("diameter ~ (1|plate) + (1|sample)", data=bl.load_data("Penicillin"))
+@pytest.mark.parametrize("given", [False, True])
+def test_groups_that_do_not_nest_are_crossed(given: bool) -> None:
+    data = bl.load_data("Penicillin")
+    spec = from_bambi("diameter ~ (1|plate) + (1|sample)", data=data if given else None)
+    assert spec.crossed
+    crossed = bl.lmer("diameter ~ (1|plate) + (1|sample)", data)
+    assert spec.fit(data).loglik == pytest.approx(crossed.loglik, abs=1e-9)
+
+
+def test_nested_and_crossed_groups_are_told_apart() -> None:
+    spec = from_bambi("y ~ (1|a) + (0 + x|b) + (1|a:c)")
+    assert str(spec) == 'lme("y ~ 1", data=..., random=["~1 | a/c", "~0 + x | b"])'
 
 
 def test_data_must_have_the_groups() -> None:
@@ -111,13 +118,8 @@ def test_exported() -> None:
     assert bl.from_bambi is from_bambi
 
 
-def test_crossed_groups_are_answered_with_what_fits_them() -> None:
+def test_crossed_effects_as_blocks_of_one_group() -> None:
     data = bl.load_data("Penicillin")
-    with pytest.raises(bl.SpecError) as caught:
-        bl.from_bambi("diameter ~ 1 + (1 | plate) + (1 | sample)", data)
-    said = str(caught.value).splitlines()[0]
-    assert len(said) <= 300
-    call = said[said.index("{") : said.rindex("}") + 1]
-    random = eval(call, {"PdBlocked": bl.PdBlocked, "PdIdent": bl.PdIdent})
-    fit = bl.lme("diameter ~ 1", data.assign(c="c"), random)
+    blocks = bl.PdBlocked([bl.PdIdent("~ sample - 1"), bl.PdIdent("~ plate - 1")])
+    fit = bl.lme("diameter ~ 1", data.assign(c="c"), {"c": blocks})
     assert fit.varcorr()["c"].sd.round(4).unique().tolist() == [1.9316, 0.8467]  # lme4's

@@ -186,7 +186,7 @@ def test_both_kinds_of_contrasts_survive_the_python_call() -> None:
 @pytest.mark.parametrize(
     ("call", "token", "message"),
     [
-        ("lmer(y ~ x + (1 | g))", "lmer", "from_bambi"),
+        ("glmmTMB(y ~ x + (1 | g))", "glmmTMB", "from_bambi"),
         ("nlme(y ~ x)", "nlme", "unknown function 'nlme'"),
         ("gam(y ~ x)", "gam", "models are linear here"),
         ("glmer(y ~ x + (1 | g), family = binomial)", "glmer", "no other families"),
@@ -234,9 +234,11 @@ def test_both_kinds_of_contrasts_survive_the_python_call() -> None:
         ("gls(y ~ x, weights = varComb(corAR1()))", "corAR1", "cannot stand here"),
         ("gls(y ~ x, weights = w)", "w)", "is needed"),
         ("lm(y ~ x, weights = w)", "w)", "varFixed"),
-        ("lm(y ~ x, offset = o)", "o)", "subtract it"),
         ("lm(y ~ x, method = 'lasso')", "'lasso'", "method"),
-        ("gls(y ~ offset(x))", "y ~", "offset"),
+        ("gls(y ~ x:offset(z))", "y ~", "summand of its own"),
+        ("lmer(y ~ x)", "y ~", "no random effects"),
+        ("lmer(y ~ x + (1 | g), REML = 2)", "2", "REML is"),
+        ("lmer(y ~ x + (1 | g), devFunOnly = TRUE)", "TRUE", "devFunOnly"),
         ("gls(y ~ fitted(.))", "y ~", "may stand in weights only"),
         ("gls(y ~ x, correlation = corAR1(form = ~ resid(.) | g))", "corAR1", "weights only"),
         ("lme(y ~ x, random = ~ fitted(.) | g)", "~ fitted", "weights only"),

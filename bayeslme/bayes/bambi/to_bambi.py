@@ -37,6 +37,7 @@ from bayeslme.bayes.priors.priors import Priors, PriorsLike
 from bayeslme.bayes.priors.proper import check_response
 from bayeslme.data.types import Design
 from bayeslme.errors import SpecError
+from bayeslme.formula.formula import offsets
 
 if TYPE_CHECKING:
     import bambi
@@ -96,6 +97,8 @@ def to_bambi(spec: LmeSpec, data: pd.DataFrame, priors: PriorsLike = None) -> ba
 def _refuse(spec: LmeSpec) -> None:
     if spec.function == "lmList":
         raise SpecError("to_bambi: lmList is many models; bambi has one, use lme or lm")
+    if offsets(spec.fixed):
+        raise SpecError("to_bambi: offset() is not translated; subtract it from the response")
     if spec.correlation is not None:
         msg = (
             f"to_bambi: correlation: bambi has no {spec.correlation.r_name}, its residuals are "

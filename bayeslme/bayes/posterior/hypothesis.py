@@ -135,11 +135,25 @@ def contrast(
     return combined(posterior, found.rows, level, kind).set_axis(index, axis=0)
 
 
+def combinations(posterior: Posterior, rows: np.ndarray) -> np.ndarray:
+    """Draws (s, g) of linear combinations of the coefficients.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    rows : array, shape (g, p), or (g, p + 1)
+        A last column beyond the coefficients is what is known, the offset's part.
+    """
+    fixef = posterior.values["fixef"]
+    p = fixef.shape[-1]
+    return np.asarray(fixef @ rows[:, :p].T + rows[:, p:].sum(axis=1))
+
+
 def combined(
     posterior: Posterior, rows: np.ndarray, level: float, kind: IntervalKind
 ) -> pd.DataFrame:
     """Table (r, 5) of the combinations ``rows @ beta``, rows of shape (r, p); see `contrast`."""
-    draws = posterior.values["fixef"] @ rows.T
+    draws = combinations(posterior, rows)
     low, high = limits(draws, level, kind)
     return pd.DataFrame(
         {
@@ -315,7 +329,7 @@ class PosteriorMeans(Estimates):
     @property
     def draws(self) -> np.ndarray:
         """Draws of the means, shape (s, g)."""
-        return np.asarray(self.posterior.values["fixef"] @ self.rows.T)
+        return combinations(self.posterior, self.rows)
 
     def contrasts(
         self,

@@ -79,6 +79,7 @@ class PredictionRows:
     place : RowPositions or None
         None without a correlation structure, at an outer level, and where new data have no columns
         for it.
+    offset : array, shape (m,), or 0
     """
 
     X: np.ndarray
@@ -87,13 +88,15 @@ class PredictionRows:
     own: tuple[np.ndarray, ...]
     variance: tuple[VarianceCoords, ...]
     place: RowPositions | None
+    offset: np.ndarray | float = 0.0
 
     def take(self, at: slice) -> PredictionRows:
         """Some of the rows."""
         variance = tuple(part.take(at) for part in self.variance)
         z, code, own = (tuple(x[at] for x in part) for part in (self.Z, self.code, self.own))
         place = None if self.place is None else self.place.take(at)
-        return PredictionRows(self.X[at], z, code, own, variance, place)
+        offset = self.offset if isinstance(self.offset, float) else self.offset[at]
+        return PredictionRows(self.X[at], z, code, own, variance, place, offset)
 
 
 def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
@@ -110,7 +113,7 @@ def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
         place = RowPositions(group, group, position, level)
     code = tuple(level.code for level in levels)
     z = tuple(level.Z for level in levels)
-    return PredictionRows(design.X, z, code, code, design.variance, place)
+    return PredictionRows(design.X, z, code, code, design.variance, place, design.offset)
 
 
 def rows_of(
@@ -136,7 +139,7 @@ def rows_of(
     new = new_rows(design, newdata, depth)
     own = tuple(factor.code for factor in new.group)
     place = _place(posterior, new, located=located) if depth == len(design.levels) else None
-    return PredictionRows(new.X, new.Z, new.code, own, new_variance(design, new), place)
+    return PredictionRows(new.X, new.Z, new.code, own, new_variance(design, new), place, new.offset)
 
 
 def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:

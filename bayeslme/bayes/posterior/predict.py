@@ -211,7 +211,7 @@ class _Asked:
             Whether rows of one group are wanted together, or each for itself.
         """
         each = ((z, self._effects(rows, k)) for k, z in enumerate(rows.Z))
-        means = means_by_depth(self.posterior.values["fixef"] @ rows.X.T, each)
+        means = means_by_depth(self.posterior.values["fixef"] @ rows.X.T + rows.offset, each)
         if self.use_correlation and rows.place is not None:
             sd = self._sd(rows, means)
             expected, drawn = self._residuals(rows, observed=True)

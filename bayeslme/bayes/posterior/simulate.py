@@ -45,6 +45,7 @@ def new_response(
     Z: tuple[np.ndarray, ...],
     rng: np.random.Generator,
     effects: dict[str, np.ndarray] | None = None,
+    offset: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw a response for new groups that look like the old ones.
 
@@ -57,15 +58,18 @@ def new_response(
     rng : Generator
     effects : dict of group key to array (G, q), optional
         Those of ``new_effects``; drawn here by default.
+    offset : array, shape (n,), optional
+        The design's by default.
 
     Returns
     -------
     array, shape (n,), design's row order
     """
     effects = new_effects(parameters, values, rng) if effects is None else effects
+    fixed = X @ values["fixef"] + (parameters.design.offset if offset is None else offset)
     levels = zip(parameters.levels, Z, strict=True)
     own = ((z, effects[level.key][level.level.code]) for level, z in levels)
-    means = means_by_depth(X @ values["fixef"], own)
+    means = means_by_depth(fixed, own)
     return np.asarray(
         means[-1] + new_residuals(parameters, values, rng, at_fitted(parameters, means))
     )
@@ -129,7 +133,9 @@ def fitted(
     """
     levels = parameters.levels[:depth]
     each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in levels)
-    return means_by_depth(values["fixef"] @ parameters.design.X.T, each)[-1]
+    return means_by_depth(values["fixef"] @ parameters.design.X.T + parameters.design.offset, each)[
+        -1
+    ]
 
 
 def replicated(

@@ -13,7 +13,8 @@ from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import parts, sigma_mean, varcorr
 from bayeslme.fit.values.varcorr import nested_name
 from bayeslme.report.html import frames_html
-from bayeslme.report.pages import coefficients_text, groups_text, random_text
+from bayeslme.report.pages import coefficients_text, groups_text
+from bayeslme.report.parts import random_text
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior

@@ -231,6 +231,8 @@ def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
 
 def _constant(parameters: ModelParameters) -> dict[str, Any]:
     out: dict[str, Any] = {"X": (("row", "term"), parameters.design.X)}
+    if not isinstance(parameters.design.offset, float):
+        out["offset"] = (("row",), parameters.design.offset)
     for level in parameters.levels:
         out[f"Z_{level.key}"] = (("row", f"{level.key}_effect"), level.level.Z)
         out[f"{level.key}_code"] = (("row",), level.level.code)

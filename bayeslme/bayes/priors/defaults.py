@@ -195,9 +195,9 @@ def _default_fixef(parameters: ModelParameters, s: float) -> tuple[tuple[Prior, 
     unit = np.where(varies, spread, np.where(size > 0, size, 1.0))
     if design.has_intercept:
         location = np.zeros(len(unit))
-        location[0] = float(np.mean(design.y))
+        location[0] = float(np.mean(design.response))
     else:
-        location = float(np.mean(design.y)) * basis @ _constant_combination(design.X)
+        location = float(np.mean(design.response)) * basis @ _constant_combination(design.X)
     scale = 2.5 * s / unit
     return tuple(_normal(m, v) for m, v in zip(location, scale, strict=True)), basis
 
@@ -265,7 +265,7 @@ def _boundary_avoiding(parameters: ModelParameters) -> Preset:
 
 def _response_scale(parameters: ModelParameters) -> float:
     design = parameters.design
-    s = float(np.std(design.y))
+    s = float(np.std(design.response))
     if not s > 0:
         msg = f"the response '{design.response_label}' is constant: it has no scale for priors"
         raise DataError(msg)

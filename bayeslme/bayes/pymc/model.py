@@ -92,7 +92,8 @@ def _means(
 ) -> list[Tensor]:
     """X beta, then with the random effects of one level more each; the effects join the model."""
     n = parameters.problem.n
-    means = [pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)]
+    fixed = pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)
+    means = [fixed + data["offset"] if "offset" in data else fixed]
     for level in parameters.levels:
         dims = (level.key, f"{level.key}_effect")
         z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
@@ -263,11 +264,19 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
+    if parameters.design.crossed and form == "marginal":
+        msg = (
+            "form: crossed random effects are variables of the model, they are not integrated out "
+            "symbolically; use form='hierarchical'"
+        )
+        raise SpecError(msg)
 
 
 def _add_data(parameters: ModelParameters) -> dict[str, Tensor]:
     design = parameters.design
     data = {"X": _held(pm.Data("X", design.X, dims=("row", "term")), design.X.shape)}
+    if not isinstance(design.offset, float):
+        data["offset"] = _held(pm.Data("offset", design.offset, dims=("row",)), design.y.shape)
     for level in parameters.levels:
         name, z = f"Z_{level.key}", level.level.Z
         data[name] = _held(pm.Data(name, z, dims=("row", f"{level.key}_effect")), z.shape)
@@ -335,7 +344,8 @@ def _add_marginal(
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
         fixed = pt.dot(given["X"], own["fixef"]) if "fixef" in own else 0.0
-        residual = (_held(value, (problem.n,)) - fixed)[problem.order]
+        known = fixed + given.get("offset", 0.0)
+        residual = (_held(value, (problem.n,)) - known)[problem.order]
         columns = pt.concatenate([*random_columns(parameters, given), residual[None, :]], axis=0)
         return conditional(
             parameters, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops()
@@ -346,9 +356,10 @@ def _add_marginal(
         own.setdefault("fixef", np.zeros(0))
         z = tuple(given[f"Z_{level.key}"] for level in parameters.levels)
         if not size:
-            return new_response(parameters, own, given["X"], z, rng)
+            return new_response(parameters, own, given["X"], z, rng, offset=given.get("offset"))
         draws = [
-            new_response(parameters, own, given["X"], z, rng) for _ in range(int(np.prod(size)))
+            new_response(parameters, own, given["X"], z, rng, offset=given.get("offset"))
+            for _ in range(int(np.prod(size)))
         ]
         return np.reshape(draws, (*size, problem.n))
 
@@ -369,7 +380,8 @@ def _add_integrated(
     def logp(value: Tensor, *args: Tensor) -> Tensor:
         own, given = split(args)
         x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
-        rest = (_held(value, (problem.n,)) - pt.dot(given["X"], shift))[problem.order]
+        known = pt.dot(given["X"], shift) + given.get("offset", 0.0)
+        rest = (_held(value, (problem.n,)) - known)[problem.order]
         columns = pt.concatenate([*random_columns(parameters, given), x, rest[None, :]], axis=0)
         return integrated(
             parameters, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
@@ -385,7 +397,9 @@ def _add_integrated(
         draws = []
         for _ in range(int(np.prod(size)) if size else 1):
             own["fixef"] = rng.multivariate_normal(gaussian.mean, covariance)
-            draws.append(new_response(parameters, own, given["X"], z, rng))
+            draws.append(
+                new_response(parameters, own, given["X"], z, rng, offset=given.get("offset"))
+            )
         return np.reshape(draws, (*size, problem.n)) if size else draws[0]
 
     _observe([*data.values(), *values.values()], logp, random, parameters.design.y)

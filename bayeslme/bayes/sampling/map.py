@@ -252,7 +252,11 @@ def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
         stage.basis @ lam * float(point.sigma) / float(typical)
         for stage, lam in zip(problem.stages, lambdas, strict=True)
     )
-    modes = engine.modes(problem, e, factors, standard)
+    if problem.crossed is None:
+        modes = engine.modes(problem, e, factors, standard)
+    else:
+        grams = density.likelihood.grams
+        modes = grams.modes(grams.at(point.corstruct, point.varfunc), factors, standard)
     return Estimate(
         problem=problem,
         method="MAP",

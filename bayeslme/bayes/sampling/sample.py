@@ -171,6 +171,13 @@ def sample(
     check_seed(seed)
     if method == "collapsed":
         refuse_nuts_options(tune=tune, nuts_sampler=nuts_sampler)
+    if fit.design.crossed:
+        msg = (
+            "sample: the draws of crossed random effects are PyMC's own: "
+            "pymc.sample(model=fit.spec.to_pymc(data, form='hierarchical')); the mode under priors "
+            "is fit.update(priors=...)"
+        )
+        raise FitError(msg)
     parameters = build_parameters(fit.design)
     resolved = resolve_priors(parameters, fit.spec.priors if priors is None else priors)
     check_proper(parameters, resolved)

@@ -23,6 +23,7 @@ from bayeslme.data.variables.factors import (
 )
 from bayeslme.data.variables.labels import joined_labels
 from bayeslme.errors import DataError, SpecError, rows_of
+from bayeslme.formula.expressions import Binary, Expr, Name, bare, variables
 from bayeslme.formula.grammar import parse_expression
 
 
@@ -100,14 +101,42 @@ class Grouping:
     known: KnownGroups | None = None
 
 
+def group_columns(name: str, columns: Columns) -> tuple[str, ...]:
+    """A group is a column, an expression such as factor(x), or a combination a:b of these."""
+    if name in columns or not ("(" in name or ":" in name or "`" in name):
+        return (name,)
+    return variables(parse_expression(name))
+
+
+def group_parts(name: str) -> list[Expr]:
+    """The expressions that a combination a:b of groups is made of; the group itself without one."""
+    waiting: list[Expr] = [parse_expression(name)]
+    found: list[Expr] = []
+    while waiting:
+        node = bare(waiting.pop())
+        if isinstance(node, Binary) and node.op == ":":
+            waiting += [node.right, node.left]
+        else:
+            found.append(node)
+    return found
+
+
 def group_values(columns: Columns, name: str) -> Factor:
-    """A grouping column, or an expression such as factor(x), as a factor with all its levels."""
+    """A grouping column, or an expression such as factor(x) or a:b, with all its levels."""
     if name in columns:
         return columns.factor(name)
-    expression = parse_expression(name)
-    value = evaluate(expression, columns)
+    return _values(bare(parse_expression(name)), name, columns)
+
+
+def _values(node: Expr, name: str, columns: Columns) -> Factor:
+    if isinstance(node, Binary) and node.op == ":":
+        left, right = (_values(bare(part), name, columns) for part in (node.left, node.right))
+        return cross(left, right, ":")[0]
+    if isinstance(node, Name) and node.name in columns:
+        return columns.factor(node.name)
+    value = evaluate(node, columns)
     if not isinstance(value, Dates):
-        value = evaluate_rows(expression, columns)
+        value = evaluate_rows(node, columns)
     if isinstance(value, Basis):
         msg = f"'{name}' has several columns and cannot be a group"
         raise SpecError(msg)

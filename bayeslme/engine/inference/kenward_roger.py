@@ -19,7 +19,7 @@ with -1/4 sum_kl W_kl X' V^-1 V_kl V^-1 X in the braces, in SAS's parameters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.linalg import eigh
@@ -31,6 +31,9 @@ from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.response_covariance import Bending, Covariance
 from bayeslme.engine.inference.satterthwaite import Sensitivity, differentiated, sensitivity
 from bayeslme.errors import FitError
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
 
 Form = Literal["expected", "linear", "observed"]
 SINGULAR = (
@@ -142,7 +145,13 @@ def kenward_roger(
         Where a group is too large for dense matrices, and where V is singular or so little known
         that no positive variance is left.
     """
-    covariance = Covariance(found)
+    covariance: Covariance | CrossedCovariance
+    if found.problem.crossed is None:
+        covariance = Covariance(found)
+    else:
+        from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
+
+        covariance = CrossedCovariance(found)
     try:
         return _adjusted(found, covariance, form, near)
     except np.linalg.LinAlgError:
@@ -150,17 +159,20 @@ def kenward_roger(
 
 
 def _adjusted(
-    found: Estimate, covariance: Covariance, form: Form, near: Sensitivity | None
+    found: Estimate,
+    covariance: Covariance | CrossedCovariance,
+    form: Form,
+    near: Sensitivity | None,
 ) -> KenwardRoger:
     bending = None
     if form == "expected":
-        sums = _first(covariance)
+        sums = _summed(covariance)
         w, loose = _by_expected_information(covariance, sums)
     else:
         near = sensitivity(found) if near is None else near
         if form == "observed":
             bending = Bending.of(found, near)
-        sums = _first(covariance, bending)
+        sums = _summed(covariance, bending)
         w, loose = _by_observed_information(found, covariance, near)
     phi = np.linalg.inv(sums.precision)
     middle = np.einsum("kl,klpq->pq", w, sums.q) - np.einsum(
@@ -179,7 +191,9 @@ def _adjusted(
     )
 
 
-def _by_expected_information(covariance: Covariance, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
+def _by_expected_information(
+    covariance: Covariance | CrossedCovariance, sums: _Sums
+) -> tuple[np.ndarray, np.ndarray]:
     """W (m, m) and the directions (l, m) without information, by the size of V."""
     phi = np.linalg.inv(sums.precision)
     information = 0.5 * (
@@ -192,7 +206,7 @@ def _by_expected_information(covariance: Covariance, sums: _Sums) -> tuple[np.nd
 
 
 def _by_observed_information(
-    found: Estimate, covariance: Covariance, near: Sensitivity
+    found: Estimate, covariance: Covariance | CrossedCovariance, near: Sensitivity
 ) -> tuple[np.ndarray, np.ndarray]:
     """As by expected information, from the curvature of the restricted likelihood."""
     moves = differentiated(found, near, covariance.coordinates)
@@ -227,6 +241,12 @@ def _whitened(root: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     return slopes
 
 
+def _summed(covariance: Covariance | CrossedCovariance, bending: Bending | None = None) -> _Sums:
+    if isinstance(covariance, Covariance):
+        return _first(covariance, bending)
+    return _Sums(*covariance.sums(bending))
+
+
 def _first(covariance: Covariance, bending: Bending | None = None) -> _Sums:
     problem = covariance.problem
     m, p = covariance.size, problem.p
@@ -252,7 +272,7 @@ def _first(covariance: Covariance, bending: Bending | None = None) -> _Sums:
     return sums
 
 
-def _sizes(covariance: Covariance, sums: _Sums) -> np.ndarray:
+def _sizes(covariance: Covariance | CrossedCovariance, sums: _Sums) -> np.ndarray:
     """Relative change of V (m,) with each parameter, infinite where it cannot be told from none."""
     sizes = np.sqrt(np.diagonal(sums.traces))
     seen = sizes > settings.INFERENCE.min_covariance_change * np.sqrt(covariance.problem.n)

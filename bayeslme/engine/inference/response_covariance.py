@@ -332,7 +332,7 @@ class Covariance:
     def coordinates(self, found: Estimate) -> np.ndarray:
         """The parameters (m,) of an estimate of the same model."""
         parts = [
-            np.einsum("kij,ij->k", level.basis, _standard_covariance(stage, found))
+            np.einsum("kij,ij->k", level.basis, standard_covariance(stage, found))
             for level, stage in zip(self.levels, self.problem.stages, strict=True)
         ]
         return np.concatenate([*parts, self.residual.coordinates(found)])
@@ -360,11 +360,11 @@ class _Level:
     """Covariance of a level's standard effects, and the basis of the space it varies in."""
 
     def __init__(self, stage: Stage, found: Estimate) -> None:
-        self.cov = _standard_covariance(stage, found)
+        self.cov = standard_covariance(stage, found)
         self.basis = linear_basis(stage)
 
 
-def _standard_covariance(stage: Stage, found: Estimate) -> np.ndarray:
+def standard_covariance(stage: Stage, found: Estimate) -> np.ndarray:
     """Covariance (q, q) of the effects on the standard scale."""
     factor = found.sigma * stage.basis @ found.factors[found.problem.groups.index(stage.group)]
     return np.asarray(factor @ factor.T)

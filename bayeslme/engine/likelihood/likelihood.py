@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from bayeslme.engine.likelihood.gradient import GramAdjoint, block_adjoint
 from bayeslme.engine.likelihood.one_level import one_level_adjoint
 from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
 from bayeslme.engine.problem import Problem
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.grams import CrossedGrams
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
 BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
@@ -146,12 +149,24 @@ class Likelihood:
     method: Method
     sigma: float | None = None
     evaluations: int = 0
-    grams: RowGrams = field(init=False, repr=False)
+    grams: RowGrams | CrossedGrams = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.grams = RowGrams(self.problem)
-
         self._maps = [stage.structure.factor_map(stage.basis) for stage in self.problem.stages]
+        crossed = self.problem.crossed
+        if crossed is None:
+            self.grams = RowGrams(self.problem)
+            return
+        from bayeslme.engine.crossed.grams import CrossedGrams
+
+        self.grams = CrossedGrams(self.problem, crossed)
+
+    @property
+    def nested_grams(self) -> RowGrams:
+        """Cross products of a model whose random effects nest, from which derivatives are exact."""
+        if not isinstance(self.grams, RowGrams):
+            raise TypeError("crossed random effects have derivatives of their own")
+        return self.grams
 
     @property
     def climbs_by(self) -> str:
@@ -161,7 +176,9 @@ class Likelihood:
         of one known level, the batch is faster.
         """
         size = self.problem.size
-        if self.grams.one_level is not None:
+        if self.problem.crossed is not None:
+            return "values"  # the climb of crossed effects has a gradient of its own
+        if self.nested_grams.one_level is not None:
             return "hessians" if size <= MOST_NEWTON else "gradients"
         many = size > MANY and self.problem.correlation is None
         return "gradients" if many or self.n_numbers * size > OVERHEAD else "values"
@@ -171,7 +188,7 @@ class Likelihood:
 
         It is of the same size as that of all, and has its maximum nearby: a search begins with it.
         """
-        level = self.grams.one_level
+        level = None if self.problem.crossed is not None else self.nested_grams.one_level
         if level is None or level.n_groups < 2 * THINNED:
             return None
         few = Likelihood.__new__(Likelihood)
@@ -181,7 +198,7 @@ class Likelihood:
             self.sigma,
             0,
         )
-        few.grams, few._maps = self.grams.thinned(level.n_groups // THINNED), self._maps
+        few.grams, few._maps = self.nested_grams.thinned(level.n_groups // THINNED), self._maps
         return few
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -246,7 +263,7 @@ class Likelihood:
                 stage.basis @ stage.structure.natural_factor(par, stage.q) / scale
                 for stage, par in zip(self.problem.stages, point.random[::-1], strict=True)
             )
-            if whole:
+            if whole and self.problem.crossed is None:
                 e = eliminate(self.problem, rows.gram, factors)
             else:
                 e = self.grams.reduce(rows, factors)
@@ -306,16 +323,16 @@ class Likelihood:
         factors = self.factors(theta)
         slope, curve = np.zeros(theta.shape), np.zeros((len(theta), 0))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            if self.grams.one_level is not None:
-                e, sums = self.grams.one_level_slopes(factors[0])
+            if self.nested_grams.one_level is not None:
+                e, sums = self.nested_grams.one_level_slopes(factors[0])
                 pr = self.profiled(e, rows, typical)
                 block = self._block_adjoint(pr, rows, typical)
                 by_factor, by_rows = [one_level_adjoint(sums, block) @ factors[0]], None
             else:
-                e, traces = self.grams.traced(rows, factors)
+                e, traces = self.nested_grams.traced(rows, factors)
                 pr = self.profiled(e, rows, typical)
                 block = self._block_adjoint(pr, rows, typical)
-                by_factor, by_rows = self.grams.adjoint(traces, factors, block)
+                by_factor, by_rows = self.nested_grams.adjoint(traces, factors, block)
             for stage, each, own in zip(self.problem.stages, self._maps, by_factor, strict=True):
                 if each is None:
                     turned = stage.structure.factor_slopes(theta[:, stage.theta], stage.basis)
@@ -337,13 +354,13 @@ class Likelihood:
         the slope S and the mean C of T' K^-1 T, M moves by 2 C^-1 S C^-1 / G. Balanced groups are
         done after one such step, given sigma. Newton's method needs some four for the same way.
         """
-        if self.grams.one_level is None:
+        if self.problem.crossed is not None or self.nested_grams.one_level is None:
             return theta
         stage = self.problem.stages[0]
         inverse = np.linalg.inv(stage.basis)
         for _ in range(SCORING):
             factor = self.factors(theta[None])[0]
-            e, sums = self.grams.one_level_slopes(factor)
+            e, sums = self.nested_grams.one_level_slopes(factor)
             rows = self.grams.at(*self.row_parameters(theta[None]))
             twice = one_level_adjoint(sums, self._block_adjoint(self.profiled(e, rows), rows))[0]
             curve = np.asarray(sums.curvature)[0]
@@ -380,7 +397,7 @@ class Likelihood:
         slope, curve = np.zeros((2, len(theta), size - first))
 
         def at(points: np.ndarray) -> np.ndarray:
-            value, near = self.grams.contracted(*self.row_parameters(points), adjoint)
+            value, near = self.nested_grams.contracted(*self.row_parameters(points), adjoint)
             value = value - near.half_logdet + by_centre * near.centre
             return np.broadcast_to(value, points.shape[:2])
 
@@ -407,7 +424,7 @@ class Likelihood:
         if bound is None:
             return np.zeros((len(theta), 0)), np.zeros((len(theta), 0))
         u = theta[:, problem.theta_variance]
-        squares, counts, coords = self.grams.row_sums(bound.natural(u), adjoint)
+        squares, counts, coords = self.nested_grams.row_sums(bound.natural(u), adjoint)
         own = -2.0 * squares  # the mean log deviation is taken out, and sigma follows it
         mean = (by_centre - own.sum(axis=-1)) / problem.n
         weights = np.stack([own + np.multiply.outer(mean, counts), 4.0 * squares])
@@ -447,7 +464,9 @@ class Likelihood:
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
-        level = self.grams.one_level
+        if self.problem.crossed is not None:
+            return self.problem.crossed.numbers + (0 if self.grams.row_free else c * n)
+        level = self.nested_grams.one_level
         if level is not None:
             return int(level.q * c * level.n_groups + c * c)
         grams = sum(stage.q * c * stage.n_groups for stage in self.problem.stages) + c * c

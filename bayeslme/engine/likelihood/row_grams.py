@@ -34,14 +34,14 @@ class RowGram:
 
     Attributes
     ----------
-    gram : Gram
+    gram : Gram, or tuple of CrossedGram where random effects cross
     half_logdet : array, shape (...,)
         log|R| / 2 over all rows.
     centre : array, shape (...,)
         Mean log relative standard deviation taken out of the variance function.
     """
 
-    gram: Gram
+    gram: Any
     half_logdet: np.ndarray
     centre: np.ndarray
 

@@ -32,11 +32,35 @@ class Targets:
         One for each level of the model; zeros where a level has no part.
     code : tuple of int arrays (m,), outermost level first
         Group of each target; -1 where it is unknown, which makes the prediction NaN.
+    zero_unknown : bool
+        Predict the effects of unknown groups as 0 instead, with their own variance.
     """
 
     X: np.ndarray
     Z: tuple[np.ndarray, ...]
     code: tuple[np.ndarray, ...]
+    zero_unknown: bool = False
+
+    @property
+    def known(self) -> np.ndarray:
+        """Whether each target has a prediction, (m,)."""
+        out = np.ones(len(self.X), dtype=bool)
+        for code in () if self.zero_unknown else self.code:
+            out &= code >= 0
+        return out
+
+    def unseen(self, factors: tuple[np.ndarray, ...]) -> tuple[Targets, np.ndarray]:
+        """The targets without the effects of unknown groups, and the variance (m,) of these.
+
+        The variance is relative to sigma^2; factors (q, q) are those of the levels.
+        """
+        Z, code, spread = [], [], np.zeros(len(self.X))
+        for z, own, factor in zip(self.Z, self.code, factors, strict=True):
+            new = own < 0
+            spread += np.where(new, np.square(z @ factor).sum(axis=1), 0.0)
+            Z.append(np.where(new[:, None], 0.0, z))
+            code.append(np.maximum(own, 0))
+        return Targets(self.X, tuple(Z), tuple(code)), spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +101,12 @@ def whitened_columns(found: Estimate) -> np.ndarray:
 
 
 def blup(
-    found: Estimate, targets: Targets, columns: np.ndarray, residuals: Residuals | None = None
+    found: Estimate,
+    targets: Targets,
+    columns: np.ndarray,
+    residuals: Residuals | None = None,
+    *,
+    with_beta: bool = True,
 ) -> Predicted:
     """Predict targets, with the error variance of every one.
 
@@ -89,6 +118,8 @@ def blup(
         From `whitened_columns`.
     residuals : Residuals, optional
         Adds each target's own residual, predicted from the observed ones.
+    with_beta : bool
+        Count the error of the coefficients; without it they are taken as known.
 
     Returns
     -------
@@ -99,18 +130,19 @@ def blup(
         stage.basis @ lam for stage, lam in zip(problem.stages, found.factors[::-1], strict=True)
     )
     e = eliminate(problem, gram(problem, columns), factors)
-    rows = _standard_rows(found, targets)
+    known = targets.known
+    targets, unseen = targets.unseen(found.factors)
+    rows = standard_rows(found, targets)
     if residuals is not None:
         rows = rows - residuals.carried
-    known = np.ones(len(rows), dtype=bool)
-    for code in targets.code:
-        known &= code >= 0
     rest, spread = _reduce(found, e, factors, rows, targets.code)
     root = NUMPY.cholesky(e.block)[:p, :p]
     through_beta = np.linalg.solve(root, rest[:, :p].T).T
     beta = problem.x_basis @ (found.beta - problem.shift)
     mean = rest[:, :p] @ beta - rest[:, p] + targets.X @ problem.shift
-    spread = spread + np.square(through_beta).sum(axis=1)
+    spread = spread + unseen
+    if with_beta:
+        spread = spread + np.square(through_beta).sum(axis=1)
     if residuals is not None:
         spread = spread + residuals.left
     return Predicted(
@@ -118,7 +150,7 @@ def blup(
     )
 
 
-def _standard_rows(found: Estimate, targets: Targets) -> np.ndarray:
+def standard_rows(found: Estimate, targets: Targets) -> np.ndarray:
     """Targets (m, c) as rows of the engine's columns [Z_K ... Z_1 | X | y], y's part zero."""
     problem = found.problem
     parts = [

@@ -47,9 +47,16 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
         if np.all(curved > CLEARLY * FLAT):
             return np.zeros((0, len(size)))
     large = likelihood.n_numbers >= LARGE or len(end.theta) > MANY
+    if large and likelihood.problem.crossed is not None:
+        return np.zeros((0, len(end.theta)))  # two names of one factor are refused before
     if large and not _suspect(likelihood, end):
         return np.zeros((0, len(end.theta)))
-    hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
+    if likelihood.problem.crossed is None:
+        hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
+    else:
+        from bayeslme.engine.crossed.gradient import hessian_of
+
+        hessian = np.outer(size, size) * hessian_of(likelihood, end.theta, STEP * size)
     if not np.all(np.isfinite(hessian)):
         return np.zeros((0, len(size)))
     values, directions = np.linalg.eigh(hessian)

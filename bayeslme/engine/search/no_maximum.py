@@ -102,7 +102,7 @@ def _coefficients(problem: Problem, rows: np.ndarray, effects: bool) -> np.ndarr
     known, at = problem.columns, 0
     blocks = [known[-1 - problem.p : -1, rows].T]
     for k, stage in enumerate(problem.stages if effects else ()):
-        group = np.searchsorted(problem.level_starts(k), rows, side="right")
+        group = problem.group_of(k, rows)
         own, place = np.unique(group, return_inverse=True)
         if len(rows) * len(own) * stage.q > LARGE:
             return None

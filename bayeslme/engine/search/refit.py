@@ -339,6 +339,8 @@ class Refitter:
     def together(self) -> int:
         """Number of responses that are maximised side by side; 1 where each is searched alone."""
         problem = self.found.problem
+        if problem.crossed is not None:
+            return 1
         if problem.correlation is not None or problem.variance is not None or not problem.size:
             return 1
         if self.on_a_ridge:
@@ -358,11 +360,12 @@ class Refitter:
             Where the effects reproduce one of them.
         """
         if self.together == 1:
-            return [self._search(with_response(self.found.problem, one)) for one in y]
+            return [self._search(with_response(self.found.problem, one)) for one in self._less(y)]
         sigma = self.found.sigma if self.found.sigma_held else None
-        several = Responses.of(self.found.problem, y, self.found.method, sigma)
-        for k in several.suspects(np.square(y).sum(axis=1)):
-            require_rest(self._likelihood(with_response(self.found.problem, y[k])))
+        rest = self._less(y)
+        several = Responses.of(self.found.problem, rest, self.found.method, sigma)
+        for k in several.suspects(np.square(rest).sum(axis=1)):
+            require_rest(self._likelihood(with_response(self.found.problem, rest[k])))
         return optima(several, self._bumped(), self._max_iter)
 
     @np.errstate(under="ignore")  # a vanishing correlation is 0
@@ -383,7 +386,7 @@ class Refitter:
         design = replace(self.design, y=np.asarray(y, float))
         if self.moving_covariate:
             return estimate(design)
-        problem = with_response(self.found.problem, design.y)
+        problem = with_response(self.found.problem, design.response)
         end = self._search(problem) if optimum is None else optimum
         return read_off(self._likelihood(problem), end)
 
@@ -401,8 +404,12 @@ class Refitter:
             return [self.estimate(one).loglik for one in y]
         if self.found.problem.size:
             return [one.value for one in self.optima(y)]
-        problems = (with_response(self.found.problem, one) for one in y)
+        problems = (with_response(self.found.problem, one) for one in self._less(y))
         return [self._search(problem, method).value for problem in problems]
+
+    def _less(self, y: np.ndarray) -> np.ndarray:
+        """Responses (s, n) less the offset."""
+        return np.asarray(y - self.design.offset)
 
     @property
     def _max_iter(self) -> int:

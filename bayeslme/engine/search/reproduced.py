@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from bayeslme.engine.likelihood.row_grams import RowGrams
 from bayeslme.engine.problem import Columns, Problem, Stage, runs
 from bayeslme.errors import FitError
 from bayeslme.structures import PdIdent
+
+if TYPE_CHECKING:
+    from bayeslme.engine.crossed.grams import CrossedGrams
+
+    Grams = RowGrams | CrossedGrams
 
 RESOLVED = 2e-7  # the same beside random effects, over the norm X leaves: sums of squares tell less
 SUSPECT = 1e-5  # what one elimination has to leave for the rows to be asked
@@ -55,11 +61,23 @@ def require_rest(likelihood: Likelihood) -> None:
         )
     if likelihood.sigma is None and problem.stages:
         plain = _plain(problem)
-        grams = likelihood.grams if plain is problem else RowGrams(plain)
-        for chosen in choices(plain):
+        grams = likelihood.grams if plain is problem else Likelihood(plain, "ML").grams
+        for chosen in _asked(plain, grams):
             if _suspect(plain, grams, chosen) and _reproduced(plain, chosen):
                 raise without_rest(problem, max(chosen))
-    _require_other_than_levels(problem)
+    if problem.crossed is None:
+        _require_other_than_levels(problem)
+
+
+def _asked(problem: Problem, grams: Grams) -> Iterator[tuple[int, ...]]:
+    """Sets of levels whose effects may reproduce the response.
+
+    What the effects of all levels leave, those of some leave as well: that is asked first where
+    an elimination is expensive.
+    """
+    every = tuple(range(len(problem.stages)))
+    if problem.crossed is None or _suspect(problem, grams, every):
+        yield from choices(problem)
 
 
 def _require_other_than_levels(problem: Problem) -> None:
@@ -103,7 +121,7 @@ def _with_levels(problem: Problem, starts: np.ndarray) -> Problem:
 def without_rest(problem: Problem, k: int) -> FitError:
     """What is said where the effects of level ``k`` (innermost 0) leave no residuals."""
     stage = problem.stages[k]
-    rows = np.diff(np.append(problem.level_starts(k), problem.n))
+    rows = problem.group_sizes(k)
     return FitError(
         "random: the likelihood has no maximum: it grows without bound as the effects of "
         f"'{stage.group}' take up all of the residual variance ({stage.q} effects, groups "
@@ -135,7 +153,7 @@ def dwarfing(problem: Problem, chosen: tuple[int, ...]) -> tuple[np.ndarray, ...
     )
 
 
-def _suspect(problem: Problem, grams: RowGrams, chosen: tuple[int, ...]) -> bool:
+def _suspect(problem: Problem, grams: Grams, chosen: tuple[int, ...]) -> bool:
     """Whether elimination leaves next to nothing, or too little to tell."""
     none = np.zeros(0)
     rows = grams.at(none, none)
@@ -162,7 +180,7 @@ def _rest(problem: Problem, y: np.ndarray, chosen: tuple[int, ...]) -> float:
     none = np.zeros(0)
     for _ in range(PASSES):
         own = replace(problem, source=Columns.holding(np.concatenate([columns[:-1], rest[None]])))
-        grams = RowGrams(own)
+        grams = Likelihood(own, "ML").grams
         rows = grams.at(none, none)
         root = profile(own, grams.reduce(rows, factors), rows.half_logdet, "ML").factor
         beta = np.linalg.solve(root[:p, :p].T, root[p, :p])
@@ -171,8 +189,7 @@ def _rest(problem: Problem, y: np.ndarray, chosen: tuple[int, ...]) -> float:
         fitted, at = beta @ columns[-1 - p : -1], 0
         for k, effects in enumerate(grams.modes(rows, factors, beta)):
             stage = own.stages[k]
-            sizes = np.diff(np.append(own.level_starts(k), own.n))
-            b = np.repeat(effects @ stage.basis.T, sizes, axis=0)
+            b = (effects @ stage.basis.T)[own.group_of(k, np.arange(own.n))]
             fitted = fitted + np.einsum("qn,nq->n", columns[at : at + stage.q], b)
             at += stage.q
         left = np.linalg.norm(rest - fitted)

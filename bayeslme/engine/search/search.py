@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayeslme.engine.crossed.starts import crossed_candidates, inverse_curvature
 from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.search.conventions import normalised, to_boundary, to_end, upright
 from bayeslme.engine.search.flat import (
@@ -38,6 +39,7 @@ TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is k
 NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and how far values cannot be from a line over it
 FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
 CLEAR = 0.02  # relative size of random effects that is clearly not zero
+SHARPER = 0.1  # of a tolerance, where the gradient is exact
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
 
@@ -115,7 +117,7 @@ def _highest(
     looks = around and likelihood.problem.size > 0 and likelihood.n_numbers < WIDE_NUMBERS
     starts = np.zeros((0, likelihood.problem.size))
     if start is None or looks:
-        starts = _ranked(likelihood, candidates(likelihood.problem) if grid is None else grid)
+        starts = _candidates(likelihood) if grid is None else _ranked(likelihood, grid)
     if start is not None:
         given = np.asarray(start, float)[None]
         if not np.isfinite(likelihood(given)[0]):
@@ -148,6 +150,16 @@ def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum
     return end if end.converged and end.value > best.value - TIE else best
 
 
+def _candidates(likelihood: Likelihood) -> np.ndarray:
+    """Built-in starts (s, k), best first."""
+    problem = likelihood.problem
+    if problem.crossed is None:
+        return _ranked(likelihood, candidates(problem))
+    wide = likelihood.n_numbers < WIDE_NUMBERS
+    starts = crossed_candidates(problem, wide=wide)
+    return _ranked(likelihood, starts) if wide else starts
+
+
 def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
     """Starts (s, k), best first; drawn towards zero until the likelihood is defined somewhere."""
     for _ in range(SHRINKINGS):
@@ -168,10 +180,33 @@ def climb(
 ) -> Optimum:
     """Maximise from one start, on its own local maximum."""
     scale = scales(likelihood.problem)
+    if likelihood.problem.crossed is not None and len(start):
+        return _ascend(likelihood, start, scale, max_iter, tol, inverse)
     wide = likelihood.n_numbers < WIDE_NUMBERS
     return maximise(
         likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide, inverse=inverse
     )
+
+
+def _ascend(
+    likelihood: Likelihood,
+    start: np.ndarray,
+    scale: np.ndarray,
+    max_iter: int,
+    tol: float,
+    inverse: np.ndarray | None,
+) -> Optimum:
+    """Maximise with the exact gradient of a crossed model."""
+    from bayeslme.engine.crossed.gradient import value_and_gradient
+    from bayeslme.engine.search.ascent import ascend
+
+    if inverse is None:
+        inverse = inverse_curvature(likelihood, start)
+
+    def f(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        return value_and_gradient(likelihood, theta)
+
+    return ascend(f, start, scale, inverse, max_iter=max_iter, tol=min(tol, 1.0) * SHARPER)
 
 
 def _look_around(

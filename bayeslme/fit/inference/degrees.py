@@ -177,6 +177,8 @@ def small_sample(
 ) -> SmallSample | None:
     """Tests by a method; None where the inner-outer rule, or n - p, is what is asked for.
 
+    Where no method is named, that of the fit is taken.
+
     In a linear model with independent residuals of one variance n - p is exact and every method
     gives it.
 
@@ -184,7 +186,8 @@ def small_sample(
     ----------
     fit : Fit
     df : str, optional
-        By default the fit's own: the inner-outer rule, or what `mmrm` was called with.
+        By default the fit's own: the inner-outer rule, Satterthwaite's for `lmer` and crossed
+        random effects, or what `mmrm` was called with.
     vcov : str, optional
         A covariance robust to a wrong model of the variances, with degrees of freedom of its own.
 
@@ -197,6 +200,11 @@ def small_sample(
     """
     if vcov is not None and vcov != "model":
         return _robust(fit, df, vcov)
+    if df in ("inner-outer", "between-within") and fit.design.crossed:
+        raise FitError(
+            f"df: {df!r} counts groups of nested levels, and the random effects of this fit are "
+            "crossed; use 'satterthwaite' or 'kenward-roger'"
+        )
     df = fit.default_df if df is None else df
     if df not in METHODS:
         raise SpecError(f"df: {df!r} is none of {', '.join(map(repr, METHODS))}")

@@ -187,7 +187,7 @@ def intervals(
     check_probability(level)
     check_choice(which, get_args(Which), "which")
     check_choice(method, get_args(Method), "method")
-    found = small_sample(fit, df)
+    found = small_sample(fit, df) if which != "var-cov" or df is not None else None
     asked = df is not None and found is not None
     if asked and (which == "var-cov" or (method == "profile" and fit.method == "ML")):
         raise FitError(f"df: {df!r} is for t intervals of coefficients, which are not asked for")

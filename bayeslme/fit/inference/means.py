@@ -185,12 +185,15 @@ def _limits(
 ) -> pd.DataFrame:
     """Values of combinations of the coefficients with their errors and limits."""
     vcov = fit.test_vcov if method is None else method.vcov
+    p = len(fit.fixef)
+    known = rows[:, p:].sum(axis=1)  # the offset's part, which is no estimate
+    rows = rows[:, :p]
     error = np.sqrt(np.einsum("gp,pq,gq->g", rows, vcov, rows))
     if method is None:
         den = _degrees(fit, rows)
     else:
         den = np.array([method.test(row[None])[1] for row in rows])
-    value = rows @ fit.estimate.beta
+    value = rows @ fit.estimate.beta + known
     width = t_quantile(0.5 + level / 2, den) * error
     columns = {"Value": value, "Std.Error": error, "DF": den}
     return pd.DataFrame({**columns, "lower": value - width, "upper": value + width})

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.data.evaluation.evaluate import columns_of
+from bayeslme.data.offset import offset_values
 from bayeslme.data.variables.columns import Columns
 from bayeslme.data.variables.factors import Factor, drop_unused, from_objects, relabel
 from bayeslme.data.variables.labels import LOGICAL_LEVELS
@@ -19,6 +20,7 @@ from bayeslme.errors import SpecError, known_names
 from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.curves import FACTOR_FUNCTIONS
 from bayeslme.formula.expressions import Call, r_number, walk
+from bayeslme.formula.formula import offsets
 
 if TYPE_CHECKING:
     from bayeslme.fit.numbers import Numbers
@@ -65,7 +67,9 @@ def axes_of(fit: Numbers, at: Mapping[str, Any]) -> tuple[Axis, ...]:
         For a predictor that the fixed part does not have, and a level that a factor has not.
     """
     matrix = fit.design.matrix
-    names = [name for name in matrix.columns_needed if name in fit.design.frame.columns]
+    known = [name for one in offsets(fit.spec.fixed) for name in columns_of(one)]
+    needed = dict.fromkeys([*matrix.columns_needed, *known])
+    names = [name for name in needed if name in fit.design.frame.columns]
     unknown = [name for name in at if name not in names]
     if unknown:
         raise SpecError(f"at: {unknown[0]!r} is no predictor; {known_names(names)}")
@@ -206,7 +210,7 @@ def averages(
     -------
     labels : list of tuple, length g
     rows : array, shape (g, p)
-        Means are ``rows @ beta``.
+        Means are ``rows @ beta``; where the model has an offset, its values are one more column.
 
     Raises
     ------
@@ -238,11 +242,19 @@ def averages(
 
 def _rows(fit: Numbers, frame: pd.DataFrame, slope: str | None) -> FloatArray:
     matrix = fit.design.matrix
+    terms = offsets(fit.spec.fixed)
+
+    def at(cells: pd.DataFrame) -> FloatArray:
+        X = matrix.apply(cells)
+        if not terms:
+            return X
+        return np.column_stack([X, offset_values(terms, Columns(cells)) * np.ones(len(cells))])
+
     if slope is None:
-        return matrix.apply(frame) if len(frame.columns) else np.ones((1, len(matrix.names)))
+        return at(frame) if len(frame.columns) else np.ones((1, len(matrix.names)))
     h = SETTINGS.slope_step * float(fit.design.frame[slope].astype(float).std())
-    up, down = (matrix.apply(frame.assign(**{slope: frame[slope] + s * h})) for s in (1.0, -1.0))
-    high, low = (matrix.apply(frame.assign(**{slope: frame[slope] + s * h})) for s in (2.0, -2.0))
+    up, down = (at(frame.assign(**{slope: frame[slope] + s * h})) for s in (1.0, -1.0))
+    high, low = (at(frame.assign(**{slope: frame[slope] + s * h})) for s in (2.0, -2.0))
     return np.asarray((8.0 * (up - down) - (high - low)) / (12.0 * h))  # exact up to degree four
 
 

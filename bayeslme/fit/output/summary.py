@@ -26,6 +26,7 @@ from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import summary_text
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
+from bayeslme.spec.lmer import write_formula
 from bayeslme.structures import Bound, VarFunc
 
 if TYPE_CHECKING:
@@ -104,11 +105,11 @@ def page(fit: ParameterVerbs, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
     Page
     """
     spec, design = fit.spec, fit.design
-    groups = {nested_name(design, k): len(one.labels) for k, one in enumerate(design.levels)}
+    groups = {nested_name(design, k): len(design.levels[k].labels) for k in design.shown}
     return Page(
         kind=fit.kind,
         method=fit.method,
-        formula=str(spec.fixed),
+        formula=write_formula(spec) if fit.as_lme4 else str(spec.fixed),
         data=spec.data,
         subset=None if spec.subset is None else deparse(spec.subset),
         criteria=pd.Series({"AIC": fit.aic, "BIC": fit.bic, "logLik": fit.loglik}),
@@ -122,6 +123,7 @@ def page(fit: ParameterVerbs, fixed: pd.DataFrame, corr: pd.DataFrame) -> Page:
         nobs=fit.nobs,
         groups=pd.Series(groups, dtype=int),
         notes=notes(fit),
+        as_lme4=fit.as_lme4,
     )
 
 
@@ -246,6 +248,12 @@ def fixed_correlation(fit: ParameterVerbs) -> pd.DataFrame:
     sd = np.sqrt(np.diagonal(vcov))
     names = list(fit.design.x_names)
     return pd.DataFrame(vcov / np.outer(sd, sd), index=names, columns=names)
+
+
+def short_page(fit: ParameterVerbs) -> Page:
+    """What ``print(fit)`` shows: no tests, so that no degrees of freedom have to be found."""
+    table = pd.DataFrame({"Value": fit.estimate.beta}, index=list(fit.design.x_names))
+    return page(fit, table, fixed_correlation(fit))
 
 
 def summary(

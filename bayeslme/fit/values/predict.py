@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayeslme.data.newdata import NewRows, new_correlation, new_rows, new_variance
 from bayeslme.data.types import VarianceCoords
-from bayeslme.engine import Estimate, depth_of
+from bayeslme.engine import Estimate, places_of
 from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.inference.satterthwaite import differentiated
 from bayeslme.engine.prediction.blup import Predicted, Targets, blup, whitened_columns
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def new_log_sd(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
+def new_log_sd(fit: RowVerbs, new: NewRows, places: tuple[int, ...]) -> FloatArray:
     """Log residual standard deviation of new rows relative to sigma.
 
     Parameters
     ----------
     fit : Fit
     new : NewRows
-        Read down to `depth`.
-    depth : int
-        Level of the prediction; fitted values as covariates go no further in than this.
+        Read at these levels.
+    places : tuple of int
+        Levels of the prediction; fitted values as covariates use no others.
 
     Returns
     -------
@@ -67,12 +67,14 @@ def new_log_sd(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
     if bound is None:
         return np.zeros(len(new.X))
     known = np.all([part.stratum >= 0 for part in coords], axis=0)
-    filled = bound.structure.join([_filled(fit, new, part, depth) for part in coords])
+    filled = bound.structure.join([_filled(fit, new, part, places) for part in coords])
     values = bound.structure.log_sd(fit.estimate.varfunc, filled)
     return np.where(known, values, np.nan)
 
 
-def _filled(fit: RowVerbs, new: NewRows, coords: VarianceCoords, depth: int) -> VarianceCoords:
+def _filled(
+    fit: RowVerbs, new: NewRows, coords: VarianceCoords, places: tuple[int, ...]
+) -> VarianceCoords:
     """Coordinates with fitted values put in, unknown strata replaced by any."""
     stratum = np.maximum(coords.stratum, 0)
     if coords.source == "data":
@@ -83,15 +85,40 @@ def _filled(fit: RowVerbs, new: NewRows, coords: VarianceCoords, depth: int) -> 
             "conditioning on residuals; use weights by fitted(.) or a covariate"
         )
         raise FitError(msg)
-    reach = min(depth, depth_of(fit.design, coords.level))
-    return replace(coords, stratum=stratum, covariate=mean_values(fit, new, reach))
+    own = places_of(fit.design, coords.level)
+    reach = tuple(k for k in places if k in own)
+    return replace(coords, stratum=stratum, covariate=mean_values(fit, new, places, reach))
 
 
-def mean_values(fit: RowVerbs, new: NewRows, depth: int) -> FloatArray:
-    """X beta plus the random effects down to a level, (m,); NaN for unknown groups."""
-    levels = zip(fit.estimate.modes[:depth], new.Z, new.code, strict=False)
-    each = ((z, np.where(code[:, None] < 0, np.nan, modes[code])) for modes, z, code in levels)
-    return means_by_depth(new.X @ fit.estimate.beta, each)[-1]
+def mean_values(
+    fit: RowVerbs, new: NewRows, places: tuple[int, ...], reach: tuple[int, ...] | None = None
+) -> FloatArray:
+    """X beta plus the random effects of some levels, (m,).
+
+    Those of unknown groups are NaN, in fits by `lmer` 0.
+
+    Parameters
+    ----------
+    fit : Fit
+    new : NewRows
+    places : tuple of int
+        Levels at which the rows were read.
+    reach : tuple of int, optional
+        Those of them whose effects are added; all by default.
+    """
+    unknown = 0.0 if fit.spec.new_groups_are_zero else np.nan
+    each = (
+        (z, np.where(code[:, None] < 0, unknown, fit.estimate.modes[k][code]))
+        for k, z, code in zip(places, new.Z, new.code, strict=True)
+        if reach is None or k in reach
+    )
+    return means_by_depth(new.X @ fit.estimate.beta + new.offset, each)[-1]
+
+
+CROSSED = (
+    "use_correlation: residuals are predicted in nested models only, and the random effects of "
+    "this fit are crossed; leave it out"
+)
 
 
 @overload
@@ -137,20 +164,20 @@ def predict(
         check_choice(df, METHODS, "df")
     if df is not None and df != "residual" and interval is None:
         raise FitError(f"df: {df!r} is for the limits of an interval; give interval=0.95")
-    depth = depth_of(fit.design, level)
+    places = places_of(fit.design, level)
     if not (se or use_correlation or interval is not None):
         if newdata is None:
             return fitted(fit, level).rename("predict")
-        plain = mean_values(fit, new_rows(fit.design, newdata, depth), depth)
+        plain = mean_values(fit, new_rows(fit.design, newdata, places), places)
         return pd.Series(plain, index=newdata.index, name="predict")
-    if use_correlation and depth < len(fit.design.levels):
+    if use_correlation and len(places) < len(fit.design.levels):
         msg = "use_correlation: residuals are those of the innermost level; leave level out"
         raise FitError(msg)
     frame = fit.design.frame if newdata is None else newdata
-    new = new_rows(fit.design, frame, depth)
-    asked = _Asked(new, depth, use_correlation, newdata is None)
+    new = new_rows(fit.design, frame, places)
+    asked = _Asked(new, places, use_correlation, newdata is None)
     found = asked.predicted(fit)
-    table = pd.DataFrame({"fit": found.mean}, index=new.index)
+    table = pd.DataFrame({"fit": found.mean + new.offset}, index=new.index)
     if se:
         table["se"] = np.sqrt(found.variance)
     if interval is not None:
@@ -159,7 +186,7 @@ def predict(
         if df in KENWARD_ROGER:
             variance = variance + _adjustment(fit, df, asked)
         width = t_quantile(0.5 + interval / 2, den) * np.sqrt(variance)
-        table["lower"], table["upper"] = found.mean - width, found.mean + width
+        table["lower"], table["upper"] = table["fit"] - width, table["fit"] + width
     return table if se or interval is not None else table["fit"].rename("predict")
 
 
@@ -168,25 +195,32 @@ class _Asked:
     """New rows, observed ones or not, at a level, with their own residuals or without."""
 
     new: NewRows
-    depth: int
+    places: tuple[int, ...]
     use_correlation: bool
     observed: bool
 
     def predicted(self, fit: RowVerbs) -> Predicted:
         """Means at the level, or under `use_correlation` new responses."""
+        targets = _targets(fit, self.new, self.places)
+        if fit.design.crossed:
+            if self.use_correlation:
+                raise FitError(CROSSED)
+            from bayeslme.engine.crossed.blup import crossed_blup
+
+            return crossed_blup(fit.estimate, targets)
         columns, residuals = whitened_columns(fit.estimate), None
         if self.use_correlation:
-            log_sd = new_log_sd(fit, self.new, self.depth)
+            log_sd = new_log_sd(fit, self.new, self.places)
             place = _residuals(fit, self.new, log_sd, observed=self.observed)
             residuals = krige(fit.estimate, place, columns)
-        return blup(fit.estimate, _targets(fit, self.new, self.depth), columns, residuals)
+        return blup(fit.estimate, targets, columns, residuals)
 
     def variance(self, fit: RowVerbs, found: Predicted) -> FloatArray:
         """Variance (m,) of new responses less their predictions."""
         if self.use_correlation:
             return found.variance
-        log_sd = new_log_sd(fit, self.new, self.depth)
-        return found.variance + _own_variance(fit, self.new, log_sd, self.depth)
+        log_sd = new_log_sd(fit, self.new, self.places)
+        return found.variance + _own_variance(fit, self.new, log_sd, self.places)
 
 
 def _degrees(fit: RowVerbs, df: str, asked: _Asked, variance: FloatArray) -> FloatArray:
@@ -209,7 +243,7 @@ def _degrees(fit: RowVerbs, df: str, asked: _Asked, variance: FloatArray) -> Flo
 
 def _adjustment(fit: RowVerbs, df: DfMethod, asked: _Asked) -> FloatArray:
     """What Kenward and Roger's covariance adds to the variances (m,) of the fixed part."""
-    if asked.depth or asked.use_correlation:
+    if asked.places or asked.use_correlation:
         raise FitError(
             f"df: {df!r} is for predictions of the fixed part; give level=0 and no "
             "use_correlation, or take 'satterthwaite'"
@@ -221,14 +255,19 @@ def _adjustment(fit: RowVerbs, df: DfMethod, asked: _Asked) -> FloatArray:
     return np.asarray(np.einsum("mp,pq,mq->m", x, more, x))
 
 
-def _targets(fit: RowVerbs, new: NewRows, depth: int) -> Targets:
-    """The mean at a level; the levels further in have no part in it."""
+def _targets(fit: RowVerbs, new: NewRows, places: tuple[int, ...]) -> Targets:
+    """The mean at some levels; the others have no part in it."""
     m = len(new.X)
-    inner = fit.design.levels[depth:]
-    zeros = tuple(np.zeros((m, level.Z.shape[1])) for level in inner)
-    return Targets(
-        new.X, (*new.Z, *zeros), (*new.code, *(np.zeros(m, dtype=np.intp) for _ in inner))
-    )
+    levels = range(len(fit.design.levels))
+    Z = [np.zeros((m, fit.design.levels[k].Z.shape[1])) for k in levels]
+    code = [np.zeros(m, dtype=np.intp) for _ in levels]
+    for k, own, group in zip(places, new.Z, new.code, strict=True):
+        Z[k], code[k] = own, group
+    for k in range(len(levels) - 2, -1, -1):  # where the groups of the levels asked for lie
+        inner = fit.design.levels[k + 1]
+        if k not in places and inner.branch == fit.design.levels[k].branch:
+            code[k] = inner.parent[np.maximum(code[k + 1], 0)]
+    return Targets(new.X, tuple(Z), tuple(code), zero_unknown=fit.spec.new_groups_are_zero)
 
 
 def _residuals(fit: RowVerbs, new: NewRows, log_sd: FloatArray, *, observed: bool) -> NewResiduals:
@@ -245,11 +284,13 @@ def _residuals(fit: RowVerbs, new: NewRows, log_sd: FloatArray, *, observed: boo
     return NewResiduals(group, position, log_sd)
 
 
-def _own_variance(fit: RowVerbs, new: NewRows, log_sd: FloatArray, depth: int) -> FloatArray:
-    """Variance (m,) of a new response about its mean at a level."""
+def _own_variance(
+    fit: RowVerbs, new: NewRows, log_sd: FloatArray, places: tuple[int, ...]
+) -> FloatArray:
+    """Variance (m,) of a new response about its mean at some levels."""
     total = np.square(fit.sigma * np.exp(log_sd))
-    inner = fit.estimate.factors[depth:]
-    for matrix, factor in zip(fit.design.random_matrices[depth:], inner, strict=True):
-        Z = matrix.apply(new.columns)
-        total = total + np.square(fit.sigma * Z @ factor).sum(axis=1)
+    for k, matrix in enumerate(fit.design.random_matrices):
+        if k not in places:
+            Z = matrix.apply(new.columns)
+            total = total + np.square(fit.sigma * Z @ fit.estimate.factors[k]).sum(axis=1)
     return np.asarray(total)

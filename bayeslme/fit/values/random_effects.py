@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
+def ranef_errors(fit: LmeFit, k: int, *, conditional: bool = False) -> FloatArray:
     """Standard deviation of b less its prediction, for every group and effect of a level.
 
     Parameters
@@ -29,6 +29,8 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     fit : LmeFit
     k : int
         Position of the level, outermost first.
+    conditional : bool
+        Take the coefficients as known.
 
     Returns
     -------
@@ -39,16 +41,27 @@ def ranef_errors(fit: LmeFit, k: int) -> FloatArray:
     m = groups * q
     code = [np.zeros(m, dtype=np.intp) for _ in levels]
     code[k] = np.repeat(np.arange(groups), q)
-    for outer in range(k - 1, -1, -1):
-        code[outer] = levels[outer + 1].parent[code[outer + 1]]
+    chain = fit.design.outer(k)
+    for outer, inner in zip(chain[-2::-1], chain[:0:-1], strict=True):
+        code[outer] = levels[inner].parent[code[inner]]
     Z = [np.zeros((m, level.Z.shape[1])) for level in levels]
     Z[k] = np.tile(np.eye(q), (groups, 1))
     targets = Targets(np.zeros((m, len(fit.fixef))), tuple(Z), tuple(code))
-    found = blup(fit.estimate, targets, whitened_columns(fit.estimate))
+    if fit.design.crossed:
+        from bayeslme.engine.crossed.blup import crossed_blup
+
+        found = crossed_blup(fit.estimate, targets, with_beta=not conditional)
+    else:
+        columns = whitened_columns(fit.estimate)
+        found = blup(fit.estimate, targets, columns, with_beta=not conditional)
     return np.sqrt(found.variance).reshape(groups, q)
 
 
-def _frame(fit: LmeFit, k: int, se: bool, standard: bool) -> pd.DataFrame:
+ErrorKind = bool | Literal["conditional"]
+CONDITIONAL = "conditional"
+
+
+def _frame(fit: LmeFit, k: int, se: ErrorKind, standard: bool) -> pd.DataFrame:
     level = fit.design.levels[k]
     index = pd.Index(level.labels, name=level.group)
     table = pd.DataFrame(fit.estimate.modes[k], index=index, columns=list(level.effects))
@@ -57,22 +70,25 @@ def _frame(fit: LmeFit, k: int, se: bool, standard: bool) -> pd.DataFrame:
         return table / sd.where(sd > 0)
     if not se:
         return table
-    errors = pd.DataFrame(ranef_errors(fit, k), index=index, columns=table.columns)
+    found = ranef_errors(fit, k, conditional=se == CONDITIONAL)
+    errors = pd.DataFrame(found, index=index, columns=table.columns)
     return pd.concat({"est.": table, "se": errors}, axis=1)
 
 
 def ranef(
-    fit: LmeFit, level: LevelName = None, se: bool = False, standard: bool = False
+    fit: LmeFit, level: LevelName = None, se: ErrorKind = False, standard: bool = False
 ) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """Conditional modes of the random effects (best linear unbiased predictions).
 
     See `LmeFit.ranef`.
     """
+    if not isinstance(se, bool) and se != CONDITIONAL:
+        raise FitError(f"se: True, False or '{CONDITIONAL}', not {se!r:.60}")
     if se and standard:
         raise FitError("standard: errors belong to effects in the response's unit; leave se out")
     levels = fit.design.levels
     if level is None and len(levels) > 1:
-        return Tables((one.group, _frame(fit, k, se, standard)) for k, one in enumerate(levels))
+        return Tables((levels[k].group, _frame(fit, k, se, standard)) for k in fit.design.shown)
     number = depth_of(fit.design, level)
     if number == 0:
         raise FitError("level: the fixed level has no random effects; name a group")
@@ -80,12 +96,18 @@ def ranef(
 
 
 def ancestors(fit: LmeFit, number: int) -> list[np.ndarray]:
-    """Group at each level 1 to `number` that contains each group of level `number`, shapes (G,)."""
+    """Group, at each level outside level `number`, of each of its groups; last itself; (G,)."""
     levels = fit.design.levels
     chain = [np.arange(len(levels[number - 1].labels))]
-    for k in range(number - 1, 0, -1):
+    for k in fit.design.outer(number - 1)[:0:-1]:
         chain.insert(0, levels[k].parent[chain[0]])
     return chain
+
+
+def coefs(fit: LmeFit) -> dict[str, pd.DataFrame]:
+    """Coefficients of the groups of every level, as lme4 has them for crossed random effects."""
+    groups = [fit.design.levels[k].group for k in fit.design.shown]
+    return Tables((group, coef(fit, group)) for group in groups)
 
 
 def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
@@ -97,17 +119,16 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     if number == 0:
         return fit.fixef.to_frame("fixed").T
     level_ = fit.design.levels[number - 1]
-    names = list(
-        dict.fromkeys(
-            [*fit.fixef.index, *(e for one in fit.design.levels[:number] for e in one.effects)]
-        )
-    )
+    included = fit.design.included(number - 1)
+    effects = [e for k in included for e in fit.design.levels[k].effects]
+    names = list(dict.fromkeys([*fit.fixef.index, *effects]))
     start = fit.fixef.reindex(names, fill_value=0.0).to_numpy()
     table = pd.DataFrame(
         np.tile(start, (len(level_.labels), 1)),
         index=pd.Index(level_.labels, name=level_.group),
         columns=names,
     )
-    for k, at in enumerate(ancestors(fit, number)):
+    owners = dict(zip(fit.design.outer(number - 1), ancestors(fit, number), strict=True))
+    for k, at in ((k, owners[k]) for k in included):
         table[list(fit.design.levels[k].effects)] += fit.estimate.modes[k][at]
     return table

@@ -21,8 +21,8 @@ ResidualType = Literal["response", "pearson", "normalized"]
 
 def fitted(fit: RowVerbs, level: LevelName = None) -> pd.Series:
     """Fitted values at one level, indexed as the data frame's used rows; see `Fit.fitted`."""
-    depth = engine.depth_of(fit.design, level)
-    values = engine.fitted_values(fit.design, fit.estimate.beta, fit.estimate.modes, depth)
+    places = engine.places_of(fit.design, level)
+    values = engine.fitted_values(fit.design, fit.estimate.beta, fit.estimate.modes, places)
     return pd.Series(values, index=fit.design.index, name="fitted")
 
 

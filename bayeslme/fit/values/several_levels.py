@@ -18,6 +18,7 @@ from bayeslme.report.tables import Tables
 if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
     from bayeslme.fit.row_verbs import RowVerbs
+    from bayeslme.fit.values.random_effects import ErrorKind
     from bayeslme.fit.values.residuals import ResidualType
 
 Several = list[Any] | tuple[Any, ...] | range
@@ -61,13 +62,13 @@ def predict(fit: RowVerbs, newdata: pd.DataFrame | None, levels: Several) -> pd.
     4     M02         22.043           21.461
     """
     named = _named(fit, levels)
-    table = _groups(fit, newdata, max(k for _, k in named))
+    table = _groups(fit, newdata, named)
     for name, k in named:
         table[f"predict.{name}"] = np.asarray(_predict.predict(fit, newdata, k), float)
     return table
 
 
-def ranef(fit: LmeFit, levels: Several, se: bool, standard: bool) -> Tables:
+def ranef(fit: LmeFit, levels: Several, se: ErrorKind, standard: bool) -> Tables:
     """Random effects of several levels, a table for each."""
     found = ((name, _random_effects.ranef(fit, k, se, standard)) for name, k in _named(fit, levels))
     return Tables(found)  # type: ignore[arg-type]
@@ -81,13 +82,17 @@ def _named(fit: RowVerbs, levels: Several) -> list[tuple[str, int]]:
     return [(names[k], k) for k in depths]
 
 
-def _groups(fit: RowVerbs, newdata: pd.DataFrame | None, depth: int) -> pd.DataFrame:
-    """Labels of the groups of each row, a column for each level."""
-    own = fit.design.levels[:depth]
+def _groups(
+    fit: RowVerbs, newdata: pd.DataFrame | None, named: list[tuple[str, int]]
+) -> pd.DataFrame:
+    """Labels of the groups of each row, a column for each level that is needed."""
+    outer = (fit.design.included(k - 1) for _, k in named if k > 0)
+    places = sorted({place for one in outer for place in one})
+    own = [fit.design.levels[k] for k in places]
     if newdata is None:
         labels = {level.group: np.array(level.labels, dtype=object)[level.code] for level in own}
         return pd.DataFrame(labels, index=fit.design.index)
-    rows = new_rows(fit.design, newdata, depth)
+    rows = new_rows(fit.design, newdata, places)
     found = {}
     for level, code, factor in zip(own, rows.code, rows.group, strict=True):
         new = np.array([*factor.levels, None], dtype=object)[factor.code]

@@ -26,7 +26,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     design, estimate = fit.design, fit.estimate
     residual = colour(estimate, rng.standard_normal((nsim, fit.nobs))) * np.exp(estimate.log_sd)
-    draws = design.X @ estimate.beta + fit.sigma * residual
+    draws = design.X @ estimate.beta + design.offset + fit.sigma * residual
     for level, factor in zip(design.levels, estimate.factors, strict=True):
         spherical = rng.standard_normal((nsim, len(level.labels), len(factor)))
         effects = fit.sigma * spherical @ factor.T

@@ -18,6 +18,7 @@ from bayeslme.fit.values.varcorr import LevelAxes, describe, flat_note, level_ax
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.report.tables import singular_html, singular_text
+from bayeslme.spec.model import RandomLevel
 from bayeslme.spec.update import update_formula
 from bayeslme.structures import PdDiag, PdMat
 
@@ -113,11 +114,22 @@ def _reform(structure: PdMat, formula: Formula) -> PdMat:
 
 
 def _with(fit: Fit, k: int, structure: PdMat) -> Fit:
-    random = {
-        level.group: structure if i == k else _named(level)
-        for i, level in enumerate(fit.design.levels)
-    }
-    return _refit(fit.spec.update(random=random), fit.data)
+    levels = [
+        (level, structure if i == k else _named(level)) for i, level in enumerate(fit.design.levels)
+    ]
+    return _refit(replace(fit.spec, random=_random(levels)), fit.data)
+
+
+def _random(levels: list[tuple[Level, PdMat]]) -> tuple[RandomLevel, ...]:
+    """Levels as a specification has them: one with labels of its own begins a branch."""
+    out: list[RandomLevel] = []
+    last: Level | None = None
+    branch = -1
+    for level, structure in levels:
+        branch += last is None or level.alone or last.branch != level.branch
+        out.append(RandomLevel(level.column, structure, branch))
+        last = level
+    return tuple(out)
 
 
 def _named(level: Level) -> PdMat:
@@ -130,10 +142,10 @@ def _named(level: Level) -> PdMat:
 
 def _without_level(fit: Fit, group: str) -> Iterator[tuple[str, Fit]]:
     """The model without a level; without the only one a gls, where residual groups stay theirs."""
-    rest = {one.group: _named(one) for one in fit.design.levels if one.group != group}
+    rest = [(one, _named(one)) for one in fit.design.levels if one.group != group]
     label = f"without {group}"
     if rest:
-        yield label, _refit(fit.spec.update(random=rest), fit.data)
+        yield label, _refit(replace(fit.spec, random=_random(rest)), fit.data)
     elif fit.spec.correlation is None:
         yield label, _refit(replace(fit.spec, function="gls", random=()), fit.data)
 

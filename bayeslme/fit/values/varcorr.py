@@ -22,6 +22,7 @@ from bayeslme.fit.settings import SETTINGS
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
 from bayeslme.report.html import varcorr_html
+from bayeslme.report.lme4_page import SHORT_DIGITS, components_text
 from bayeslme.report.records import RandomBlock, RandomPart
 from bayeslme.report.tables import varcorr_text
 from bayeslme.structures import PdMat
@@ -55,7 +56,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class VarCorr(Mapping[str, Component]):
-    """Variance components by group, outermost first; prints as nlme's VarCorr.
+    """Variance components by group, outermost first; prints as nlme's VarCorr, or lme4's.
 
     Attributes
     ----------
@@ -64,11 +65,14 @@ class VarCorr(Mapping[str, Component]):
         Residual standard deviation.
     parts : tuple of RandomPart
         What is printed.
+    as_lme4 : bool
+        Whether it is laid out as lme4's VarCorr.
     """
 
     components: dict[str, Component]
     sigma: float
     parts: tuple[RandomPart, ...]
+    as_lme4: bool = False
 
     def __getitem__(self, group: str) -> Component:
         return self.components[group]
@@ -80,6 +84,8 @@ class VarCorr(Mapping[str, Component]):
         return len(self.components)
 
     def __str__(self) -> str:
+        if self.as_lme4:
+            return components_text(self.parts, self.sigma, digits=SHORT_DIGITS, variances=False)
         return varcorr_text(self.parts, self.sigma)
 
     __repr__ = __str__
@@ -130,7 +136,10 @@ def component(level: Level, factor: FloatArray, sigma: float) -> Component:
 
 def nested_name(design: Design, k: int) -> str:
     """Name nlme prints for the k-th level (from 0), ``"pig %in% litter"``."""
-    return " %in% ".join(one.group for one in reversed(design.levels[: k + 1]))
+    level = design.levels[k]
+    if level.alone:
+        return level.group
+    return " %in% ".join(design.levels[j].column for j in reversed(design.outer(k)))
 
 
 def _blocks(level: Level) -> list[tuple[PdMat, str, slice]]:
@@ -172,7 +181,13 @@ def varcorr(fit: ParameterVerbs) -> VarCorr:
         random_part(level, one, nested_name(design, k))
         for k, (level, one) in enumerate(zip(design.levels, made, strict=True))
     )
-    return VarCorr({one.group: one for one in made}, fit.sigma, parts)
+    shown = design.shown
+    return VarCorr(
+        {made[k].group: made[k] for k in shown},
+        fit.sigma,
+        tuple(parts[k] for k in shown),
+        fit.as_lme4,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,6 @@
+"""Crossed random effects: a chain of nested levels, and a block of columns beside it.
+
+`problem` says what is chain and what is block; `eliminate` takes the effects out, on the cross
+products of `grams`; `gradient` goes back through the elimination, `starts` and `blup` are the
+search's beginning and the predictions.
+"""

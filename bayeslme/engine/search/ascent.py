@@ -1,0 +1,98 @@
+"""Maximisation by quasi-Newton steps with a gradient that is known exactly.
+
+BFGS in the sense of Nocedal and Wright (2006), chapter 6. Close to the top, where values differ by
+no more than their rounding, a step is judged by the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bayeslme.engine.search.optimise import (
+    CONVERGED,
+    LONGEST,
+    NO_STEP,
+    NOISE,
+    TOO_LONG,
+    UNDEFINED,
+    Optimum,
+    _update,
+)
+
+WithGradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
+SETTLED = 1e-10  # a predicted gain at which theta is good to some six digits
+LENGTHS = (1.0, 0.3, 0.09, 0.02, 0.003, 0.0003)
+ENOUGH = 1e-4  # share of the slope that a step must gain
+ROUNDING = 1e-12  # of a value, relative
+
+
+def ascend(
+    f: WithGradient,
+    start: np.ndarray,
+    scale: np.ndarray,
+    inverse: np.ndarray,
+    *,
+    max_iter: int = 200,
+    tol: float = SETTLED,
+) -> Optimum:
+    """Maximise f from one start.
+
+    Parameters
+    ----------
+    f : callable
+        (k,) -> value, gradient (k,); minus infinity where undefined.
+    start, scale : arrays, shape (k,)
+    inverse : array, shape (k, k)
+        Inverse Hessian of -f to begin with.
+    tol : float
+        Stop when the gain still predicted by the quadratic model is below it.
+    """
+    theta, first = start.copy(), inverse
+    value, g = f(theta)
+    if not np.isfinite(value):
+        return Optimum(theta, value, g, False, UNDEFINED, 0)
+    fresh = True  # whether the inverse Hessian is still the one given
+    for iteration in range(1, max_iter + 1):
+        step = inverse @ g
+        gain = float(g @ step)
+        if gain < tol:
+            return Optimum(theta, value, g, True, CONVERGED, iteration, inverse)
+        step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
+        found = _line(f, theta, value, g, step, gain, inverse)
+        if found is None:
+            if fresh or gain < NOISE:
+                done = gain < NOISE
+                message = CONVERGED if done else NO_STEP
+                return Optimum(theta, value, g, done, message, iteration, inverse)
+            inverse, fresh = first, True
+            continue
+        new, value, new_g = found
+        inverse, fresh = _update(inverse, new - theta, g - new_g), False
+        theta, g = new, new_g
+    return Optimum(theta, value, g, False, TOO_LONG, max_iter, inverse)
+
+
+def _line(
+    f: WithGradient,
+    theta: np.ndarray,
+    value: float,
+    g: np.ndarray,
+    step: np.ndarray,
+    gain: float,
+    inverse: np.ndarray,
+) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """The first length that gains a fair share of the slope, or lowers the gradient at the top."""
+    slope = float(g @ step)
+    rounding = ROUNDING * max(1.0, abs(value))
+    for length in LENGTHS:
+        new = theta + length * step
+        got, new_g = f(new)
+        if not np.isfinite(got):
+            continue
+        if got > value + ENOUGH * length * slope + (rounding if slope < rounding else 0.0):
+            return new, got, new_g
+        if got > value - rounding and float(new_g @ inverse @ new_g) < 0.5 * gain:
+            return new, got, new_g
+    return None
