@@ -214,15 +214,20 @@ class PyTensorOps:
         return self.pt.linalg.solve(a, b[..., None])[..., 0]
 
     def smallest_eigenvalue(self, c: Array) -> Array:
-        """Smallest eigenvalue of a symmetric matrix (m, m), with its first derivatives.
+        """Smallest eigenvalue of a symmetric matrix (m, m).
 
-        With the eigenvector v held, v' C v has the slopes of the eigenvalue, where eigenvalues
-        coincide too.
+        Its slopes v v' exist where eigenvalues coincide too, which those of the eigenvectors do
+        not, so they are given here.
         """
-        from pytensor.gradient import disconnected_grad
+        from pytensor.compile.builders import OpFromGraph
 
-        vector = disconnected_grad(self.pt.linalg.eigh(c)[1][:, 0])
-        return vector @ c @ vector
+        def slopes(inputs: Any, outputs: Any, gradients: Any) -> Any:
+            vector = self.pt.linalg.eigh(inputs[0])[1][:, 0]
+            return [gradients[0] * self.pt.outer(vector, vector)]
+
+        matrix = c.type()
+        value = self.pt.linalg.eigh(matrix)[0][0]
+        return OpFromGraph([matrix], [value], pullback=slopes)(c)
 
     def matmul(self, a: Array, b: Array) -> Array:
         """Matrix product over the last two axes."""

@@ -4,7 +4,7 @@
 `centring` relates random effects to their predictors' means, and `density` evaluates the posterior
 density by the engine. Then read the folders in the order of use: `priors`, `sampling` (the
 collapsed sampler) or `pymc` (models and NUTS), `posterior`, `checks`; `bambi` translates models.
-`compare` and `report` put results side by side.
+`compare` and `report` put results side by side. `settings` holds the limits of all of them.
 
 PyMC and ArviZ are imported only by the modules that use them, and these only when they are needed.
 May import every floor below.

@@ -275,6 +275,8 @@ class Plan:
                 found += expand(formula).variables
         for form in self.forms:
             groups += form.groups
+        if self.spec.correlation is not None and self.spec.correlation.by is not None:
+            groups.append(self.spec.correlation.by)
         found += self._covariates()
         found += [part for g in groups if g not in columns for part in group_parts(g)]
         return list({deparse(expr): expr for expr in found}.values())

@@ -421,7 +421,7 @@ def mmrm(
     >>> data["visit"] = data["age"].astype("category")
     >>> fit = bayeslme.mmrm("distance ~ Sex * visit + us(visit | Subject)", data)
     >>> round(fit.loglik, 2)
-    -207.03
+    -207.02
     >>> fit.anova("marginal")["denDF"].round(2).tolist()
     [25.0, 25.0, 25.0, 25.0]
     """

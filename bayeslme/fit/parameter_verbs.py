@@ -103,7 +103,7 @@ class ParameterVerbs(RowVerbs):
         >>> import bayeslme
         >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
         >>> round(float(fit.vcov("CR2").loc["age", "age"]), 4)
-        0.005
+        0.0051
         """
         from bayeslme.fit.inference.sandwich import vcov
 

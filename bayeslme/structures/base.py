@@ -101,6 +101,12 @@ class Parameter:
         return DefaultPrior("Normal", (("mu", float(self.start)), ("sigma", float(self.scale))))
 
 
+def _common_support(parameters: tuple[Parameter, ...]) -> Support | None:
+    """The support of all parameters, where it is one object: a single map then does for all."""
+    first = parameters[0].support if parameters else None
+    return first if all(p.support is first for p in parameters) else None
+
+
 class RowStructure(ABC):
     """A structure that acts on rows: a variance function or a correlation structure.
 
@@ -145,11 +151,17 @@ class RowStructure(ABC):
         Joint families (ARMA, unstructured) override it, and with it ``unconstrain``,
         ``log_jacobian``, ``to_interval_scale`` and ``from_interval_scale``.
         """
+        common = _common_support(parameters)
+        if common is not None and not xp.symbolic:
+            return common.constrain(u, xp)
         columns = [p.support.constrain(u[..., j], xp) for j, p in enumerate(parameters)]
         return xp.stack(columns, axis=-1)
 
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Inverse of ``constrain``."""
+        common = _common_support(parameters)
+        if common is not None:
+            return np.asarray(common.unconstrain(par))
         columns = [p.support.unconstrain(par[..., j]) for j, p in enumerate(parameters)]
         return np.stack(columns, axis=-1)
 
@@ -385,6 +397,10 @@ class Bound:
             return self.structure.constrain(u, self.parameters, xp)
         chosen = tuple(self.parameters[j] for j in free)
         values = self.structure.constrain(u, chosen, xp)
+        if not xp.symbolic:
+            out = np.empty((*values.shape[:-1], len(start)))
+            out[...], out[..., free] = start, values
+            return out
         place = {int(j): i for i, j in enumerate(free)}
         zero = 0.0 * values[..., 0]
         return xp.stack(

@@ -149,6 +149,25 @@ class PdMat(ABC):
         Shape (..., q, q), from unconstrained u (..., size).
         """
 
+    def factor_slopes(self, u: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        """Derivatives (..., size, q, q) of the factor by every entry of u (..., size).
+
+        By central differences, which are exact but for rounding where the factor is linear in u, as
+        those of all structures of the package are.
+        """
+        h = settings.STRUCTURES.factor_step * np.maximum(1.0, np.abs(u))
+        moves = h[..., None] * np.eye(u.shape[-1])
+        up, down = (self.factor(u[..., None, :] + sign * moves, basis) for sign in (1.0, -1.0))
+        return np.asarray((up - down) / (2.0 * h[..., None, None]))
+
+    def factor_map(self, basis: np.ndarray) -> np.ndarray | None:
+        """Factor as a linear map (size, q q) of its parameters; None where it is not linear."""
+        size, most = self.size(len(basis)), settings.STRUCTURES.max_factor_difference
+        trial = np.concatenate([np.eye(size), np.cos(np.arange(size))[None], np.zeros((1, size))])
+        found = self.factor(trial, basis).reshape(size + 2, -1)
+        linear = np.allclose(trial[size] @ found[:size], found[size], rtol=most, atol=most)
+        return found[:size] if linear and not found[-1].any() else None
+
     def independent(self, q: int) -> np.ndarray:
         """Which pairs (q, q) of effects have zero covariance whatever the parameters are."""
         root = self.factor(np.random.default_rng(0).standard_normal(self.size(q)), np.eye(q))

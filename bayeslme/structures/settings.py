@@ -34,6 +34,9 @@ class StructureSettings:
     max_arma_step : float
         Steps between the nearest rows of a group at most, for ``corARMA`` beyond (1, 0). Beyond
         it the likelihood is flat except for correlations near 1, and a search stays at its start.
+    max_arma_coefficients : int
+        Coefficients p + q of ``corARMA`` at most. The time of a search grows with more than the
+        square of their number; weekly data with a season of a year need 53.
     near_end, end : float
         Size of a moving average's partial autocorrelation from which on it is tried at `end`,
         where the likelihood is still regular. Ends of searches differ by less than 1 - `near_end`.
@@ -72,6 +75,14 @@ class StructureSettings:
     neighbour_start_correlations : tuple of float
         Correlations of neighbouring positions from which an unstructured matrix starts; the maximum
         near zeros is not always the highest.
+    slope_step : float
+        Step of the central differences of a variance function, of a parameter's scale: truncation
+        of order 1e-8, rounding of order 1e-12.
+    factor_step : float
+        The same of the factor of random effects, a power of two: where the factor is linear in its
+        parameters, differences over it are exact but for rounding.
+    max_factor_difference : float
+        Difference of two factors that is rounding when it is asked whether one is linear.
     """
 
     names_in_errors: int = 6
@@ -83,6 +94,7 @@ class StructureSettings:
     max_sizes_ratio: float = 1.3
     sets_for_time_steps: int = 4
     max_arma_step: float = 100.0
+    max_arma_coefficients: int = 60
     near_end: float = 0.999
     end: float = 1.0 - 1e-6
     prints_as_one: float = 5e-8
@@ -98,6 +110,9 @@ class StructureSettings:
     range_start_shifts: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.5)
     two_part_start_shifts: tuple[float, ...] = (0.0, 1.5, -1.5)
     neighbour_start_correlations: tuple[float, ...] = (0.0, 0.4, 0.8)
+    slope_step: float = 1e-4
+    factor_step: float = 2.0**-10
+    max_factor_difference: float = 1e-12
 
 
 STRUCTURES = StructureSettings()

@@ -80,6 +80,40 @@ class VarFunc(RowStructure):
         array, shape (..., n)
         """
 
+    def log_sd_sums(
+        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over rows of weights times slopes of ``log_sd``, and of weights times their squares.
+
+        Here by central differences; a class of very many parameters overrides it.
+
+        Parameters
+        ----------
+        u : array, shape (b, f)
+            Free unconstrained parameters.
+        bound : Bound
+            Of this structure.
+        coords : VarianceCoordinates
+            Of the rows in question, which need not be those it is bound to.
+        weights : array, shape (2, b, n)
+            Those of the slopes and those of their squares.
+
+        Returns
+        -------
+        tuple of two arrays, shape (b, f)
+        """
+        first, second = np.empty((2, *u.shape))
+        h = settings.STRUCTURES.slope_step * np.maximum(bound.scale, np.abs(u))
+        for j in range(u.shape[-1]):
+            moved = np.stack([u, u])
+            moved[0, :, j] += h[:, j]
+            moved[1, :, j] -= h[:, j]
+            up, down = self.log_sd(bound.natural(moved), coords)
+            slope = (up - down) / (2.0 * h[:, j, None])
+            first[:, j] = (weights[0] * slope).sum(axis=-1)
+            second[:, j] = (weights[1] * slope**2).sum(axis=-1)
+        return first, second
+
     def strata(self, coords: Any) -> np.ndarray | None:
         """Stratum (n,) of the rows where variances differ by it alone, None where they do not."""
         return None
@@ -236,9 +270,27 @@ class VarIdent(VarFunc):
         )
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        names = {p.name: k for k, p in enumerate(self.parameters(coords))}
-        place = np.array([names[s] for s in coords.strata])
-        return xp.log(par)[..., place[coords.stratum]]
+        return xp.log(par)[..., self._places(coords)[coords.stratum]]
+
+    def _places(self, coords: Any) -> np.ndarray:
+        """Parameter of each stratum: the reference is the first, the others keep their order."""
+        strata = coords.strata
+        held = set() if not isinstance(self.fixed, Mapping) else set(self.fixed)
+        named = set(self.value) if isinstance(self.value, Mapping) else set()
+        free = [k for k, s in enumerate(strata) if s not in held]
+        reference = next((k for k in free if strata[k] not in named), free[0])
+        place = np.arange(len(strata))
+        place[:reference] += 1
+        place[reference] = 0
+        return place
+
+    def log_sd_sums(
+        self, u: np.ndarray, bound: Bound, coords: Any, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        place, count = self._places(coords)[coords.stratum], len(bound.parameters)
+        sums = [[np.bincount(place, own, count) for own in part] for part in weights]
+        first, second = np.array(sums)[..., bound.free]  # each slope is 1 in its own stratum
+        return first, second
 
     def strata(self, coords: Any) -> np.ndarray | None:
         return np.asarray(coords.stratum)

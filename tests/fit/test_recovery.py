@@ -36,6 +36,12 @@ CORRELATIONS: list[tuple[s.CorStruct, list[float]]] = [
     (s.CorLin(form="~ time | g"), [3.0]),
     (s.CorRatio(form="~ time | g", nugget=True), [1.5, 0.2]),
     (s.CorSpher(form="~ time | g"), [3.0]),
+    (s.CorMatern(form="~ time | g"), [1.0]),
+    (s.CorToep(form="~ day | g"), [0.6, 0.2, 0.1, 0.1, 0.0]),
+    (s.CorToep(form="~ day | g", bands=3), [0.5, 0.2]),
+    (s.CorAnte(form="~ day | g"), [0.8, 0.2, -0.3, 0.5, 0.7]),
+    (s.CorAR1AR1(form="~ row + col | g"), [0.6, -0.3]),
+    (s.CorAR1AR1(form="~ row + col | g", nugget=True), [0.7, 0.8, 0.2]),
 ]
 VARIANCES: list[tuple[s.VarFunc, list[float]]] = [
     (s.VarFixed("~ v"), []),
@@ -81,6 +87,8 @@ def frame() -> pd.DataFrame:
             "g": np.repeat(np.arange(GROUPS), SIZE).astype(str),
             "day": np.tile(np.arange(SIZE), GROUPS),
             "time": np.cumsum(gaps, axis=1).ravel(),
+            "row": np.tile(np.arange(SIZE) // 2, GROUPS),
+            "col": np.tile(np.arange(SIZE) % 2, GROUPS),
             "x": rng.standard_normal(n),
             "z": rng.standard_normal(n),
             "v": rng.uniform(0.5, 3.0, n),

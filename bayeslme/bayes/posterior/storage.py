@@ -251,10 +251,16 @@ def save(posterior: Posterior, path: str | Path) -> None:
     target = as_path(path)
     design = posterior.parameters.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
+    structure = spec.correlation
+    by = None if structure is None else structure.by
+    in_r = spec  # R has no word for parameters by level; a call of mmrm has them in its formula
+    if structure is not None and by is not None and spec.mmrm is None:
+        in_r = replace(spec, correlation=replace(structure, by=None))
     frame = design.frame
     frame.attrs = dict(posterior.fit.data.attrs)
     record = {
-        "call": spec.to_r(),
+        "call": in_r.to_r(),
+        "by": by,
         "contrasts": list(spec.contrasts),
         "factor_contrasts": dict(spec.factor_contrasts),
         "frame": frame_record(frame),
@@ -339,6 +345,8 @@ def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
         translate(record["call"], tuple(record["contrasts"])),
         factor_contrasts=record["factor_contrasts"],
     )
+    if spec.correlation is not None and record.get("by") is not None:
+        spec = replace(spec, correlation=replace(spec.correlation, by=record["by"]))
     frame = frame_of(record["frame"])
     if record["origins"]:
         frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}

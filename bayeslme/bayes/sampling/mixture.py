@@ -271,8 +271,8 @@ def _tails(target: LogDensity, first: Proposal, top: float) -> list[tuple[int, f
     steps = np.array([sign * r for sign in (-1.0, 1.0) for r in limits.tail_radii])
     u = mode + (cov / spread)[None].swapaxes(1, 2) * steps[:, None, None]  # (steps, k, k)
     flat = u.reshape(-1, len(mode))
-    wide = Proposal(first.weight, first.mean, limits.reference_tail_width * first.root, first.even)
-    both = joined([(1 - limits.reference_tail_share, first), (limits.reference_tail_share, wide)])
+    wide = Proposal(first.weight, first.mean, settings.SAMPLING.tail_width * first.root, first.even)
+    both = joined([(1 - settings.SAMPLING.tail_share, first), (settings.SAMPLING.tail_share, wide)])
     falls = both.log_density(flat) - both.log_density(mode[None])
     excess = (target(np.where(first.even, np.abs(flat), flat)) - top - falls).reshape(u.shape[:2])
     excess[np.any((u < 0) & first.even, axis=-1)] = -np.inf  # beyond zero lies the other half

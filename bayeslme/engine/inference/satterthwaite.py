@@ -24,7 +24,7 @@ import numpy as np
 
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference import settings
-from bayeslme.engine.likelihood.likelihood import Likelihood, profile
+from bayeslme.engine.likelihood.likelihood import ADJOINT, Likelihood, profile
 from bayeslme.engine.search.optimise import curvature, extrapolated, stencil
 from bayeslme.engine.search.starts import scales
 
@@ -97,6 +97,8 @@ def sensitivity(found: Estimate) -> Sensitivity:
     """
     surface = _Surface(found)
     m = len(surface.sizes)
+    if surface.likelihood.climbs_by != "values":
+        return _from_gradients(surface)
     rough = _differences(
         surface, np.diag(surface.sizes), settings.INFERENCE.gradient_step
     ).curvature
@@ -120,6 +122,36 @@ def sensitivity(found: Estimate) -> Sensitivity:
     cov[np.ix_(curved, curved)] = _inverse(a[np.ix_(curved, curved)])
     slopes = extrapolated(near.slopes, far.slopes)
     return Sensitivity(found.vcov, slopes, cov, directions, m - int(curved.sum()))
+
+
+def _from_gradients(surface: _Surface) -> Sensitivity:
+    """As ``sensitivity`` where gradients are exact: one batch of them has all derivatives."""
+    m, found = len(surface.sizes), surface.found
+    steps = settings.INFERENCE.exact_gradient_step * np.diag(surface.sizes)
+    slopes, covs = surface.gradients(np.concatenate([steps, -steps]))
+    hessian = (
+        (slopes[:m] - slopes[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step) * surface.sizes
+    )
+    hessian = np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
+    moved = (covs[:m] - covs[m:]) / (2.0 * settings.INFERENCE.exact_gradient_step)
+    visible = max(
+        settings.INFERENCE.loglik_rounding
+        * max(1.0, abs(found.loglik))
+        / settings.INFERENCE.exact_gradient_step,
+        1.0 / settings.INFERENCE.max_standard_error**2,
+    )
+    strength, vectors = np.linalg.eigh(-hessian)
+    curved = strength > visible
+    lengths = 1.0 / np.sqrt(np.where(curved, strength, 1.0))
+    turned = (vectors * lengths).T
+    cov = np.where(curved, 1.0, settings.INFERENCE.max_standard_error**2) * np.eye(m)
+    return Sensitivity(
+        found.vcov,
+        np.tensordot(turned, moved, 1),
+        cov,
+        turned * surface.sizes,
+        m - int(curved.sum()),
+    )
 
 
 def differentiated(
@@ -192,8 +224,33 @@ class _Surface:
         pieces = [self._at(piece) for piece in self.likelihood.pieces(self.here + moves)]
         return np.concatenate([v for v, _ in pieces]), np.concatenate([c for _, c in pieces])
 
+    def gradients(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradients (b, m) of the log-likelihood and covariances (b, p, p) after moves (b, m)."""
+        pieces = self.likelihood.pieces(self.here + moves, ADJOINT)
+        found = [self._gradients(piece) for piece in pieces]
+        return np.concatenate([g for g, _ in found]), np.concatenate([c for _, c in found])
+
+    def _gradients(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        size, likelihood = self.likelihood.problem.size, self.likelihood
+        theta = points[:, :size]
+        if self.held is None:
+            sigma = np.exp(points[:, -1])
+            slopes, _, block = likelihood.given_sigma(theta, sigma)
+        else:
+            sigma = self.held * np.exp(likelihood.centre(theta)) * np.ones(len(points))
+            held = replace(likelihood, sigma=self.held)
+            slopes, _, block = held.given_sigma(theta, sigma)
+            slopes = held.value_and_gradient(theta)[1]
+        return slopes, self._covariance(block, sigma)
+
+    def _covariance(self, block: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        p = self.likelihood.problem.p
+        precision = np.broadcast_to(block[..., :p, :p], (len(sigma), p, p))
+        inverse = self.to_natural @ np.linalg.inv(precision) @ self.to_natural.T
+        return np.asarray(np.square(sigma)[:, None, None] * inverse)
+
     def _at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        problem, p = self.likelihood.problem, self.likelihood.problem.p
+        problem = self.likelihood.problem
         e, rows = self.likelihood.reduced(points[:, : problem.size])
         sigma = (
             np.exp(points[:, -1])
@@ -201,9 +258,7 @@ class _Surface:
             else self.held * np.exp(rows.centre) * np.ones(len(points))
         )
         values = profile(problem, e, rows.half_logdet, self.likelihood.method, sigma).loglik
-        precision = np.broadcast_to(e.block[..., :p, :p], (len(points), p, p))
-        inverse = self.to_natural @ np.linalg.inv(precision) @ self.to_natural.T
-        return np.asarray(values), np.square(sigma)[:, None, None] * inverse
+        return np.asarray(values), self._covariance(e.block, sigma)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,9 @@ class InferenceSettings:
     min_limit_distance : float
         Distance of a limit from its estimate, in scales, below which an approximate limit is not
         used as the first guess.
+    exact_gradient_step : float
+        Step of differences of exact gradients, of a parameter's size: truncation of order 1e-8,
+        rounding of order 1e-10.
     gradient_step : float
         Step of the first differences that tell how large each parameter's standard error is, in
         sizes.
@@ -120,6 +123,7 @@ class InferenceSettings:
     profile_step: float = 1e-3
     min_relative_curvature: float = 1e-12
     min_limit_distance: float = 1e-3
+    exact_gradient_step: float = 2e-4
     gradient_step: float = 1e-3
     direction_step: float = 2e-2
     max_standard_error: float = 10.0

@@ -20,6 +20,7 @@ import numpy as np
 
 from bayeslme import triangular
 from bayeslme.arrays import NUMPY
+from bayeslme.engine.likelihood.gradient import GramAdjoint
 from bayeslme.engine.likelihood.whiten import Gram
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
@@ -247,6 +248,27 @@ class Cells:
             tuple(_combine(pairs, level) for level in self.levels), _combine(pairs, self.total)
         )
 
+    def contracted(self, adjoint: GramAdjoint) -> np.ndarray:
+        """Weights (..., K) by which the pairs of places enter a sum of the Gram matrices' entries.
+
+        Parameters
+        ----------
+        adjoint : GramAdjoint
+            What each entry is multiplied by.
+        """
+        given = [*adjoint.levels, *([] if adjoint.total is None else [adjoint.total])]
+        own = [*self.levels[: len(adjoint.levels)], self.total]
+        parts = [
+            _flat_rows(x, y.ndim - 1) @ y.reshape(len(y), -1).T
+            for x, y in zip(given, own, strict=False)
+        ]
+        return np.asarray(sum(parts))
+
+
+def _flat_rows(x: np.ndarray, n_axes: int) -> np.ndarray:
+    """The last axes of an array as one."""
+    return x.reshape(*x.shape[: x.ndim - n_axes], -1)
+
 
 def _combine(weights: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """Sum (..., K) times (K, ...) as products too small for threads that would be waited for."""
@@ -270,7 +292,7 @@ def _constants(
         for stage, columns in _levels(problem)
     ]
     total = np.zeros((len(pairs), width, width))
-    codes = _codes(problem)
+    codes = row_codes(problem)
     for at, (k, i, j) in enumerate(pairs):
         a, b = classes[k].rows[:, i], classes[k].rows[:, j]
         product = tail[:, a] @ tail[:, b].T
@@ -293,7 +315,7 @@ def _levels(problem: Problem) -> list[tuple[Stage, int]]:
     return [(stage, c - sum(q[:k])) for k, stage in enumerate(problem.stages)]
 
 
-def _codes(problem: Problem) -> list[np.ndarray]:
+def row_codes(problem: Problem) -> list[np.ndarray]:
     """Group of every sorted row, by level, innermost first."""
     sizes = np.diff(np.append(problem.row_starts, problem.n))
     at = np.repeat(np.arange(len(sizes)), sizes)

@@ -60,6 +60,28 @@ class Eliminated:
     whole: Array
 
 
+@dataclass(frozen=True, slots=True)
+class LevelTrace:
+    """What one level of an elimination began with.
+
+    Attributes
+    ----------
+    left : array, shape (..., q, c, G)
+        Cross products of the level's columns with themselves and with those that are left.
+    upper : array, shape (..., q, q, G)
+        L', where rows are subtracted; None where they are taken apart.
+    split : Split or None
+        The rows taken apart, where they are.
+    known : bool
+        Whether the split does not depend on what is further in.
+    """
+
+    left: Array
+    upper: Array
+    split: Split | None
+    known: bool
+
+
 def eliminate(
     problem: Problem,
     g: Gram,
@@ -68,6 +90,7 @@ def eliminate(
     *,
     by_group: bool = False,
     modes: bool = True,
+    trace: list[LevelTrace] | None = None,
 ) -> Eliminated:
     """Eliminate every level.
 
@@ -81,6 +104,8 @@ def eliminate(
         Keep the outermost groups apart in ``block`` and ``half_logdet``; needs ``g.roots``.
     modes : bool
         Keep ``upper`` and ``rest`` of levels whose rows are taken apart, too.
+    trace : list, optional
+        To which is added, level by level, what derivatives need.
     """
     stages = problem.stages
     block, half = g.roots if by_group else g.total, 0.0
@@ -107,6 +132,8 @@ def eliminate(
             if split.total is not None:
                 block = block + split.total
             whole = _diagonal(block, by_group, xp)
+        if trace is not None:
+            trace.append(LevelTrace(left, upper, split, k == 0 and g.split is not None))
         uppers.append(upper)
         rests.append(rest)
         starts = problem.nested_starts(k, len(stages) - 1) if by_group else None

@@ -20,7 +20,7 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY
 from bayeslme.engine import settings
-from bayeslme.engine.likelihood.whiten import Split, products
+from bayeslme.engine.likelihood.whiten import Gram, Split, products
 from bayeslme.engine.problem import Problem
 
 RANK = 1e-5  # smallest singular value of a group's rows over the largest, above which they differ
@@ -134,6 +134,33 @@ def split_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Split | None
             level[..., some] += products(w, at, len(level), places, NUMPY)
         total += w[-width:] @ w[-width:].T
     return Split(upper, rows, tuple(levels), total)
+
+
+def gram_of(problem: Problem, split: Split) -> Gram:
+    """Gram matrices of rows that have been taken apart, without reading them again.
+
+    Parameters
+    ----------
+    problem : Problem
+    split : Split
+        Of ``split_in_blocks``.
+    """
+    whole = np.concatenate([split.upper, split.rows], axis=1)
+    q = len(whole)
+    first = np.empty((q, *whole.shape[1:]))
+    for i in range(q):  # R is upper triangular
+        np.multiply(whole[0, i], whole[0], out=first[i])
+        for m in range(1, i + 1):
+            first[i] += whole[m, i] * whole[m]
+    levels, at = [first], 0
+    for k, (stage, rest) in enumerate(zip(problem.stages[1:], split.levels, strict=True), 1):
+        right = split.rows[:, at:]
+        own = np.einsum("qag,qbg->abg", right[:, : stage.q], right)
+        levels.append(rest + NUMPY.segment_sum(own, problem.nested_starts(0, k)))
+        at += stage.q
+    tail = split.rows[:, at:]
+    total = sum((row @ row.T for row in tail), np.asarray(split.total))
+    return Gram(tuple(levels), np.asarray(total), split=split)
 
 
 def _blocks(starts: np.ndarray, n: int) -> Iterator[tuple[slice, int, int]]:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bayeslme.engine.likelihood.compressed_rows import Cells, build_cells
-from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate, modes
-from bayeslme.engine.likelihood.reproduced_rows import split_in_blocks
+from bayeslme.engine.likelihood.compressed_rows import Cells, build_cells, row_codes
+from bayeslme.engine.likelihood.eliminate import Eliminated, LevelTrace, eliminate, modes
+from bayeslme.engine.likelihood.gradient import GramAdjoint, eliminated_adjoint
+from bayeslme.engine.likelihood.one_level import OneLevel, OneLevelSums
+from bayeslme.engine.likelihood.reproduced_rows import gram_of, split_in_blocks
 from bayeslme.engine.likelihood.whiten import Gram, Split, gram, gram_in_blocks, whiten
 from bayeslme.engine.problem import Problem
 
@@ -22,6 +24,7 @@ MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
 PIECE = 1 << 15  # numbers of one piece's Gram matrices
 LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
 
+NO_GRAM = Gram((), np.zeros((0, 0)))  # where only the determinant is asked
 Parameters = np.ndarray | None
 
 
@@ -57,6 +60,7 @@ class RowGrams:
         self._cells: Cells | None = None
         self._read = 0.0
         self._known = self._constant() if problem.constant_rows else None
+        self.one_level = self._one_level()
 
     @property
     def row_free(self) -> bool:
@@ -79,6 +83,21 @@ class RowGrams:
                 self._replace_steep(weights.steep, cor, var, found)
             return found
 
+    def thinned(self, step: int) -> RowGrams:
+        """Some groups of a single known level, each standing for ``step`` of them."""
+        few = RowGrams.__new__(RowGrams)
+        few.problem, few.pieces, few._cells, few._read = self.problem, self.pieces, None, 0.0
+        few._known = self._known
+        few.one_level = None if self.one_level is None else self.one_level.thinned(step)
+        return few
+
+    def _one_level(self) -> OneLevel | None:
+        """The groups of a single level whose rows are known and taken apart."""
+        split = None if self._known is None else self._known.gram.split
+        if split is None or len(self.problem.stages) > 1:
+            return None
+        return OneLevel(split.upper, split.rows)
+
     def _constant(self) -> RowGram:
         """Gram matrices that do not depend on theta, in one pass where rows are independent."""
         problem = self.problem
@@ -88,13 +107,11 @@ class RowGrams:
         if problem.correlation is not None:
             return self._from_rows(cor, var)
         if problem.variance is None:
-            g = replace(gram_in_blocks(problem, None), split=split_in_blocks(problem, None))
-            return RowGram(g, np.zeros(()), np.zeros(()))
+            return RowGram(_known_gram(problem, None), np.zeros(()), np.zeros(()))
         log_sd = problem.variance.structure.log_sd(var, problem.variance.coords)
         centre = log_sd.mean(axis=-1)
         log_sd = np.broadcast_to(log_sd - centre, (problem.n,))
-        g = replace(gram_in_blocks(problem, log_sd), split=split_in_blocks(problem, log_sd))
-        return RowGram(g, log_sd.sum(axis=-1), centre)
+        return RowGram(_known_gram(problem, log_sd), log_sd.sum(axis=-1), centre)
 
     def _worth_cells(self, cor: Parameters, var: Parameters) -> Cells | None:
         """Count what is read of the rows; once it is much, look for cells."""
@@ -134,6 +151,8 @@ class RowGrams:
         rows : RowGram
         factors : tuple of arrays (..., q, q), innermost first
         """
+        if self.one_level is not None and rows is self._known:
+            return self._one_level_reduced(self.one_level, factors[0])
         if len(self.pieces) == 1:
             e = eliminate(self.problem, rows.gram, factors, modes=False)
         else:
@@ -143,7 +162,152 @@ class RowGrams:
             return replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
         return e
 
-    def _summed(self, rows: RowGram, factors: tuple[np.ndarray, ...]) -> Eliminated:
+    def _one_level_reduced(self, level: OneLevel, factor: np.ndarray) -> Eliminated:
+        found = level.sums(factor.reshape(-1, *factor.shape[-2:]), slopes=False)
+        block = found.block.reshape(*factor.shape[:-2], *found.block.shape[1:])
+        block = block + self._rest
+        half = found.half_logdet.reshape(factor.shape[:-2])
+        return Eliminated(block, half, (), (), np.einsum("...ii->...i", block))
+
+    def one_level_slopes(self, factor: np.ndarray) -> tuple[Eliminated, OneLevelSums]:
+        """As ``reduce`` for a single known level, with the sums that derivatives need.
+
+        Parameters
+        ----------
+        factor : array, shape (b, q, q)
+        """
+        if self.one_level is None:
+            msg = "the rows are not those of one known level"
+            raise ValueError(msg)
+        found = self.one_level.sums(factor, slopes=True)
+        block = found.block + self._rest
+        e = Eliminated(block, found.half_logdet, (), (), np.einsum("...ii->...i", block))
+        return e, found
+
+    @property
+    def _rest(self) -> np.ndarray | float:
+        """What the innermost groups' effects leave of the cross products of [X | y]."""
+        split = None if self._known is None else self._known.gram.split
+        return 0.0 if split is None or split.total is None else split.total
+
+    def traced(
+        self, rows: RowGram, factors: tuple[np.ndarray, ...]
+    ) -> tuple[Eliminated, list[list[LevelTrace]]]:
+        """As ``reduce``, with what derivatives need of every piece.
+
+        Parameters
+        ----------
+        rows : RowGram
+        factors : tuple of arrays (..., q, q), innermost first
+        """
+        traces: list[list[LevelTrace]] = [[] for _ in self.pieces]
+        if len(self.pieces) == 1:
+            e = eliminate(self.problem, rows.gram, factors, modes=False, trace=traces[0])
+        else:
+            e = self._summed(rows, factors, traces)
+        lost = (np.einsum("...ii->...i", e.block) < LOST * e.whole).any(axis=-1)
+        if lost.any():
+            e = replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
+        return e, traces
+
+    def adjoint(
+        self,
+        traces: list[list[LevelTrace]],
+        factors: tuple[np.ndarray, ...],
+        block: np.ndarray,
+    ) -> tuple[list[np.ndarray], GramAdjoint]:
+        """Derivatives by the factors, and by the Gram matrices where these depend on parameters.
+
+        Parameters
+        ----------
+        traces : list of lists of LevelTrace
+            Of ``traced``.
+        factors : tuple of arrays (..., q, q), innermost first
+        block : array, shape (..., p + 1, p + 1)
+            Derivative by the block.
+        """
+        rows = self._known is None
+        found = [
+            eliminated_adjoint(piece, trace, factors, block, rows=rows)
+            for (piece, _), trace in zip(self.pieces, traces, strict=True)
+        ]
+        slopes = [sum(parts[1:], parts[0]) for parts in zip(*(s for s, _ in found), strict=True)]
+        levels = zip(*(g for _, g in found), strict=True)
+        apart = any(one.split is not None for one in traces[0])
+        return slopes, GramAdjoint(
+            tuple(np.concatenate(parts, axis=-1) for parts in levels), None if apart else block
+        )
+
+    def row_sums(self, var: Parameters, adjoint: GramAdjoint) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Squares of the rows weighted by derivatives, where the rows are independent.
+
+        Parameters
+        ----------
+        var : array (b, k)
+            Natural parameters of the variance function.
+        adjoint : GramAdjoint
+
+        Returns
+        -------
+        sums : array, shape (b, m)
+            For every row, or all those of equal standard deviation, the sum of the Gram matrices'
+            entries times their derivatives that it contributes.
+        counts : array, shape (m,)
+            Rows each stands for.
+        coords
+            Coordinates of the variance function at each.
+        """
+        problem = self.problem
+        cells = self._worth_cells(None, var)
+        if cells is not None:
+            sums = cells.weights(None, var).pairs * cells.contracted(adjoint)
+            return sums, cells.counts, cells.coords
+        w = whiten(problem, None, var, centred=True).columns
+        sums, at = np.zeros(w.shape[:-2] + w.shape[-1:]), 0
+        levels = zip(row_codes(problem), problem.stages, adjoint.levels, strict=False)
+        for code, stage, own in levels:
+            for i in range(stage.q):
+                right = own[..., i, :, :][..., code] * w[..., at:, :]
+                sums = sums + w[..., at + i, :] * right.sum(axis=-2)
+            at += stage.q
+        if adjoint.total is not None:
+            tail = w[..., -1 - problem.p :, :]
+            sums = sums + (tail * (adjoint.total @ tail)).sum(axis=-2)
+        coords = None if problem.variance is None else problem.variance.coords
+        return sums, np.ones(problem.n), coords
+
+    def contracted(
+        self, cor: Parameters, var: Parameters, adjoint: GramAdjoint
+    ) -> tuple[np.ndarray, RowGram]:
+        """Sum (...,) of the Gram matrices' entries times their derivatives, held fixed.
+
+        Parameters
+        ----------
+        cor, var : arrays (..., k), or None
+            Natural parameters.
+        adjoint : GramAdjoint
+        """
+        cells = self._worth_cells(cor, var)
+        if cells is not None:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                weights = cells.weights(cor, var)
+            if not weights.steep.any():
+                value = np.sum(weights.pairs * cells.contracted(adjoint), axis=-1)
+                return value, RowGram(NO_GRAM, weights.half_logdet, weights.centre)
+        rows = self.at(cor, var)
+        value = np.zeros(())
+        for level, own in zip(rows.gram.levels, adjoint.levels, strict=False):
+            value = value + np.sum(level * own, axis=(-3, -2, -1))
+        if adjoint.total is not None:
+            value = value + np.sum(rows.gram.total * adjoint.total, axis=(-2, -1))
+        return value, rows
+
+    def _summed(
+        self,
+        rows: RowGram,
+        factors: tuple[np.ndarray, ...],
+        traces: list[list[LevelTrace]] | None = None,
+    ) -> Eliminated:
         """Eliminate all pieces; where rows are taken apart, the block begins with their rest."""
         g = rows.gram
         anew = g.split is not None or any(stage.filled is not None for stage in self.problem.stages)
@@ -151,7 +315,7 @@ class RowGrams:
         if g.split is not None and g.split.total is not None:
             block = g.split.total
         whole, half = np.einsum("...ii->...i", block), np.zeros(())
-        for _, part in self._eliminated(rows, factors, modes=False):
+        for _, part in self._eliminated(rows, factors, modes=False, traces=traces):
             block, half = block + part.block, half + part.half_logdet
             whole = whole + part.whole
         return Eliminated(block, half, (), (), whole)
@@ -171,18 +335,34 @@ class RowGrams:
         """
         if not self.problem.stages:
             return ()
+        if self.one_level is not None and rows is self._known:
+            basis = self.problem.stages[0].basis
+            return (np.linalg.solve(basis, self.one_level.modes(factors[0], beta)).T,)
         found = [modes(piece, e, factors, beta) for piece, e in self._eliminated(rows, factors)]
         return tuple(np.concatenate(level) for level in zip(*found, strict=True))
 
     def _eliminated(
-        self, rows: RowGram, factors: tuple[np.ndarray, ...], *, modes: bool = True
+        self,
+        rows: RowGram,
+        factors: tuple[np.ndarray, ...],
+        *,
+        modes: bool = True,
+        traces: list[list[LevelTrace]] | None = None,
     ) -> Iterator[tuple[Problem, Eliminated]]:
         """Every piece eliminated; its block is what it takes from the total."""
         nothing = np.zeros_like(rows.gram.total)
-        for piece, places in self.pieces:
+        for k, (piece, places) in enumerate(self.pieces):
+            trace = None if traces is None else traces[k]
             levels = tuple(s[..., place] for s, place in zip(rows.gram.levels, places, strict=True))
             split = None if rows.gram.split is None else _part_of(rows.gram.split, places)
-            yield piece, eliminate(piece, Gram(levels, nothing, split=split), factors, modes=modes)
+            own = Gram(levels, nothing, split=split)
+            yield piece, eliminate(piece, own, factors, modes=modes, trace=trace)
+
+
+def _known_gram(problem: Problem, log_sd: np.ndarray | None) -> Gram:
+    """Gram matrices of rows that are only divided by known standard deviations, read once."""
+    split = split_in_blocks(problem, log_sd)
+    return gram_in_blocks(problem, log_sd) if split is None else gram_of(problem, split)
 
 
 def _part_of(split: Split, places: tuple[slice, ...]) -> Split:

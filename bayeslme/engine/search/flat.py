@@ -25,6 +25,7 @@ EM_STEPS = 25
 ARRIVED = 1e-7  # relative change of the entries, after which EM has come to its end
 STEP = 1e-3  # of a scale, for second differences
 FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
+CLEARLY = 1e3  # times the curvature that is none: what a climb's Hessian then says is enough
 LARGE = 2e5  # numbers an evaluation reads, from which on all pairs are asked only on suspicion
 MANY = 60  # parameters, from which on too
 SAME = 1e-9  # log-likelihoods closer than this are equal
@@ -40,12 +41,16 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     end : Optimum
         Of it.
     """
+    size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
+    if end.hessian is not None and end.hessian.shape == (len(size), len(size)):
+        curved = np.linalg.eigvalsh(-end.hessian * size * size[:, None])
+        if np.all(curved > CLEARLY * FLAT):
+            return np.zeros((0, len(size)))
     large = likelihood.n_numbers >= LARGE or len(end.theta) > MANY
     if large and likelihood.problem.crossed is not None:
         return np.zeros((0, len(end.theta)))  # two names of one factor are refused before
     if large and not _suspect(likelihood, end):
         return np.zeros((0, len(end.theta)))
-    size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
     if likelihood.problem.crossed is None:
         hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
     else:

@@ -21,6 +21,8 @@ from bayeslme.engine.search.flat import default_start
 from bayeslme.engine.search.starts import several_maxima, starting_points
 
 SIZES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # entries of a relative factor
+MANY = 60  # parameters, from which on each is looked at in fewer places
+FEW_OFFSETS = (0.0, 0.5, 2.0, 8.0, -0.5, -2.0, -8.0)
 SHARES = (0.5, 0.8, 1.25, 2.0)  # of the entry itself
 OFFSETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of a row parameter, in scales, to both sides
 LINE_SHARES = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shares of the way from a start
@@ -111,7 +113,10 @@ def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
     steps = np.array([*OFFSETS, *(-step for step in OFFSETS)])
     for _, bound, place in problem.row_structures:
         for i, here in enumerate(theta[place]):
-            yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
+            if problem.size > MANY:
+                yield here + bound.scale[i] * np.array(FEW_OFFSETS)
+            else:
+                yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
 
 
 def _signed(problem: Problem) -> np.ndarray:

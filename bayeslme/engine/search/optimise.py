@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeGuard
 
 import numpy as np
 
@@ -19,6 +20,10 @@ Objective = Callable[[np.ndarray], np.ndarray]
 STEP = 1e-4
 LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
 FULL = 0.9  # share of the best length's gain with which the full one is taken
+SHORTER = np.array([0.5, 0.2, 0.05, 0.005, 5e-4])  # tried where the full length gains too little
+LONGER = np.array([2.0, 4.0])  # tried where the slope at the full length is still steep
+ARMIJO, STEEP = 1e-4, 0.7  # shares of the slope: of a gain that is enough, and that is steep
+MANY = 30  # parameters, from which on an inverse Hessian begins as a diagonal matrix
 LONGEST = 8.0  # scales a step may go
 CURVED = 0.2  # where the objective is not concave a step is at most 1 / CURVED scales long,
 LEAST = 1e-7  # and never divides by less curvature than this, per squared scale
@@ -47,6 +52,8 @@ class Optimum:
     iterations : int
     inverse : array, shape (k, k), optional
         Of minus the Hessian, as far as the steps have shown it; a search nearby may begin with it.
+    hessian : array, shape (k, k), optional
+        At the end, where the steps were Newton's.
     """
 
     theta: np.ndarray
@@ -56,9 +63,44 @@ class Optimum:
     message: str
     iterations: int
     inverse: np.ndarray | None = None
+    hessian: np.ndarray | None = None
 
 
-def gradient(
+class Differentiable(Protocol):
+    """An objective that knows its derivatives.
+
+    Attributes
+    ----------
+    climbs_by : {"values", "gradients", "hessians"}
+        What a climb asks for: batches of values where calls cost more than what they compute,
+        gradients, or gradients at k + 1 points at once, whose differences are the Hessian.
+    """
+
+    climbs_by: str
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        """Values (b,) at theta (b, k)."""
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (b,) and gradients (b, k) at theta (b, k)."""
+
+    def curvatures(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives (k,) at theta (k,), or what is near them."""
+
+
+def gradient(f: Objective, theta: np.ndarray, scale: np.ndarray) -> tuple[float, np.ndarray]:
+    """Value and gradient (k,) at theta: exact where f knows it, else by central differences."""
+    if _differentiable(f):
+        values, slopes = f.value_and_gradient(theta[None])
+        return float(values[0]), slopes[0]
+    return _with_curves(f, theta, scale)[:2]
+
+
+def _differentiable(f: Objective | Differentiable) -> TypeGuard[Differentiable]:
+    return getattr(f, "climbs_by", "values") != "values"
+
+
+def _with_curves(
     f: Objective, theta: np.ndarray, scale: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Value, gradient and second differences (k,) at theta from one batch of 2 k + 1."""
@@ -112,10 +154,12 @@ def maximise(
     theta = start.copy()
     if not len(theta):
         return Optimum(theta, float(f(theta[None])[0]), theta, True, CONVERGED, 0)
+    if inverse is None and _differentiable(f) and f.climbs_by == "hessians":
+        return _newton(f, theta, scale, max_iter, tol)
     if inverse is None:
         value, g, inverse = _fresh(f, theta, scale)
     else:
-        value, g, _ = gradient(f, theta, scale)
+        value, g = gradient(f, theta, scale)
     if not np.isfinite(value):
         return Optimum(theta, value, g, False, UNDEFINED, 0)
     confirmed = False  # whether the last stop was already looked at with fresh curvature
@@ -125,16 +169,12 @@ def maximise(
         found = Step(theta, -np.inf, None)
         if gain >= tol:
             step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
-            found = (
-                _many_lengths(f, theta, value, step, scale)
-                if wide
-                else _one_length(f, theta, value, step, gain)
-            )
+            found = _line_search(f, theta, value, step, gain, scale, wide=wide)
         if found.value > value:
             confirmed = confirmed and found.value - value <= tol
             new, value, new_g = found.theta, found.value, found.slope
             if new_g is None:
-                value, new_g, _ = gradient(f, new, scale)
+                value, new_g = gradient(f, new, scale)
             inverse = _update(inverse, new - theta, g - new_g)
             theta, g = new, new_g
             continue
@@ -162,7 +202,7 @@ def _polish(
     gain = float(g @ inverse @ g)
     for _ in range(POLISH):
         new = theta + inverse @ g
-        new_value, new_g, _ = gradient(f, new, scale)
+        new_value, new_g = gradient(f, new, scale)
         new_gain = float(new_g @ inverse @ new_g)
         if not (new_gain < 0.25 * gain and new_value > value - NOISE):
             break
@@ -176,13 +216,95 @@ def _polish(
 def _fresh(
     f: Objective, theta: np.ndarray, scale: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Value, gradient, and a diagonal inverse Hessian of -f from second differences.
+    """Value, gradient, and an inverse Hessian of -f.
 
-    Where f is not concave the step is at most about 1 / CURVED scales along the gradient.
+    Where f knows its gradient, the Hessian is that of forward differences of gradients, all in one
+    batch; otherwise, or where parameters are many, it is diagonal. Where f is not concave the step
+    is at most about 1 / CURVED scales along the gradient.
     """
-    value, g, curve = gradient(f, theta, scale)
+    if not _differentiable(f):
+        value, g, curve = _with_curves(f, theta, scale)
+    elif len(theta) > MANY:
+        value, g = gradient(f, theta, scale)
+        curve = f.curvatures(theta)
+    else:
+        return _fresh_matrix(f, theta, scale)
     floor = np.maximum(CURVED * np.abs(g) / scale, LEAST / scale**2)
     return value, g, np.diag(1.0 / np.maximum(-curve, floor))
+
+
+def _fresh_matrix(
+    f: Differentiable, theta: np.ndarray, scale: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """As ``_fresh``, with all second derivatives."""
+    value, g, hessian = _second_order(f, theta, scale)
+    return value, g, _inverse(hessian, g, np.maximum(scale, np.abs(theta)))
+
+
+def _second_order(
+    f: Differentiable, theta: np.ndarray, scale: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Value, gradient (k,) and Hessian (k, k) at theta, from gradients at k + 1 points.
+
+    Zeros stand for what a step out of the region of the likelihood leaves unknown.
+    """
+    h = STEP * np.maximum(scale, np.abs(theta))
+    values, slopes = f.value_and_gradient(np.concatenate([theta[None], theta + np.diag(h)]))
+    g = slopes[0]
+    hessian = (slopes[1:] - g) / h[:, None]
+    known = np.isfinite(values[1:])
+    if not known.all():
+        hessian = np.where(known[:, None] & known, hessian, 0.0)
+    return float(values[0]), g, 0.5 * (hessian + hessian.T)
+
+
+def _inverse(hessian: np.ndarray, g: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Inverse of minus a Hessian; bounded where it is not concave, as in ``_fresh``."""
+    strength, vectors = np.linalg.eigh(-hessian * scale * scale[:, None])
+    floor = np.maximum(CURVED * np.abs((scale * g) @ vectors), LEAST)
+    turned = scale[:, None] * vectors
+    return np.asarray((turned / np.maximum(strength, floor)) @ turned.T)
+
+
+def _newton(
+    f: Differentiable, theta: np.ndarray, scale: np.ndarray, max_iter: int, tol: float
+) -> Optimum:
+    """Maximise by Newton's method with Hessians from differences of gradients."""
+    value, g, hessian = _second_order(f, theta, scale)
+    if not np.isfinite(value):
+        return Optimum(theta, value, g, False, UNDEFINED, 0)
+    inverse, last = _inverse(hessian, g, np.maximum(scale, np.abs(theta))), np.inf
+    for iteration in range(1, max_iter + 1):
+        step = inverse @ g
+        gain = float(g @ step)
+        if gain < SETTLED or (gain < tol and (tol >= ROUGH or gain > 0.25 * last)):
+            if gain < SETTLED:  # the value would change by less than rounding
+                theta = theta + step
+            return Optimum(theta, value, g, True, CONVERGED, iteration, inverse, hessian)
+        step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
+        new = theta + step
+        got, new_g, new_hessian = _second_order(f, new, scale)
+        if not got > value + (ARMIJO * gain if gain >= tol else -NOISE):
+            new = _shorter(f, theta, value, step, gain)
+            if new is None:
+                done = gain < NOISE
+                message = CONVERGED if done else NO_STEP
+                return Optimum(theta, value, g, done, message, iteration, inverse, hessian)
+            got, new_g, new_hessian = _second_order(f, new, scale)
+        theta, value, g, hessian, last = new, got, new_g, new_hessian, gain
+        inverse = _inverse(hessian, g, np.maximum(scale, np.abs(theta)))
+    return Optimum(theta, value, g, False, TOO_LONG, max_iter, inverse, hessian)
+
+
+def _shorter(
+    f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
+) -> np.ndarray | None:
+    """The best point of shorter steps, asked in one batch; None where none gains its share."""
+    lines = theta + SHORTER[:, None] * step
+    along = f(lines)
+    along = np.where(np.isfinite(along), along, -np.inf)
+    best = int(np.argmax(along))
+    return lines[best] if along[best] > value + ARMIJO * gain * SHORTER[best] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +330,47 @@ def _many_lengths(
     return Step(lines[best], float(along[best]), None)
 
 
+def _line_search(
+    f: Objective,
+    theta: np.ndarray,
+    value: float,
+    step: np.ndarray,
+    gain: float,
+    scale: np.ndarray,
+    *,
+    wide: bool,
+) -> Step:
+    """Where one of several lengths of a step ends."""
+    if _differentiable(f):
+        return _full_length_first(f, theta, value, step, gain)
+    if wide:
+        return _many_lengths(f, theta, value, step, scale)
+    return _one_length(f, theta, value, step, gain)
+
+
+def _full_length_first(
+    f: Differentiable, theta: np.ndarray, value: float, step: np.ndarray, gain: float
+) -> Step:
+    """The full length where it gains a fair share of the slope and no longer one is in sight.
+
+    Otherwise the best of others, asked in one batch.
+    """
+    full = theta + step
+    values, slopes = f.value_and_gradient(full[None])
+    got, slope = float(values[0]), slopes[0]
+    enough = np.isfinite(got) and got > value + ARMIJO * gain
+    if enough and float(slope @ step) < STEEP * gain:
+        return Step(full, got, slope)
+    others = LONGER if enough else SHORTER
+    lines = theta + others[:, None] * step
+    along = f(lines)
+    along = np.where(np.isfinite(along), along, -np.inf)
+    best = int(np.argmax(along))
+    if np.isfinite(got) and got >= along[best]:
+        return Step(full, got, slope)
+    return Step(lines[best], float(along[best]), None)
+
+
 def _one_length(
     f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> Step:
@@ -228,9 +391,11 @@ def _update(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     sy = float(s @ y)
     if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
         return inverse
-    rho = 1.0 / sy
-    left = np.eye(len(s)) - rho * np.outer(s, y)
-    return np.asarray(left @ inverse @ left.T + rho * np.outer(s, s))
+    moved = inverse @ y
+    both = np.outer(moved, s)
+    return np.asarray(
+        inverse - (both + both.T) / sy + np.outer(s, s) * ((1.0 + float(y @ moved) / sy) / sy)
+    )
 
 
 FEW = 60  # moves whose points are made at once; those of more would fill the memory

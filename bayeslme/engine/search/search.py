@@ -7,6 +7,8 @@ candidate was first.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bayeslme.engine.crossed.starts import crossed_candidates, inverse_curvature
@@ -36,6 +38,7 @@ WAY = np.linspace(0.0, 1.0, 10)[1:-1]  # from one end to another
 TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
 NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and how far values cannot be from a line over it
 FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
+CLEAR = 0.02  # relative size of random effects that is clearly not zero
 SHARPER = 0.1  # of a tolerance, where the gradient is exact
 SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
@@ -71,6 +74,46 @@ def search(
     FitError
         Where the likelihood is not defined at ``start``, or has no maximum.
     """
+    near = _near(likelihood, max_iter, around=around) if start is None and grid is None else None
+    if near is not None:
+        best = climb(likelihood, near.theta, max_iter, inverse=near.inverse)
+        best = replace(best, hessian=near.hessian)
+    else:
+        best = _highest(likelihood, max_iter, start, grid, inverse, around=around)
+    best = to_boundary(likelihood, best)
+    if around and best.theta.size:
+        if not best.converged:
+            best = settle(likelihood, best, max_iter)
+        require_bound(likelihood, best)
+        if best.converged:
+            best = _off_ridges(likelihood, best, max_iter)
+    return normalised(likelihood, upright(likelihood, to_end(likelihood, best)))
+
+
+def _near(likelihood: Likelihood, max_iter: int, *, around: bool) -> Optimum | None:
+    """The end of a search on some of very many groups; None where it cannot be relied on.
+
+    A variance that some groups do not tell from zero may be one that all of them do, and zero is a
+    point from which no climb gets away.
+    """
+    few = likelihood.thinned()
+    if few is None:
+        return None
+    near = _highest(few, max_iter, around=around)
+    sizes = [np.linalg.svd(a, compute_uv=False).min() for a in few.factors(near.theta)]
+    return near if near.converged and min(sizes) > CLEAR else None
+
+
+def _highest(
+    likelihood: Likelihood,
+    max_iter: int,
+    start: np.ndarray | None = None,
+    grid: np.ndarray | None = None,
+    inverse: np.ndarray | None = None,
+    *,
+    around: bool,
+) -> Optimum:
+    """The end of a climb from the best start, or of one from another local maximum."""
     looks = around and likelihood.problem.size > 0 and likelihood.n_numbers < WIDE_NUMBERS
     starts = np.zeros((0, likelihood.problem.size))
     if start is None or looks:
@@ -81,17 +124,18 @@ def search(
             msg = "start: the likelihood is not defined at this starting value; give another"
             raise FitError(msg)
         starts = np.concatenate([given, starts])
-    best = climb(likelihood, starts[0], max_iter, inverse=None if start is None else inverse)
-    if looks:
-        best = _look_around(likelihood, best, starts[1:], max_iter)
-    best = to_boundary(likelihood, best)
-    if around and best.theta.size:
-        if not best.converged:
-            best = settle(likelihood, best, max_iter)
-        require_bound(likelihood, best)
-        if best.converged:
-            best = _off_ridges(likelihood, best, max_iter)
-    return normalised(likelihood, upright(likelihood, to_end(likelihood, best)))
+    first = starts[0] if start is not None else _better(likelihood, starts[0])
+    best = climb(likelihood, first, max_iter, inverse=None if start is None else inverse)
+    return _look_around(likelihood, best, starts[1:], max_iter) if looks else best
+
+
+def _better(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
+    """The start, or what scoring makes of it where that is higher."""
+    scored = likelihood.scored(start)
+    if scored is start:
+        return start
+    before, after = likelihood(np.stack([start, scored]))
+    return scored if after > before else start
 
 
 def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:

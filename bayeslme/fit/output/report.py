@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bayeslme.errors import DataError, as_path
+from bayeslme.errors import DataError, SpecError, as_path
 from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.curves import default_primary
 from bayeslme.fit.values.dependence import lag_scale, n_pairs
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bayeslme.fit.result import Fit
+    from bayeslme.spec.model import LmeSpec
 
 MOST_PANELS = 36
 MOST_LINES = 60  # of a caterpillar
@@ -44,11 +45,18 @@ def write(page: str, path: str | Path) -> Path:
     return file
 
 
+def _calls(spec: LmeSpec) -> str:
+    """The call in Python and in R, or why R has none."""
+    try:
+        return f"{spec}\n\n# in R\n{spec.to_r()}"
+    except SpecError as error:
+        return f"{spec}\n\n# {error}"
+
+
 def fit_sections(fit: Fit) -> list[Section]:
     """Sections on the model, its estimates, tests, intervals and residuals."""
-    calls = f"{fit.spec}\n\n# in R\n{fit.spec.to_r()}"
     sections = [
-        Section("Model", [code(calls)]),
+        Section("Model", [code(_calls(fit.spec))]),
         Section("Estimates", [fit._repr_html_()]),
         Section("Tests of terms", _tests(fit)),
     ]

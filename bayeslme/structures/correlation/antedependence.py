@@ -44,7 +44,7 @@ class CorAnte(CorStruct):
     >>> data = bayeslme.load_data("Orthodont")
     >>> fit = bayeslme.gls("distance ~ age", data, correlation=CorAnte(form="~ age | Subject"))
     >>> fit.correlation_coef.round(2).to_dict()
-    {'cor(1,2)': 0.61, 'cor(2,3)': 0.64, 'cor(3,4)': 0.76}
+    {'cor(1,2)': 0.68, 'cor(2,3)': 0.63, 'cor(3,4)': 0.77}
     """
 
     value: Values = None

@@ -43,10 +43,11 @@ class CorAR1AR1(CorStruct):
     --------
     >>> import bayeslme
     >>> wheat = bayeslme.load_data("Wheat2")
-    >>> wheat["row"], wheat["col"] = (wheat["latitude"] / 4.3).round(), wheat["longitude"] / 1.2
+    >>> wheat["row"] = (wheat["latitude"] / 4.3).round()
+    >>> wheat["col"] = (wheat["longitude"] / 1.2).round()
     >>> fit = bayeslme.gls("yield ~ 1", wheat, correlation=CorAR1AR1(form="~ row + col"))
     >>> fit.correlation_coef.round(2).to_dict()
-    {'Phi1': 0.83, 'Phi2': 0.84}
+    {'Phi1': 0.43, 'Phi2': 0.47}
     """
 
     value: Values = None

@@ -281,6 +281,12 @@ class CorARMA(CorStruct):
         if self.p + self.q == 0:
             msg = "corARMA: at least one of the orders p and q must be positive"
             raise SpecError(msg)
+        most = settings.STRUCTURES.max_arma_coefficients
+        if self.p + self.q > most:
+            msg = (
+                f"corARMA: the orders p = {self.p}, q = {self.q} have more than {most} coefficients"
+            )
+            raise SpecError(f"{msg}, the most that can be estimated; use lower orders")
 
     def require(self, coords: Any) -> None:
         largest = int(coords.extent("euclidean"))

@@ -64,7 +64,7 @@ class CorToep(CorStruct):
     >>> data["visit"] = (data["age"] - 6) / 2
     >>> fit = bayeslme.gls("distance ~ age", data, correlation=CorToep(form="~ visit | Subject"))
     >>> fit.correlation_coef.round(2).to_dict()
-    {'Rho1': 0.67, 'Rho2': 0.71, 'Rho3': 0.52}
+    {'Rho1': 0.71, 'Rho2': 0.74, 'Rho3': 0.56}
     """
 
     value: Values = None

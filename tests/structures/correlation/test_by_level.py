@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_pytensor_equals_numpy_and_the_dense_route(structure: Any) -> None:
     assert np.all(np.isfinite(slope))
 
 
-def test_posterior_and_priors_by_level() -> None:
+def test_posterior_and_priors_by_level(tmp_path: Path) -> None:
     fit = bayeslme.gls(
         "distance ~ Sex * age", data(), correlation=CorAR1(form="~ visit | Subject", by="Sex")
     )
@@ -127,6 +128,10 @@ def test_posterior_and_priors_by_level() -> None:
     assert boys.min() >= -0.2 and boys.max() <= 0.1 < girls.mean()
     newdata = data().head(3).assign(Subject="new")
     assert posterior.predict(newdata).notna().all(axis=None)
+    posterior.save(tmp_path / "by.nc")
+    again = bayeslme.load_posterior(tmp_path / "by.nc")
+    assert again.summary().fixed.equals(posterior.summary().fixed)
+    assert "nlme cannot express" in fit.report(tmp_path / "by.html").read_text()
 
 
 def test_refusals() -> None:

@@ -81,3 +81,10 @@ def test_a_correlation_that_is_printed_as_one_is_told_over_the_usual_step(kind: 
     phi = days.correlation_coef.item()
     assert less == pytest.approx(-np.log(phi) / step, rel=1e-3)
     assert over == pytest.approx(phi ** (unit / step), rel=1e-3)
+
+
+def test_more_coefficients_than_can_be_estimated_are_refused_before_the_work() -> None:
+    for p, q in ((200, 200), (0, 10**9), (61, 0)):
+        with pytest.raises(SpecError, match=f"p = {p}, q = {q} have more than 60"):
+            bayeslme.CorARMA(p=p, q=q)
+    assert bayeslme.CorARMA(p=53).p == 53

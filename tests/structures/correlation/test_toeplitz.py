@@ -69,6 +69,17 @@ def test_ante_dependence_is_markov_and_autoregression_its_special_case() -> None
     assert fit.loglik > serial.loglik
 
 
+def test_numbers_of_r() -> None:
+    """REML of the dense likelihood in R (optim), and nlme's corARMA(p = 3), which is Toeplitz."""
+    data = bayeslme.load_data("Orthodont").assign(visit=lambda d: (d["age"] - 6) / 2)
+    ante = bayeslme.gls("distance ~ age", data, correlation=CorAnte(form="~ visit | Subject"))
+    np.testing.assert_allclose(ante.correlation_coef, [0.6805204, 0.6317581, 0.7663602], atol=1e-5)
+    assert ante.loglik == pytest.approx(-227.8117, abs=1e-4)
+    toeplitz_fit = ante.update(correlation=CorToep(form="~ visit | Subject"))
+    serial = ante.update(correlation=bayeslme.CorARMA(p=3, form="~ visit | Subject"))
+    assert toeplitz_fit.loglik == pytest.approx(serial.loglik, abs=1e-7)
+
+
 def field(*, holes: bool, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows, columns = np.divmod(np.arange(42), 6)
@@ -146,6 +157,20 @@ def test_samples_of_bands_and_of_a_field() -> None:
         posterior = fit.sample(draws=200, chains=2, seed=1, progress=False)
         means = posterior.data["posterior"]["corstruct"].mean(("chain", "draw")).to_numpy()
         np.testing.assert_allclose(means, fit.correlation_coef, atol=0.15)
+
+
+@pytest.mark.pymc
+def test_slopes_in_pymc_where_all_eigenvalues_are_one() -> None:
+    """PyMC rewrites the graph before it takes slopes; at zero correlations they exist."""
+    import pytensor
+
+    data = bayeslme.load_data("Orthodont").assign(visit=lambda d: (d["age"] - 8) / 2)
+    structure = CorToep(form="~ visit | Subject", bands=3)
+    spec = bayeslme.gls("distance ~ age", data, correlation=structure).spec
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        model = spec.to_pymc(data)
+        slopes = model.compile_dlogp()(model.initial_point())
+    assert np.all(np.isfinite(slopes))
 
 
 @pytest.mark.parametrize(
