@@ -175,7 +175,7 @@ class ParameterVerbs(RowVerbs):
         >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
         >>> fit.anova()
                     numDF denDF   F-value p-value
-        (Intercept)     1    80 3126.1442  <.0001
+        (Intercept)     1    80 3126.144...  <.0001
         age             1    80  114.8383  <.0001
         """
         from bayeslme.fit.inference.anova import anova_of

@@ -34,16 +34,8 @@ from bayeslme.structures.random import (
     PdNatural,
     PdSymm,
 )
-from bayeslme.structures.variance import (
-    VarComb,
-    VarConstPower,
-    VarConstProp,
-    VarExp,
-    VarFixed,
-    VarFunc,
-    VarIdent,
-    VarPower,
-)
+from bayeslme.structures.variance import VarComb, VarFixed, VarFunc, VarIdent
+from bayeslme.structures.variance_covariate import VarConstPower, VarConstProp, VarExp, VarPower
 
 __all__ = [
     "Bound",
