@@ -19,6 +19,7 @@ SINGULAR = 1e-10  # of a unit diagonal, left over by the rows before: below it, 
 LAPACK_FROM = 24  # size from which one factorisation per matrix beats a batched inverse
 
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
+Tensor = Any  # a PyTensor variable: its own types are not known to a type checker
 
 
 def upper_factor(x: np.ndarray) -> np.ndarray:

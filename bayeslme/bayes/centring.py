@@ -27,6 +27,7 @@ from bayeslme.formula.terms import Term
 from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
 
 FloatArray = npt.NDArray[np.float64]
+SdsAndCorrelations = tuple[FloatArray, FloatArray]  # shapes (..., q) and (..., q, q)
 
 
 def sweep(
@@ -90,13 +91,14 @@ class CentredEffects:
             else cls(sd, cor, basis)
         )
 
-    def centred(self, sd: npt.ArrayLike, cor: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def centred(self, sd: npt.ArrayLike, correlation: npt.ArrayLike) -> SdsAndCorrelations:
         """Standard deviations (..., q) and correlations (..., q, q) of the effects at the mean."""
-        return _moved(self.basis, np.asarray(sd, float), np.asarray(cor, float))
+        return _moved(self.basis, np.asarray(sd, float), np.asarray(correlation, float))
 
-    def natural(self, sd: npt.ArrayLike, cor: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def natural(self, sd: npt.ArrayLike, correlation: npt.ArrayLike) -> SdsAndCorrelations:
         """Those of the effects themselves, from those at the mean."""
-        return _moved(np.linalg.inv(self.basis), np.asarray(sd, float), np.asarray(cor, float))
+        inverse = np.linalg.inv(self.basis)
+        return _moved(inverse, np.asarray(sd, float), np.asarray(correlation, float))
 
     def log_jacobian(self, sd: npt.ArrayLike, centred: npt.ArrayLike) -> FloatArray:
         """Log determinant (...) of ``centred``, from the standard deviations of both.
@@ -110,19 +112,19 @@ class CentredEffects:
         return np.asarray(len(self.basis) * each.sum(axis=-1))
 
 
-def flat(sd: FloatArray, cor: FloatArray) -> FloatArray:
+def flat(sd: FloatArray, correlation: FloatArray) -> FloatArray:
     """Standard deviations and the upper triangle of correlations side by side, (..., k)."""
     rows, columns = np.triu_indices(sd.shape[-1], 1)
-    return np.concatenate([sd, cor[..., rows, columns]], axis=-1)
+    return np.concatenate([sd, correlation[..., rows, columns]], axis=-1)
 
 
-def unflat(par: npt.ArrayLike, q: int) -> tuple[FloatArray, FloatArray]:
+def unflat(par: npt.ArrayLike, q: int) -> SdsAndCorrelations:
     """Standard deviations (..., q) and correlation matrices (..., q, q)."""
     values = np.asarray(par, dtype=float)
-    cor = np.broadcast_to(np.eye(q), (*values.shape[:-1], q, q)).copy()
+    correlation = np.broadcast_to(np.eye(q), (*values.shape[:-1], q, q)).copy()
     rows, columns = np.triu_indices(q, 1)
-    cor[..., rows, columns] = cor[..., columns, rows] = values[..., q:]
-    return values[..., :q], cor
+    correlation[..., rows, columns] = correlation[..., columns, rows] = values[..., q:]
+    return values[..., :q], correlation
 
 
 def centred_of(effects: CentredEffects | None, natural: FloatArray, q: int) -> FloatArray:
@@ -135,9 +137,9 @@ def natural_of(effects: CentredEffects | None, centred: FloatArray, q: int) -> F
     return centred if effects is None else flat(*effects.natural(*unflat(centred, q)))
 
 
-def _moved(change: FloatArray, sd: FloatArray, cor: FloatArray) -> tuple[FloatArray, FloatArray]:
-    cov = sd[..., :, None] * sd[..., None, :] * cor
-    new = change @ cov @ change.T
+def _moved(change: FloatArray, sd: FloatArray, correlation: FloatArray) -> SdsAndCorrelations:
+    covariance = sd[..., :, None] * sd[..., None, :] * correlation
+    new = change @ covariance @ change.T
     terms = np.square(np.abs(change) @ sd[..., None])[..., 0]
     variance = np.diagonal(new, axis1=-2, axis2=-1)
     scale = np.sqrt(np.maximum(variance, settings.CENTRING.lost_digits * terms))
@@ -192,12 +194,14 @@ class TypicalRows:
         return np.asarray(total)
 
 
-def _neighbours(bound: Bound) -> CorrelationGroups:
+def _neighbours(correlation: Bound) -> CorrelationGroups:
     """The first rows of the largest group; all of it where positions have numbers of their own."""
-    lattice: CorrelationGroups = bound.coords
-    largest = int(np.argmax(lattice.sizes))
-    start, size = int(lattice.starts[largest]), int(lattice.sizes[largest])
-    count = min(size, settings.CENTRING.correlation_rows) if bound.structure.stationary else size
-    position = lattice.position[start : start + count]
-    level = lattice.level_of_rows(np.array([start]))
-    return correlation_groups(np.array([0]), count, position, lattice.unit, level, lattice.levels)
+    groups: CorrelationGroups = correlation.coords
+    largest = int(np.argmax(groups.sizes))
+    start, size = int(groups.starts[largest]), int(groups.sizes[largest])
+    count = (
+        min(size, settings.CENTRING.correlation_rows) if correlation.structure.stationary else size
+    )
+    position = groups.position[start : start + count]
+    level = groups.level_of_rows(np.array([start]))
+    return correlation_groups(np.array([0]), count, position, groups.unit, level, groups.levels)

@@ -5,7 +5,7 @@ Draws (NumPy, batched) and models (PyTensor) share the functions.
 
 Variance functions of the fitted values: their covariate is another one at every draw. Only given
 the random effects is such a model Gaussian, so it has a hierarchical form alone. The model's
-problem is then ``needs_fitted_values``: its variance function is bound, to name its parameters, but
+problem is then ``needs_fitted_values``: its variance function names its parameters, but
 its covariate is that of least squares until it is replaced here.
 """
 
@@ -207,13 +207,13 @@ def by_group(parameters: ModelParameters, values: Values, chunk_bytes: float = 2
 
 
 def draw_pieces(parameters: ModelParameters, draws: int, chunk_bytes: float = 2e8) -> list[slice]:
-    """Consecutive slices of the draws whose temporary arrays stay below a bound."""
+    """Consecutive slices of the draws whose temporary arrays stay below a size."""
     c, n = parameters.problem.source.shape
-    cells = 3 * c * c * len(parameters.problem.row_starts) + 3 * c * n
-    bound = parameters.problem.correlation
-    if bound is not None and bound.structure.dense(bound.coords):
-        cells += 3 * bound.coords.n_numbers(bound.structure.stationary)
-    step = int(max(1, chunk_bytes // (8.0 * cells)))
+    numbers = 3 * c * c * len(parameters.problem.row_starts) + 3 * c * n
+    correlation = parameters.problem.correlation
+    if correlation is not None and correlation.structure.dense(correlation.coords):
+        numbers += 3 * correlation.coords.n_numbers(correlation.structure.stationary)
+    step = int(max(1, chunk_bytes // (8.0 * numbers)))
     return [slice(i, min(i + step, draws)) for i in range(0, draws, step)]
 
 

@@ -19,7 +19,7 @@ from bayeslme.bayes.centring import CentredEffects
 from bayeslme.engine.build import bind_variance, build_problem
 from bayeslme.engine.problem import Columns, Problem
 from bayeslme.errors import SpecError
-from bayeslme.structures import Bound, Parameter, PdMat, RowStructure
+from bayeslme.structures import Bound, Parameter, PdMat
 from bayeslme.structures.supports import Namespace
 
 if TYPE_CHECKING:
@@ -195,6 +195,15 @@ class ModelParameters:
         )
 
     @property
+    def row_blocks(self) -> tuple[tuple[Block, Bound], ...]:
+        """Free parameters of the correlation structure and of the variance function.
+
+        Each with the structure it belongs to, as far as there are any.
+        """
+        pairs = (self.corstruct, self.problem.correlation), (self.varfunc, self.problem.variance)
+        return tuple((b, own) for b, own in pairs if b is not None and own is not None)
+
+    @property
     def held_sigma(self) -> float | None:
         """Residual standard deviation held by ``control``, or None."""
         held: float | None = self.design.spec.control.sigma
@@ -235,21 +244,14 @@ class ModelParameters:
 
 
 def _with_held(
-    bound: Bound | None, block: Block | None, values: Values, xp: Namespace
+    row_structure: Bound | None, block: Block | None, values: Values, xp: Namespace
 ) -> Array | None:
-    if bound is None:
+    if row_structure is None:
         return None
-    start = np.asarray(bound.printed(np.array([p.start for p in bound.parameters])))
+    held = row_structure.printed_start
     if block is None:
-        return xp.constant(start)
-    free, given = list(bound.free), values[block.name]
-    if len(free) == len(start):
-        return given
-    zero = 0.0 * given[..., 0]
-    columns = [
-        given[..., free.index(j)] if j in free else zero + start[j] for j in range(len(start))
-    ]
-    return xp.stack(columns, axis=-1)
+        return xp.constant(held)
+    return row_structure.with_held(values[block.name], held, xp)
 
 
 def build_parameters(design: Design) -> ModelParameters:
@@ -265,10 +267,10 @@ def build_parameters(design: Design) -> ModelParameters:
         For a grouping column whose name is taken by a dimension of every posterior.
     """
     problem = build_problem(design)
-    if problem.needs_fitted_values:  # bound for its names; see ``fitted_variance``
+    if problem.needs_fitted_values:  # for the parameters' names; see ``fitted_variance``
         fitted = design.X @ problem.shift + design.offset
-        bound = bind_variance(problem, design, (fitted,) * len(design.variance))
-        problem = replace(bound, needs_fitted_values=True)
+        named = bind_variance(problem, design, (fitted,) * len(design.variance))
+        problem = replace(named, needs_fitted_values=True)
     p = len(design.x_names)
     fixef = Block("fixef", "fixef", design.x_names, (-np.inf,) * p, (np.inf,) * p, "term")
     held = design.spec.control.sigma is not None
@@ -283,17 +285,17 @@ def build_parameters(design: Design) -> ModelParameters:
     return ModelParameters(design, problem, fixef, sigma, levels, varfunc, corstruct)
 
 
-def _row_block(kind: Any, bound: Bound | None) -> Block | None:
-    free = [] if bound is None else [bound.parameters[j] for j in bound.free]
-    if not free:
+def _row_block(kind: Kind, row_structure: Bound | None) -> Block | None:
+    if row_structure is None or not len(row_structure.free):
         return None
+    free = [row_structure.parameters[j] for j in row_structure.free]
     block = _block(kind, kind, tuple(p.name for p in free), free, f"{kind}_coef")
-    if bound is None or kind == "varfunc":
+    if kind == "varfunc":
         return block
-    dimension = int(bound.coords.position.shape[1])
-    positive = bound.two_signs and block.lower == (0.0,)
+    dimension = int(row_structure.coords.position.shape[1])
+    positive = row_structure.two_signs and block.lower == (0.0,)
     image = -1.0 if positive else None
-    name = bound.structure.r_name
+    name = row_structure.structure.r_name
     return replace(block, structure=name, dimension=dimension, image_lower=image)
 
 
@@ -366,11 +368,6 @@ def _correlation_block(
             name, "cor", effects, (-1.0,) * q, (1.0,) * q, f"{key}_effect{suffix}", matrix=True
         )
     return _block(name, "cor", (correlations[0].name,), correlations, None)
-
-
-def is_joint(bound: Bound) -> bool:
-    """Whether the structure restricts its parameters jointly, not each to an interval."""
-    return type(bound.structure).constrain is not RowStructure.constrain
 
 
 def without_fixed(problem: Problem) -> Problem:

@@ -331,12 +331,21 @@ class Bound:
         """Whether all parameters are computed with as they are printed."""
         return all(p.shown == AS_IT_IS for p in self.parameters)
 
+    @property
+    def restricted_jointly(self) -> bool:
+        """Whether the free parameters share one region, which is not a product of intervals."""
+        return len(self.free) > 1 and type(self.structure).constrain is not RowStructure.constrain
+
     def printed(self, par: Array, xp: Namespace = NUMPY) -> Array:
         """All natural values (..., k) as they are printed, in the user's units."""
         if self.as_printed:
             return par
         columns = [p.shown.printed(par[..., j], xp) for j, p in enumerate(self.parameters)]
         return xp.stack(columns, axis=-1)
+
+    def printed_free(self, par: Array, xp: Namespace = NUMPY) -> Array:
+        """The free ones (..., f) of all natural values (..., k), as they are printed."""
+        return self.printed(par, xp)[..., self.free]
 
     def inside(self, printed: Array, xp: Namespace = NUMPY) -> Array:
         """Inverse of ``printed``."""
@@ -349,6 +358,11 @@ class Bound:
         """Log determinant (...) of ``printed`` by the free parameters."""
         terms = [self.parameters[j].shown.log_slope(par[..., j], xp) for j in self.free]
         return sum(terms[1:], terms[0]) if terms else xp.zeros_like(par[..., 0])
+
+    def log_jacobian(self, u: Array, xp: Namespace = NUMPY) -> Array:
+        """Log determinant (...) of the printed free parameters by the unconstrained ones."""
+        own = self.structure.log_jacobian(u, tuple(self.parameters[j] for j in self.free), xp)
+        return own if self.as_printed else own + self.log_slope(self.natural(u, xp), xp)
 
     @property
     def mirrored(self) -> np.ndarray:
@@ -393,20 +407,29 @@ class Bound:
                 if not xp.symbolic
                 else xp.constant(start)
             )
-        if len(free) == len(start):
-            return self.structure.constrain(u, self.parameters, xp)
         chosen = tuple(self.parameters[j] for j in free)
-        values = self.structure.constrain(u, chosen, xp)
+        return self.with_held(self.structure.constrain(u, chosen, xp), start, xp)
+
+    def with_held(self, values: Array, held: np.ndarray, xp: Namespace = NUMPY) -> Array:
+        """All values (..., k): the free ones (..., f), and of `held` (k,) the others."""
+        free = self.free
+        if len(free) == len(held):
+            return values
         if not xp.symbolic:
-            out = np.empty((*values.shape[:-1], len(start)))
-            out[...], out[..., free] = start, values
+            out = np.empty((*values.shape[:-1], len(held)))
+            out[...], out[..., free] = held, values
             return out
         place = {int(j): i for i, j in enumerate(free)}
         zero = 0.0 * values[..., 0]
         return xp.stack(
-            [values[..., place[j]] if j in place else zero + start[j] for j in range(len(start))],
+            [values[..., place[j]] if j in place else zero + held[j] for j in range(len(held))],
             axis=-1,
         )
+
+    @property
+    def printed_start(self) -> np.ndarray:
+        """Starting values (k,) of all parameters, as they are printed."""
+        return np.asarray(self.printed(np.array([p.start for p in self.parameters])))
 
 
 def refuse_text(values: object, what: str) -> None:

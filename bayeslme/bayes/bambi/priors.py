@@ -13,12 +13,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayeslme.arrays import Tensor
 from bayeslme.bayes.priors.densities import scale_rate
 from bayeslme.bayes.priors.distributions import FAMILIES, FLAT_FAMILIES
 from bayeslme.bayes.priors.priors import ParameterPrior
 from bayeslme.errors import SpecError
 
-Tensor = Any
 Builder = Callable[..., Tensor]
 
 

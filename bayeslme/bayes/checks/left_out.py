@@ -160,12 +160,12 @@ def _colours(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """
     if problem.correlation is None:
         return np.arange(problem.n), np.zeros(problem.n, dtype=int)
-    lattice, structure = problem.correlation.coords, problem.correlation.structure
-    place = lattice.place
-    reach = int(lattice.sizes.max()) - 1
-    memory = structure.memory(lattice)
+    groups, structure = problem.correlation.coords, problem.correlation.structure
+    place = groups.place
+    reach = int(groups.sizes.max()) - 1
+    memory = structure.memory(groups)
     reach = reach if memory is None else min(reach, memory)
-    return lattice.starts, place % (reach + 1)
+    return groups.starts, place % (reach + 1)
 
 
 def _eliminate_units(

@@ -18,7 +18,6 @@ from scipy.special import logsumexp
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.checks.loo import LooKind, loo
-from bayeslme.bayes.model_parameters import is_joint
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.priors.draws import check_drawable, log_share_inside
 from bayeslme.errors import FitError, SpecError
@@ -170,8 +169,8 @@ def _log_evidence(name: str, posterior: Posterior) -> tuple[float, float]:
             "evidence is; sample it with method='collapsed'"
         )
     variance = float(stats["log_evidence_mcse"]) ** 2
-    bound, block = posterior.parameters.problem.correlation, posterior.parameters.corstruct
-    if bound is not None and block is not None and is_joint(bound) and len(bound.free) > 1:
-        share, error = log_share_inside(posterior.priors[block.name], bound)
+    correlation, block = posterior.parameters.problem.correlation, posterior.parameters.corstruct
+    if correlation is not None and block is not None and correlation.restricted_jointly:
+        share, error = log_share_inside(posterior.priors[block.name], correlation)
         value, variance = value - share, variance + error**2
     return value, float(np.sqrt(variance))

@@ -163,8 +163,8 @@ def rows_of(
 
 def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:
     design, estimate = posterior.parameters.design, posterior.fit.estimate
-    bound, old = posterior.parameters.problem.correlation, design.correlation
-    if bound is None or old is None:
+    correlation, old = posterior.parameters.problem.correlation, design.correlation
+    if correlation is None or old is None:
         return None
     try:
         coords = new_correlation(design, new)
@@ -190,8 +190,8 @@ def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions
         own = factors[0].code if len(factors) == 1 else cross(factors[0], factors[1], "/")[0].code
     position = coords.position
     if position is None:
-        position = counted_on(own, known, bound.coords.sizes)
-    require_integers(bound, position)
+        position = counted_on(own, known, correlation.coords.sizes)
+    require_integers(correlation, position)
     level = np.zeros(len(own), dtype=int) if coords.level is None else coords.level
     return RowPositions(known, own, position, level)
 
@@ -263,15 +263,15 @@ def residuals_at(
     DataError
         For positions an unstructured correlation knows nothing of.
     """
-    bound = parameters.problem.correlation
+    correlation = parameters.problem.correlation
     par, _ = parameters.row_parameters(values)
-    assert bound is not None
+    assert correlation is not None
     assert par is not None
     count = len(values["fixef"])
     par = np.broadcast_to(par, (count, np.shape(par)[-1]))
     mean = np.full((count, len(place.own)), np.nan)
     drawn = mean.copy()
-    patterns = list(_alike(bound, place, conditional=observed is not None))
+    patterns = list(_alike(correlation, place, conditional=observed is not None))
     largest = max((alike.size for alike in patterns), default=1)
     step = max(
         1,
@@ -285,17 +285,17 @@ def residuals_at(
         known = None if observed is None else observed(at)
         for alike in patterns:
             seen = None if known is None else known[:, alike.observed]
-            mean[at, alike.rows], left = _one_pattern(bound, par[at], alike, seen)
+            mean[at, alike.rows], left = _one_pattern(correlation, par[at], alike, seen)
             drawn[at, alike.rows] = mean[at, alike.rows]
             if noise:
                 spherical = rng.standard_normal((len(left), *alike.rows.shape))
-                drawn[at, alike.rows] += spherical @ np.swapaxes(_root(bound, left), -1, -2)
+                drawn[at, alike.rows] += spherical @ np.swapaxes(_root(correlation, left), -1, -2)
     return mean, drawn
 
 
-def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
+def _alike(correlation: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
     """Collect the groups of the new rows by how their rows stand."""
-    positions: CorrelationGroups = bound.coords
+    positions: CorrelationGroups = correlation.coords
     sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1) & (place.level >= 0)
     order = np.flatnonzero(sound)[np.argsort(place.own[sound], kind="stable")]
     found: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = {}
@@ -305,9 +305,9 @@ def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[
         new, h = place.position[rows], int(place.group[rows[0]])
         old = np.zeros(0, dtype=int)
         if conditional and h >= 0:
-            old = _near(bound, positions, h, new)
+            old = _near(correlation, positions, h, new)
         joint = np.concatenate([positions.position[old], new])
-        shift = joint[:1] if bound.structure.stationary else 0.0
+        shift = joint[:1] if correlation.structure.stationary else 0.0
         marks = [[len(old)] * joint.shape[1], [place.level[rows[0]]] * joint.shape[1]]
         key = np.append(joint - shift, marks, axis=0).tobytes()
         found.setdefault(key, []).append((old, rows))
@@ -319,10 +319,10 @@ def _alike(bound: Bound, place: RowPositions, *, conditional: bool) -> Iterator[
         yield _Alike(positions.position[seen[0]], place.position[asked[0]], asked, seen, level)
 
 
-def _near(bound: Bound, positions: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
+def _near(correlation: Bound, positions: CorrelationGroups, h: int, new: np.ndarray) -> np.ndarray:
     """Sorted observed rows of a group that new ones depend on."""
     start, size = int(positions.starts[h]), int(positions.sizes[h])
-    reach = bound.structure.memory(positions)
+    reach = correlation.structure.memory(positions)
     if reach is None:
         return start + np.arange(size)
     rank = np.searchsorted(positions.position[start : start + size, 0], new[:, 0])
@@ -331,10 +331,10 @@ def _near(bound: Bound, positions: CorrelationGroups, h: int, new: np.ndarray) -
 
 
 def _one_pattern(
-    bound: Bound, par: np.ndarray, alike: _Alike, seen: np.ndarray | None
+    correlation: Bound, par: np.ndarray, alike: _Alike, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means (s, g, m) and covariances (s, m, m) of groups that stand alike."""
-    among, across, left = joint_correlation(bound, par, alike.old, alike.new, alike.level)
+    among, across, left = joint_correlation(correlation, par, alike.old, alike.new, alike.level)
     if not len(alike.old) or seen is None:
         return np.zeros((len(par), *alike.rows.shape)), left
     factor = np.linalg.cholesky(among)
@@ -343,7 +343,7 @@ def _one_pattern(
     return np.swapaxes(white, -1, -2) @ k, left - np.swapaxes(k, -1, -2) @ k
 
 
-def _root(bound: Bound, matrices: np.ndarray) -> np.ndarray:
+def _root(correlation: Bound, matrices: np.ndarray) -> np.ndarray:
     """Factors of covariances that may be singular, but not indefinite."""
     try:
         return np.asarray(np.linalg.cholesky(matrices))
@@ -351,8 +351,8 @@ def _root(bound: Bound, matrices: np.ndarray) -> np.ndarray:
         values, vectors = np.linalg.eigh(matrices)
     if float(values.min()) < -prediction_settings.PREDICTION.negative_share * matrices.shape[-1]:
         raise FitError(
-            f"{bound.structure.r_name}: at some draws the correlation is none once the new rows "
-            "are added (a negative Rho reaches only as far as the largest group); predict fewer "
-            "rows, or single ones"
+            f"{correlation.structure.r_name}: at some draws the correlation matrix is no longer "
+            "positive definite once the new rows are added (a negative Rho reaches only as far as "
+            "the largest group); predict fewer rows, or single ones"
         )
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

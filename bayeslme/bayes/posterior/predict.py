@@ -272,13 +272,13 @@ class _Asked:
         """Residual standard deviations (s, m) at the rows; NaN in unknown strata."""
         parameters, values = self.posterior.parameters, self.posterior.values
         sigma = parameters.sigmas(values)[:, None]
-        bound, coords = parameters.problem.variance, rows.variance
-        if bound is None:
+        variance, coords = parameters.problem.variance, rows.variance
+        if variance is None:
             return np.broadcast_to(sigma, means[0].shape)
         known = np.all([part.stratum >= 0 for part in coords], axis=0)
-        filled = bound.structure.join([self._filled(part, means) for part in coords])
+        filled = variance.structure.join([self._filled(part, means) for part in coords])
         _, par = parameters.row_parameters(values)
-        sd = np.where(known, sigma * np.exp(bound.structure.log_sd(par, filled)), np.nan)
+        sd = np.where(known, sigma * np.exp(variance.structure.log_sd(par, filled)), np.nan)
         return np.asarray(sd)
 
     def _filled(self, part: VarianceCoords, means: list[np.ndarray]) -> VarianceCoords:

@@ -91,27 +91,29 @@ def new_residuals(
         The model's, or that of ``at_fitted``.
     """
     problem = parameters.problem if problem is None else problem
-    cor, var = parameters.row_parameters(values)
-    eps = colour(problem, cor, rng.standard_normal((*shape, problem.n)))
+    correlation, variance = parameters.row_parameters(values)
+    eps = colour(problem, correlation, rng.standard_normal((*shape, problem.n)))
     if problem.variance is not None:
-        eps = eps * np.exp(problem.variance.structure.log_sd(var, problem.variance.coords))
+        eps = eps * np.exp(problem.variance.structure.log_sd(variance, problem.variance.coords))
     out = np.empty_like(eps)
     out[..., problem.order] = eps * np.asarray(parameters.sigma_of(values))[..., None]
     return out
 
 
-def colour(problem: Problem, cor: np.ndarray | None, white: np.ndarray) -> np.ndarray:
+def colour(problem: Problem, correlation: np.ndarray | None, white: np.ndarray) -> np.ndarray:
     """Give independent rows their groups' correlations: the inverse of whitening.
 
     Parameters
     ----------
-    cor : array, shape (..., k), or None
+    correlation : array, shape (..., k), or None
         Natural parameters of the correlation structure.
     white : array, shape (..., n), sorted
     """
-    if problem.correlation is None or cor is None:
+    if problem.correlation is None or correlation is None:
         return white
-    return colour_groups(problem.correlation.structure, cor, problem.correlation.coords, white)
+    return colour_groups(
+        problem.correlation.structure, correlation, problem.correlation.coords, white
+    )
 
 
 def fitted(
@@ -157,7 +159,7 @@ def replicated(
     array, shape (r, n)
     """
     out = np.empty((len(chosen), parameters.problem.n))
-    step = max(1, int(settings.POSTERIOR.numbers_per_batch // _cells(parameters)))
+    step = max(1, int(settings.POSTERIOR.numbers_per_batch // _n_numbers(parameters)))
     for first in range(0, len(chosen), step):
         own, piece = chosen[first : first + step], slice(first, first + step)
         some = {name: v[own] for name, v in values.items()}
@@ -167,10 +169,10 @@ def replicated(
     return out
 
 
-def _cells(parameters: ModelParameters) -> int:
+def _n_numbers(parameters: ModelParameters) -> int:
     """Numbers a draw needs: its rows, and what correlates them."""
-    bound = parameters.problem.correlation
-    more = 0 if bound is None else n_numbers(bound.structure, bound.coords)
+    correlation = parameters.problem.correlation
+    more = 0 if correlation is None else n_numbers(correlation.structure, correlation.coords)
     return 4 * parameters.problem.n + int(more)
 
 
@@ -181,7 +183,7 @@ def replicated_new(
     own = {name: v[chosen] for name, v in values.items()}
     out = np.empty((len(chosen), parameters.problem.n))
     groups = sum(len(level.level.labels) * level.q for level in parameters.levels)
-    step = max(1, int(settings.POSTERIOR.numbers_per_batch // (_cells(parameters) + groups)))
+    step = max(1, int(settings.POSTERIOR.numbers_per_batch // (_n_numbers(parameters) + groups)))
     for first in range(0, len(chosen), step):
         at = slice(first, first + step)
         some = {name: v[at] for name, v in own.items()}
@@ -194,8 +196,8 @@ def log_sd(parameters: ModelParameters, values: Values, problem: Problem) -> np.
     """Log residual standard deviation relative to sigma, (s, n) or (1, n), design's row order."""
     if problem.variance is None:
         return np.zeros((1, problem.n))
-    _, var = parameters.row_parameters(values)
-    sorted_ = np.atleast_2d(problem.variance.structure.log_sd(var, problem.variance.coords))
+    _, variance = parameters.row_parameters(values)
+    sorted_ = np.atleast_2d(problem.variance.structure.log_sd(variance, problem.variance.coords))
     out: np.ndarray = np.empty_like(sorted_)
     out[:, problem.order] = sorted_
     return out

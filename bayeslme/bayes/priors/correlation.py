@@ -16,17 +16,17 @@ from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior
 from bayeslme.structures import Bound
 
 
-def log_density(prior: ParameterPrior, bound: Bound, par: np.ndarray) -> FloatArray:
+def log_density(prior: ParameterPrior, correlation: Bound, par: np.ndarray) -> FloatArray:
     """Log prior density (...) of the printed parameters, at natural values (..., k) inside."""
-    free = bound.free
-    printed = np.asarray(bound.printed(par))[..., free]
+    free = correlation.free
+    printed = np.asarray(correlation.printed_free(par))
     if prior.mirrored:
-        image = np.asarray(bound.mirror(printed))
+        image = np.asarray(correlation.mirror(printed))
         return np.asarray(np.logaddexp(prior.log_density(printed), prior.log_density(image)))
-    (one, *more), shown = prior.priors, bound.parameters[free[0]].shown
+    (one, *more), shown = prior.priors, correlation.parameters[free[0]].shown
     if more or shown.steps == 1.0 or one.family not in ("Beta", "StepCorrelation"):
         return prior.log_density(printed)
-    args, support = one.numbers(), bound.parameters[free[0]].support
+    args, support = one.numbers(), correlation.parameters[free[0]].support
     with np.errstate(divide="ignore"):
         log_size = np.log(np.abs(par[..., free[0]])) / shown.steps
         log_rest = np.log(-np.expm1(log_size))
@@ -41,21 +41,21 @@ def log_density(prior: ParameterPrior, bound: Bound, par: np.ndarray) -> FloatAr
 
 
 def told_apart(
-    prior: ParameterPrior, bound: Bound, printed: np.ndarray, rng: np.random.Generator
+    prior: ParameterPrior, correlation: Bound, printed: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draws (..., k) of the free parameters, their signs as the prior has them.
 
     Parameters
     ----------
     prior : ParameterPrior
-    bound : Bound
+    correlation : Bound
     printed : array, shape (..., k)
     rng : Generator
     """
-    here = np.asarray(bound.represented(printed))
+    here = np.asarray(correlation.represented(printed))
     if not prior.mirrored:
         return here if not prior.named else printed
-    image = np.asarray(bound.mirror(here))
+    image = np.asarray(correlation.mirror(here))
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.exp(prior.log_density(here) - prior.log_density(image))
     turned = rng.uniform(size=ratio.shape) * (1.0 + ratio) < 1.0

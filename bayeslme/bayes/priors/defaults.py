@@ -71,48 +71,48 @@ if TYPE_CHECKING:
     from bayeslme.structures import Bound
 
 
-def row_priors(bound: Bound) -> tuple[Prior, ...]:
+def row_priors(row_structure: Bound) -> tuple[Prior, ...]:
     """Priors of the free parameters of a row structure.
 
     Parameters
     ----------
-    bound : Bound
+    row_structure : Bound
     """
-    return tuple(Prior(*one) for one in bound.default_priors)
+    return tuple(Prior(*one) for one in row_structure.default_priors)
 
 
-def typical_row(bound: Bound | None) -> TypicalScale:
+def typical_row(variance: Bound | None) -> TypicalScale:
     """How the variance function moves the residual standard deviation of a typical row.
 
     Only fixed weights, powers and rates do; beside a constant that of the power alone counts.
 
     Parameters
     ----------
-    bound : Bound or None
+    variance : Bound or None
     """
-    if bound is None:
+    if variance is None:
         return TypicalScale(np.zeros(0))
-    slopes, constant = bound.structure.typical_log_sd(bound.coords)
-    held = np.array([p.start if p.held else 0.0 for p in bound.parameters])
-    return TypicalScale(slopes[bound.free], constant + float(held @ slopes))
+    slopes, constant = variance.structure.typical_log_sd(variance.coords)
+    held = np.array([p.start if p.held else 0.0 for p in variance.parameters])
+    return TypicalScale(slopes[variance.free], constant + float(held @ slopes))
 
 
-def relative_constants(bound: Bound | None) -> FloatArray | None:
+def relative_constants(variance: Bound | None) -> FloatArray | None:
     """What free constants are measured by: powers of a typical row of their stratum.
 
     Parameters
     ----------
-    bound : Bound or None
+    variance : Bound or None
 
     Returns
     -------
     (k, k) array or None
         A constant's row times the parameters is the logarithm of its unit; other rows are zero.
     """
-    if bound is None:
+    if variance is None:
         return None
-    units = bound.structure.constant_units(bound.coords)
-    own: FloatArray = units[np.ix_(bound.free, bound.free)]
+    units = variance.structure.constant_units(variance.coords)
+    own: FloatArray = units[np.ix_(variance.free, variance.free)]
     return own if own.any() else None
 
 
@@ -173,12 +173,8 @@ def _default(parameters: ModelParameters) -> tuple[Preset, FloatArray]:
         for covariance in level.covariance_blocks:
             if covariance.correlation is not None:
                 out[covariance.correlation.name] = _default_cor(covariance.correlation)
-    for block, bound in (
-        (parameters.corstruct, parameters.problem.correlation),
-        (parameters.varfunc, parameters.problem.variance),
-    ):
-        if block is not None and bound is not None:
-            out[block.name] = row_priors(bound)
+    for block, row_structure in parameters.row_blocks:
+        out[block.name] = row_priors(row_structure)
     if parameters.sigma is not None:
         typical = typical_row(parameters.problem.variance)
         unit = 1.0 if typical.weights.any() else np.exp(typical.constant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslme.bayes import settings
-from bayeslme.bayes.model_parameters import ModelParameters, is_joint
+from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
@@ -38,9 +38,9 @@ def draw_priors(
     check_drawable(priors)
     out = {}
     for prior in priors:
-        bound = parameters.problem.correlation if prior.block.kind == "corstruct" else None
-        if bound is not None and is_joint(bound) and len(bound.free) > 1:
-            out[prior.block.name] = _joint_draws(prior, bound, n, rng)
+        correlation = parameters.problem.correlation if prior.block.kind == "corstruct" else None
+        if correlation is not None and correlation.restricted_jointly:
+            out[prior.block.name] = _joint_draws(prior, correlation, n, rng)
         else:
             out[prior.block.name] = draw_one(prior, n, rng)
     for prior in priors:
@@ -91,19 +91,19 @@ def _coefficient(prior: ParameterPrior, j: int, u: FloatArray) -> FloatArray:
 
 
 def _joint_draws(
-    prior: ParameterPrior, bound: Bound, n: int, rng: np.random.Generator
+    prior: ParameterPrior, correlation: Bound, n: int, rng: np.random.Generator
 ) -> FloatArray:
     """Draws that lie in the joint region of a structure, by rejection."""
     limits = settings.PRIORS
-    if bound.structure.unstructured and _is_uniform(prior):
-        side = n_positions(len(bound.parameters))
+    if correlation.structure.unstructured and _is_uniform(prior):
+        side = n_positions(len(correlation.parameters))
         upper = np.triu_indices(side, 1)
         return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
     kept: list[FloatArray] = []
     count = 0
     for _ in range(limits.max_rounds):
         drawn = draw_one(prior, limits.candidates_per_round, rng)
-        some = drawn[_inside(bound, drawn)]
+        some = drawn[_inside(correlation, drawn)]
         kept.append(some)
         count += len(some)
         if count >= n:
@@ -111,21 +111,21 @@ def _joint_draws(
     tried = limits.max_rounds * limits.candidates_per_round
     msg = (
         f"priors: of {tried} draws of '{prior.block.name}' only {count} lie where "
-        f"{bound.structure.r_name} is a correlation; use tighter priors around 0"
+        f"{correlation.structure.r_name} is a correlation; use tighter priors around 0"
     )
     raise SpecError(msg)
 
 
-def log_share_inside(prior: ParameterPrior, bound: Bound) -> tuple[float, float]:
+def log_share_inside(prior: ParameterPrior, correlation: Bound) -> tuple[float, float]:
     """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
     limits = settings.PRIORS
-    if bound.structure.unstructured and _is_uniform(prior):
-        k = len(bound.parameters)
+    if correlation.structure.unstructured and _is_uniform(prior):
+        k = len(correlation.parameters)
         side = n_positions(k)
         return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
     n, rng = limits.share_rounds * limits.candidates_per_round, np.random.default_rng(0)
     count = sum(
-        int(_inside(bound, draw_one(prior, limits.candidates_per_round, rng)).sum())
+        int(_inside(correlation, draw_one(prior, limits.candidates_per_round, rng)).sum())
         for _ in range(limits.share_rounds)
     )
     share = max(count, 1) / n
@@ -140,8 +140,7 @@ def _is_uniform(prior: ParameterPrior) -> bool:
     )
 
 
-def _inside(bound: Bound, drawn: FloatArray) -> np.ndarray:
+def _inside(correlation: Bound, drawn: FloatArray) -> np.ndarray:
     """Which free values (n, f) are correlations of the structure, shape (n,)."""
-    full = np.tile([p.start for p in bound.parameters], (len(drawn), 1))
-    full[:, bound.free] = drawn
-    return np.asarray(bound.structure.in_region(full, bound))
+    full = correlation.with_held(drawn, np.array([p.start for p in correlation.parameters]))
+    return np.asarray(correlation.structure.in_region(full, correlation))

@@ -285,8 +285,8 @@ class EffectsAtMeans(PriorScale):
         own = self.centred
         if self.matrix:
             return {}
-        sd, cor = own.natural(values[own.sd], values[own.cor])
-        return {own.sd: sd, own.cor: cor}
+        natural = own.natural(values[own.sd], values[own.cor])
+        return dict(zip((own.sd, own.cor), natural, strict=True))
 
     @override
     def log_volume(self, x: FloatArray, others: Values) -> FloatArray:

@@ -24,13 +24,12 @@ import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 from pytensor import shared
 
-from bayeslme.arrays import pytensor_ops
+from bayeslme.arrays import Tensor, pytensor_ops
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
 from bayeslme.bayes.model_parameters import (
     ModelParameters,
     build_parameters,
-    is_joint,
     without_fixed,
 )
 from bayeslme.bayes.posterior.simulate import new_residuals, new_response
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bayeslme.data.types import Design
-
-
-Tensor = Any
 
 
 def add_hierarchical(
@@ -246,8 +242,8 @@ def _check_options(form: str, beta: str) -> None:
 
 def _check_digits(parameters: ModelParameters) -> None:
     """Refuse a unit of time so small that a correlation over one of it has no digits left."""
-    bound = parameters.problem.correlation
-    for p in () if bound is None else bound.parameters:
+    correlation = parameters.problem.correlation
+    for p in () if correlation is None else correlation.parameters:
         if p.shown.steps > settings.PYMC.max_time_units:
             msg = (
                 f"to_pymc: neighbours are some {p.shown.steps:.0e} units of time apart, and "
@@ -313,13 +309,15 @@ def _transform(parameters: ModelParameters, prior: ParameterPrior) -> Transform 
         return Preconditioned(
             problem.shift, np.linalg.inv(problem.x_basis) * spread / np.sqrt(problem.n)
         )
-    bound = problem.correlation if block.kind == "corstruct" else None
-    if bound is not None and is_joint(bound) and len(bound.free) > 1:
-        return StructureSupport(bound)
-    if bound is not None and not bound.as_printed and not prior.mirrored:
+    correlation = problem.correlation if block.kind == "corstruct" else None
+    if correlation is None:
+        return None
+    if correlation.restricted_jointly:
+        return StructureSupport(correlation)
+    if not correlation.as_printed and not prior.mirrored:
         whole = zip(block.lower, block.upper, strict=True)
         if all(prior.bounds(j) == own for j, own in enumerate(whole)):
-            return StructureSupport(bound)  # on the scale on which one unit of it can be seen
+            return StructureSupport(correlation)  # on the scale on which one unit of it can be seen
     return None
 
 

@@ -73,8 +73,8 @@ def constrain(transform: Any, u: np.ndarray) -> np.ndarray:
 
 
 def _structure(transform: StructureSupport, u: np.ndarray) -> np.ndarray:
-    bound = transform.bound
-    return np.asarray(bound.printed(bound.natural(u))[..., bound.free])
+    correlation = transform.correlation
+    return np.asarray(correlation.printed_free(correlation.natural(u)))
 
 
 def _per_coefficient(transform: PerCoefficient, u: np.ndarray) -> np.ndarray:

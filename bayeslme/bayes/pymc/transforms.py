@@ -5,19 +5,15 @@ This module imports PyMC; it is itself imported only while a model is built.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 from pymc.pytensorf import constant_fold
 from pytensor import wrap_py
 
-from bayeslme.arrays import pytensor_ops
+from bayeslme.arrays import Tensor, pytensor_ops
 from bayeslme.structures import Bound
-from bayeslme.structures.correlation.partial import factor_rows
-
-Tensor = Any
+from bayeslme.structures.correlation.partial import factor_rows, log_jacobian, partials_of
 
 
 class Preconditioned(Transform):
@@ -72,16 +68,10 @@ class CorrelationMatrix(Transform):
 
     def __init__(self, q: int) -> None:
         self.q = q
-        self.pairs = [(i, j) for i in range(1, q) for j in range(i)]
 
     def forward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Matrix (q, q) to unconstrained (q (q - 1) / 2,)."""
-        factor = correlation_cholesky(value, self.q)
-        partials = []
-        for i, j in self.pairs:
-            rest = 1.0 - sum(factor[i][k] ** 2 for k in range(j))
-            partials.append(factor[i][j] / pt.sqrt(rest))
-        return pt.arctanh(pt.stack(partials))
+        return pt.arctanh(partials_of(correlation_cholesky(value, self.q), pytensor_ops()))
 
     def backward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Unconstrained to matrix (q, q)."""
@@ -99,9 +89,7 @@ class CorrelationMatrix(Transform):
 
     def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
         """Log determinant of the matrix's free entries by the unconstrained values."""
-        log_rest = 2.0 * (np.log(2.0) - value - pt.softplus(-2.0 * value))  # log(1 - tanh^2)
-        weights = np.array([1.0 + (self.q - j - 2) / 2 for _, j in self.pairs])
-        return pt.sum(weights * log_rest)
+        return log_jacobian(value, self.q, 1.0, pytensor_ops())
 
 
 def correlation_cholesky(matrix: Tensor, q: int) -> list[list[Tensor]]:
@@ -120,16 +108,16 @@ class StructureSupport(Transform):
 
     Parameters
     ----------
-    bound : Bound
+    correlation : Bound
         The structure with its coordinates; its free parameters are the value.
     """
 
     name = "structure"
     ndim_supp = 1
 
-    def __init__(self, bound: Bound) -> None:
-        self.bound = bound
-        self.size = len(bound.free)
+    def __init__(self, correlation: Bound) -> None:
+        self.correlation = correlation
+        self.size = len(correlation.free)
 
     def forward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Natural to unconstrained, shape (f,); for starting values only, without gradient."""
@@ -139,22 +127,17 @@ class StructureSupport(Transform):
         return wrap_py(itypes=[pt.dvector], otypes=[pt.dvector])(self._to_free)(known)
 
     def _to_free(self, x: np.ndarray) -> np.ndarray:
-        full = np.array(self.bound.printed(np.array([p.start for p in self.bound.parameters])))
-        full[self.bound.free] = x
-        return np.asarray(self.bound.to_free(self.bound.inside(full)), dtype=float)
+        own = self.correlation
+        full = own.with_held(x, own.printed_start)
+        return np.asarray(own.to_free(own.inside(full)), dtype=float)
 
     def backward(self, value: Tensor, *_: Tensor) -> Tensor:
         """Unconstrained to natural, shape (f,)."""
         value = pt.specify_shape(value, (self.size,))
         xp = pytensor_ops()
-        return self.bound.printed(self.bound.natural(value, xp), xp)[self.bound.free]
+        return self.correlation.printed_free(self.correlation.natural(value, xp), xp)
 
     def log_jac_det(self, value: Tensor, *_: Tensor) -> Tensor:
         """Log determinant of ``backward``."""
         value = pt.specify_shape(value, (self.size,))
-        free = tuple(self.bound.parameters[j] for j in self.bound.free)
-        xp = pytensor_ops()
-        own = self.bound.structure.log_jacobian(value, free, xp)
-        if self.bound.as_printed:
-            return own
-        return own + self.bound.log_slope(self.bound.natural(value, xp), xp)
+        return self.correlation.log_jacobian(value, pytensor_ops())

@@ -18,14 +18,13 @@ import pytensor.tensor as pt
 from pymc.distributions import transforms as tr
 from pymc.logprob.transforms import Transform
 
+from bayeslme.arrays import Tensor
 from bayeslme.bayes import settings
 from bayeslme.bayes.priors import densities
 from bayeslme.bayes.priors.distributions import FAMILIES, FLAT_FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.bayes.priors.scales import Combinations, RelativeConstants, TypicalScale
 from bayeslme.bayes.pymc.transforms import CorrelationMatrix, correlation_cholesky
-
-Tensor = Any
 
 
 class PCCorrelation:
@@ -405,9 +404,9 @@ def add_natural(prior: ParameterPrior, centred: Mapping[str, Tensor]) -> dict[st
     scaled = pt.dot(pt.specify_shape(back, (q, q)), pt.diag(centred[own.sd]))
     covariance = pt.dot(scaled, pt.dot(centred[own.cor], scaled.T))
     sd = pm.Deterministic(own.sd, pt.sqrt(pt.diag(covariance)), dims=block.dim)
-    cor = covariance / sd[:, None] / sd[None, :]
+    correlation = covariance / sd[:, None] / sd[None, :]
     dims = (block.dim, f"{block.dim}_bis")
-    return {own.sd: sd, own.cor: pm.Deterministic(own.cor, cor, dims=dims)}
+    return {own.sd: sd, own.cor: pm.Deterministic(own.cor, correlation, dims=dims)}
 
 
 def natural_draws(priors: Priors, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -416,6 +415,6 @@ def natural_draws(priors: Priors, values: dict[str, np.ndarray]) -> dict[str, np
     for own in (p.scale.effects for p in priors if p.block.matrix):
         if own is None:
             continue
-        sd, cor = (out.pop(f"{name}{CENTRED}") for name in (own.sd, own.cor))
-        out[own.sd], out[own.cor] = own.natural(sd, cor)
+        centred = (out.pop(f"{name}{CENTRED}") for name in (own.sd, own.cor))
+        out[own.sd], out[own.cor] = own.natural(*centred)
     return out

@@ -25,7 +25,7 @@ from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling.starting import residual_scale
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
 from bayeslme.structures import Bound, Parameter
-from bayeslme.structures.correlation.partial import correlation_matrices
+from bayeslme.structures.correlation.partial import correlation_matrices, log_jacobian, partials_of
 from bayeslme.structures.supports import POSITIVE, REAL
 
 
@@ -113,17 +113,12 @@ class Correlations(Transform):
             matrix += (limits.min_start_eigenvalue - least) * np.eye(self.q)
             matrix /= matrix[0, 0]
         factor = np.linalg.cholesky(matrix)
-        left = np.sqrt(np.cumsum(factor[:, ::-1] ** 2, axis=1))[:, ::-1]
-        i, j = np.tril_indices(self.q, -1)
-        return np.asarray(2 * np.arctanh(factor[i, j] / left[i, j]))
+        rows = [factor[i, : i + 1] for i in range(self.q)]
+        return np.asarray(2 * np.arctanh(partials_of(rows)))
 
     @override
     def log_jacobian(self, u: np.ndarray) -> np.ndarray:
-        order = np.tril_indices(self.q, -1)[1]
-        power = 1.0 + (self.q - order - 2) / 2
-        size = np.abs(u)  # 1 - tanh^2(u / 2) is even in u
-        log_rest = 2 * np.log(2.0) - size - 2 * np.log1p(np.exp(-size))
-        return np.asarray((power * log_rest - np.log(2.0)).sum(axis=-1))
+        return np.asarray(log_jacobian(u, self.q, 0.5))
 
 
 class Supported(Transform):
@@ -161,39 +156,35 @@ class Rows(Transform):
 
     Parameters
     ----------
-    bound : Bound
+    row_structure : Bound
     lower : array, shape (f,), optional
         Where the priors begin; a real parameter whose prior begins at 0 is positive.
     """
 
-    def __init__(self, bound: Bound, lower: np.ndarray | None = None) -> None:
+    def __init__(self, row_structure: Bound, lower: np.ndarray | None = None) -> None:
         if lower is not None:
-            bound = replace(bound, parameters=_positive(bound, lower))
-        self.bound = bound
-        self.scale = bound.scale
-        self.free = tuple(bound.parameters[j] for j in bound.free)
+            row_structure = replace(row_structure, parameters=_positive(row_structure, lower))
+        self.row_structure = row_structure
+        self.scale = row_structure.scale
 
     @override
     def decode(self, u: np.ndarray) -> np.ndarray:
-        return np.asarray(self.bound.natural(u))
+        return np.asarray(self.row_structure.natural(u))
 
     @override
     def encode(self, natural: np.ndarray) -> np.ndarray:
-        return self.bound.to_free(natural)
+        return self.row_structure.to_free(natural)
 
     @override
     def log_jacobian(self, u: np.ndarray) -> np.ndarray:
         if not len(self.scale):
             return np.zeros(len(u))
-        own = np.asarray(self.bound.structure.log_jacobian(u, self.free))
-        if self.bound.as_printed:
-            return own
-        return np.asarray(own + self.bound.log_slope(self.bound.natural(u)))
+        return np.asarray(self.row_structure.log_jacobian(u))
 
 
-def _positive(bound: Bound, lower: np.ndarray) -> tuple[Parameter, ...]:
-    out = list(bound.parameters)
-    for j, low in zip(bound.free, lower, strict=True):
+def _positive(row_structure: Bound, lower: np.ndarray) -> tuple[Parameter, ...]:
+    out = list(row_structure.parameters)
+    for j, low in zip(row_structure.free, lower, strict=True):
         if out[j].support == REAL and low == 0.0:
             out[j] = replace(out[j], support=POSITIVE, start=abs(out[j].start), scale=1.0)
     return tuple(out)
@@ -236,8 +227,8 @@ class Coordinates:
     def _rows(self) -> tuple[Rows | None, Rows | None]:
         parameters, problem = self.parameters, self.parameters.problem
         correlation, variance = (
-            None if bound is None else Rows(bound, self._lower(block))
-            for bound, block in (
+            None if own is None else Rows(own, self._lower(block))
+            for own, block in (
                 (problem.correlation, parameters.corstruct),
                 (problem.variance, parameters.varfunc),
             )

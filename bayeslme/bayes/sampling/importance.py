@@ -52,7 +52,7 @@ def smooth(u: np.ndarray, raw: np.ndarray) -> Weighted:
     from arviz_stats.base import array_stats
 
     largest = np.sort(raw)[-int(np.ceil(min(0.2 * len(raw), 3 * np.sqrt(len(raw))))) :]
-    if largest[0] == largest[-1]:  # weights that end at their bound have no tail
+    if largest[0] == largest[-1]:  # weights that all end at the largest have no tail
         return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
     floor = np.max(raw) - 700.0  # of weights that are zero, for the smoothing's arithmetic
     smoothed, k_hat = array_stats.psislw(-np.maximum(raw, floor))

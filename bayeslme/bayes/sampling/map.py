@@ -100,9 +100,9 @@ class PosteriorDensity:
     def _one_prior(
         self, name: str, values: dict[str, np.ndarray], point: NaturalPoint
     ) -> np.ndarray:
-        bound, inside = self.parameters.problem.correlation, point.corstruct
-        if name == "corstruct" and bound is not None and inside is not None:
-            return log_density(self.priors[name], bound, inside)
+        correlation, inside = self.parameters.problem.correlation, point.corstruct
+        if name == "corstruct" and correlation is not None and inside is not None:
+            return log_density(self.priors[name], correlation, inside)
         return self.priors[name].log_density(values[name], values)
 
 
@@ -111,13 +111,8 @@ def natural_values(parameters: ModelParameters, point: NaturalPoint) -> dict[str
     out: dict[str, np.ndarray] = {}
     for level, par in zip(parameters.levels, point.random, strict=True):
         out |= _level_values(level, par)
-    rows = (
-        (parameters.corstruct, parameters.problem.correlation, point.corstruct),
-        (parameters.varfunc, parameters.problem.variance, point.varfunc),
-    )
-    for block, bound, values in rows:
-        if block is not None and bound is not None and values is not None:
-            out[block.name] = np.asarray(bound.printed(values))[..., bound.free]
+    for block, row_structure in parameters.row_blocks:
+        out[block.name] = np.asarray(row_structure.printed_free(getattr(point, block.name)))
     if parameters.sigma is not None:
         out[parameters.sigma.name] = np.asarray(point.sigma)
     return out
@@ -226,15 +221,15 @@ def _clean(
             if p.support.lower != 0.0 or random[k][0, j] > limits.zero_sd_share * point.sigma[0]:
                 continue
             trial = [par.copy() for par in random]
-            trial[k][0, j] *= 0.1  # towards the bound: at it a prior on the open interval says no
+            trial[k][0, j] *= 0.1  # towards zero: at it a prior on the open interval says no
             if (
                 density(replace(point, random=tuple(trial)))[0]
                 >= density(point)[0] - limits.equal_log_densities
             ):
                 random[k][0, j] = 0.0
-    cor = None if point.corstruct is None else point.corstruct[0]
-    var = None if point.varfunc is None else point.varfunc[0]
-    return NaturalPoint(point.sigma[0], tuple(par[0] for par in random), cor, var)
+    correlation = None if point.corstruct is None else point.corstruct[0]
+    variance = None if point.varfunc is None else point.varfunc[0]
+    return NaturalPoint(point.sigma[0], tuple(par[0] for par in random), correlation, variance)
 
 
 def _read_off(density: PosteriorDensity, point: NaturalPoint) -> Estimate:
@@ -286,8 +281,8 @@ def _theta(
     theta = np.zeros(problem.size)
     for stage, lam in zip(problem.stages, lambdas, strict=True):
         theta[stage.theta] = stage.structure.nearest(lam @ lam.T, stage.basis)
-    for name, bound, place in problem.row_structures:
+    for name, row_structure, place in problem.row_structures:
         values = getattr(point, name)
         if values is not None:
-            theta[place] = bound.to_free(values)
+            theta[place] = row_structure.to_free(values)
     return theta

@@ -225,11 +225,11 @@ class _Asked:
         from bayeslme.bayes.posterior.tree import build_tree
 
         values = dict(values)
-        bound, block = self.parameters.problem.correlation, self.parameters.corstruct
-        if bound is not None and block is not None and bound.two_signs:
+        correlation, block = self.parameters.problem.correlation, self.parameters.corstruct
+        if correlation is not None and block is not None and correlation.two_signs:
             rng = np.random.default_rng((self.seeds[0], 1))
             drawn = np.asarray(values[block.name])
-            values[block.name] = told_apart(self.priors[block.name], bound, drawn, rng)
+            values[block.name] = told_apart(self.priors[block.name], correlation, drawn, rng)
         options: Any = {"seeds": self.seeds[1:], "effects": effects, "keep": self.keep}
         tree = build_tree(self.parameters, self.priors, values, stats, route=route, **options)
         tree["sample_stats"].attrs.update(attributes)

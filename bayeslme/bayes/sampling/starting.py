@@ -60,13 +60,8 @@ def starting_values(
                     np.eye(covariance.q) if covariance.correlation.matrix else np.array([0.0])
                 )
         values[level.sd.name] = np.array(for_sd)
-    for block, bound in (
-        (parameters.corstruct, problem.correlation),
-        (parameters.varfunc, problem.variance),
-    ):
-        if block is not None and bound is not None:
-            begin = np.array([p.start for p in bound.parameters])
-            values[block.name] = np.asarray(bound.printed(begin))[bound.free]
+    for block, row_structure in parameters.row_blocks:
+        values[block.name] = row_structure.printed_start[row_structure.free]
     return {b.name: values[b.name] for b in parameters.blocks}
 
 
@@ -86,10 +81,7 @@ def starting_points(
     priors : Priors
     """
     point = engine.natural_point(design, first)
-    blocks = parameters.corstruct, parameters.varfunc
-    points = (
-        [point, _brought_back(parameters, point)] if any(b is not None for b in blocks) else [point]
-    )
+    points = [point, _brought_back(parameters, point)] if parameters.row_blocks else [point]
     return [_within(parameters, off_the_bounds(parameters, p), priors) for p in points]
 
 
@@ -112,10 +104,10 @@ def off_the_bounds(parameters: ModelParameters, point: NaturalPoint) -> NaturalP
 
 def residual_scale(parameters: ModelParameters, point: NaturalPoint) -> float:
     """Residual standard deviation of a typical row."""
-    bound = parameters.problem.variance
-    if bound is None or point.varfunc is None:
+    variance = parameters.problem.variance
+    if variance is None or point.varfunc is None:
         return float(point.sigma)
-    log_sd = bound.structure.log_sd(point.varfunc, bound.coords)
+    log_sd = variance.structure.log_sd(point.varfunc, variance.coords)
     return float(point.sigma * np.exp(np.mean(log_sd)))
 
 
@@ -144,26 +136,21 @@ def _within(parameters: ModelParameters, point: NaturalPoint, priors: Priors) ->
                 own[place] = _nearest(own[place], *prior.bounds(j))
             at += covariance.structure.size(covariance.q)
         random.append(own)
-    rows: list[np.ndarray | None] = []
-    for block, bound, values in (
-        (parameters.corstruct, parameters.problem.correlation, point.corstruct),
-        (parameters.varfunc, parameters.problem.variance, point.varfunc),
-    ):
-        if block is None or bound is None or values is None:
-            rows.append(values)
-            continue
-        own = np.array(bound.printed(values), dtype=float)
+    rows = {"corstruct": point.corstruct, "varfunc": point.varfunc}
+    for block, row_structure in parameters.row_blocks:
+        own = np.array(row_structure.printed(rows[block.name]), dtype=float)
         moved = own.copy()
-        for j, place in enumerate(bound.free):
+        for j, place in enumerate(row_structure.free):
             low, high = priors[block.name].bounds(j)
             moved[place] = _nearest(own[place], low, high)
             if priors[block.name].mirrored:  # of which the size alone counts
                 moved[place] = own[place] if low < -own[place] < high else abs(moved[place])
-        rows.append(values if np.array_equal(moved, own) else np.asarray(bound.inside(moved)))
+        if not np.array_equal(moved, own):
+            rows[block.name] = np.asarray(row_structure.inside(moved))
     sigma = point.sigma
     if parameters.sigma is not None:
         sigma = np.asarray(_nearest(float(point.sigma), *priors[parameters.sigma.name].bounds(0)))
-    return NaturalPoint(sigma, tuple(random), rows[0], rows[1])
+    return NaturalPoint(sigma, tuple(random), **rows)
 
 
 def _nearest(value: float, low: float, high: float) -> float:

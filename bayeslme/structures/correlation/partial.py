@@ -6,6 +6,8 @@ one (Lewandowski, Kurowicka and Joe 2009, Journal of Multivariate Analysis 100, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
@@ -37,6 +39,30 @@ def factor_rows(partials: Array, q: int, xp: Namespace = NUMPY) -> list[list[Arr
             at += 1
         rows.append([*row, xp.sqrt(rest)])
     return rows
+
+
+def partials_of(rows: Sequence[Array], xp: Namespace = NUMPY) -> Array:
+    """Partial correlations (..., q (q - 1) / 2) of the rows of a Cholesky factor.
+
+    The inverse of ``factor_rows``. What a row has left after its first j entries is summed from its
+    end, so that no digits are lost where correlations are near 1.
+    """
+    partials: list[Array] = []
+    for row in rows[1:]:
+        own, left = [], row[-1] ** 2
+        for entry in row[-2::-1]:
+            left = left + entry**2
+            own.append(entry / xp.sqrt(left))
+        partials += own[::-1]
+    return xp.stack(partials, axis=-1)
+
+
+def log_jacobian(u: Array, q: int, rate: float, xp: Namespace = NUMPY) -> Array:
+    """Log determinant (...) of the correlations by u (..., k), the partial ones tanh(rate u)."""
+    size = xp.abs(rate * u)  # 1 - tanh^2 is even, and without overflow in this form
+    log_rest = 2 * np.log(2.0) - 2 * size - 2 * xp.log1p(xp.exp(-2 * size))
+    power = 1.0 + (q - np.tril_indices(q, -1)[1] - 2) / 2
+    return (power * log_rest + np.log(rate)).sum(axis=-1)
 
 
 def correlation_matrices(partials: np.ndarray, q: int) -> np.ndarray:
