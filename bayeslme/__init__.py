@@ -25,7 +25,7 @@ _HOME = {
     "bayeslme.bayes.checks.calibrate": ("calibrate",),
     "bayeslme.bayes.compare": ("compare",),
     "bayeslme.bayes.checks.model_comparison": ("compare_models", "bayes_factor"),
-    "bayeslme.bayes.posterior.storage": ("load_posterior",),
+    "bayeslme.bayes.posterior.storage.storage": ("load_posterior",),
     "bayeslme.report.plots.data": ("group_plot", "interaction_plot"),
     "bayeslme.structures": (
         "CorAR1",
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.checks.model_comparison import bayes_factor as bayes_factor
     from bayeslme.bayes.checks.model_comparison import compare_models as compare_models
     from bayeslme.bayes.compare import compare as compare
-    from bayeslme.bayes.posterior.storage import load_posterior as load_posterior
+    from bayeslme.bayes.posterior.storage.storage import load_posterior as load_posterior
     from bayeslme.data.datasets import data_names as data_names
     from bayeslme.data.datasets import load_data as load_data
     from bayeslme.errors import BayesLMEError as BayesLMEError

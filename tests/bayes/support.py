@@ -11,7 +11,7 @@ import numpy as np
 
 import bayeslme
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
-from bayeslme.bayes.posterior.simulate import colour
+from bayeslme.bayes.posterior.rows.simulate import colour
 from bayeslme.data.design import build
 from bayeslme.engine.problem import Problem
 

@@ -12,7 +12,7 @@ import bayeslme
 from bayes.support import KINDS, random_covariance, residual_covariance
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
-from bayeslme.bayes.posterior.random_effects import random_effects
+from bayeslme.bayes.posterior.rows.random_effects import random_effects
 from bayeslme.data.design import build
 from bayeslme.engine import Likelihood
 

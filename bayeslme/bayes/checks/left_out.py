@@ -22,7 +22,7 @@ from bayeslme.arrays import NUMPY
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import LOG_2PI, draw_pieces, engine_coefficients, problem_of_draws
 from bayeslme.bayes.model_parameters import ModelParameters, Values
-from bayeslme.bayes.posterior.simulate import fitted
+from bayeslme.bayes.posterior.rows.simulate import fitted
 from bayeslme.engine import Eliminated, eliminate, gram, whiten
 from bayeslme.engine.problem import Problem
 

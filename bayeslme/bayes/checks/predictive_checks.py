@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
-from bayeslme.bayes.posterior import simulate
+from bayeslme.bayes.posterior.rows import simulate
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability

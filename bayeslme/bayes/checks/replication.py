@@ -14,8 +14,8 @@ from bayeslme import engine
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.estimates import parts_of
-from bayeslme.bayes.posterior.random_effects import random_effects
-from bayeslme.bayes.posterior.simulate import new_effects, new_response
+from bayeslme.bayes.posterior.rows.random_effects import random_effects
+from bayeslme.bayes.posterior.rows.simulate import new_effects, new_response
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling import collapsed
 from bayeslme.errors import FitError

@@ -14,12 +14,12 @@ import xarray as xr
 
 from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.posterior import estimates as _estimates
-from bayeslme.bayes.posterior import predict as _predict
-from bayeslme.bayes.posterior import random_effects as _random_effects
-from bayeslme.bayes.posterior import storage as _storage
 from bayeslme.bayes.posterior import summary as _tables
-from bayeslme.bayes.posterior import values as _values
 from bayeslme.bayes.posterior.estimates import IntervalKind
+from bayeslme.bayes.posterior.rows import predict as _predict
+from bayeslme.bayes.posterior.rows import random_effects as _random_effects
+from bayeslme.bayes.posterior.rows import values as _values
+from bayeslme.bayes.posterior.storage import storage as _storage
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.fit.inference.intervals import Intervals
 from bayeslme.fit.values.residuals import LevelName, ResidualType
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.checks.predictive_checks import Check, CheckName
     from bayeslme.bayes.posterior.hypothesis import PosteriorMeans
     from bayeslme.bayes.posterior.plots import PosteriorPlots
-    from bayeslme.bayes.posterior.predict import NewGroups, Of
+    from bayeslme.bayes.posterior.rows.predict import NewGroups, Of
     from bayeslme.fit.inference.reference_grid import Weights
     from bayeslme.fit.result import Fit
 

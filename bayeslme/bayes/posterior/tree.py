@@ -14,8 +14,8 @@ import xarray as xr
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import by_group, given_effects_by_group
 from bayeslme.bayes.model_parameters import Block, ModelParameters
-from bayeslme.bayes.posterior.random_effects import SEED, drawn_pieces, effects_and_terms
-from bayeslme.bayes.posterior.simulate import replicated
+from bayeslme.bayes.posterior.rows.random_effects import SEED, drawn_pieces, effects_and_terms
+from bayeslme.bayes.posterior.rows.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
 
 _SAMPLE = ("chain", "draw")

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
-from bayeslme.bayes.posterior.simulate import new_effects, replicated
+from bayeslme.bayes.posterior.rows.simulate import new_effects, replicated
 from bayeslme.bayes.posterior.tree import coordinates, dims_of, variable, with_coords
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import draw_priors

@@ -32,7 +32,7 @@ from bayeslme.bayes.model_parameters import (
     build_parameters,
     without_fixed,
 )
-from bayeslme.bayes.posterior.simulate import new_residuals, new_response
+from bayeslme.bayes.posterior.rows.simulate import new_residuals, new_response
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike

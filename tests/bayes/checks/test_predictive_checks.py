@@ -19,7 +19,7 @@ from bayeslme.bayes.checks.predictive_checks import (
     semivariance,
     spread,
 )
-from bayeslme.bayes.posterior.simulate import fitted
+from bayeslme.bayes.posterior.rows.simulate import fitted
 from bayeslme.fit.values.positions import Positions, positions
 
 OVARY = (

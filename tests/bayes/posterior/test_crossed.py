@@ -14,7 +14,7 @@ from bayeslme import CorAR1, FitError, PdBlocked, PdIdent, VarIdent, lme, lmer
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.posterior import Posterior
-from bayeslme.bayes.posterior.random_effects import effects_and_terms
+from bayeslme.bayes.posterior.rows.random_effects import effects_and_terms
 
 PRIORS = {"sd_a": "Exponential(1)", "sd_b": "Exponential(1)", "sigma": "Exponential(1)"}
 

@@ -10,9 +10,9 @@ import xarray as xr
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
-from bayeslme.bayes.posterior import simulate
-from bayeslme.bayes.posterior.new_rows import depth_of_draws
-from bayeslme.bayes.posterior.predict import by_chain
+from bayeslme.bayes.posterior.rows import simulate
+from bayeslme.bayes.posterior.rows.new_rows import depth_of_draws
+from bayeslme.bayes.posterior.rows.predict import by_chain
 from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.engine import depth_of
 from bayeslme.errors import FitError

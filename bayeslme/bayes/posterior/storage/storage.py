@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
-from bayeslme.bayes.posterior.stored_files import (
+from bayeslme.bayes.posterior.storage.stored_files import (
     ATTRIBUTE,
     changed,
     checksums,

@@ -23,8 +23,8 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme.bayes.posterior import stored_files
-from bayeslme.bayes.posterior.storage import frame_of, frame_record
+from bayeslme.bayes.posterior.storage import stored_files
+from bayeslme.bayes.posterior.storage.storage import frame_of, frame_record
 from bayeslme.errors import BayesLMEError, DataError, SpecError
 
 pytestmark = pytest.mark.pymc

@@ -12,17 +12,17 @@ import xarray as xr
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
-from bayeslme.bayes.posterior import simulate
 from bayeslme.bayes.posterior.estimates import IntervalKind, limits
-from bayeslme.bayes.posterior.new_rows import (
+from bayeslme.bayes.posterior.rows import simulate
+from bayeslme.bayes.posterior.rows.new_rows import (
     PredictionRows,
     depth_of_draws,
     own_rows,
     residuals_at,
     rows_of,
 )
-from bayeslme.bayes.posterior.random_effects import effects_of
-from bayeslme.bayes.posterior.simulate import new_residuals
+from bayeslme.bayes.posterior.rows.random_effects import effects_of
+from bayeslme.bayes.posterior.rows.simulate import new_residuals
 from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import depth_of
