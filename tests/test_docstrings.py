@@ -21,7 +21,7 @@ def methods() -> Iterator[tuple[type, str]]:
     for cls in CLASSES:
         for name, value in inspect.getmembers(cls, inspect.isfunction):
             inherited = name in vars(Fit) if cls is not Fit and issubclass(cls, Fit) else False
-            own = name in vars(cls) or cls is Fit
+            own = name in vars(cls) or cls in (Fit, Posterior)
             if not name.startswith("_") and own and value and not (inherited and name != "coef"):
                 yield cls, name
 

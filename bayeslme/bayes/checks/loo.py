@@ -16,7 +16,7 @@ from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 LooKind = Literal["conditional", "marginal", "group"]
 _ADVICE = {
@@ -26,50 +26,8 @@ _ADVICE = {
 }
 
 
-def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
-    """Estimate how well the model predicts data it has not seen.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    kind : {"conditional", "marginal", "group"}
-        Which question is asked. ``"conditional"``: given the random effects, how well is a row
-        predicted? The weights that take the row out again must move the random effects, which
-        they often fail at. ``"marginal"``: with the random effects integrated out, how well is a
-        row predicted from all others? It estimates the same as the first, by far more stable
-        weights. ``"group"``: how well is a whole new outermost group predicted? (Without random
-        effects a correlation group, or a row where there is none.) The first two are exact under
-        residual correlation: a row is predicted from the others of its correlation group too.
-
-    Returns
-    -------
-    arviz.ELPDData
-        With ``elpd``, ``se``, ``p``, pointwise ``elpd_i`` and ``pareto_k``.
-
-    Raises
-    ------
-    FitError
-        For fewer than 100 draws, a single group, another kind, and for the last two where the
-        variance depends on fitted values: the random effects cannot be integrated out then.
-
-    Warns
-    -----
-    UserWarning
-        Where Pareto k is too high for the estimate to be trusted.
-
-    References
-    ----------
-    Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413; Merkle, Furr and
-    Rabe-Hesketh (2019), Psychometrika 84, 802.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("yield ~ nitro", bayeslme.load_data("oats"), "~ 1 | Block/Variety")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> int(loo(posterior, "marginal").n_data_points)
-    72
-    """
+def loo(posterior: Draws, kind: LooKind = "conditional") -> Any:
+    """Estimate how well the model predicts data it has not seen; see `Posterior.loo`."""
     limits = settings.CHECKS
     check_draws(posterior, "loo")
     terms = pointwise(posterior, kind)
@@ -99,12 +57,12 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     return found
 
 
-def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
+def pointwise(posterior: Draws, kind: LooKind) -> xr.DataArray:
     """Log predictive density of every row, or group, at every draw.
 
     Parameters
     ----------
-    posterior : Posterior
+    posterior : Draws
     kind : {"conditional", "marginal", "group"}
 
     Returns
@@ -140,7 +98,7 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
 
 
-def check_draws(posterior: Posterior, verb: str) -> None:
+def check_draws(posterior: Draws, verb: str) -> None:
     """Refuse what smooths the tail of importance weights where there are too few of them.
 
     Raises
@@ -156,7 +114,7 @@ def check_draws(posterior: Posterior, verb: str) -> None:
         )
 
 
-def relative_efficiency(posterior: Posterior) -> float | None:
+def relative_efficiency(posterior: Draws) -> float | None:
     """Share of the draws that count; None leaves it to ArviZ, which knows chains only."""
     stats = posterior.data["sample_stats"]
     drawn = posterior.data["posterior"]

@@ -30,7 +30,7 @@ from bayeslme.report.html import frames_html
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 PitKind = Literal["conditional", "marginal"]
 
@@ -95,38 +95,8 @@ class Pit:
         return frames_html({"PIT": table}, (self.verdict,))
 
 
-def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
-    """Compute the probability integral transform of every row, left out.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    kind : {"marginal", "conditional"}
-        With the random effects integrated out, or given them; see `bayeslme.bayes.checks.loo.loo`.
-        The first needs weights far less.
-
-    Returns
-    -------
-    Pit
-
-    Raises
-    ------
-    FitError
-        For another kind, and for ``"marginal"`` where the variance depends on fitted values.
-
-    Notes
-    -----
-    The test is ArviZ's ``pot_c`` (Tesso and others 2026, arXiv:2603.02928), which does not need
-    independent values.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("yield ~ nitro", bayeslme.load_data("oats"), "~ 1 | Block/Variety")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> pit(posterior).passed
-    True
-    """
+def pit(posterior: Draws, kind: PitKind = "marginal") -> Pit:
+    """Probability integral transform of every row, left out; see `Posterior.pit`."""
     check_draws(posterior, "pit")
     parameters = posterior.parameters
     if kind not in get_args(PitKind):

@@ -26,6 +26,7 @@ from scipy.spatial import cKDTree
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior.rows import simulate
+from bayeslme.bayes.posterior.rows.values import fitted
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
@@ -35,7 +36,7 @@ from bayeslme.report.html import frames_html
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 
 NORMS = {"euclidean": 2.0, "maximum": np.inf, "manhattan": 1.0}
@@ -258,44 +259,8 @@ class Check:
         return frames_html({self.label: self.table}, (self.verdict,))
 
 
-def check(posterior: Posterior, structure: CheckName, **options: Any) -> Check:
-    """Check one structure of the model.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    structure : {"acf", "variogram", "sd_by_stratum", "sd_by_fitted"}
-        What is looked at. ``"acf"``: autocorrelation of the normalized residuals, for the
-        correlation structure; options `max_lag` and `form` as for ``fit.acf``. ``"variogram"``:
-        their semivariance by distance; options `bins`, `max_distance` and `form` as for
-        ``fit.variogram``, but of more than a million pairs a million are drawn, the same for the
-        data and every replicate. ``"sd_by_stratum"``: standard deviation of the residuals, over
-        that of the model, in every level of the column `by`; for the variance function, by default
-        in its own strata.
-        ``"sd_by_fitted"``: the same in `bins` classes of the fitted values.
-    **options
-        Those named above; `level` (0.95), the share of replicates the envelope holds; `draws`
-        (1000), the number of draws used at the most.
-
-    Returns
-    -------
-    Check
-
-    Raises
-    ------
-    FitError
-        For another structure, or where there is nothing to look at.
-    DataError
-        Where `by` is no column of the data, or has missing values.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> check(posterior, "acf", form="~ 1 | Subject").passed
-    True
-    """
+def check(posterior: Draws, structure: CheckName, **options: Any) -> Check:
+    """Check one structure of the model; see `Posterior.check`."""
     check_choice(structure, get_args(CheckName), "check")
     level, draws = options.pop("level", 0.95), options.pop("draws", settings.CHECKS.default_draws)
     check_probability(level)
@@ -348,7 +313,7 @@ def envelope(replicated: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarr
 
 
 def _numbers(
-    posterior: Posterior, discrepancy: Discrepancy, draws: int
+    posterior: Draws, discrepancy: Discrepancy, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The numbers (s, k) of the observed response and of the stored replicates."""
     parameters, width = posterior.parameters, max(posterior.parameters.problem.n, discrepancy.width)
@@ -369,7 +334,7 @@ def _numbers(
     return np.concatenate(observed), np.concatenate(replicated)
 
 
-def replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]:
+def replicates(posterior: Draws, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Which draws have replicates, and these (s, n); at most so many, evenly spaced."""
     limits = settings.CHECKS
     stored = posterior.data["posterior_predictive"]["y"]
@@ -389,12 +354,12 @@ def replicates(posterior: Posterior, most: int) -> tuple[np.ndarray, np.ndarray]
     return kept[some], y[some]
 
 
-def _acf(posterior: Posterior, max_lag: int | None = None, form: str | None = None) -> Discrepancy:
+def _acf(posterior: Draws, max_lag: int | None = None, form: str | None = None) -> Discrepancy:
     return autocorrelation(lag_positions(posterior.fit, form, "check"), max_lag)
 
 
 def _variogram(
-    posterior: Posterior,
+    posterior: Draws,
     form: str | None = None,
     bins: int = 20,
     max_distance: float | None = None,
@@ -404,7 +369,7 @@ def _variogram(
     return semivariance(positions(posterior.fit, form), metric, bins, max_distance)
 
 
-def _sd_by_stratum(posterior: Posterior, by: str | None = None) -> Discrepancy:
+def _sd_by_stratum(posterior: Draws, by: str | None = None) -> Discrepancy:
     design = posterior.parameters.design
     if by is None:
         return _own_strata(design)
@@ -424,8 +389,8 @@ def _own_strata(design: Design) -> Discrepancy:
     return spread(several[0].stratum, pd.Index(several[0].strata, name="stratum"))
 
 
-def _sd_by_fitted(posterior: Posterior, bins: int = 5) -> Discrepancy:
-    values = posterior.fitted().to_numpy()
+def _sd_by_fitted(posterior: Draws, bins: int = 5) -> Discrepancy:
+    values = fitted(posterior).to_numpy()
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
     code = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, max(len(edges) - 2, 0))
     _, code = np.unique(code, return_inverse=True)

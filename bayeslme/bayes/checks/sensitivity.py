@@ -15,43 +15,11 @@ from bayeslme.bayes.posterior.estimates import parts
 from bayeslme.errors import SpecError
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 
-def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
-    """Power-scale sensitivity of every parameter, from the stored log prior and log likelihood.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    priors : sequence of str, optional
-        Variables whose priors are scaled (``"sigma"``, ``"fixef"``, ...), all by default.
-
-    Returns
-    -------
-    DataFrame
-        Rows (part, parameter); columns prior and likelihood (how far the posterior moves, 0.05 and
-        more is noticeable) and diagnosis: a check mark, "prior-data conflict" or "strong prior /
-        weak likelihood". As ``az.psense_summary(posterior.data)``, each parameter once and under
-        the names of the summary.
-
-    Raises
-    ------
-    SpecError
-        For a name that is no variable, or where all priors chosen are constant.
-
-    References
-    ----------
-    Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and Computing 34, 57.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> sensitivity(posterior).loc[("fixed", "age"), "diagnosis"]
-    '✓'
-    """
+def sensitivity(posterior: Draws, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
+    """Power-scale sensitivity of every parameter; see `Posterior.sensitivity`."""
     limits = settings.CHECKS
     chosen = scaled_priors(posterior, priors)
     rows = [(part, str(name)) for part, frame in parts(posterior).items() for name in frame]
@@ -61,7 +29,7 @@ def sensitivity(posterior: Posterior, priors: Sequence[str] | str | None = None)
     return found.set_axis(pd.MultiIndex.from_tuples(rows, names=["part", "parameter"]))
 
 
-def scaled_priors(posterior: Posterior, priors: Sequence[str] | str | None) -> list[str] | None:
+def scaled_priors(posterior: Draws, priors: Sequence[str] | str | None) -> list[str] | None:
     """Variables whose priors are scaled, None for all of them.
 
     Raises
@@ -86,7 +54,7 @@ def scaled_priors(posterior: Posterior, priors: Sequence[str] | str | None) -> l
     return chosen
 
 
-def _by_parameter(posterior: Posterior) -> xr.DataTree:
+def _by_parameter(posterior: Draws) -> xr.DataTree:
     """Draws of one variable whose entries are the parameters, with the stored densities."""
     drawn = pd.concat(parts(posterior).values(), axis=1).to_numpy()
     sizes = posterior.data["posterior"].sizes

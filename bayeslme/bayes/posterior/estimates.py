@@ -18,7 +18,7 @@ from bayeslme.fit.values.varcorr import Component, VarCorr, nested_name, random_
 from bayeslme.formula.deparse import deparse
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 
 FloatArray = npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ def limits(draws: FloatArray, level: float, kind: IntervalKind = "eti") -> Float
     return np.asarray(each, dtype=float).T
 
 
-def flat_values(posterior: Posterior) -> dict[str, np.ndarray]:
+def flat_values(posterior: Draws) -> dict[str, np.ndarray]:
     """Draws of the parameters with chains joined, (s, ...)."""
     draws = posterior.data["posterior"]
     out = {b.name: _join(draws[b.name]) for b in posterior.parameters.blocks if b.coefs}
@@ -63,7 +63,7 @@ def flat_values(posterior: Posterior) -> dict[str, np.ndarray]:
     return out
 
 
-def flat_effects(posterior: Posterior) -> dict[str, np.ndarray]:
+def flat_effects(posterior: Draws) -> dict[str, np.ndarray]:
     """Draws of the random effects with chains joined, (s, G, q) by group."""
     draws = posterior.data["posterior"]
     return {lv.key: _join(draws[f"ranef_{lv.key}"]) for lv in posterior.parameters.levels}
@@ -74,7 +74,7 @@ def _join(variable: object) -> np.ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
-def parts(posterior: Posterior) -> dict[str, pd.DataFrame]:
+def parts(posterior: Draws) -> dict[str, pd.DataFrame]:
     """Draws of all parameters by part, in the order and under the names of a fit's intervals.
 
     Returns
@@ -107,30 +107,8 @@ def _level_draws(level: LevelParameters, values: dict[str, np.ndarray]) -> pd.Da
     return pd.DataFrame(np.concatenate(drawn, axis=-1), columns=names)
 
 
-def intervals(posterior: Posterior, level: float = 0.95, kind: IntervalKind = "eti") -> Intervals:
-    """Posterior intervals around the posterior means.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    level : float
-        Probability, between 0 and 1.
-    kind : {"eti", "hdi"}
-        Equal tails, or the shortest interval.
-
-    Returns
-    -------
-    Intervals
-        Parts and columns (lower, est., upper) as those of a fit.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> intervals(posterior)["fixed"].loc["age"].round(1).tolist()
-    [0.5, 0.7, 0.8]
-    """
+def intervals(posterior: Draws, level: float = 0.95, kind: IntervalKind = "eti") -> Intervals:
+    """Posterior intervals around the posterior means; see `Posterior.intervals`."""
     check_probability(level)
     found = {}
     for name, draws in parts(posterior).items():
@@ -140,7 +118,7 @@ def intervals(posterior: Posterior, level: float = 0.95, kind: IntervalKind = "e
     return Intervals(found, level, posterior.fit.kind, ())
 
 
-def components(posterior: Posterior) -> list[Component]:
+def components(posterior: Draws) -> list[Component]:
     """Means of standard deviations, correlations and covariances, outermost level first."""
     out = []
     for level in posterior.parameters.levels:
@@ -161,8 +139,8 @@ def components(posterior: Posterior) -> list[Component]:
     return out
 
 
-def varcorr(posterior: Posterior) -> VarCorr:
-    """Posterior means of the variance components, laid out as those of a fit."""
+def varcorr(posterior: Draws) -> VarCorr:
+    """Posterior means of the variance components; see `Posterior.varcorr`."""
     made = components(posterior)
     design = posterior.parameters.design
     printed = tuple(
@@ -172,6 +150,6 @@ def varcorr(posterior: Posterior) -> VarCorr:
     return VarCorr({one.group: one for one in made}, sigma_mean(posterior), printed)
 
 
-def sigma_mean(posterior: Posterior) -> float:
+def sigma_mean(posterior: Draws) -> float:
     """Posterior mean of sigma, or the value it is held at."""
     return float(np.mean(posterior.parameters.sigma_of(posterior.values)))

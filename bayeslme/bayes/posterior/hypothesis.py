@@ -46,7 +46,7 @@ from bayeslme.formula.expressions import (
 from bayeslme.formula.grammar import parse_expression
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
     from bayeslme.fit.inference.reference_grid import Weights
 
 
@@ -56,47 +56,12 @@ SINGLE_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 
 
 def hypothesis(
-    posterior: Posterior,
+    posterior: Draws,
     *statements: str,
     level: float = 0.95,
     kind: IntervalKind = "eti",
 ) -> pd.DataFrame:
-    """Probability that statements about the parameters are true.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    *statements : str
-        Comparisons by ``<``, ``<=``, ``>``, ``>=``, of numbers and parameters, with R's arithmetic
-        and functions (``exp``, ``abs``, ...), joined by ``&``, ``|`` and ``!``.
-    level : float
-        Of the interval.
-    kind : {"eti", "hdi"}
-        Of the interval.
-
-    Returns
-    -------
-    DataFrame
-        A row for each statement: probability; mcse (its Monte Carlo standard error, by the
-        effective size the summary would use for it); Value, SD, lower, upper of the left side less
-        the right one, NaN where the statement is not a single comparison.
-
-    Raises
-    ------
-    FitError
-        For an unknown parameter, and for what is no comparison or one by ``==``, whose probability
-        is 0.
-    SpecError
-        For text that is no expression.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ Sex + age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> bool(posterior.hypothesis("SexFemale < 0")["probability"].iloc[0] > 0.95)
-    True
-    """
+    """Probability that statements about the parameters are true; see `Posterior.hypothesis`."""
     if not statements:
         raise FitError("hypothesis: give at least one statement, such as 'SexFemale < 0'")
     named = draws_by_name(posterior)
@@ -105,42 +70,20 @@ def hypothesis(
 
 
 def contrast(
-    posterior: Posterior, L: Any, level: float = 0.95, kind: IntervalKind = "eti"
+    posterior: Draws, L: Any, level: float = 0.95, kind: IntervalKind = "eti"
 ) -> pd.DataFrame:
-    """Linear combinations of the coefficients.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    L : array (p,) or (r, p), DataFrame, mapping, Series or sequence of them
-        As the `L` of ``fit.anova``.
-    level : float
-    kind : {"eti", "hdi"}
-
-    Returns
-    -------
-    DataFrame, shape (r, 5)
-        Value, SD, lower, upper, and P(> 0), the probability that the combination is positive.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> contrast(posterior, {"age": 6})["P(> 0)"].tolist()
-    [1.0]
-    """
+    """Linear combinations of the coefficients; see `Posterior.contrast`."""
     found = contrasts(L, posterior.parameters.fixef.coefs)
     index = list(found.labels) or range(1, len(found.rows) + 1)
     return combined(posterior, found.rows, level, kind).set_axis(index, axis=0)
 
 
-def combinations(posterior: Posterior, rows: np.ndarray) -> np.ndarray:
+def combinations(posterior: Draws, rows: np.ndarray) -> np.ndarray:
     """Draws (s, g) of linear combinations of the coefficients.
 
     Parameters
     ----------
-    posterior : Posterior
+    posterior : Draws
     rows : array, shape (g, p), or (g, p + 1)
         A last column beyond the coefficients is what is known, the offset's part.
     """
@@ -149,9 +92,7 @@ def combinations(posterior: Posterior, rows: np.ndarray) -> np.ndarray:
     return np.asarray(fixef @ rows[:, :p].T + rows[:, p:].sum(axis=1))
 
 
-def combined(
-    posterior: Posterior, rows: np.ndarray, level: float, kind: IntervalKind
-) -> pd.DataFrame:
+def combined(posterior: Draws, rows: np.ndarray, level: float, kind: IntervalKind) -> pd.DataFrame:
     """Table (r, 5) of the combinations ``rows @ beta``, rows of shape (r, p); see `contrast`."""
     draws = combinations(posterior, rows)
     low, high = limits(draws, level, kind)
@@ -166,7 +107,7 @@ def combined(
     )
 
 
-def draws_by_name(posterior: Posterior) -> dict[str, np.ndarray]:
+def draws_by_name(posterior: Draws) -> dict[str, np.ndarray]:
     """Draws of every parameter under the names a statement may use."""
     found: dict[str, np.ndarray] = {}
     shared: set[str] = set()
@@ -180,7 +121,7 @@ def draws_by_name(posterior: Posterior) -> dict[str, np.ndarray]:
 
 
 def _row(
-    posterior: Posterior,
+    posterior: Draws,
     named: dict[str, np.ndarray],
     text: str,
     level: float,
@@ -317,12 +258,12 @@ class PosteriorMeans(Estimates):
 
     Attributes
     ----------
-    posterior : Posterior
+    posterior : Draws
     level : float
     kind : {"eti", "hdi"}
     """
 
-    posterior: Posterior
+    posterior: Draws
     level: float
     kind: IntervalKind
 
@@ -350,7 +291,7 @@ class PosteriorMeans(Estimates):
 
 
 def posterior_means(
-    posterior: Posterior,
+    posterior: Draws,
     factors: str | Sequence[str],
     at: Mapping[str, Any] | None = None,
     *,
@@ -359,30 +300,7 @@ def posterior_means(
     level: float = 0.95,
     kind: IntervalKind = "eti",
 ) -> PosteriorMeans:
-    """Marginal means over the posterior, for levels of some predictors.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    factors, at, slope, weights
-        As for `bayeslme.fit.inference.means.means`.
-    level : float
-    kind : {"eti", "hdi"}
-
-    Returns
-    -------
-    PosteriorMeans
-        ``.table`` has Value, SD, lower, upper, P(> 0); ``.draws`` the draws of the means.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> data = bayeslme.load_data("orthodont")
-    >>> fit = bayeslme.lme("distance ~ Sex * age", data, "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1, progress=False)
-    >>> posterior.means("Sex", at={"age": 14}).contrasts().table["P(> 0)"].round(2).tolist()
-    [1.0]
-    """
+    """Marginal means over the posterior; see `Posterior.means`."""
     labels, rows, notes = marginal(posterior.fit, factors, at, slope, weights)
     table = combined(posterior, rows, level, kind)
     shown = [factors] if isinstance(factors, str) else list(factors)
@@ -392,50 +310,14 @@ def posterior_means(
 
 
 def quantities(
-    posterior: Posterior,
+    posterior: Draws,
     expressions: Mapping[str, str] | str,
     level: float = 0.95,
     kind: IntervalKind = "eti",
     *,
     draws: bool = False,
 ) -> pd.DataFrame:
-    """Summarise quantities that are functions of the parameters.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    expressions : mapping of str to str, or str
-        Name to expression: parameters as the summary names them, numbers, R's arithmetic and
-        functions (``exp``, ``sqrt``, ...); evaluated draw by draw.
-    level : float
-        Of the interval.
-    kind : {"eti", "hdi"}
-        Of the interval.
-    draws : bool
-        Give the draws, chains joined, in the place of the table.
-
-    Returns
-    -------
-    DataFrame
-        A row for each quantity: Value (posterior mean), SD, lower, upper, and mcse, the Monte Carlo
-        standard error of the mean. Under `draws` shape (s, quantities).
-
-    Raises
-    ------
-    FitError
-        For an unknown parameter, and for a statement, whose probability is `hypothesis`.
-    SpecError
-        For text that is no expression.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> icc = "sd((Intercept))^2 / (sd((Intercept))^2 + sigma^2)"
-    >>> float(posterior.quantities({"ICC": icc}).loc["ICC", "Value"].round(1))
-    0.7
-    """
+    """Summarise functions of the parameters; see `Posterior.quantities`."""
     given = {expressions: expressions} if isinstance(expressions, str) else dict(expressions)
     if not given:
         raise FitError("quantities: give at least one expression, such as 'sigma^2'")

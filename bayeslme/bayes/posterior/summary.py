@@ -17,7 +17,7 @@ from bayeslme.report.pages import coefficients_text, groups_text
 from bayeslme.report.parts import random_text
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 _TITLE = {
     "lme": "Linear mixed-effects model",
@@ -57,32 +57,15 @@ class PosteriorSummary:
         return frames_html({name: _rounded(table) for name, table in shown.items()}, self.notes)
 
 
-def summary(posterior: Posterior) -> PosteriorSummary:
-    """Summarise a posterior.
-
-    Parameters
-    ----------
-    posterior : Posterior
-
-    Returns
-    -------
-    PosteriorSummary
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> list(summary(posterior).fixed)
-    ['Value', 'SD', 'lower', 'upper', 'ess_bulk', 'r_hat']
-    """
+def summary(posterior: Draws) -> PosteriorSummary:
+    """Summarise a posterior; see `Posterior.summary`."""
     tables = {name: _table(posterior, draws) for name, draws in parts(posterior).items()}
     fixed = tables.pop("fixed")
     found = notes(posterior, [fixed, *tables.values()])
     return PosteriorSummary(fixed, tables, found, _text(posterior, fixed, tables, found))
 
 
-def _table(posterior: Posterior, draws: pd.DataFrame) -> pd.DataFrame:
+def _table(posterior: Draws, draws: pd.DataFrame) -> pd.DataFrame:
     limits = settings.POSTERIOR
     sizes = posterior.data["posterior"].sizes
     shaped = draws.to_numpy().reshape(sizes["chain"], sizes["draw"], -1)
@@ -114,7 +97,7 @@ def effective_size(draws: np.ndarray) -> float:
     )
 
 
-def effective_draws(posterior: Posterior, draws: np.ndarray) -> float:
+def effective_draws(posterior: Draws, draws: np.ndarray) -> float:
     """Effective number of draws (s,) for their mean, at most that of the importance weights."""
     sizes = posterior.data["posterior"].sizes
     shaped = draws.reshape(sizes["chain"], sizes["draw"])
@@ -133,7 +116,7 @@ def split_r_hat(draws: np.ndarray) -> float:
     )
 
 
-def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
+def notes(posterior: Draws, tables: list[pd.DataFrame]) -> tuple[str, ...]:
     """What went wrong while sampling, in words."""
     stats = posterior.data["sample_stats"]
     found = []
@@ -150,7 +133,7 @@ def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
 
 
 def _text(
-    posterior: Posterior,
+    posterior: Draws,
     fixed: pd.DataFrame,
     tables: dict[str, pd.DataFrame],
     found: tuple[str, ...],

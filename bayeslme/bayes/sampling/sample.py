@@ -117,53 +117,7 @@ def sample(
     tune: int | None = None,
     ranef: bool = True,
 ) -> Posterior:
-    """Draw from the posterior of a fitted model.
-
-    Parameters
-    ----------
-    fit : Fit
-    draws, chains : int
-        Draws kept of each chain, and the number of chains. Every draw holds all random effects
-        (see `ranef`) and the log likelihood of every outermost group; more than 4 GB of them are
-        refused.
-    method : {"auto", "collapsed", "nuts"}
-        ``"collapsed"`` draws the variance parameters by importance sampling and everything else
-        exactly: independent draws in about a second. Where the Pareto k-hat of its weights stays
-        above 0.7 particles are annealed. ``"nuts"`` samples the marginal form of the PyMC model.
-        ``"auto"`` is the first, and the second where the first cannot say the model or neither
-        its weights nor its particles are to be trusted. ``sample_stats`` says which it was.
-    priors : None, preset name or mapping
-        By default those of the specification, or the default preset.
-    seed : int, optional
-    nuts_sampler : {"nutpie", "pymc", "numpyro", "blackjax"}, optional
-        Nutpie by default.
-    progress : bool
-        Show the sampler's progress bar.
-    tune : int, optional
-        Draws of each chain spent on adaptation; 500 by default.
-    ranef : bool
-        Keep the random effects of every draw. Where groups are very many, do not: means,
-        predictions and replicates draw them again, the same ones, piece by piece.
-
-    Returns
-    -------
-    Posterior
-
-    Raises
-    ------
-    SpecError
-        For an argument out of range or priors that cannot be read.
-    FitError
-        For a posterior that is improper, and where ``"collapsed"`` draws are not to be trusted.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> posterior.fixef.round(1).to_dict()
-    {'(Intercept)': 16.8, 'age': 0.7}
-    """
+    """Draw from the posterior of a fitted model; see `Fit.sample`."""
     limits = settings.SAMPLING
     check_arguments(
         draws, chains, limits.tuning_draws if tune is None else tune, method, nuts_sampler

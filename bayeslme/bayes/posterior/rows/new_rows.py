@@ -35,7 +35,7 @@ from bayeslme.errors import DataError, FitError
 from bayeslme.structures import Bound, CorrelationGroups
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
     from bayeslme.fit.values.residuals import LevelName
 
 
@@ -136,13 +136,13 @@ def own_rows(parameters: ModelParameters, depth: int) -> PredictionRows:
 
 
 def rows_of(
-    posterior: Posterior, newdata: pd.DataFrame, depth: int, *, located: bool
+    posterior: Draws, newdata: pd.DataFrame, depth: int, *, located: bool
 ) -> PredictionRows:
     """New rows.
 
     Parameters
     ----------
-    posterior : Posterior
+    posterior : Draws
     newdata : DataFrame
     depth : int
         How many levels are needed.
@@ -161,7 +161,7 @@ def rows_of(
     return PredictionRows(new.X, new.Z, new.code, own, new_variance(design, new), place, new.offset)
 
 
-def _place(posterior: Posterior, new: NewRows, *, located: bool) -> RowPositions | None:
+def _place(posterior: Draws, new: NewRows, *, located: bool) -> RowPositions | None:
     design, estimate = posterior.parameters.design, posterior.fit.estimate
     correlation, old = posterior.parameters.problem.correlation, design.correlation
     if correlation is None or old is None:

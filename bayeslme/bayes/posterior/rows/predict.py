@@ -31,7 +31,7 @@ from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability, check_seed
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
     from bayeslme.data.types import VarianceCoords
     from bayeslme.fit.values.residuals import LevelName
 
@@ -40,7 +40,7 @@ NewGroups = Literal["missing", "draw"]
 
 
 def predict(
-    posterior: Posterior,
+    posterior: Draws,
     newdata: pd.DataFrame | None = None,
     level: LevelName = None,
     interval: float | None = None,
@@ -52,60 +52,7 @@ def predict(
     draws: bool = False,
     seed: int | None = None,
 ) -> pd.Series | pd.DataFrame | xr.DataArray:
-    """Predict the mean response, or a new response.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    newdata : DataFrame, optional
-        The rows of the fit by default.
-    level : str, int or None
-        As for a fit.
-    interval : float, optional
-        Also give limits of this probability.
-    of : {"mean", "response"}
-        ``"response"`` adds residuals, with the variance function at the row. Draws of rows of one
-        correlation group are correlated, at the innermost level and where the data have the
-        columns of the structure.
-    use_correlation : bool
-        Condition on the observed residuals of a row's correlation group, draw by draw: forecasts,
-        interpolation. The mean then is that of the new response, as ``fit.predict`` has it, and a
-        row at an observed position has that observation's residual. At the innermost level only.
-    new_groups : {"missing", "draw"}
-        Rows of groups the fit has not seen: NaN as in ``fit.predict``, or random effects drawn
-        from their distribution, the same for all rows of a group.
-    kind : {"eti", "hdi"}
-        Of the limits.
-    draws : bool
-        Give all draws in the place of their mean.
-    seed : int, optional
-        Of residuals and of the effects of new groups.
-
-    Returns
-    -------
-    Series ``predict``, or DataFrame with the columns predict, lower, upper; DataArray (chain, draw,
-    row) under `draws`
-        ``predict`` is the mean of the expected responses, which of a new response is the same.
-        NaN in rows with a missing value, an unknown group (under ``"missing"``), or a variance
-        stratum that is not known (for a response).
-
-    Raises
-    ------
-    FitError
-        For an argument out of range; for `use_correlation` without a correlation structure or at an
-        outer level; for more draws than memory holds.
-    DataError
-        For a missing column or a factor level the fit has not seen.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> new = fit.data[["Subject"]].head(1).assign(age=16)
-    >>> predict(posterior, new, interval=0.95, of="response", seed=1)["predict"].round().tolist()
-    [31.0]
-    """
+    """Predict the mean response, or a new response; see `Posterior.predict`."""
     check_choice(of, get_args(Of), "of")
     check_choice(new_groups, get_args(NewGroups), "new_groups")
     _check_interval(interval, draws)
@@ -145,7 +92,7 @@ def _check_interval(interval: float | None, draws: bool) -> None:
         raise FitError("draws: all draws have no interval; leave one of the two out")
 
 
-def _check_correlated(posterior: Posterior, depth: int) -> None:
+def _check_correlated(posterior: Draws, depth: int) -> None:
     if posterior.parameters.design.crossed:
         raise FitError(
             "use_correlation: residuals are predicted in nested models only, and the random "
@@ -159,7 +106,7 @@ def _check_correlated(posterior: Posterior, depth: int) -> None:
         )
 
 
-def _check_size(posterior: Posterior, rows: int) -> None:
+def _check_size(posterior: Draws, rows: int) -> None:
     limits = settings.POSTERIOR
     count = len(posterior.values["fixef"])
     if 8.0 * count * rows > limits.max_bytes:
@@ -169,12 +116,12 @@ def _check_size(posterior: Posterior, rows: int) -> None:
         )
 
 
-def _pieces(posterior: Posterior, rows: int) -> Iterator[slice]:
+def _pieces(posterior: Draws, rows: int) -> Iterator[slice]:
     step = max(1, int(settings.POSTERIOR.rows_of_draws_per_batch // len(posterior.values["fixef"])))
     return (slice(first, first + step) for first in range(0, rows, step))
 
 
-def by_chain(posterior: Posterior, drawn: np.ndarray, rows: Any) -> xr.DataArray:
+def by_chain(posterior: Draws, drawn: np.ndarray, rows: Any) -> xr.DataArray:
     """Draws (s, n) as a DataArray (chain, draw, row)."""
     sizes = posterior.data["posterior"].sizes
     shaped = drawn.reshape(sizes["chain"], sizes["draw"], -1)
@@ -193,7 +140,7 @@ def _limits(drawn: np.ndarray, level: float, kind: IntervalKind) -> np.ndarray:
 class _Asked:
     """What is predicted; see ``predict``."""
 
-    posterior: Posterior
+    posterior: Draws
     rng: np.random.Generator
     response: bool
     use_correlation: bool
@@ -290,7 +237,7 @@ class _Asked:
         return replace(part, stratum=stratum, covariate=means[reach])
 
 
-def _observed(posterior: Posterior, at: slice) -> np.ndarray:
+def _observed(posterior: Draws, at: slice) -> np.ndarray:
     """Observed residuals over their standard deviations at some draws, (s, n), sorted."""
     parameters = posterior.parameters
     values = {name: v[at] for name, v in posterior.values.items()}

@@ -28,7 +28,7 @@ from bayeslme.engine import eliminate, gram, modes, whiten
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 
 Effects = dict[str, np.ndarray]
@@ -176,13 +176,13 @@ def effects_bytes(parameters: ModelParameters, draws: int) -> float:
     return 8.0 * draws * sum(len(level.level.labels) * level.q for level in parameters.levels)
 
 
-def kept(posterior: Posterior) -> bool:
+def kept(posterior: Draws) -> bool:
     """Whether the posterior holds its random effects."""
     drawn = posterior.data["posterior"]
     return all(f"ranef_{level.key}" in drawn for level in posterior.parameters.levels)
 
 
-def all_effects(posterior: Posterior) -> Effects:
+def all_effects(posterior: Draws) -> Effects:
     """Every draw, group key to array (s, G, q).
 
     Raises
@@ -210,7 +210,7 @@ def all_effects(posterior: Posterior) -> Effects:
     return out
 
 
-def effect_pieces(posterior: Posterior) -> Iterator[tuple[slice, Effects]]:
+def effect_pieces(posterior: Draws) -> Iterator[tuple[slice, Effects]]:
     """The draws piece by piece: which, and group key to array (b, G, q)."""
     count = len(posterior.values["fixef"])
     if kept(posterior):
@@ -221,7 +221,7 @@ def effect_pieces(posterior: Posterior) -> Iterator[tuple[slice, Effects]]:
         yield piece, some
 
 
-def mean_effects(posterior: Posterior) -> Effects:
+def mean_effects(posterior: Draws) -> Effects:
     """Posterior means, group key to array (G, q)."""
     count = len(posterior.values["fixef"])
     total = {lv.key: np.zeros((len(lv.level.labels), lv.q)) for lv in posterior.parameters.levels}
@@ -231,7 +231,7 @@ def mean_effects(posterior: Posterior) -> Effects:
     return total
 
 
-def effects_of(posterior: Posterior, key: str, code: np.ndarray) -> np.ndarray:
+def effects_of(posterior: Draws, key: str, code: np.ndarray) -> np.ndarray:
     """Draws of some groups of a level, (s, m, q)."""
     if kept(posterior):
         return np.asarray(posterior.effects[key][:, code])

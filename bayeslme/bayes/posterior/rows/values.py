@@ -21,28 +21,11 @@ from bayeslme.fit.values.residuals import LevelName, ResidualType
 from bayeslme.report.tables import Tables
 
 if TYPE_CHECKING:
-    from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.bayes.posterior.draws import Draws
 
 
-def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
-    """Posterior means of the random effects.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    level : str, int or None
-        One level, or None for all.
-
-    Returns
-    -------
-    DataFrame, shape (G, q)
-        As ``fit.ranef``; with several levels and none named, a dict of them by group.
-
-    Raises
-    ------
-    FitError
-        Without random effects, and for the fixed level.
-    """
+def ranef(posterior: Draws, level: LevelName = None) -> pd.DataFrame | dict[str, pd.DataFrame]:
+    """Posterior means of the random effects; see `Posterior.ranef`."""
     levels = posterior.parameters.levels
     if not levels:
         msg = "ranef: the model has no random effects"
@@ -56,7 +39,7 @@ def ranef(posterior: Posterior, level: LevelName = None) -> pd.DataFrame | dict[
     return _ranef(posterior, number - 1)
 
 
-def _ranef(posterior: Posterior, k: int) -> pd.DataFrame:
+def _ranef(posterior: Draws, k: int) -> pd.DataFrame:
     parameters = posterior.parameters.levels[k]
     index = pd.Index(parameters.level.labels, name=parameters.level.group)
     mean = posterior.mean_effects[parameters.key]
@@ -64,30 +47,9 @@ def _ranef(posterior: Posterior, k: int) -> pd.DataFrame:
 
 
 def fitted(
-    posterior: Posterior, level: LevelName = None, draws: bool = False
+    posterior: Draws, level: LevelName = None, draws: bool = False
 ) -> pd.Series | xr.DataArray:
-    """Fitted values at one level.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    level : str, int or None
-        As for a fit.
-    draws : bool
-        Give all draws in the place of their mean.
-
-    Returns
-    -------
-    Series, length n; DataArray (chain, draw, row) under `draws`
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> fitted(posterior, draws=True).sizes["row"]
-    108
-    """
+    """Fitted values at one level; see `Posterior.fitted`."""
     design = posterior.parameters.design
     depth = depth_of_draws(design, level)
     if draws:
@@ -100,35 +62,12 @@ def fitted(
 
 
 def residuals(
-    posterior: Posterior,
+    posterior: Draws,
     level: LevelName = None,
     type: ResidualType = "response",
     draws: bool = False,
 ) -> pd.Series | xr.DataArray:
-    """Residuals: their posterior means, or those of every draw.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    level : str, int or None
-        As for a fit.
-    type : {"response", "pearson", "normalized"}
-        Scaled draw by draw, then averaged.
-    draws : bool
-        Give all draws in the place of their mean.
-
-    Returns
-    -------
-    Series, length n; DataArray (chain, draw, row) under `draws`
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> residuals(posterior, type="pearson").shape
-    (108,)
-    """
+    """Residuals at one level; see `Posterior.residuals`."""
     parameters = posterior.parameters
     design, n = parameters.design, parameters.problem.n
     depth = depth_of_draws(design, level)
@@ -149,30 +88,8 @@ def residuals(
     return pd.Series(total / count, index=design.index, name="residuals")
 
 
-def ppc(posterior: Posterior, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
-    """Replicated responses beside the observed one, ready for ArviZ's predictive checks.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    conditional : bool
-        For the groups in the data (as stored), or for new groups with the same design.
-    seed : int, optional
-        Of the new groups' draws.
-
-    Returns
-    -------
-    DataTree
-        ``posterior_predictive`` and ``observed_data``.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> sorted(ppc(posterior).children)
-    ['observed_data', 'posterior_predictive']
-    """
+def ppc(posterior: Draws, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
+    """Replicated responses beside the observed one; see `Posterior.ppc`."""
     check_seed(seed)
     stored = posterior.data["posterior_predictive"].to_dataset()
     observed = posterior.data["observed_data"].to_dataset()

@@ -223,31 +223,7 @@ FORMAT = 2
 
 
 def save(posterior: Posterior, path: str | Path) -> None:
-    """Write a posterior to a netCDF file, or to a zarr store.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    path : str or Path
-        A path that ends in ``.zarr`` becomes a folder in zarr's format 3, every other one a netCDF
-        file. A file, or a store of this package, that is there is replaced once the new one is
-        complete.
-
-    Raises
-    ------
-    DataError
-        Where nothing can be written, for values that have no form on disk, and for a folder that
-        is no store of this package.
-
-    Examples
-    --------
-    >>> import bayeslme
-    >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
-    >>> posterior = fit.sample(draws=500, seed=1)
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     save(posterior, f"{folder}/growth.nc")
-    """
+    """Write a posterior to a netCDF file, or to a zarr store; see `Posterior.save`."""
     target = as_path(path)
     design = posterior.parameters.design
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
