@@ -49,6 +49,8 @@ class VarFunc(RowStructure):
     names_strata: ClassVar[bool] = False  # the label says that parameters differ by stratum
     two_parts: ClassVar[bool] = False  # a constant and another part, each by stratum
     composed: ClassVar[bool] = False  # a product, whose parameters have prefixes
+    # The term of log sd in Python's formulas, {} being the covariate; None where it is not linear.
+    log_sd_term: ClassVar[str | None] = None
 
     @property
     def components(self) -> tuple[VarFunc, ...]:
@@ -196,6 +198,7 @@ class VarFixed(VarFunc):
     form: str
     r_name: ClassVar[str] = "varFixed"
     description: ClassVar[str | None] = "fixed weights"
+    log_sd_term: ClassVar[str | None] = "offset(np.log({}) / 2)"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = covariate_of(coords, "varFixed")

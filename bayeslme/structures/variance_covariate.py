@@ -127,6 +127,7 @@ class VarPower(_PerStratum):
     fixed: Values = None
     r_name: ClassVar[str] = "varPower"
     description: ClassVar[str | None] = "Power of variance covariate"
+    log_sd_term: ClassVar[str | None] = "np.log(np.abs({}))"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = _nonzero(covariate_of(coords, "varPower"), "varPower")
@@ -164,6 +165,7 @@ class VarExp(_PerStratum):
     fixed: Values = None
     r_name: ClassVar[str] = "varExp"
     description: ClassVar[str | None] = "Exponential of variance covariate"
+    log_sd_term: ClassVar[str | None] = "{}"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         v = covariate_of(coords, "varExp")

@@ -20,7 +20,7 @@ from bayeslme.errors import SpecError
 from bayeslme.formula.expressions import Expr, Name
 from bayeslme.formula.formula import parse_formula
 from bayeslme.formula.terms import deparse_variable
-from bayeslme.structures import VarExp, VarFixed, VarFunc, VarIdent, VarPower
+from bayeslme.structures import VarFunc
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,44 +65,40 @@ def residual_of(parameters: ModelParameters, speller: Speller) -> Residual | Non
     SpecError
         For a variance function that is not log-linear in its parameters.
     """
-    weights, bound = parameters.design.spec.weights, parameters.problem.variance
-    parts = parameters.design.variance
-    if weights is None or (isinstance(weights, VarIdent) and parameters.varfunc is None):
+    weights, variance = parameters.design.spec.weights, parameters.problem.variance
+    if weights is None:
         return None
     if weights.composed:
         _no_counterpart(weights, "a product")
-    (coords,) = parts
-    if bound is None or parameters.problem.needs_fitted_values:
+    (coords,) = parameters.design.variance
+    if variance is None or parameters.problem.needs_fitted_values:
         _no_counterpart(weights, "fitted values")
+    if coords.covariate is None and len(coords.strata) == 1:
+        return None
     if parameters.held_sigma is not None:
         _no_counterpart(weights, "a held sigma beside it")
-    if isinstance(weights, VarIdent):
-        held = sum(p.held for p in bound.parameters)
-        free = [bound.parameters[j].name for j in bound.free]
+    if coords.covariate is None:
+        held = sum(p.held for p in variance.parameters)
+        free = [variance.parameters[j].name for j in variance.free]
         return _by_stratum(weights, coords, free, speller) if held == 1 else _held(weights)
-    if coords.covariate is None or len(coords.strata) > 1:
+    if len(coords.strata) > 1:
         _no_counterpart(weights, "strata")
-    n, rhs = len(coords.covariate), parse_formula(weights.form).rhs
-    none = np.zeros(n)
-    text = speller.number(rhs)
-    if isinstance(weights, VarFixed):
-        half = 0.5 * np.log(coords.covariate)
-        return Residual(
-            "varFixed", f"1 + offset(np.log({text}) / 2)", np.zeros((n, 0)), half, False
-        )
-    if len(bound.free) != 1:
+    if weights.log_sd_term is None:
+        _no_counterpart(weights, "parameters in which it is not linear")
+    if any(p.held for p in variance.parameters):
         _held(weights)
-    if isinstance(weights, VarPower):
-        column = np.log(np.abs(coords.covariate))[:, None]
-        return Residual("varPower", f"1 + np.log(np.abs({text}))", column, none, False)
-    if isinstance(weights, VarExp):
-        term = text if isinstance(rhs, Name) else f"I({text})"
-        return Residual("varExp", f"1 + {term}", coords.covariate[:, None], none, False)
-    _no_counterpart(weights, "sums of standard deviations")
+    rhs = parse_formula(weights.form).rhs
+    text = speller.number(rhs)
+    term = weights.log_sd_term.format(text)
+    if term == text and not isinstance(rhs, Name):
+        term = f"I({text})"
+    n, k = len(coords.covariate), len(variance.parameters)
+    each = np.broadcast_to(weights.log_sd(np.eye(k + 1, k, -1), coords), (k + 1, n))
+    return Residual(weights.r_name, f"1 + {term}", (each[1:] - each[0]).T, each[0], False)
 
 
 def _by_stratum(
-    weights: VarIdent, coords: VarianceCoords, free: list[str], speller: Speller
+    weights: VarFunc, coords: VarianceCoords, free: list[str], speller: Speller
 ) -> Residual:
     groups = parse_formula(weights.form).groups
     own = [column for group in groups for column in speller.group_columns(group)]

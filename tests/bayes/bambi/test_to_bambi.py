@@ -126,6 +126,10 @@ def test_reference_stratum_is_the_first_in_the_data() -> None:
         ("gls(distance ~ age, weights = varPower(form = ~ age | Sex))", ("varPower", "strata")),
         ("gls(distance ~ age, weights = varPower(form = ~ age, fixed = 1))", ("held",)),
         ("gls(distance ~ age, weights = varIdent(form = ~ 1 | Sex * age))", ("several factors",)),
+        (
+            "gls(distance ~ age, weights = varIdent(form = ~ 1 | Sex, fixed = c(Female = 0.5)))",
+            ("varIdent", "held"),
+        ),
         ("gls(distance ~ age, weights = varConstPower(form = ~ age))", ("varConstPower",)),
         (
             "gls(distance ~ age,"
