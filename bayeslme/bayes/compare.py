@@ -80,7 +80,7 @@ class Comparison:
 
         parts = list(dict.fromkeys(self.frame.index.get_level_values("part")))
         if part is not None and part not in parts:
-            raise SpecError(f"part: '{part}' is none of {', '.join(map(repr, parts))}")
+            raise SpecError(f"part: '{part}' is not one of {', '.join(map(repr, parts))}")
         chosen = [p for p in parts if not p.startswith(RANEF)] if part is None else [part]
         rows = self.frame[self.frame.index.get_level_values("part").isin(chosen)]
         if part is not None and part.startswith(RANEF):
@@ -115,7 +115,7 @@ def compare(*results: Any, level: float = 0.95, ranef: bool = False, **named: An
     Raises
     ------
     SpecError
-        If something is none of these.
+        If something is neither a fit, nor a posterior, nor a table.
 
     Examples
     --------

@@ -1,8 +1,7 @@
 """The variables of a Bayesian model, and how they feed the engine.
 
-The same functions serve draws (NumPy, leading axes are batches) and models (PyTensor).
-
-The variables of a Bayesian model. ``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``,
+The same functions serve draws (NumPy, leading axes are batches) and models (PyTensor). The
+variables are ``fixef``, ``sigma``, ``sd_<group>``, ``cor_<group>``,
 ``varfunc``, ``corstruct``.
 """
 
@@ -53,8 +52,8 @@ class Block:
     dimension : int
         Of corstruct: number of coordinates of a position.
     image_lower : float or None
-        Of a correlation of which the data do not know the sign, and which is positive unless a
-        prior of the user's speaks of negative numbers too: where those begin.
+        Lower end of the negative values of a correlation whose sign the data do not determine. Such
+        a correlation is positive unless the user's prior includes negative values.
     """
 
     name: str
@@ -198,7 +197,7 @@ class ModelParameters:
     def row_blocks(self) -> tuple[tuple[Block, Bound], ...]:
         """Free parameters of the correlation structure and of the variance function.
 
-        Each with the structure it belongs to, as far as there are any.
+        Each with the structure it belongs to; empty where there are none.
         """
         pairs = (self.corstruct, self.problem.correlation), (self.varfunc, self.problem.variance)
         return tuple((b, own) for b, own in pairs if b is not None and own is not None)

@@ -104,7 +104,7 @@ class ProposalSettings:
         Iterations of expectation maximisation; the last ones change next to nothing.
     max_folding_distance : float
         Standard deviations from zero within which a component is folded there. Farther away its
-        mirror image has no mass to speak of.
+        mirror image has negligible mass.
     max_folded_coordinates : int
         Coordinates in which a component is folded, those nearest to zero; it has 2 to the power of
         their number images.
@@ -127,7 +127,7 @@ class ProposalSettings:
     covered_distance : float
         Standard deviations from zero within which the component at the mode covers the boundary.
     tail_radii : tuple of float
-        Standard deviations from the mode at which tails are looked at.
+        Standard deviations from the mode at which tails are examined.
     min_tail_excess : float
         Log density above that of the proposal from which on a tail gets a component.
     max_tail_components : int

@@ -108,7 +108,7 @@ def test_forests_show_every_result_of_a_parameter(four: dict[str, Any]) -> None:
     )
     (ax,) = table.plot("ranef Block")
     assert [t.get_text() for t in ax.get_yticklabels()] == list(four["REML"].ranef("Block").index)
-    with pytest.raises(SpecError, match="part: 'ranef' is none of 'fixed'"):
+    with pytest.raises(SpecError, match="part: 'ranef' is not one of 'fixed'"):
         table.plot("ranef")
     plt.close("all")
 

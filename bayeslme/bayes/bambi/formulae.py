@@ -155,7 +155,8 @@ def _degree(args: tuple[Arg, ...]) -> int | None:
 
 
 def _refuse(node: Expr) -> NoReturn:
-    msg = f"to_bambi: bambi's formulas cannot say {deparse(node)}; put it into a column of the data"
+    text = deparse(node)
+    msg = f"to_bambi: bambi's formulas have no form of {text}; put it into a column of the data"
     raise SpecError(msg)
 
 

@@ -68,7 +68,7 @@ def log_prior(prior: ParameterPrior, positions: Sequence[int], term: str) -> bam
         return bambi.Prior("Normal", **args)
     if family in FLAT_FAMILIES or _is_cut(prior, positions):
         msg = (
-            f"to_bambi: bambi models the log of {term}, and {prior.priors[positions[0]]} is no "
+            f"to_bambi: bambi models the log of {term}, and {prior.priors[positions[0]]} is not a "
             "density of a positive number; use one such as HalfNormal or LogNormal"
         )
         raise SpecError(msg)

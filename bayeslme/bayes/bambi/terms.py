@@ -192,7 +192,7 @@ def translate(parameters: ModelParameters) -> Translation:
     Raises
     ------
     SpecError
-        For what bambi cannot say.
+        For a part of the model that bambi does not have.
     """
     design = parameters.design
     columns = Columns(design.frame, design.origins)

@@ -1,4 +1,4 @@
-"""A specification as a bambi model with the same priors, for what bambi can say.
+"""A specification as a bambi model with the same priors, as far as bambi has it.
 
 Bambi has independent random effects, one residual standard deviation or a log-linear model of it,
 and independent residuals. Within that the two models have the same density: the design matrices
@@ -20,7 +20,8 @@ The priors correspond as follows.
                      the ratios of varIdent, the parameters themselves of varExp and varPower
 
 Densities that are cut at the end of a parameter's interval, and those of a logarithm, are
-``bambi.Prior`` objects with a ``dist`` of their own. Whatever bambi cannot say is a `SpecError`.
+``bambi.Prior`` objects with a ``dist`` of their own. For everything that bambi does not have, a
+`SpecError` is raised.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def to_bambi(spec: LmeSpec, data: pd.DataFrame, priors: PriorsLike = None) -> ba
     Raises
     ------
     SpecError
-        For what bambi cannot say, naming the part and what to do.
+        For a part of the model that bambi does not have; it is named, with what to do.
 
     Examples
     --------

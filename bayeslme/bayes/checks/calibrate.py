@@ -1,7 +1,7 @@
-"""Calibration: whether the procedure finds what is known to be true.
+"""Calibration: whether posteriors and intervals recover known parameters.
 
-Data are simulated from known parameters on the design at hand, estimated again, and what is found
-is compared with the truth, many times. With parameters drawn from the prior (simulation-based
+Data are simulated from known parameters on the design at hand and estimated again, many times, and
+the results are compared with the truth. With parameters drawn from the prior (simulation-based
 calibration) the rank of the truth among the posterior draws is uniform for every quantity, if
 prior, simulation, density and sampler agree. With parameters held at the estimate the coverage of
 intervals is their frequentist one.

@@ -76,7 +76,7 @@ def compare_models(
 
 
 def check_posteriors(who: str, posteriors: Mapping[str, Posterior]) -> None:
-    """Refuse what is no mapping of two or more posteriors of the same data.
+    """Refuse anything but a mapping of two or more posteriors of the same data.
 
     Raises
     ------

@@ -274,7 +274,7 @@ def check(posterior: Draws, structure: CheckName, **options: Any) -> Check:
     strange = [name for name in options if name not in known]
     if strange:
         has = f"it has {', '.join(known)}" if known else "it has none"
-        raise FitError(f"check: '{strange[0]}' is no option of {structure!r}; {has}")
+        raise FitError(f"check: '{strange[0]}' is not an option of {structure!r}; {has}")
     discrepancy = makers[structure](posterior, **options)
     if not len(discrepancy.index):
         raise FitError(f"check: no two rows of one group for {structure!r}; nothing to look at")
@@ -375,7 +375,7 @@ def _sd_by_stratum(posterior: Draws, by: str | None = None) -> Discrepancy:
         return _own_strata(design)
     frame = posterior.fit.data.iloc[design.rows]
     if by not in frame.columns:
-        raise DataError(f"by: '{by}' is no column of the data ({', '.join(map(str, frame))})")
+        raise DataError(f"by: '{by}' is not a column of the data ({', '.join(map(str, frame))})")
     column = pd.Categorical(frame[by])
     if column.isna().any():
         raise DataError(f"by: '{by}' is missing in {int(column.isna().sum())} rows")

@@ -1,4 +1,4 @@
-"""One replication of a calibration: data from known parameters, and what is then found."""
+"""One replication of a calibration: data from known parameters, and the results for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much the posterior moves when the prior or the likelihood is made stronger or weaker."""
+"""How much the posterior changes when the prior or the likelihood is made stronger or weaker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scaled_priors(posterior: Draws, priors: Sequence[str] | str | None) -> list[
     Raises
     ------
     SpecError
-        For a name that is no variable, or where all priors chosen are constant.
+        For a name that is not a variable, or where all priors chosen are constant.
     FitError
         For too few draws.
     """
@@ -44,7 +44,7 @@ def scaled_priors(posterior: Draws, priors: Sequence[str] | str | None) -> list[
     known = [str(name) for name in posterior.data["log_prior"].data_vars]
     for name in chosen or []:
         if name not in known:
-            raise SpecError(f"priors: '{name}' is no variable; it is one of {', '.join(known)}")
+            raise SpecError(f"priors: '{name}' is not a variable; it is one of {', '.join(known)}")
     least, scaled = settings.CHECKS.constant_log_density, known if chosen is None else chosen
     if scaled and all(float(posterior.data["log_prior"][n].std()) < least for n in scaled):
         raise SpecError(

@@ -85,7 +85,7 @@ def combinations(posterior: Draws, rows: np.ndarray) -> np.ndarray:
     ----------
     posterior : Draws
     rows : array, shape (g, p), or (g, p + 1)
-        A last column beyond the coefficients is what is known, the offset's part.
+        A last column beyond the coefficients is added as it is: the offset's part.
     """
     fixef = posterior.values["fixef"]
     p = fixef.shape[-1]
@@ -133,7 +133,7 @@ def _row(
     true = evaluate_mask(known, columns) if is_statement(known) else None
     if true is None:
         raise FitError(
-            f"hypothesis: '{text}' is no comparison; write 'SexFemale < 0', say, or ask for "
+            f"hypothesis: '{text}' is not a comparison; write 'SexFemale < 0', say, or ask for "
             "quantities()"
         )
     share = float(true.mean())
@@ -149,12 +149,12 @@ def _row(
 
 
 def read_expression(text: str, named: dict[str, np.ndarray]) -> tuple[Expr, Columns]:
-    """Read an expression of parameters: places in the stead of names, and the draws in them.
+    """Read an expression of parameters: placeholders for names, and their draws.
 
     Raises
     ------
     FitError
-        For an unknown parameter or function, or none.
+        For an unknown parameter or function, or where no parameter is named.
     """
     point = "`" not in text and SINGLE_EQUALS.search(text)  # brms writes "age = 0"
     tree = bare(parse_expression(SINGLE_EQUALS.sub("==", text) if point else text))
@@ -165,7 +165,7 @@ def read_expression(text: str, named: dict[str, np.ndarray]) -> tuple[Expr, Colu
     if unknown:
         raise FitError(_unknown(unknown[0], text, named))
     if not used:
-        raise FitError(f"'{text}' is about no parameter")
+        raise FitError(f"'{text}' names no parameter")
     return known, Columns(pd.DataFrame(used))
 
 
@@ -238,7 +238,7 @@ def _no_function(text: str, function: str, named: dict[str, np.ndarray]) -> str:
     if own:
         return f"'{text}' names a parameter of several parts; write {' or '.join(own)}"
     allowed = ", ".join(sorted(ELEMENTWISE))
-    return f"{function}() is no function of a single draw; there are {allowed}"
+    return f"{function}() is not a function of a single draw; there are {allowed}"
 
 
 def _unknown(name: str, text: str, named: dict[str, np.ndarray]) -> str:
@@ -249,7 +249,7 @@ def _unknown(name: str, text: str, named: dict[str, np.ndarray]) -> str:
         if len(listed) <= limits.max_listed_characters
         else listed[: limits.max_listed_characters] + " ..."
     )
-    return f"'{name}' in '{text}' is no parameter; there are {shown}"
+    return f"'{name}' in '{text}' is not a parameter; there are {shown}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -281,8 +281,8 @@ class PosteriorMeans(Estimates):
 
         Arguments and result: see `bayeslme.fit.inference.means.Means`.
 
-        Limits and probabilities are of each by itself: a posterior needs no adjustment for how
-        many are looked at.
+        Limits and probabilities are of each by itself: a posterior needs no adjustment for the
+        number of comparisons.
         """
         found = contrast_rows(self.rows, self.table.index, kind, by)
         table = combined(self.posterior, found.rows, self.level, self.kind)

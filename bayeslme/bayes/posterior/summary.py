@@ -117,7 +117,7 @@ def split_r_hat(draws: np.ndarray) -> float:
 
 
 def notes(posterior: Draws, tables: list[pd.DataFrame]) -> tuple[str, ...]:
-    """What went wrong while sampling, in words."""
+    """Problems of the sampling, in words."""
     stats = posterior.data["sample_stats"]
     found = []
     if "diverging" in stats:

@@ -1,6 +1,6 @@
 """Draws as a DataTree with the groups and variables that every ArviZ function knows.
 
-This module imports xarray; it is itself imported only once there are draws.
+This module imports xarray, so it is imported only after sampling.
 """
 
 from __future__ import annotations

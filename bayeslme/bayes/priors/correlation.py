@@ -1,9 +1,9 @@
 """Priors of correlation parameters, from the numbers computed with.
 
-Priors speak of the printed parameters, in the user's unit of time. Where that is small, Phi is
+Priors are those of the printed parameters, in the user's unit of time. Where that is small, Phi is
 within rounding of 1, and a density such as Beta(86400, 1) is taken from its logarithm. Where the
 likelihood does not tell a point from its mirror image (Phi from -Phi, all lags being even), and a
-prior of the user's speaks of both, the density at a point is that of the two together, and a draw
+prior of the user's covers both, the density at a point is that of the two together, and a draw
 is turned over with the share of its image.
 """
 

@@ -152,7 +152,7 @@ class Prior:
 
     @property
     def length(self) -> int | None:
-        """Number of coefficients the arguments speak of; None where all are single numbers."""
+        """Number of coefficients the arguments are given for; None where all are single numbers."""
         sizes = {len(v) for _, v in self.args if isinstance(v, tuple)}
         if len(sizes) > 1:
             msg = f"prior {self}: the lists of arguments have different lengths"

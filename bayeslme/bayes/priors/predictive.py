@@ -1,4 +1,4 @@
-"""What the priors say before the response is seen: draws of parameters and of responses."""
+"""Prior predictive draws: of the parameters, and of responses given the parameters."""
 
 from __future__ import annotations
 

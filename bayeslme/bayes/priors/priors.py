@@ -48,7 +48,7 @@ class ParameterPrior:
 
     @property
     def mirrored(self) -> bool:
-        """Whether it speaks of both signs of a correlation of which the data know the size only."""
+        """Whether it covers both signs of a correlation of which data tell the size only."""
         return self.block.image_lower is not None and self.block.lower[0] < 0
 
     def bounds(self, j: int) -> tuple[float, float]:
@@ -97,7 +97,7 @@ class ParameterPrior:
         return np.where(inside, family.log_density(safe, args) - self.log_mass(j), -np.inf)
 
     def log_mass(self, j: int) -> float:
-        """Logarithm of what is left of prior ``j`` on its interval; 0 for an improper one."""
+        """Logarithm of the mass of prior ``j`` on its interval; 0 for an improper one."""
         prior, (low, high) = self.priors[j], self.bounds(j)
         family, args = FAMILIES[prior.family], prior.numbers()
         own_low, own_high = family.support(args)
@@ -234,7 +234,7 @@ def resolve(
     names = [b.name for b in blocks]
     for name in given:
         if name not in names:
-            msg = f"priors: '{name}' is no parameter of this model; it has {', '.join(names)}"
+            msg = f"priors: '{name}' is not a parameter of this model; it has {', '.join(names)}"
             raise SpecError(msg)
     out, own_scales = [], (scales or {}) if preset == "default" else {}
     for block in blocks:

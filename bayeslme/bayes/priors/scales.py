@@ -1,6 +1,6 @@
 """What the densities of a prior are about: the parameter itself, or a change of it.
 
-Some default priors do not speak of a parameter as it is stored. The prior of the intercept is about
+Some default priors are not about a parameter as it is stored. The prior of the intercept is about
 the mean response at the predictors' means, that of sigma about the residual standard deviation of a
 typical row, those of a level's standard deviations and correlations about its effects at the
 predictors' means, and that of a constant of a variance function about its ratio to a power of a
@@ -152,7 +152,7 @@ class Combinations(PriorScale):
 
     @override
     def without(self, block: Block, given: Mapping[str, Any]) -> PriorScale:
-        # what the user names speaks of the coefficient itself
+        # a prior that the user names is about the coefficient itself
         out, unit = self.basis.copy(), np.eye(len(self.basis))
         named = [block.coefs.index(c) for c in _named(block, given)]
         out[named] = unit[named]
@@ -344,6 +344,6 @@ def _named(block: Block, given: Mapping[str, Any]) -> Collection[str]:
     own = given.get(block.name)
     if own is None:
         return ()
-    if isinstance(own, Mapping):  # a coefficient that there is not is refused elsewhere
+    if isinstance(own, Mapping):  # an unknown coefficient is refused elsewhere
         return [c for c in own if c in block.coefs]
     return block.coefs

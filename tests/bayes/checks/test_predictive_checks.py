@@ -157,12 +157,12 @@ def test_html_gives_table_and_verdict(sampled: dict[str, Any]) -> None:
     [
         ("pacf", {}, "FitError", "'pacf' is none of"),
         ("sd_by_stratum", {}, "FitError", "no strata of its own"),
-        ("sd_by_stratum", {"by": "mare"}, "DataError", "'mare' is no column"),
+        ("sd_by_stratum", {"by": "mare"}, "DataError", "'mare' is not a column"),
         ("acf", {"level": 95}, "FitError", "level: a number between 0 and 1"),
         ("acf", {"draws": 10}, "FitError", "100 draws or more, not 10"),
         ("acf", {"form": "~ Time | Mare"}, "FitError", "whole-number times"),
         ("variogram", {"max_distance": 0.0}, "FitError", "nothing to look at"),
-        ("sd_by_fitted", {"by": "Mare"}, "FitError", "'by' is no option .* it has bins"),
+        ("sd_by_fitted", {"by": "Mare"}, "FitError", "'by' is not an option .* it has bins"),
     ],
 )
 def test_errors_name_the_argument(

@@ -36,5 +36,5 @@ def test_a_strong_prior_is_found_out(growth_fit: Any) -> None:
 
 
 def test_unknown_variables_list_the_known_ones(collapsed: Any) -> None:
-    with pytest.raises(SpecError, match="'sd' is no variable; it is one of fixef, sd_Subject"):
+    with pytest.raises(SpecError, match="'sd' is not a variable; it is one of fixef, sd_Subject"):
         collapsed.sensitivity(["sd"])

@@ -214,7 +214,7 @@ def test_equal_seeds_give_equal_draws(growth_fit: Any) -> None:
         ({"chains": -1}, "chains: a whole number", SpecError),
         ({"method": "gibbs"}, "method: 'gibbs' is none of", SpecError),
         ({"nuts_sampler": "stan"}, "nuts_sampler: 'stan' is none of", SpecError),
-        ({"priors": {"tau": "Flat()"}}, "'tau' is no parameter", SpecError),
+        ({"priors": {"tau": "Flat()"}}, "'tau' is not a parameter", SpecError),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(

@@ -80,5 +80,5 @@ def test_bad_arguments_are_named(orthodont: Any) -> None:
         spec.prior_predictive(orthodont, draws=0)
     with pytest.raises(SpecError, match="improper and cannot be drawn from"):
         spec.prior_predictive(orthodont, priors="flat")
-    with pytest.raises(SpecError, match="'sd_subject' is no parameter of this model; it has fixef"):
+    with pytest.raises(SpecError, match="'sd_subject' is not a parameter of this model; it has"):
         spec.prior_predictive(orthodont, priors={"sd_subject": "HalfNormal(1)"})

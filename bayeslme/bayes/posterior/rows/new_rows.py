@@ -2,8 +2,8 @@
 
 With C = L L' the correlation of a group's observed residuals and c that of the new ones with them,
 k = L^-1 c: the new residuals have mean k' L^-1 e given the observed ones e, and covariance D - k'k.
-Groups whose rows stand alike share the factors. Of an autoregression only the observed rows next to
-a new one are read, which is exact.
+Groups with the same positions share the factors. Of an autoregression only the observed rows next
+to a new one are read, which is exact.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ Observed = Callable[[slice], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Groups whose new and observed rows stand alike.
+    """Groups with new and observed rows at the same positions.
 
     Attributes
     ----------
@@ -248,7 +248,7 @@ def residuals_at(
         Gives the observed residuals over their standard deviations (b, n), sorted, of a slice of
         the draws, to condition on.
     noise : bool
-        Draw, or give the means in the place of draws too.
+        Draw; otherwise the means are returned as draws too.
 
     Returns
     -------
@@ -294,7 +294,7 @@ def residuals_at(
 
 
 def _alike(correlation: Bound, place: RowPositions, *, conditional: bool) -> Iterator[_Alike]:
-    """Collect the groups of the new rows by how their rows stand."""
+    """Collect the groups of the new rows by the positions of their rows."""
     positions: CorrelationGroups = correlation.coords
     sound = (place.own >= 0) & ~np.isnan(place.position).any(axis=1) & (place.level >= 0)
     order = np.flatnonzero(sound)[np.argsort(place.own[sound], kind="stable")]
@@ -333,7 +333,7 @@ def _near(correlation: Bound, positions: CorrelationGroups, h: int, new: np.ndar
 def _one_pattern(
     correlation: Bound, par: np.ndarray, alike: _Alike, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Means (s, g, m) and covariances (s, m, m) of groups that stand alike."""
+    """Means (s, g, m) and covariances (s, m, m) of groups with the same positions."""
     among, across, left = joint_correlation(correlation, par, alike.old, alike.new, alike.level)
     if not len(alike.old) or seen is None:
         return np.zeros((len(par), *alike.rows.shape)), left

@@ -160,7 +160,7 @@ class _Asked:
         return mean, bounds
 
     def drawn(self, rows: PredictionRows, *, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Expected responses (s, m), and what is asked for.
+        """Expected responses (s, m), and the draws that are asked for.
 
         Parameters
         ----------

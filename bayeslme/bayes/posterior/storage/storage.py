@@ -162,7 +162,7 @@ def column_of(record: Record) -> pd.Series[Any]:
 
 
 def _type_name(dtype: Any) -> str:
-    """Name of a type where it says all of it, as those of some Arrow types do not."""
+    """Name of a type where it describes it completely, as those of some Arrow types do not."""
     try:
         known = pd.api.types.pandas_dtype(str(dtype)) == dtype
     except (TypeError, NotImplementedError):

@@ -40,7 +40,7 @@ def write_tree(tree: xr.DataTree, path: Path) -> None:
     Raises
     ------
     DataError
-        Where nothing can be written, and for a folder that is no such store.
+        Where nothing can be written, and for a folder that is not such a store.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing to what is replaced
     store = path.suffix == ZARR
@@ -165,7 +165,7 @@ def _write_file(path: Path, content: bytes) -> None:
 
 
 def _replace_folder(made: Path, target: Path, old: Path) -> None:
-    """Put a store in the place of another one, which comes back if that fails."""
+    """Replace a store by another one; the old one is restored if that fails."""
     if not target.exists():
         os.replace(made, target)
         return
