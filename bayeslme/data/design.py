@@ -65,7 +65,8 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     whole = Columns(owned(frame, [*names, *plan.read()]), origins)
     memory = learned_before(spec, plan.terms, whole)
     subset = spec.subset if spec.mask is None else spec.mask
-    rows = used_rows(whole, names, subset, spec.na_action, plan.made(whole), memory)
+    values, groups = plan.made(whole), plan.made_groups(whole)
+    rows = used_rows(whole, names, subset, spec.na_action, values, memory, groups)
     columns = whole if rows is None else whole.take(rows)
     contrasts = _contrasts(spec)
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)

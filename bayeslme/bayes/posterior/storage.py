@@ -39,7 +39,7 @@ from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.bayes.priors.scales import stored_scale
 from bayeslme.data.design import ORIGINS
 from bayeslme.data.variables.dates import Origin
-from bayeslme.errors import BayesLMEError, DataError, as_path
+from bayeslme.errors import BayesLMEError, DataError, as_path, shown
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
 
@@ -307,7 +307,7 @@ def load_posterior(path: str | Path) -> Posterior:
     tree = read_tree(as_path(path))
     if ATTRIBUTE not in tree.attrs:
         how = "arviz.from_zarr" if Path(path).is_dir() else "arviz.from_netcdf"
-        msg = f"{path}: holds no model of this package; read it with {how}"
+        msg = f"{shown(path)}: holds no model of this package; read it with {how}"
         raise DataError(msg)
     try:
         head = json.loads(tree.attrs[ATTRIBUTE])
@@ -315,7 +315,8 @@ def load_posterior(path: str | Path) -> Posterior:
     except (BayesLMEError, Warning):
         raise
     except Exception as error:  # a damaged record can break anywhere
-        msg = f"{path}: the model's record is damaged ({type(error).__name__}: {str(error)[:100]})"
+        reason = f"{type(error).__name__}: {str(error)[:100]}"
+        msg = f"{shown(path)}: the model's record is damaged ({reason})"
         raise DataError(msg) from error
 
 
@@ -323,17 +324,17 @@ def _checked(head: dict[str, Any], tree: xr.DataTree, path: str | Path) -> dict[
     """The model's record, once all that is in the file has proved to be what was saved."""
     if head["format"] != FORMAT:
         raise DataError(
-            f"{path}: is in format {str(head['format'])[:20]!r}, and this version reads format "
-            f"{FORMAT}; read the draws with arviz, or use the version that wrote it"
+            f"{shown(path)}: is in format {str(head['format'])[:20]!r}, and this version reads "
+            f"format {FORMAT}; read the draws with arviz, or use the version that wrote it"
         )
     if zlib.crc32(head["model"].encode()) != head["checksum"]:
-        raise DataError(f"{path}: the model's record is damaged; read the draws with arviz")
+        raise DataError(f"{shown(path)}: the model's record is damaged; read the draws with arviz")
     record: dict[str, Any] = json.loads(head["model"])
     part = changed(tree, record["checksums"])
     if part is not None:
         raise DataError(
-            f"{path}: {part!r} is missing or not what was saved, so the file is damaged or was "
-            "changed; read what is left with arviz"
+            f"{shown(path)}: {part!r} is missing or not what was saved, so the file is damaged or "
+            "was changed; read what is left with arviz"
         )
     return record
 

@@ -8,7 +8,7 @@ conditioning on y alone is done by the elimination (`blup`): universal kriging, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -218,8 +218,9 @@ def pairs_of(
     index = np.zeros((1, len(position)), dtype=int)
     if not structure.stationary:
         index[0] = _ranks(structure, groups, position[:, 0])
-    gaps = coordinate_gaps(ranks) if structure.by_coordinate else None
-    pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit, gaps=gaps)
+    pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
+    if structure.by_coordinate:
+        pairs = replace(pairs, gaps=coordinate_gaps(ranks), gap_units=groups.gap_units)
     return structure, own, pairs
 
 

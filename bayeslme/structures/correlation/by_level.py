@@ -116,8 +116,15 @@ class ByLevels:
         return [np.concatenate(one) for one in zip(*(b.starts for b in self.bounds), strict=True)]
 
     def mirrored(self, coords: Any) -> np.ndarray:
-        """None: the levels turn over one by one."""
-        return np.zeros(len(self.parameters(coords)), dtype=bool)
+        return np.concatenate([b.mirrored for b in self.bounds])
+
+    def turned_together(self, coords: Any) -> list[np.ndarray]:
+        """Those of each level: levels turn over one by one."""
+        every = self.mirrored(coords)
+        where = np.zeros((len(self.places), len(every)), dtype=bool)
+        for k, own in enumerate(self.places):
+            where[k, own] = every[own]
+        return [turns for turns in where if turns.any()]
 
     def require(self, coords: Any) -> None:
         for bound in self.bounds:

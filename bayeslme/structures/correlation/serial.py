@@ -29,7 +29,7 @@ from bayeslme.structures.correlation.base import (
     whiten_markov,
 )
 from bayeslme.structures.correlation.colouring import colour_arma, colour_exchangeable
-from bayeslme.structures.correlation.positions import CorrelationGroups
+from bayeslme.structures.correlation.positions import CorrelationGroups, counted_as_one
 from bayeslme.structures.supports import (
     CORRELATION,
     REAL,
@@ -62,17 +62,8 @@ def _printed_as_one(over_unit: float, unit: float) -> tuple[str, ...]:
 
 
 def _unit_of_lags(groups: CorrelationGroups) -> float:
-    """How many whole steps are counted as one: the common divisor of all lags, times an odd number.
-
-    With all lags even only Phi^2 occurs, and its positive root is meant. Lags that are long without
-    a common divisor are counted in the least one, or one less: an odd number leaves the sign.
-    """
-    lags = _lags(groups)
-    if not len(lags):
-        return 1.0
-    common = int(np.gcd.reduce(lags))
-    rest = int(lags.min()) // common
-    return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
+    """How many whole steps are counted as one."""
+    return counted_as_one(_lags(groups))
 
 
 def _lags(groups: CorrelationGroups) -> np.ndarray:
@@ -87,15 +78,15 @@ def _all_even(groups: CorrelationGroups) -> bool:
     return bool(len(lags)) and not np.any(lags % 2)
 
 
-def _autoregression(given: float, unit: float, *, held: bool) -> Parameter:
+def autoregression(name: str, given: float, unit: float, *, held: bool) -> Parameter:
     """Phi of a first-order autoregression, inside Phi^unit: positive where the unit is even."""
     support = UNIT if unit % 2 == 0 else CORRELATION
     shown = correlation_of(unit)
     begin = start_inside(shown, given, support, usual=0.0)
-    return Parameter("Phi", support, begin, held=held, shown=shown)
+    return Parameter(name, support, begin, held=held, shown=shown)
 
 
-def _power(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Array:
+def power_of(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Array:
     """Correlation at distances in a unit: Phi^lag of the number inside, Phi^unit."""
     if unit == 1.0:
         return par**distance
@@ -144,7 +135,7 @@ class CorAR1(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corAR1 value")
-        return (_autoregression(start.get("Phi", 0.0), coords.unit, held=self.fixed),)
+        return (autoregression("Phi", start.get("Phi", 0.0), coords.unit, held=self.fixed),)
 
     def unit(self, groups: CorrelationGroups) -> float:
         return 1.0 if self.fixed else _unit_of_lags(groups)
@@ -156,7 +147,7 @@ class CorAR1(CorStruct):
         return _printed_as_one(float(par[0]), coords.unit)
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
-        return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
+        return power_of(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
 
     def memory(self, groups: CorrelationGroups) -> int | None:
         return 1
@@ -164,7 +155,7 @@ class CorAR1(CorStruct):
     def whiten(
         self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        return whiten_markov(w, _power(par[..., :1], groups.step, groups.unit, xp), groups, xp)
+        return whiten_markov(w, power_of(par[..., :1], groups.step, groups.unit, xp), groups, xp)
 
 
 @dataclass(frozen=True)
@@ -328,7 +319,7 @@ class CorARMA(CorStruct):
                 msg = f"corARMA: the value {part.tolist()} is not {what}"
                 raise SpecError(msg)
         if self._first_order:
-            return (_autoregression(float(given[0]), coords.unit, held=self.fixed),)
+            return (autoregression("Phi", float(given[0]), coords.unit, held=self.fixed),)
         support = (
             CORRELATION if max(self.p, self.q) == 1 else REAL
         )  # the region of higher orders is joint, no box
@@ -413,7 +404,7 @@ class CorARMA(CorStruct):
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         if self._first_order:
-            return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
+            return power_of(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
         lags = np.rint(pairs.distance).astype(int)
         rho = autocorrelations(
             par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp
@@ -432,7 +423,7 @@ class CorARMA(CorStruct):
         self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         if self._first_order:
-            r = _power(par[..., :1], groups.step, groups.unit, xp)
+            r = power_of(par[..., :1], groups.step, groups.unit, xp)
             return whiten_markov(w, r, groups, xp)
         if xp.symbolic or not groups.regular:
             return self.whiten_dense(w, par, groups, xp)
