@@ -233,12 +233,9 @@ class RowStructure(ABC):
     def require(self, coords: Any) -> None:  # noqa: B027 - most need nothing
         """Raise a SpecError where these coordinates do not identify the free parameters."""
 
-    def twin(self, par: np.ndarray) -> np.ndarray:
-        """Very different parameters (k,) that, with another sigma, give nearly the same covariance.
-
-        The parameters themselves where no such ones are known.
-        """
-        return par
+    def twins(self, par: np.ndarray) -> list[np.ndarray]:
+        """Very different parameters (k,) that may fit as well: none."""
+        return []
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         """Notes that a reader of the estimates (k,) needs.

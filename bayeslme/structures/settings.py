@@ -55,7 +55,8 @@ class StructureSettings:
         Multiple of the largest distance from which on a spatial range is called far beyond the
         data. There the data only tell how correlations begin to fall.
     shorter_range : float
-        Fraction of such a range that, with another sigma, fits nearly as well.
+        Fraction of a range, and one of its multiples, at which it is asked whether another sigma
+        fits nearly as well.
     uncertain_log_range : float
         Standard error of the log of a range from which on it is reported as not determined: its
         limits are then a factor of 20 away on both sides.
@@ -68,6 +69,10 @@ class StructureSettings:
     correlation_start_shifts : tuple of float
         Starting values of the first correlation parameter, relative to the usual one, on the
         unconstrained scale: about 0, 0.6 and -0.5 for a correlation that starts at 0.
+    arma_starts_over_gaps : tuple of pairs of floats
+        Where rows are several steps apart: correlation of the nearest ones, and first partial
+        autocorrelation of the moving average, from which ``corARMA`` starts as well. About its
+        usual starts the likelihood is flat there.
     range_start_shifts : tuple of float
         The same of the log of a range, which starts at the smallest distance: up to 90 times it.
     two_part_start_shifts : tuple of float
@@ -107,6 +112,7 @@ class StructureSettings:
     zero_pivot: float = 1e-14
     log_range_sd_span: float = 4.0
     correlation_start_shifts: tuple[float, ...] = (0.0, 1.5, -1.0)
+    arma_starts_over_gaps: tuple[tuple[float, float], ...] = ((0.3, 0.0), (0.6, -0.5), (0.8, -0.5))
     range_start_shifts: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.5)
     two_part_start_shifts: tuple[float, ...] = (0.0, 1.5, -1.5)
     neighbour_start_correlations: tuple[float, ...] = (0.0, 0.4, 0.8)

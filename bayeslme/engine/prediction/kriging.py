@@ -187,7 +187,9 @@ def _weights(
     require_dense(len(old) + len(new), "use_correlation")
     among, across, _ = joint_correlation(correlation, np.asarray(par), old, new, level)
     weights = triangular.solve(np.linalg.cholesky(among), np.nan_to_num(across))
-    return np.where(np.isnan(new).any(axis=1), np.nan, weights)
+    # A Toeplitz structure knows nothing of some lags, and a row without a position of none.
+    unknown = np.isnan(across).any(axis=0) | np.isnan(new).any(axis=1)
+    return np.where(unknown, np.nan, weights)
 
 
 def pairs_of(

@@ -130,9 +130,10 @@ class ByLevels:
         for bound in self.bounds:
             bound.structure.require(bound.coords)
 
-    def twin(self, par: np.ndarray) -> np.ndarray:
+    def twins(self, par: np.ndarray) -> list[np.ndarray]:
         pairs = zip(self.bounds, self.parts(par), strict=True)
-        return np.concatenate([b.structure.twin(own) for b, own in pairs])
+        each = zip(*(b.structure.twins(own) for b, own in pairs), strict=True)
+        return [np.concatenate(one) for one in each]
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         """Those of each level, its name before them."""

@@ -14,7 +14,7 @@ import numpy as np
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
 from bayeslme.structures import settings
-from bayeslme.structures.base import DefaultPrior, Parameter, Values, as_named
+from bayeslme.structures.base import Bound, DefaultPrior, Parameter, Values, as_named
 from bayeslme.structures.correlation.arma import (
     autocorrelations,
     coefficients_to_partials,
@@ -262,6 +262,11 @@ class CorARMA(CorStruct):
     r_name: ClassVar[str] = "corARMA"
     needs_integers = True
 
+    @property
+    def several_maxima(self) -> bool:  # type: ignore[override]
+        """From order 2 on: phi and theta may stand in for one another."""
+        return max(self.p, self.q) > 1
+
     def __post_init__(self) -> None:
         for name in ("p", "q"):
             order = getattr(self, name)
@@ -333,6 +338,20 @@ class CorARMA(CorStruct):
 
     def unit(self, groups: CorrelationGroups) -> float:
         return _unit_of_lags(groups) if self._first_order and not self.fixed else 1.0
+
+    def starts(self, bound: Bound) -> list[np.ndarray]:
+        """The usual ones, and where rows are some steps apart, correlations that last as long."""
+        out = super().starts(bound)
+        nearest = bound.coords.minimum_distance("euclidean")
+        if self._first_order or not self.p or not 1.0 < nearest < np.inf or not len(bound.free):
+            return out
+        for over_gap, moving in settings.STRUCTURES.arma_starts_over_gaps:
+            one = np.zeros(self.p + self.q)
+            one[0] = 2.0 * np.arctanh(over_gap ** (1.0 / nearest))
+            if self.q:
+                one[self.p] = 2.0 * np.arctanh(moving)
+            out.append(one)
+        return out
 
     def mirrored(self, coords: Any) -> np.ndarray:
         """Where all lags are even: the coefficients of odd order.
