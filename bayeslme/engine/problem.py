@@ -14,7 +14,7 @@ import numpy as np
 
 from bayeslme.arrays import upper_factor
 from bayeslme.engine import settings
-from bayeslme.structures import Bound, PdMat
+from bayeslme.structures import Bound, PdMat, Related
 
 if TYPE_CHECKING:
     from bayeslme.engine.crossed.problem import Crossed
@@ -140,6 +140,8 @@ class Stage:
         Place of this level's parameters in theta.
     filled : int array, shape (n_groups,), or None
         Rows of each group, where the effects of every group can reproduce all of its rows.
+    related : Related or None
+        How the effects of the groups hang together; None where they are independent.
     """
 
     group: str
@@ -150,6 +152,7 @@ class Stage:
     parent: np.ndarray
     theta: slice
     filled: np.ndarray | None = None
+    related: Related | None = None
 
     @property
     def q(self) -> int:

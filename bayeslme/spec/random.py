@@ -215,7 +215,7 @@ def _with_form(structure: PdMat) -> PdMat:
 
 
 def _replace_form(structure: Any, form: str) -> Any:
-    return type(structure)(value=structure.value, form=form)
+    return replace(structure, form=form)
 
 
 def _refuse_groups(formula: Formula) -> None:

@@ -69,6 +69,8 @@ def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -
     if len(found) > 1:
         _check_constant(found)
         _check_same(found)
+    if any(part.structure.relates_groups for part in parts):
+        return found  # related groups nest in nothing
     return _as_nested(found) or found
 
 
@@ -98,7 +100,8 @@ def _check_same(found: list[Placed]) -> None:
             same_effects = {str(f) for f in one.part.formulas} & {
                 str(f) for f in other.part.formulas
             }
-            if same_effects and _same(one.grouping.code, other.grouping.code):
+            apart = one.part.structure.relates_groups or other.part.structure.relates_groups
+            if same_effects and not apart and _same(one.grouping.code, other.grouping.code):
                 msg = (
                     f"random: '{other.grouping.name}' and '{one.grouping.name}' are two names of "
                     "one factor, they group the rows alike: leave one of the terms out"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
 from bayeslme.engine.crossed.eliminate import Noise, Swept, block_modes, sweep
-from bayeslme.engine.crossed.problem import Crossed, as_array
+from bayeslme.engine.crossed.patterns import as_array
+from bayeslme.engine.crossed.problem import Crossed
 from bayeslme.engine.likelihood.eliminate import Eliminated
 from bayeslme.engine.likelihood.row_grams import RowGram
 from bayeslme.engine.likelihood.whiten import whiten
@@ -29,7 +30,8 @@ class CrossedGram:
         levels it nests in, X and y.
     meets : tuple of arrays (q, m)
         Its own columns by those of the block, by pattern.
-    block : array, shape (c, c)
+    block : array, shape (c, c), or (c,)
+        Its diagonal where it is diagonal.
     side : array, shape (c, p + 1)
         Columns of the block by [X | y].
     total : array, shape (p + 1, p + 1)
@@ -54,6 +56,23 @@ class CrossedGrams:
         self.problem, self.crossed = problem, crossed
         self.pieces: list[None] = [None]
         self._known = self._at(*self._held()) if problem.constant_rows else None
+        self._rotation: np.ndarray | None = None
+        if self._known is not None and crossed.alone:
+            self._known, self._rotation = _by_eigenvectors(self._known)
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that an evaluation works on."""
+        if self._rotation is None:
+            return self.crossed.numbers
+        return len(self._rotation) * (self.problem.p + 2)
+
+    def loadings(self, k: int) -> np.ndarray | None:
+        """Effects of related groups by the independent ones that are eliminated, (G + E, r)."""
+        related = self.problem.stages[k].related
+        if related is None:
+            return None
+        return related.loadings if self._rotation is None else related.loadings @ self._rotation
 
     @property
     def row_free(self) -> bool:
@@ -112,7 +131,7 @@ class CrossedGrams:
         problem, crossed = self.problem, self.crossed
         values, fixed = self.entries(white), white[self._fixed]
         starts = np.searchsorted(crossed.row, np.arange(problem.n + 1))
-        shape = (problem.n, crossed.n_columns)
+        shape = (problem.n, crossed.n_by_group)
         w = sparse.csr_array((values, crossed.column, starts), shape=shape)
         wt = w.T.tocsr()
         levels, meets = [], []
@@ -120,13 +139,15 @@ class CrossedGrams:
             own = white[self._place(k)]
             right = [white[self._place(j)] for j in crossed.chain[at:]]
             levels.append(self._by_group(own, np.concatenate([*right, fixed]), k))
-            entry, count = crossed.entry[at], len(crossed.patterns[at].group)
+            entry, count = crossed.entry[at], crossed.n_meetings(at)
             meets.append(
                 np.stack([np.bincount(entry, values * z[crossed.row], count) for z in own])
             )
-        return CrossedGram(
-            tuple(levels), tuple(meets), as_array(wt @ w), np.asarray(wt @ fixed.T), fixed @ fixed.T
-        )
+        block, side = as_array(wt @ w), np.asarray(wt @ fixed.T)
+        if crossed.turn is not None:
+            block, side = crossed.turn.square(block), crossed.turn.columns(side.T).T
+            meets = [crossed.turn.met(at, values) for at, values in enumerate(meets)]
+        return CrossedGram(tuple(levels), tuple(meets), block, side, fixed @ fixed.T)
 
     @property
     def _fixed(self) -> slice:
@@ -155,6 +176,8 @@ class CrossedGrams:
         factors : tuple of arrays (..., q, q), innermost first
         """
         lead = np.broadcast_shapes(*(f.shape[:-2] for f in factors), np.shape(rows.half_logdet))
+        if self._rotation is not None:
+            return _diagonally(rows.gram[0], factors[0][..., 0, 0])
         wide = self.problem.p + 1
         block, half = np.empty((*lead, wide, wide)), np.empty(lead)
         whole = np.empty((*lead, wide))
@@ -184,6 +207,36 @@ class CrossedGrams:
         """Modes, or draws, (G, q) on the natural scale of the effects; see `block_modes`."""
         found = block_modes(self.problem, self.crossed, done, factors, beta, noise)
         return tuple(
-            np.linalg.solve(stage.basis, b).T
-            for stage, b in zip(self.problem.stages, found, strict=True)
+            self._natural(k, np.linalg.solve(stage.basis, found[k]).T)
+            for k, stage in enumerate(self.problem.stages)
         )
+
+    def _natural(self, k: int, effects: np.ndarray) -> np.ndarray:
+        """Effects (G, q) of the groups from the independent ones (r, q)."""
+        loadings = self.loadings(k)
+        if loadings is None:
+            return effects
+        return np.asarray(loadings[: self.problem.stages[k].n_groups] @ effects)
+
+
+def _by_eigenvectors(rows: RowGram) -> tuple[RowGram, np.ndarray]:
+    """Cross products of a block alone, turned so that they are diagonal, and the rotation (c, c)."""
+    gram = rows.gram[0]
+    values, vectors = np.linalg.eigh(gram.block)
+    turned = replace(gram, block=np.maximum(values, 0.0), side=vectors.T @ gram.side)
+    return RowGram((turned,), rows.half_logdet, rows.centre), vectors
+
+
+def _diagonally(gram: CrossedGram, a: np.ndarray) -> Eliminated:
+    """Eliminate a diagonal block at many relative standard deviations a (...)."""
+    square = np.square(a)[..., None]
+    h = 1.0 + square * gram.block
+    pairs = gram.side[:, :, None] * gram.side[:, None, :]
+    wide = len(gram.total)
+    block = gram.total - ((square / h) @ pairs.reshape(-1, wide * wide)).reshape(
+        *a.shape, wide, wide
+    )
+    whole = np.broadcast_to(np.diagonal(gram.total), (*a.shape, wide))
+    lost = np.any(np.diagonal(block, axis1=-2, axis2=-1) < LOST * whole, axis=-1)
+    block = np.where(lost[..., None, None], np.nan, block)
+    return Eliminated(block, 0.5 * np.log(h).sum(axis=-1), (), (), whole)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
+from bayeslme.engine.crossed.patterns import Pattern
+from bayeslme.engine.crossed.related import Part, Turn, turn
 from bayeslme.errors import DataError, FitError
 
 if TYPE_CHECKING:
@@ -24,124 +24,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 10_000
 MATRICES = 5
 MOST_LOCAL = 250_000_000  # numbers of the columns that whitening mixes, 2 GB
-DENSE = 200_000  # numbers of a matrix that is handled faster with all its zeros
-CHUNK = 4_000_000  # numbers of a product that is formed at a time
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """Which columns of the block the groups of a level meet, sorted by group, then column.
-
-    Attributes
-    ----------
-    group, column : int arrays, shape (m,)
-    n_groups, n_columns : int
-    """
-
-    group: np.ndarray
-    column: np.ndarray
-    n_groups: int
-    n_columns: int
-
-    def matrix(self, values: np.ndarray) -> Any:
-        """Values (q, m) as a matrix of q n_groups rows, effect by effect; a large one is sparse."""
-        q = len(values)
-        if self.full:
-            return values.reshape(q * self.n_groups, self.n_columns)
-        if q * self.n_groups * self.n_columns <= DENSE:
-            out = np.zeros((q, self.n_groups, self.n_columns))
-            out[:, self.group, self.column] = values
-            return out.reshape(q * self.n_groups, self.n_columns)
-        shape = (q * self.n_groups, self.n_columns)
-        starts = np.append((len(self.group) * np.arange(q)[:, None] + self._starts[:-1]).ravel(),
-                           q * len(self.group))  # fmt: skip
-        return sparse.csr_array((values.ravel(), np.tile(self.column, q), starts), shape=shape)
-
-    @cached_property
-    def full(self) -> bool:
-        """Whether every group meets every column."""
-        return len(self.group) == self.n_groups * self.n_columns
-
-    def mixed(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Values (q, m) of each group combined by its own weights (q, q, n_groups)."""
-        if len(values) == 1:
-            return np.asarray(weights[0, 0][self.group] * values)
-        if self.full:
-            shape = (len(values), self.n_groups, self.n_columns)
-            own = np.moveaxis(weights, -1, 0) @ np.swapaxes(values.reshape(shape), 0, 1)
-            return np.swapaxes(own, 0, 1).reshape(values.shape)
-        return np.asarray(np.einsum("abe,be->ae", weights[:, :, self.group], values))
-
-    def contracted(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Sums (a, b, n_groups) by group of products of values (a, m) and (b, m)."""
-        if not self.full:
-            return self.sums(left[:, None] * right)
-        one, other = (
-            np.swapaxes(x.reshape(len(x), self.n_groups, self.n_columns), 0, 1)
-            for x in (left, right)
-        )
-        return np.moveaxis(one @ np.swapaxes(other, 1, 2), 0, -1)
-
-    def spread(self, by_group: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Combinations (q, m) of values (w, m), by each group's weights (q, w, n_groups)."""
-        if not self.full:
-            return np.asarray(np.einsum("qde,de->qe", by_group[..., self.group], values))
-        own = np.swapaxes(values.reshape(len(values), self.n_groups, self.n_columns), 0, 1)
-        out = np.moveaxis(by_group, -1, 0) @ own
-        return np.swapaxes(out, 0, 1).reshape(len(by_group), -1)
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return np.searchsorted(self.group, np.arange(self.n_groups + 1))
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sums (..., n_groups) of values (..., m) by group."""
-        if self.full:
-            return values.reshape(*values.shape[:-1], self.n_groups, self.n_columns).sum(axis=-1)
-        flat = values.reshape(-1, values.shape[-1])
-        out = np.stack([np.bincount(self.group, one, self.n_groups) for one in flat])
-        return out.reshape(*values.shape[:-1], self.n_groups)
-
-    def products(self, values: np.ndarray) -> np.ndarray:
-        """Cross products (n_columns, n_columns) of the columns, values (q, m)."""
-        matrix = self.matrix(values)
-        turned = matrix.T if isinstance(matrix, np.ndarray) else matrix.T.tocsr()
-        return as_array(turned @ matrix)
-
-    def times(self, values: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Cross products (n_columns, r) with other columns (q, r, n_groups)."""
-        flat = np.swapaxes(right, 1, 2).reshape(-1, right.shape[1])
-        return np.asarray(self.matrix(values).T @ flat)
-
-    def pulled(self, values: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """The rows times a matrix (n_columns, n_columns), where they meet it, shape (q, m)."""
-        rows = self.matrix(values)
-        if isinstance(rows, np.ndarray):
-            full = (rows @ block).reshape(len(values), self.n_groups, self.n_columns)
-            return np.asarray(full[:, self.group, self.column])
-        out = np.empty(values.shape)
-        step = max(1, CHUNK // self.n_columns)
-        for a in range(len(values)):
-            for first in range(0, self.n_groups, step):
-                last = min(first + step, self.n_groups)
-                own = slice(self._starts[first], self._starts[last])
-                full = rows[a * self.n_groups + first : a * self.n_groups + last] @ block
-                out[a, own] = full[self.group[own] - first, self.column[own]]
-        return out
-
-    def inner(self, left: np.ndarray, right: np.ndarray, block: np.ndarray) -> float:
-        """Sum over all groups of left' block right, for values (m,) of one effect."""
-        one, other = self.matrix(left[None]), self.matrix(right[None])
-        if isinstance(one, np.ndarray):
-            return float(np.vdot(one @ block, other))
-        product = (one.T.tocsr() @ other).tocsr()
-        rows = np.repeat(np.arange(self.n_columns), np.diff(product.indptr))
-        return float(product.data @ block[rows, product.indices])
-
-
-def as_array(matrix: Any) -> np.ndarray:
-    """A matrix, sparse or not, with its zeros."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
 
 
 @dataclass(frozen=True)
@@ -169,6 +51,9 @@ class Crossed:
         Place, in the pattern of level ``j`` of the chain, of each meeting of level ``k``.
     local : Local or None
         Where whitening mixes rows: the columns that each correlation group meets.
+    turn : Turn or None
+        Where groups are related: from the columns by group, in which ``column``, ``effect`` and
+        ``entry`` are, to those of independent effects, in which ``columns`` and ``patterns`` are.
     """
 
     chain: tuple[int, ...]
@@ -183,11 +68,36 @@ class Crossed:
     entry: tuple[np.ndarray, ...]
     up: dict[tuple[int, int], np.ndarray]
     local: Local | None
+    turn: Turn | None = None
 
     @property
     def n_columns(self) -> int:
         """Number of columns of the block."""
         return int(self.columns[-1].stop)
+
+    @property
+    def n_by_group(self) -> int:
+        """Number of columns by group, before those of related groups are turned."""
+        return self.n_columns if self.turn is None else self.turn.parts[-1].before.stop
+
+    @property
+    def alone(self) -> bool:
+        """Whether one effect of related groups is all there is: its block can be made diagonal."""
+        return not self.chain and len(self.block) == 1 and self.turn is not None and (
+            self.turn.parts[0].q == 1
+        )
+
+    def n_meetings(self, at: int) -> int:
+        """Number of meetings of a level of the chain with the columns by group."""
+        before = self.patterns[at] if self.turn is None else self.turn.meetings[at].before
+        return len(before.group)
+
+    def related_columns(self, k: int) -> Part | None:
+        """The columns of a stage whose groups are related; None of any other."""
+        if self.turn is None or k not in self.block:
+            return None
+        part = self.turn.parts[self.block.index(k)]
+        return part if part.related is not None else None
 
     @property
     def numbers(self) -> int:
@@ -255,6 +165,7 @@ def plan(
         pattern, where = _pattern(code[k][row], column, counts[k], columns[-1].stop)
         patterns.append(pattern)
         entry.append(where)
+    turned, columns, patterns = _turn(levels, block, sizes, columns, patterns)
     parents = {
         (k, j): _parent(code[k], code[j], counts[k])
         for at, k in enumerate(chain)
@@ -268,8 +179,29 @@ def plan(
     }
     return Crossed(
         chain, block, code, parents, columns, row, column, effect, tuple(patterns), tuple(entry),
-        up, local,
+        up, local, turned,
     )  # fmt: skip
+
+
+def _turn(
+    levels: Sequence[Level],
+    block: tuple[int, ...],
+    sizes: Sequence[int],
+    columns: tuple[slice, ...],
+    patterns: list[Pattern],
+) -> tuple[Turn | None, tuple[slice, ...], list[Pattern]]:
+    """The turn of related groups, and the columns and patterns after it."""
+    if all(levels[k].related is None for k in block):
+        return None, columns, patterns
+    parts, at = [], 0
+    for k, before in zip(block, columns, strict=True):
+        related = levels[k].related
+        width = before.stop - before.start if related is None else related.rank * sizes[k]
+        parts.append(Part(before, slice(at, at + width), sizes[k], related))
+        at += width
+    names = ", ".join(levels[k].group for k in block if levels[k].related is not None)
+    made = turn(parts, patterns, names)
+    return made, tuple(part.after for part in parts), [one.after for one in made.meetings]
 
 
 def _chain(
@@ -280,9 +212,13 @@ def _chain(
     corr: np.ndarray | None,
 ) -> tuple[int, ...]:
     """The level with most effects that holds the correlation groups, and those it nests in."""
-    allowed = [k for k in range(len(counts)) if corr is None or nests(corr, code[k])]
-    if not allowed:
+    levels = design.levels[::-1]
+    apart = [k for k in range(len(counts)) if levels[k].related is None]
+    allowed = [k for k in apart if corr is None or nests(corr, code[k])]
+    if apart and not allowed:
         raise DataError(_no_level(design))
+    if not allowed:
+        return ()  # all groups are related: everything is one block
     by_size = sorted(allowed, key=lambda k: (-counts[k] * sizes[k], -counts[k], k))
     chain = [by_size[0]]
     for k in sorted(allowed, key=lambda k: (-counts[k], k)):
@@ -326,8 +262,9 @@ def _require_memory(
         return
     names = ", ".join(levels[k].group for k in block[::-1])
     memory = MATRICES * 8e-9 * width**2
+    beside = f"beside {levels[chain[0]].group} the crossed" if chain else "the related"
     msg = (
-        f"random: beside {levels[chain[0]].group} the crossed factors ({names}) have {width} "
+        f"random: {beside} factors ({names}) have {width} "
         f"effects, whose dense matrices need {memory:.0f} GB; at most {MOST_COLUMNS} are fitted: "
         "take fewer rows or levels, or make the smaller of the factors fixed"
     )
