@@ -90,6 +90,14 @@ class Level:
         own = [self.known.levels[-1][j] for j in self.known.members[:, -1].tolist()]
         return (*own, *(() if self.related is None else self.related.labels))
 
+    @property
+    def scale(self) -> float:
+        """Standard deviation of an average group's effect over that of the structure."""
+        if self.related is None:
+            return 1.0
+        own = np.diagonal(self.related.matrix)[: len(self.labels)]
+        return float(np.sqrt(own.mean())) or 1.0
+
     def all_effects(self, effects: FloatArray) -> FloatArray:
         """Effects (..., G, q), and those expected of the groups without rows."""
         return effects if self.related is None else self.related.extended(effects)

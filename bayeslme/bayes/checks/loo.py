@@ -93,8 +93,10 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
         named = ", ".join(map(str, worst)) + (", ..." if bad > limits.max_names_in_notes else "")
         note = (
             f"loo, {kind}: Pareto k is above {found.good_k:.2f} for {bad} of "
-            f"{found.n_data_points} {what} ({named}); {_ADVICE[kind]}"
+            f"{found.n_data_points} {what} ({named})"
         )
+        if kind != "conditional" or not posterior.parameters.design.crossed:
+            note += f"; {_ADVICE[kind]}"
         warnings.warn(note, UserWarning, stacklevel=3)
     return found
 
@@ -125,8 +127,8 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
         )
     if kind != "conditional" and parameters.design.crossed:
         raise FitError(
-            f"loo: kind={kind!r} integrates nested random effects out, and those of this fit are "
-            "crossed; use kind='conditional'"
+            f"loo: kind={kind!r} integrates nested random effects out, and "
+            f"{parameters.design.crossed_how}; use kind='conditional'"
         )
     if kind == "group":
         return posterior.data["log_likelihood"].to_dataset()["y"]

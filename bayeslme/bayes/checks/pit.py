@@ -133,8 +133,8 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")
     if kind == "marginal" and parameters.design.crossed:
         raise FitError(
-            "pit: kind='marginal' integrates nested random effects out, and those of this fit are "
-            "crossed; use kind='conditional'"
+            "pit: kind='marginal' integrates nested random effects out, and "
+            f"{parameters.design.crossed_how}; use kind='conditional'"
         )
     if kind == "marginal" and parameters.problem.needs_fitted_values:
         raise FitError(

@@ -32,8 +32,10 @@ def new_effects(
     dict of group key to array (*shape, G, q), outermost first
     """
     return {
-        level.key: rng.standard_normal((*shape, len(level.level.labels), level.q))
-        @ np.swapaxes(np.asarray(level.factor(values)), -1, -2)
+        level.key: level.level.correlated(
+            rng.standard_normal((*shape, len(level.level.labels), level.q))
+            @ np.swapaxes(np.asarray(level.factor(values)), -1, -2)
+        )
         for level in parameters.levels
     }
 

@@ -96,7 +96,12 @@ def _means(
     means = [fixed + data["offset"] if "offset" in data else fixed]
     for level in parameters.levels:
         dims = (level.key, f"{level.key}_effect")
-        z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
+        related = level.level.related
+        if related is None:
+            z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
+        else:  # a singular matrix has fewer independent effects than groups
+            free = pm.Normal(f"z_{level.key}", 0.0, 1.0, shape=(related.rank, level.q))
+            z = pt.dot(pm.Data(f"root_{level.key}", related.root), free)
         factor = level.factor(values, pytensor_ops())
         b = pm.Deterministic(f"ranef_{level.key}", pt.dot(z, factor.T), dims=dims)
         means.append(means[-1] + (data[f"Z_{level.key}"] * b[level.level.code]).sum(axis=1))
@@ -266,8 +271,8 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
         raise SpecError(msg)
     if parameters.design.crossed and form == "marginal":
         msg = (
-            "form: crossed random effects are variables of the model, they are not integrated out "
-            "symbolically; use form='hierarchical'"
+            f"form: {parameters.design.crossed_how}: such effects are variables of the model, they "
+            "are not integrated out symbolically; use form='hierarchical'"
         )
         raise SpecError(msg)
 

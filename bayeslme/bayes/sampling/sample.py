@@ -174,7 +174,7 @@ def sample(
     parameters = build_parameters(fit.design)
     if fit.design.crossed and parameters.problem.needs_fitted_values:
         raise FitError(
-            "weights: the variance depends on fitted values, and the random effects are crossed: "
+            f"weights: the variance depends on fitted values, and {fit.design.crossed_how}: "
             "sample the PyMC model, fit.spec.to_pymc(data, form='hierarchical')"
         )
     resolved = resolve_priors(parameters, fit.spec.priors if priors is None else priors)

@@ -13,7 +13,7 @@ from bayeslme.engine.crossed.problem import Crossed
 from bayeslme.engine.likelihood.eliminate import Eliminated
 from bayeslme.engine.likelihood.row_grams import RowGram
 from bayeslme.engine.likelihood.whiten import whiten
-from bayeslme.engine.problem import Problem
+from bayeslme.engine.problem import Problem, Stage
 
 Parameters = np.ndarray | None
 LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
@@ -59,6 +59,7 @@ class CrossedGrams:
         self._rotation: np.ndarray | None = None
         if self._known is not None and crossed.alone:
             self._known, self._rotation = _by_eigenvectors(self._known)
+        self._loadings = tuple(map(self._turned_loadings, problem.stages))
 
     @property
     def numbers(self) -> int:
@@ -69,10 +70,12 @@ class CrossedGrams:
 
     def loadings(self, k: int) -> np.ndarray | None:
         """Effects of related groups by the independent ones that are eliminated, (G + E, r)."""
-        related = self.problem.stages[k].related
-        if related is None:
-            return None
-        return related.loadings if self._rotation is None else related.loadings @ self._rotation
+        return self._loadings[k]
+
+    def _turned_loadings(self, stage: Stage) -> np.ndarray | None:
+        if stage.related is None or self._rotation is None:
+            return None if stage.related is None else stage.related.loadings
+        return np.asarray(stage.related.loadings @ self._rotation)
 
     @property
     def row_free(self) -> bool:
