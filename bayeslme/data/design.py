@@ -203,12 +203,14 @@ def _related(where: Placed, columns: Columns) -> Related | None:
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         msg = (
-            f"random: '{twice:.40}' of '{where.part.group}' lies in several outer groups, and a known "
-            "covariance has one effect for each label; give the levels as a list, random=[...]"
+            f"random: '{twice:.40}' of '{where.part.group}' lies in several outer groups, and a "
+            "known covariance has one effect for each label; give the levels as a list"
         )
         raise DataError(msg)
     return structure.related(
-        labels, ordered=_order_is_certain(columns, where.part.group, labels), factor=where.part.group
+        labels,
+        ordered=_order_is_certain(columns, where.part.group, labels),
+        factor=where.part.group,
     )
 
 

@@ -249,9 +249,13 @@ def _is_within(path: tuple[str, ...], outer: tuple[str, ...], data: pd.DataFrame
 def _known(parts: list[_Part], text: str, matrices: Mapping[str, Any]) -> PdMat:
     """Effects with a known covariance among groups, which stand in one term on one column."""
     first = parts[0]
-    if len(parts) > 1 or len(first.path) > 1 or (first.independent and expand(first.effects).labels):
+    if (
+        len(parts) > 1
+        or len(first.path) > 1
+        or (first.independent and expand(first.effects).labels)
+    ):
         raise SpecError(
-            f"from_bambi: effects with a known covariance stand in one term on one column, as in "
+            "from_bambi: effects with a known covariance stand in one term on one column, as in "
             "(x | gr(g, cov = A)); another term takes a copy of the column",
             text=text,
             position=first.position,

@@ -110,7 +110,9 @@ def _read(text: str, contrasts: tuple[str, str], matrices: Mapping[str, Any]) ->
         if argument in given:
             raise SpecError(reason, text=text, position=start(given[argument]))
     if matrices and function != "lmer":
-        raise SpecError(f"data2: a call of {function} names no matrix; lmer(... (1 | gr(g, cov = A)))")
+        raise SpecError(
+            f"data2: a call of {function} names no matrix; lmer(... (1 | gr(g, cov = A)))"
+        )
     return _Reader(function, given, text, matrices).spec(node.position, contrasts)
 
 

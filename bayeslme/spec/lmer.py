@@ -398,9 +398,7 @@ def _paths(node: Expr, text: str) -> list[tuple[str, ...]]:
             raise SpecError(message, text=text, position=start(node))
 
 
-def _structure(
-    bars: list[Bar], group: str, text: str, matrices: Mapping[str, Any]
-) -> PdMat:
+def _structure(bars: list[Bar], group: str, text: str, matrices: Mapping[str, Any]) -> PdMat:
     """The covariance of one factor's effects: one block, or independent ones."""
     blocks: list[PdMat] = []
     seen: set[str] = set()
@@ -428,9 +426,7 @@ def _structure(
     return blocks[0] if len(blocks) == 1 else PdBlocked(blocks)
 
 
-def _known(
-    bars: list[Bar], bar: Bar, group: str, text: str, matrices: Mapping[str, Any]
-) -> PdMat:
+def _known(bars: list[Bar], bar: Bar, group: str, text: str, matrices: Mapping[str, Any]) -> PdMat:
     """Effects with a known covariance among groups, which stand in one term."""
     if len(bars) > 1 or bar.tag != "us" or (bar.independent and expand(bar.effects).labels):
         message = (

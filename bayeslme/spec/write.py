@@ -194,11 +194,15 @@ def python_call(spec: LmeSpec) -> str:
         parts.append(f"contrasts={_pair(spec.contrasts)}")
     if spec.priors is not None:
         parts.append(f"priors={python_value(spec.priors)}")
-    matrices = [one.structure.matrix for one in spec.random if one.structure.matrix is not None]
-    if lmer and matrices:
-        each = dict.fromkeys(f"{_quote(one.name)}: {one.name}" for one in matrices)
-        parts.append(f"data2={{{', '.join(each)}}}")
+    parts += _matrices(spec) if lmer else []
     return f"{spec.function.lower()}({', '.join(parts)})"
+
+
+def _matrices(spec: LmeSpec) -> list[str]:
+    """The argument data2, where a formula names matrices."""
+    named = [one.structure.matrix for one in spec.random if one.structure.matrix is not None]
+    each = dict.fromkeys(f"{_quote(one.name)}: {one.name}" for one in named)
+    return [f"data2={{{', '.join(each)}}}"] if each else []
 
 
 def _formula(spec: LmeSpec) -> str:

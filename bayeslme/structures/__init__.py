@@ -4,8 +4,9 @@ Each structure is one frozen class with nlme's arguments and without data. Given
 the rows it has named parameters and one formula, written once against an array namespace and used
 with NumPy (estimation) and PyTensor (models).
 
-Read `base` first, then `variance`, `random`, `blocked` and `known`, and the folder `correlation`. Everything
-that is particular to one structure is in its class. May import only `errors` and `arrays`.
+Read `base` first, then `variance`, `random`, `blocked` and `known`, and the folder `correlation`.
+Everything that is particular to one structure is in its class. May import only `errors` and
+`arrays`.
 """
 
 from bayeslme.structures.base import Bound, Parameter, RowStructure

@@ -16,17 +16,17 @@ from bayeslme.structures.relation import Related, RelationMatrix
 class PdKnown(PdSymm):
     """Effects of groups that are related: cov(b_g, b_h) = A_gh G, with A known.
 
-    G is any covariance of the effects of one group, sigma^2 of a group on the diagonal of A where
-    there is one effect: for an additive relationship matrix the genetic variance, for the correlation
-    of a phylogeny's tips the phylogenetic one.
+    G is the covariance of the effects of a group with 1 on the diagonal of A: for an additive
+    relationship matrix the genetic variance, for the correlation of a phylogeny's tips the
+    phylogenetic one.
 
     Parameters
     ----------
     A : DataFrame, shape (m, m)
-        Symmetric and positive semidefinite, labelled by the levels of the grouping factor in rows and
-        columns, in any order. Levels without rows may be among them: they have predictions. An array
-        is taken where the factor is a Categorical with all its levels in the data, or where its
-        levels occur in their sorted order.
+        Symmetric and positive semidefinite, labelled by the levels of the grouping factor in rows
+        and columns, in any order. Levels without rows may be among them: they have predictions. An
+        array is taken where the factor is a Categorical with all its levels in the data, or where
+        its levels occur in their sorted order.
     form : str
         One-sided formula of the effects.
     value : array, shape (q, q), optional
@@ -39,11 +39,11 @@ class PdKnown(PdSymm):
 
     Notes
     -----
-    The algebra is that of crossed effects (`bayeslme.engine.crossed`): effects are F u, with F F' = A
-    among the groups with rows and independent u, so that a singular A (clones) is an ordinary one.
-    Where it is the only random effect, of one effect and independent residuals, cross products are
-    turned by their eigenvectors once, and a step of the search is linear in the number of groups
-    (Lippert et al. 2011, Nature Methods 8, 833).
+    The algebra is that of crossed effects (`bayeslme.engine.crossed`): effects are F u, with
+    F F' = A among the groups with rows and independent u, so that a singular A (clones) is an
+    ordinary one. Where one such effect is all there is, and the residuals have no parameters beside
+    sigma, cross products are turned by their eigenvectors once, and a step of the search is linear
+    in the number of groups (Lippert et al. 2011, Nature Methods 8, 833).
 
     References
     ----------
@@ -62,7 +62,7 @@ class PdKnown(PdSymm):
     2.1147
     """
 
-    A: RelationMatrix
+    A: RelationMatrix  # type: ignore[misc]  # the constructor is written out
     form: Any = "~ 1"
     r_name: ClassVar[str] = "pdKnown"
     description: ClassVar[str | None] = "Known covariance among groups"

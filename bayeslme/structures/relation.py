@@ -1,9 +1,9 @@
 """Known matrices of covariances among groups: labelled, checked, and taken apart for some groups.
 
 With A = (A_oo, A_oe; A_eo, A_ee) of the groups with rows (o) and the others (e), and A_oo = F F'
-from its eigenvalues, effects are b_o = F u of independent u, and b_e = A_eo F^+' u plus what is left,
-of the covariance A_ee - A_eo A_oo^+ A_oe. Groups without rows cost nothing, and a singular A (clones,
-duplicated individuals) only makes u shorter.
+from its eigenvalues, effects are b_o = F u of independent u, and b_e = A_eo F^+' u plus what is
+left, of the covariance A_ee - A_eo A_oo^+ A_oe. Groups without rows cost nothing, and a singular A
+(clones, duplicated individuals) only makes u shorter.
 """
 
 from __future__ import annotations
@@ -205,7 +205,9 @@ def _numbers(given: Any, who: str) -> np.ndarray:
     try:
         values = np.array(given, dtype=float)
     except (TypeError, ValueError) as error:
-        raise SpecError(f"{who}: the matrix A is not made of numbers ({str(error)[:80]})") from error
+        raise SpecError(
+            f"{who}: the matrix A is not made of numbers ({str(error)[:80]})"
+        ) from error
     if values.ndim != 2 or values.shape[0] != values.shape[1] or not len(values):  # noqa: PLR2004
         shape = " x ".join(map(str, values.shape)) or "a single number"
         raise SpecError(f"{who}: A is a square matrix, with a row for every level, not {shape}")
@@ -218,7 +220,9 @@ def _labels(rows: Any, columns: Any, who: str) -> tuple[tuple[str, ...], np.ndar
     for labels in (own, other):
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
-            raise SpecError(f"{who}: the label '{twice:.60}' stands twice in A; each level has one row")
+            raise SpecError(
+                f"{who}: the label '{twice:.60}' stands twice in A; each level has one row"
+            )
     if set(own) != set(other):
         odd = next(label for label in (*own, *other) if (label in own) != (label in other))
         raise SpecError(

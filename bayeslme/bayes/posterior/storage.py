@@ -346,7 +346,6 @@ def _checked(head: dict[str, Any], tree: xr.DataTree, path: str | Path) -> dict[
 
 def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
     from bayeslme.bayes.posterior.posterior import Posterior
-    from bayeslme.spec.model import LmeSpec
 
     spec = replace(
         translate(record["call"], tuple(record["contrasts"])),

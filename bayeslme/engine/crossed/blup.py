@@ -13,7 +13,6 @@ from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.eliminate import Swept, scaled_columns, solve_lower
 from bayeslme.engine.crossed.grams import CrossedGrams
 from bayeslme.engine.crossed.patterns import as_array
-from bayeslme.engine.crossed.problem import Crossed
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.prediction.blup import Predicted, Targets, standard_rows
 

@@ -223,7 +223,7 @@ class CrossedGrams:
 
 
 def _by_eigenvectors(rows: RowGram) -> tuple[RowGram, np.ndarray]:
-    """Cross products of a block alone, turned so that they are diagonal, and the rotation (c, c)."""
+    """Cross products of a block alone, made diagonal, and the rotation (c, c) that does it."""
     gram = rows.gram[0]
     values, vectors = np.linalg.eigh(gram.block)
     turned = replace(gram, block=np.maximum(values, 0.0), side=vectors.T @ gram.side)

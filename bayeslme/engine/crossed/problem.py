@@ -83,8 +83,11 @@ class Crossed:
     @property
     def alone(self) -> bool:
         """Whether one effect of related groups is all there is: its block can be made diagonal."""
-        return not self.chain and len(self.block) == 1 and self.turn is not None and (
-            self.turn.parts[0].q == 1
+        return (
+            not self.chain
+            and len(self.block) == 1
+            and self.turn is not None
+            and (self.turn.parts[0].q == 1)
         )
 
     def n_meetings(self, at: int) -> int:

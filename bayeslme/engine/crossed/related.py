@@ -75,7 +75,7 @@ class Turn:
     @property
     def width(self) -> int:
         """Number of columns after the turn."""
-        return self.parts[-1].after.stop
+        return int(self.parts[-1].after.stop)
 
     def columns(self, matrix: np.ndarray) -> np.ndarray:
         """A matrix (r, c0) by group as one (r, c) of the independent effects."""

@@ -81,8 +81,8 @@ def _pieces(fit: Numbers, kind: VcovType, cluster: Any) -> Sandwich:
         raise FitError("vcov: 'model' has no clusters")
     if fit.design.crossed:
         raise FitError(
-            f"vcov: {kind!r} needs clusters that are independent, and {fit.design.crossed_how}; take "
-            "type='model'"
+            f"vcov: {kind!r} needs clusters that are independent, and {fit.design.crossed_how}; "
+            "take type='model'"
         )
     code = subjects(fit.design) if cluster is None else _codes(fit, cluster)
     return sandwich(fit.estimate, kind, code)
