@@ -205,9 +205,7 @@ def _numbers(given: Any, who: str) -> np.ndarray:
     try:
         values = np.array(given, dtype=float)
     except (TypeError, ValueError) as error:
-        raise SpecError(
-            f"{who}: the matrix A is not made of numbers ({str(error)[:80]})"
-        ) from error
+        raise SpecError(f"{who}: the matrix A holds no numbers ({str(error)[:80]})") from error
     if values.ndim != 2 or values.shape[0] != values.shape[1] or not len(values):  # noqa: PLR2004
         shape = " x ".join(map(str, values.shape)) or "a single number"
         raise SpecError(f"{who}: A is a square matrix, with a row for every level, not {shape}")

@@ -256,7 +256,7 @@ class _Asked:
     def _effects(self, rows: PredictionRows, k: int) -> np.ndarray:
         """Random effects of a level at the rows, (s, m, q)."""
         level, code, own = self.posterior.parameters.levels[k], rows.code[k], rows.own[k]
-        out = effects_of(self.posterior, level.key, code, self.rng if self.draw_groups else None)
+        out = effects_of(self.posterior, level.key, code, self.rng)
         unknown = code < 0
         out[:, unknown] = 0.0 if self.posterior.fit.spec.new_groups_are_zero else np.nan
         unseen = unknown & (own >= 0)
