@@ -190,7 +190,7 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
             f"{who}: correlation groups '{groups.name}' must be equal to or within the innermost "
             "random groups "
             f"'{random.name}', but '{label}' lies in several of them; use form = ~ ... | "
-            f"{random.name}"
+            f"{random.name}, or a list of the levels, random=[...]"
         )
         raise DataError(msg)
 

@@ -20,7 +20,7 @@ from bayeslme.data.variables.factors import Factor, rows_not_finite
 from bayeslme.data.variables.groups import Grouping, first_met, group_values, renumbered
 from bayeslme.errors import DataError, IdentificationWarning, SpecError, listed, rows_of
 from bayeslme.formula.deparse import deparse
-from bayeslme.formula.formula import Formula
+from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.terms import expand
 from bayeslme.spec.model import LmeSpec
 from bayeslme.structures import Related
@@ -72,7 +72,8 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
     _check_group_names([level.group for level in plan.random])
-    where = placed(columns, plan.random, own_labels=spec.function == "lmer")
+    correlated = () if spec.correlation is None else parse_formula(spec.correlation.form).groups
+    where = placed(columns, plan.random, own_labels=spec.function == "lmer", correlated=correlated)
     groupings = tuple(one.grouping for one in where)
     made = [_level(one, columns, contrasts, Made(X, matrix.names)) for one in where]
     ignored = _ignored_contrasts(spec, whole, (matrix, *(m for _, m in made)))

@@ -37,7 +37,13 @@ class Placed:
     alone: bool
 
 
-def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -> list[Placed]:
+def placed(
+    columns: Columns,
+    parts: Sequence[RandomPart],
+    *,
+    own_labels: bool,
+    correlated: Sequence[str] = (),
+) -> list[Placed]:
     """Groups of all levels, outermost first, branch by branch.
 
     Parameters
@@ -47,6 +53,10 @@ def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -
     parts : sequence of RandomPart
     own_labels : bool
         Whether each branch is one factor with its own labels, as in lme4.
+    correlated : sequence of str
+        Columns of the groups within which residuals are correlated. Factors that nest are crossed
+        all the same where these groups span several of the innermost, which the algebra of nested
+        levels does not have.
 
     Raises
     ------
@@ -71,7 +81,11 @@ def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -
         _check_same(found)
     if any(part.structure.relates_groups for part in parts):
         return found  # related groups nest in nothing
-    return _as_nested(found) or found
+    nested = _as_nested(found)
+    if nested is not None and correlated:
+        within = nest(columns, correlated)[-1].code
+        nested = nested if lies_within(within, nested[-1].grouping.code) else None
+    return nested or found
 
 
 def _named(grouping: Grouping, own: list[RandomPart], found: list[Placed], k: int) -> Grouping:

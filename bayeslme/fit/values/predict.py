@@ -75,7 +75,8 @@ def new_log_sd(fit: RowVerbs, new: NewRows, places: tuple[int, ...]) -> FloatArr
         return np.zeros(len(new.X))
     known = np.all([part.stratum >= 0 for part in coords], axis=0)
     filled = bound.structure.join([_filled(fit, new, part, places) for part in coords])
-    values = bound.structure.log_sd(fit.estimate.varfunc, filled)
+    with np.errstate(divide="ignore"):  # a new row may be without error, as the truth of a study is
+        values = bound.structure.log_sd(fit.estimate.varfunc, filled)
     return np.where(known, values, np.nan)
 
 
