@@ -120,6 +120,10 @@ class RelationMatrix:
                 "matrix; add them to it, or leave their rows out"
             )
         own = np.array([place[group] for group in groups], dtype=np.intp)
+        if not np.any(np.diagonal(self.values)[own] > 0.0):
+            raise DataError(
+                f"{who}: the matrix is 0 for all groups of the data; leave the term out"
+            )
         others = np.setdiff1d(np.arange(len(labels)), own)
         return Related.of(self.values, own, others, tuple(labels[k] for k in others.tolist()))
 

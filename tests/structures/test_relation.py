@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bayeslme.errors import DataError, SpecError
-from bayeslme.structures import PdKnown, RelationMatrix
+from bayeslme.structures import PdBlocked, PdIdent, PdKnown, RelationMatrix
 from tests.known import clones, labelled, pedigree
 
 NAMES = list("abcd")
@@ -54,7 +54,18 @@ def test_rounding_is_no_error() -> None:
     noise = 1e-9 * (root + root.T)
     PdKnown(a + noise)
     PdKnown((a + noise).round(8))
-    PdKnown(0.0 * a)  # no variance at all
+
+
+def test_no_variance_at_all() -> None:
+    matrix = RelationMatrix.of(changed(0, 0, 0.0) * np.outer([0, 1, 1, 1], [0, 1, 1, 1]), "A")
+    assert matrix.among(["a", "b"], ordered=False, who="A").rank == 1
+    with pytest.raises(DataError, match="0 for all groups"):
+        matrix.among(["a"], ordered=False, who="A")
+
+
+def test_blocks_are_within_groups() -> None:
+    with pytest.raises(SpecError, match="among them"):
+        PdBlocked([PdKnown(GOOD), PdIdent("~ x")])
 
 
 def test_is_a_copy() -> None:
