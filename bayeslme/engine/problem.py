@@ -159,6 +159,11 @@ class Stage:
         """Number of random effects."""
         return int(self.basis.shape[0])
 
+    @property
+    def n_independent(self) -> int:
+        """Number of independent groups that the effects are made of: those of a known matrix."""
+        return self.n_groups if self.related is None else self.related.rank
+
 
 class BoundRows(NamedTuple):
     """A structure of the rows, its place in theta, and its name ("corstruct" or "varfunc")."""

@@ -46,9 +46,7 @@ class CrossedCovariance:
     def __init__(self, found: Estimate) -> None:
         self.found, self.problem = found, found.problem
         stages = self.problem.stages
-        self.counts = [
-            stage.n_groups if stage.related is None else stage.related.rank for stage in stages
-        ]
+        self.counts = [stage.n_independent for stage in stages]
         widths = [stage.q * n for stage, n in zip(stages, self.counts, strict=True)]
         self.columns = np.cumsum([0, *widths])
         if self.columns[-1] > MOST_COLUMNS:
