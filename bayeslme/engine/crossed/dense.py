@@ -48,7 +48,7 @@ class Layout:
     @property
     def c(self) -> int:
         """Columns of the levels."""
-        return self.places[-1].stop
+        return int(self.places[-1].stop)
 
     @property
     def width(self) -> int:
