@@ -106,11 +106,27 @@ def conditional(
     -------
     scalar
     """
-    white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
-    e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
+    half, block = _left(parameters, problem, columns, values, xp)
     sigma = parameters.sigma_of(values)
-    constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + white.half_logdet.sum() + e.half_logdet
-    return -constant - 0.5 * e.block[0, 0] / sigma**2
+    constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + half
+    return -constant - 0.5 * block[0, 0] / sigma**2
+
+
+def _left(
+    parameters: ModelParameters, problem: Problem, columns: Array, values: Values, xp: Namespace
+) -> tuple[Array, Array]:
+    """Log determinants of rows and effects, and the [X | y] block, relative to sigma."""
+    factors = parameters.factors(values, xp)
+    rows = parameters.row_parameters(values, xp)
+    if problem.crossed is None:
+        white = whiten(problem, *rows, xp=xp, columns=columns)
+        e = eliminate(problem, gram(problem, white.columns, xp), factors, xp)
+        return white.half_logdet.sum() + e.half_logdet, e.block
+    from bayeslme.engine.crossed.symbolic import eliminate_rows, with_local
+
+    white = whiten(problem, *rows, xp=xp, columns=with_local(problem, columns, xp))
+    block, half = eliminate_rows(problem, white.columns, factors, xp)
+    return white.half_logdet.sum() + half, block
 
 
 def integrated(
@@ -133,10 +149,9 @@ def integrated(
     scalar
     """
     problem, p = parameters.problem, parameters.problem.p
-    white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
-    e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
+    half, block = _left(parameters, problem, columns, values, xp)
     sigma = parameters.sigma_of(values)
-    block = e.block / sigma**2
+    block = block / sigma**2
     logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
     df = problem.n - p
     if prior is not None:
@@ -145,9 +160,9 @@ def integrated(
         logdet_x = logdet_x - prior.half_logdet
         df = problem.n - p + prior.proper
     pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
-    half = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
-    scale = problem.n * xp.log(sigma) + white.half_logdet.sum() + e.half_logdet
-    return -0.5 * df * LOG_2PI - scale - half - 0.5 * pivots[p]
+    half_beta = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
+    scale = problem.n * xp.log(sigma) + half
+    return -0.5 * df * LOG_2PI - scale - half_beta - 0.5 * pivots[p]
 
 
 def engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
@@ -224,6 +239,15 @@ def _by_group(parameters: ModelParameters, values: Values) -> np.ndarray:
     e = eliminate(problem, g, parameters.factors(values), by_group=True)
     rss = residual_squares(problem, e.block, values)
     return terms_of_groups(problem, white.half_logdet, e.half_logdet, rss, values["sigma"])
+
+
+def block_width(problem: Problem) -> int:
+    """Columns of the dense matrix that one level of crossed random effects leaves; 0 if nested."""
+    if problem.crossed is None:
+        return 0
+    chain = problem.crossed.chain[1:]
+    outer = sum(problem.stages[k].q * problem.stages[k].n_groups for k in chain)
+    return problem.crossed.n_columns + outer
 
 
 def crossed_grams(parameters: ModelParameters) -> CrossedGrams:

@@ -107,7 +107,7 @@ class DenseForm:
         return stage.q * stage.n_groups * self.layout.width
 
     @cached_property
-    def _of_block(self) -> np.ndarray:
+    def of_block(self) -> np.ndarray:
         """Column of F of each column of the block."""
         own = []
         for k in self.crossed.block:
@@ -120,7 +120,7 @@ class DenseForm:
     def of(self, gram: CrossedGram) -> DenseGram:
         """Lay cross products out."""
         crossed, stages, layout = self.crossed, self.problem.stages, self.layout
-        base, at, c = np.zeros((layout.width, layout.width)), self._of_block, layout.c
+        base, at, c = np.zeros((layout.width, layout.width)), self.of_block, layout.c
         base[np.ix_(at, at)] = gram.block
         base[at, c:] = gram.side
         base[c:, c:] = gram.total
@@ -157,5 +157,5 @@ class DenseForm:
                 column = self.layout.column(outer, i, crossed.parents[k, outer])
                 out[row, column] = products[first + i]
             first += stages[outer].q
-        out[row[pattern.group], self._of_block[pattern.column]] = gram.meets[at][j]
+        out[row[pattern.group], self.of_block[pattern.column]] = gram.meets[at][j]
         out[row, self.layout.c :] = products[first:].T
