@@ -381,10 +381,14 @@ class PyMCSettings:
     max_low_rank_dimensions : int
         Dimensions up to which NUTS adapts to correlated parameters, such as sigma and a power; the
         matrix costs too much beyond.
+    max_crossed_columns : int
+        Columns of the dense matrix of crossed random effects up to which they are integrated out
+        symbolically: its Cholesky factor and the gradient through it take a second beyond.
     """
 
     max_time_units: float = 1e9
     max_low_rank_dimensions: int = 1000
+    max_crossed_columns: int = 2000
 
 
 CENTRING = CentringSettings()

@@ -221,7 +221,8 @@ class _Asked:
         jointly : bool
             Whether rows of one group are wanted together, or each for itself.
         """
-        each = ((z, self._effects(rows, k)) for k, z in enumerate(rows.Z))
+        own = np.arange(len(rows.X))
+        each = ((z, self._effects(rows, k), own) for k, z in enumerate(rows.Z))
         means = means_by_depth(self.posterior.values["fixef"] @ rows.X.T + rows.offset, each)
         if self.use_correlation and rows.place is not None:
             sd = self._sd(rows, means)

@@ -8,7 +8,7 @@ seed that the posterior carries; means are summed up without holding them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from bayeslme.bayes import settings
 from bayeslme.bayes.density import (
     by_group,
     crossed_grams,
+    crossed_rows,
+    crossed_terms,
     draw_pieces,
-    eliminated_draws,
     engine_coefficients,
     residual_squares,
     terms_of_groups,
@@ -152,23 +153,14 @@ def _varying(parameters: ModelParameters) -> Complete:
 
 
 def _crossed(parameters: ModelParameters) -> Complete:
-    """Crossed random effects, eliminated draw by draw."""
+    """Crossed random effects, eliminated for many draws at once where they are few."""
     problem, grams = parameters.problem, crossed_grams(parameters)
 
     def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
         beta = engine_coefficients(problem, values["fixef"])
-        drawn = [np.empty((len(beta), stage.n_groups, stage.q)) for stage in problem.stages]
-        terms = np.empty((len(beta), 1))
-        for s, term in eliminated_draws(parameters, grams, values):
-            terms[s] = term.log_density
-
-            def noise(shape: Any, scale: float = term.typical) -> np.ndarray:
-                return np.asarray(scale * rng.standard_normal(shape))
-
-            effects = grams.modes_of(term.done, term.factors, beta[s], noise)
-            for out, b in zip(drawn, effects, strict=True):
-                out[s] = b
-        return tuple(drawn), terms
+        own = crossed_rows(parameters, grams, values)
+        drawn, block, half = grams.drawn(own.rows, own.factors, beta, own.typical, rng)
+        return drawn, crossed_terms(problem, own, values, block, half)[:, None]
 
     return complete
 

@@ -26,7 +26,14 @@ from pytensor import shared
 
 from bayeslme.arrays import pytensor_ops
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
+from bayeslme.bayes.density import (
+    LOG_2PI,
+    at_fitted,
+    block_width,
+    conditional,
+    gaussian_beta,
+    integrated,
+)
 from bayeslme.bayes.model_parameters import (
     ModelParameters,
     build_parameters,
@@ -269,10 +276,19 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
-    if parameters.design.crossed and form == "marginal":
+    related = [level.group for level in parameters.design.levels if level.related is not None]
+    if related and form == "marginal":
         msg = (
-            f"form: {parameters.design.crossed_how}: such effects are variables of the model, they "
-            "are not integrated out symbolically; use form='hierarchical'"
+            f"form: the effects of '{related[0]}', whose groups are related, are variables of the "
+            "model; use form='hierarchical'"
+        )
+        raise SpecError(msg)
+    width = block_width(parameters.problem) if form == "marginal" else 0
+    if width > settings.PYMC.max_crossed_columns:
+        msg = (
+            f"form: the crossed random effects leave a dense matrix of {width} columns, and at "
+            f"most {settings.PYMC.max_crossed_columns} are integrated out symbolically; use "
+            "form='hierarchical'"
         )
         raise SpecError(msg)
 

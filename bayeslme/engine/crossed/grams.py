@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from bayeslme.engine.crossed.batch import (
+    Prepared,
+    batch_effects,
+    fits,
+    prepare,
+    sweep_batch,
+)
+from bayeslme.engine.crossed.dense import DenseForm
 from bayeslme.engine.crossed.eliminate import Noise, Swept, block_modes, sweep
 from bayeslme.engine.crossed.patterns import as_array
 from bayeslme.engine.crossed.problem import Crossed
@@ -59,6 +69,8 @@ class CrossedGrams:
         self._rotation: np.ndarray | None = None
         if self._known is not None and crossed.alone:
             self._known, self._rotation = _by_eigenvectors(self._known)
+        form = DenseForm(problem, crossed) if crossed.chain else None
+        self.form = form if form is not None and fits(form) else None
         self._loadings = tuple(map(self._turned_loadings, problem.stages))
 
     @property
@@ -181,6 +193,8 @@ class CrossedGrams:
         lead = np.broadcast_shapes(*(f.shape[:-2] for f in factors), np.shape(rows.half_logdet))
         if self._rotation is not None:
             return _diagonally(rows.gram[0], factors[0][..., 0, 0])
+        if lead and self.form is not None:
+            return self._batched(self.form, rows, factors, lead)
         wide = self.problem.p + 1
         block, half = np.empty((*lead, wide, wide)), np.empty(lead)
         whole = np.empty((*lead, wide))
@@ -189,10 +203,112 @@ class CrossedGrams:
             gram = rows.gram[i if len(rows.gram) > 1 else 0]
             done = sweep(self.problem, self.crossed, gram, tuple(f[at] for f in full))
             whole[at] = np.diagonal(gram.total)
-            lost = np.any(np.diagonal(done.block) < LOST * whole[at])
-            block[at] = np.nan if lost else done.block
-            half[at] = done.half_logdet
-        return Eliminated(block, half, (), (), whole)
+            block[at], half[at] = done.block, done.half_logdet
+        return Eliminated(_without_lost(block, whole), half, (), (), whole)
+
+    @cached_property
+    def _known_prepared(self) -> Prepared:
+        if self.form is None or self._known is None:
+            raise TypeError("cross products that are known and small are needed")
+        return prepare(self.form, self.form.of(self._known.gram[0]))
+
+    def prepared(self, rows: RowGram) -> Prepared:
+        """What a batch of eliminations reads, for a problem of which the dense form is small."""
+        if rows is self._known:
+            return self._known_prepared
+        if self.form is None:
+            raise TypeError("the cross products are too large for their dense form")
+        gram = self.form.stacked(rows.gram)
+        return Prepared(gram, self.form.layout, gram.base)
+
+    def _batched(
+        self, form: DenseForm, rows: RowGram, factors: tuple[np.ndarray, ...], lead: tuple[int, ...]
+    ) -> Eliminated:
+        """As ``reduce`` for many values of theta, in the dense form."""
+        count, wide = int(np.prod(lead)), self.problem.p + 1
+        flat = [np.broadcast_to(f, (*lead, *f.shape[-2:])) for f in factors]
+        flat = [f.reshape(count, *f.shape[-2:]) for f in flat]
+        prepared = self.prepared(rows)
+        block, half = np.empty((count, wide, wide)), np.empty(count)
+        total = prepared.gram.base[..., -wide:, -wide:]
+        whole = np.broadcast_to(np.diagonal(total, axis1=-2, axis2=-1), (count, wide))
+        for first in range(0, count, prepared.at_once):
+            own = slice(first, first + prepared.at_once)
+            done = sweep_batch(form, prepared.part(own), tuple(f[own] for f in flat))
+            block[own], half[own] = done.block, done.half_logdet
+        block = _without_lost(block, whole).reshape(*lead, wide, wide)
+        return Eliminated(block, half.reshape(lead), (), (), whole.reshape(*lead, wide))
+
+    def drawn(
+        self,
+        rows: RowGram,
+        factors: tuple[np.ndarray, ...],
+        beta: np.ndarray,
+        sigma: np.ndarray,
+        rng: np.random.Generator,
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """Draw the random effects from their exact distribution given everything else.
+
+        Parameters
+        ----------
+        rows : RowGram
+        factors : tuple of arrays (t, q, q)
+        beta : array, shape (t, p)
+            Coefficients on the engine's scale.
+        sigma : array, shape (t,)
+            Standard deviation of a typical row.
+        rng : Generator
+
+        Returns
+        -------
+        effects : tuple of arrays (t, G, q), in the order of the stages
+            On their natural scale.
+        block : array, shape (t, p + 1, p + 1)
+        half_logdet : array, shape (t,)
+        """
+        if self._rotation is not None:
+            return self._drawn_diagonally(rows.gram[0], factors[0][..., 0, 0], beta, sigma, rng)
+        t, p1, stages = len(beta), self.problem.p + 1, self.problem.stages
+        out = tuple(np.empty((t, stage.n_groups, stage.q)) for stage in stages)
+        block, half = np.empty((t, p1, p1)), np.empty(t)
+        inverses = [np.linalg.inv(stage.basis).T for stage in stages]
+        prepared = None if self.form is None else self.prepared(rows)
+        if self.form is None or prepared is None:
+            for i in range(t):
+                gram = rows.gram[i if len(rows.gram) > 1 else 0]
+                own = tuple(f[i] for f in factors)
+                done = sweep(self.problem, self.crossed, gram, own)
+                noise = partial(_noise, rng, float(sigma[i]))
+                for full, b in zip(out, self.modes_of(done, own, beta[i], noise), strict=True):
+                    full[i] = b
+                block[i], half[i] = done.block, done.half_logdet
+            return out, block, half
+        for first in range(0, t, prepared.at_once):
+            at = slice(first, first + prepared.at_once)
+            own, some = tuple(f[at] for f in factors), prepared.part(at)
+            swept = sweep_batch(self.form, some, own)
+            effects = batch_effects(self.form, some, swept, own, beta[at], sigma[at], rng)
+            for k, (b, inverse) in enumerate(zip(effects, inverses, strict=True)):
+                out[k][at] = self._natural(k, np.swapaxes(b, -1, -2) @ inverse)
+            block[at], half[at] = swept.block, swept.half_logdet
+        return out, block, half
+
+    def _drawn_diagonally(
+        self,
+        gram: CrossedGram,
+        a: np.ndarray,
+        beta: np.ndarray,
+        sigma: np.ndarray,
+        rng: np.random.Generator,
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """As ``drawn``, of a diagonal block at relative standard deviations a (t,)."""
+        e = _diagonally(gram, a)
+        lower = np.sqrt(1.0 + np.square(a)[:, None] * gram.block)
+        fixed = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
+        mean = a[:, None] * (fixed @ gram.side.T) / lower
+        noise = sigma[:, None] * rng.standard_normal(mean.shape)
+        u = a[:, None] * (mean + noise) / lower / self.problem.stages[0].basis[0, 0]
+        return (self._natural(0, u[..., None]),), np.asarray(e.block), np.asarray(e.half_logdet)
 
     def modes(
         self, rows: RowGram, factors: tuple[np.ndarray, ...], beta: np.ndarray
@@ -240,6 +356,15 @@ def _diagonally(gram: CrossedGram, a: np.ndarray) -> Eliminated:
         *a.shape, wide, wide
     )
     whole = np.broadcast_to(np.diagonal(gram.total), (*a.shape, wide))
-    lost = np.any(np.diagonal(block, axis1=-2, axis2=-1) < LOST * whole, axis=-1)
-    block = np.where(lost[..., None, None], np.nan, block)
-    return Eliminated(block, 0.5 * np.log(h).sum(axis=-1), (), (), whole)
+    return Eliminated(_without_lost(block, whole), 0.5 * np.log(h).sum(axis=-1), (), (), whole)
+
+
+def _noise(rng: np.random.Generator, scale: float, shape: Any) -> np.ndarray:
+    return np.asarray(scale * rng.standard_normal(shape))
+
+
+def _without_lost(block: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Blocks (..., p + 1, p + 1), NaN where elimination has rounded a column away."""
+    left = np.diagonal(block, axis1=-2, axis2=-1)
+    lost = np.any(left < LOST * whole, axis=-1)
+    return np.where(lost[..., None, None], np.nan, block)

@@ -116,7 +116,7 @@ def mean_values(
     """
     unknown = 0.0 if fit.spec.new_groups_are_zero else np.nan
     each = (
-        (z, np.where(code[:, None] < 0, unknown, _modes(fit, k)[code]))
+        (z, np.where(code[:, None] < 0, unknown, _modes(fit, k)[code]), np.arange(len(code)))
         for k, z, code in zip(places, new.Z, new.code, strict=True)
         if reach is None or k in reach
     )
