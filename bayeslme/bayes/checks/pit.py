@@ -131,11 +131,6 @@ def pit(posterior: Posterior, kind: PitKind = "marginal") -> Pit:
     parameters = posterior.parameters
     if kind not in get_args(PitKind):
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")
-    if kind == "marginal" and parameters.design.crossed:
-        raise FitError(
-            "pit: kind='marginal' integrates nested random effects out, and those of this fit are "
-            "crossed; use kind='conditional'"
-        )
     if kind == "marginal" and parameters.problem.needs_fitted_values:
         raise FitError(
             "pit: kind='marginal' integrates the random effects out, which cannot be done where "

@@ -169,6 +169,8 @@ class Crossed:
         Place, in the pattern of level ``j`` of the chain, of each meeting of level ``k``.
     local : Local or None
         Where whitening mixes rows: the columns that each correlation group meets.
+    correlation : int array, shape (n,), or None
+        Correlation group of each sorted row.
     """
 
     chain: tuple[int, ...]
@@ -183,6 +185,7 @@ class Crossed:
     entry: tuple[np.ndarray, ...]
     up: dict[tuple[int, int], np.ndarray]
     local: Local | None
+    correlation: np.ndarray | None
 
     @property
     def n_columns(self) -> int:
@@ -246,10 +249,35 @@ def plan(
     chain = _chain(design, code, counts, sizes, corr)
     block = tuple(k for k in range(len(levels)) if k not in chain)
     _require_memory(levels, chain, block, counts, sizes)
+    return _arranged(code, counts, sizes, chain, corr)
+
+
+def by_itself(crossed: Crossed, k: int, sizes: Sequence[int], counts: Sequence[int]) -> Crossed:
+    """The same levels with one of them as the chain, and all others in the block.
+
+    Raises
+    ------
+    DataError
+        Where correlation groups do not lie within the groups of the level.
+    """
+    corr = crossed.correlation
+    if corr is not None and not nests(corr, crossed.code[k]):
+        raise DataError("the correlation groups reach across the groups of this factor")
+    return _arranged(crossed.code, counts, sizes, (k,), corr)
+
+
+def _arranged(
+    code: tuple[np.ndarray, ...],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    chain: tuple[int, ...],
+    corr: np.ndarray | None,
+) -> Crossed:
+    block = tuple(k for k in range(len(code)) if k not in chain)
     columns, row, column, effect = _entries(code, counts, sizes, block)
     local = None
     if corr is not None:
-        local, row, column = _local(row, column, effect, corr, len(design.y), columns[-1].stop)
+        local, row, column = _local(row, column, effect, corr, len(code[0]), columns[-1].stop)
     patterns, entry = [], []
     for k in chain:
         pattern, where = _pattern(code[k][row], column, counts[k], columns[-1].stop)
@@ -268,7 +296,7 @@ def plan(
     }
     return Crossed(
         chain, block, code, parents, columns, row, column, effect, tuple(patterns), tuple(entry),
-        up, local,
+        up, local, corr,
     )  # fmt: skip
 
 
@@ -335,7 +363,10 @@ def _require_memory(
 
 
 def _entries(
-    code: tuple[np.ndarray, ...], counts: list[int], sizes: Sequence[int], block: tuple[int, ...]
+    code: tuple[np.ndarray, ...],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    block: tuple[int, ...],
 ) -> tuple[tuple[slice, ...], np.ndarray, np.ndarray, np.ndarray]:
     """Columns of each stage of the block; row, column and effect of every entry, by rows."""
     n = len(code[0])
