@@ -51,7 +51,7 @@ def _crossed() -> pd.DataFrame:
             "item": [f"i{k}" for k in order],
             "trial": trial,
             "x": order % 2 - 0.5,
-            "half": np.where(trial > 3, "second", "first"),  # noqa: PLR2004 - of six trials
+            "half": np.where(trial > 3, "second", "first"),
             "y": np.random.default_rng(SEED + 1).normal(size=48),
         }
     )

@@ -8,7 +8,7 @@ data over that of the data without the group.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
     from bayeslme.bayes.checks.left_out import LeftOut
-    from bayeslme.engine.crossed.dense import DenseForm
+    from bayeslme.engine.crossed.dense import DenseForm, DenseGram
 
 
 def crossed_groups(parameters: ModelParameters, values: Values, level: int) -> np.ndarray:
@@ -113,7 +113,7 @@ def crossed_marginal(parameters: ModelParameters, values: Values) -> LeftOut:
         own = crossed_rows(parameters, grams, one)
         relative = float(own.typical[0] / full["sigma"][s])
         covariance, pulled = effect_covariance(
-            form, form.of(own.rows.gram[0]), tuple(f[0] for f in own.factors)
+            form, _dense(form, own.rows.gram), tuple(f[0] for f in own.factors)
         )
         white = whiten(problem, *parameters.row_parameters(one), columns=z_and_rest).columns
         white = white.reshape(-1, problem.n)
@@ -125,6 +125,15 @@ def crossed_marginal(parameters: ModelParameters, values: Values) -> LeftOut:
         c[s] = c1[0] - relative**2 * _quadratic(covariance, place, t[0])
         g[s] = g1[0] - np.einsum("an,an->n", t[0], effects[place])
     return finish(problem, full, c, g)
+
+
+def _dense(form: DenseForm, gram: Any) -> DenseGram:
+    """The first of a batch of cross products."""
+    from bayeslme.engine.crossed.dense import DenseGram
+
+    if isinstance(gram, DenseGram):
+        return DenseGram(gram.own[0], gram.rows[0], gram.base[0])
+    return form.of(gram[0])
 
 
 def _quadratic(covariance: np.ndarray, place: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ class GroupsLeftOut:
         problem, form = self.problem, self.form
         columns = with_local(problem, form.crossed, problem.columns, NUMPY)
         white = whiten(self._fine, cor, var, columns=columns)
-        values, row, column = entries(form, white.columns, NUMPY)
+        values, row, column = entries(form, np.asarray(white.columns))
         groups, w = len(self.sizes), form.layout.width
         flat = np.zeros((groups * int(self.sizes.max()), w))
         np.add.at(flat, (self._slot[row], column), values)

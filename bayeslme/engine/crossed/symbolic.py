@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslme.arrays import Array
-from bayeslme.engine.crossed.dense import DenseForm, Layout
+from bayeslme.engine.crossed.dense import DenseForm, DenseGram, Layout
 from bayeslme.engine.crossed.problem import Crossed
 from bayeslme.engine.likelihood.eliminate import _factor_level
 from bayeslme.engine.problem import Problem
@@ -70,7 +70,7 @@ def _products(form: DenseForm, white: Array, xp: Namespace) -> tuple[Array, Arra
     )  # fmt: skip
     code, at = crossed.code[form.first], _place(problem, form.first)
     z, effect = white[at : at + q], np.arange(q)[:, None]
-    values, row, column = entries(form, white, xp)
+    values, row, column = entries(form, white)
     pairs = (z[:, None, :] * z[None, :, :]).reshape((q * q * n,))
     own = xp.scatter((np.arange(q * q)[:, None] * groups + code).ravel(), pairs, q * q * groups)
     places = (effect * groups + code[row]) * w + column
@@ -88,8 +88,17 @@ def _products(form: DenseForm, white: Array, xp: Namespace) -> tuple[Array, Arra
     return own.reshape((q, q, groups)), rows.reshape((q, groups, w)), base
 
 
-def entries(form: DenseForm, white: Array, xp: Namespace) -> tuple[Array, np.ndarray, np.ndarray]:
-    """Values, rows and columns of what is not zero in F, the columns of a row one after another."""
+def entries(form: DenseForm, white: Array) -> tuple[Array, np.ndarray, np.ndarray]:
+    """Values, rows and columns of what is not zero in F."""
+    place, row, column = entry_places(form)
+    return white.reshape((-1,))[place], row, column
+
+
+def entry_places(form: DenseForm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places among the whitened columns, rows and columns of what is not zero in F.
+
+    The columns of a row come one after another, the rows of a column together.
+    """
     problem, crossed, layout = form.problem, form.crossed, form.layout
     n, width = problem.n, problem.source.shape[0]
     own, columns = [], []
@@ -109,7 +118,23 @@ def entries(form: DenseForm, white: Array, xp: Namespace) -> tuple[Array, np.nda
             np.concatenate([column, form.of_block[crossed.column]]),
         )
         place = np.concatenate([place, width * n + crossed.local.filled])
-    return white.reshape((-1,))[place], row, column
+    return place, row, column
+
+
+def products_of_many(form: DenseForm, white: np.ndarray) -> DenseGram:
+    """Cross products of rows (t, c, n) whitened at many values of the parameters, in NumPy."""
+    problem, t, n, w = form.problem, len(white), form.problem.n, form.layout.width
+    groups, q = problem.stages[form.first].n_groups, problem.stages[form.first].q
+    code, at = form.crossed.code[form.first], _place(problem, form.first)
+    place, row, column = entry_places(form)
+    dense = np.zeros((t, n, w))
+    dense[:, row, column] = white.reshape(t, -1)[:, place]
+    order = np.argsort(code, kind="stable")
+    starts = np.searchsorted(code[order], np.arange(groups))
+    z, sorted_ = white[:, at : at + q, order], dense[:, order]
+    own = np.add.reduceat(z[:, :, None] * z[:, None], starts, axis=-1)
+    rows = np.add.reduceat(z[..., None] * sorted_[:, None], starts, axis=2)
+    return DenseGram(own, rows, np.swapaxes(dense, -1, -2) @ dense)
 
 
 def _scale(layout: Layout, factors: tuple[Array, ...], xp: Namespace) -> Array:
