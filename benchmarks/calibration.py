@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 import bayeslme
+from bayeslme import CorAR1, VarIdent
+from bayeslme.spec.model import LmeSpec
 
 TABLE = Path(__file__).with_name("calibration.csv")
 REPLICATIONS = 500
@@ -50,7 +52,23 @@ def _families_of_three() -> tuple[Any, Any]:
     return bayeslme.translate(f"lmer({formula})", data2={"A": matrix}), data
 
 
-def families() -> dict[str, tuple[Any, Any]]:
+def _crossed() -> pd.DataFrame:
+    """Eight subjects by six items, each pair once, the items in an order of every subject's own."""
+    order = np.random.default_rng(SEED).permuted(np.tile(np.arange(6), (8, 1)), axis=1).ravel()
+    trial = np.tile(np.arange(1, 7), 8)
+    return pd.DataFrame(
+        {
+            "subject": np.repeat([f"s{k}" for k in range(8)], 6),
+            "item": [f"i{k}" for k in order],
+            "trial": trial,
+            "x": order % 2 - 0.5,
+            "half": np.where(trial > 3, "second", "first"),
+            "y": np.random.default_rng(SEED + 1).normal(size=48),
+        }
+    )
+
+
+def families() -> dict[str, tuple[str | LmeSpec, Any]]:
     """Name of a family to its call, or specification, and data."""
     series = "follicles ~ sin(2*pi*Time) + cos(2*pi*Time)"
     return {
@@ -104,18 +122,27 @@ def families() -> dict[str, tuple[Any, Any]]:
             "gls(yield ~ 1, correlation = corSpher(form = ~ latitude + longitude))",
             _first("Wheat2", "Block", 1),
         ),
+        "crossed": ("lmer(y ~ x + (x | subject) + (1 | item))", _crossed()),
+        "crossed, varIdent, corAR1": (
+            bayeslme.lmer(
+                "y ~ x + (1 | subject) + (1 | item)",
+                _crossed(),
+                correlation=CorAR1(form="~ trial | subject"),
+                weights=VarIdent(form="~ 1 | half"),
+            ).spec,
+            _crossed(),
+        ),
     }
 
 
 PRIORS = {"StudentT coefficients": {"fixef": {"I(age - 11)": "StudentT(3, 0, 0.3)"}}}
 
 
-def calibrate_family(name: str, call: Any, data: Any, replications: int) -> pd.DataFrame:
+def calibrate_family(name: str, call: str | LmeSpec, data: Any, replications: int) -> pd.DataFrame:
     """Table of one family, a row for each quantity."""
     start = time.process_time()
-    spec = bayeslme.translate(call) if isinstance(call, str) else call
     found = bayeslme.calibrate(
-        spec, data, replications,
+        bayeslme.translate(call) if isinstance(call, str) else call, data, replications,
         intervals=["posterior"], priors=PRIORS.get(name), seed=SEED, workers=1, progress=False,
     )  # fmt: skip
     table = found.uniformity.reset_index()

@@ -124,8 +124,8 @@ def _left(
         return white.half_logdet.sum() + e.half_logdet, e.block
     from bayeslme.engine.crossed.symbolic import eliminate_rows, with_local
 
-    white = whiten(problem, *rows, xp=xp, columns=with_local(problem, columns, xp))
-    block, half = eliminate_rows(problem, white.columns, factors, xp)
+    white = whiten(problem, *rows, xp=xp, columns=with_local(problem, problem.crossed, columns, xp))
+    block, half = eliminate_rows(problem, problem.crossed, white.columns, factors, xp)
     return white.half_logdet.sum() + half, block
 
 
@@ -159,10 +159,9 @@ def integrated(
         block = block + bordered(mean, precision)
         logdet_x = logdet_x - prior.half_logdet
         df = problem.n - p + prior.proper
-    pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
-    half_beta = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
+    half_beta, rest = _profiled(block, p, xp, by_entry=problem.crossed is None)
     scale = problem.n * xp.log(sigma) + half
-    return -0.5 * df * LOG_2PI - scale - half_beta - 0.5 * pivots[p]
+    return -0.5 * df * LOG_2PI - scale - half_beta - logdet_x - 0.5 * rest
 
 
 def engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
@@ -177,14 +176,23 @@ def bordered(mean: np.ndarray, precision: np.ndarray) -> np.ndarray:
     return np.block([[precision, pulled[:, None]], [pulled[None, :], np.array([[mean @ pulled]])]])
 
 
-def _pivots(rows: list[list[Array]]) -> list[Array]:
-    """Pivots of Gaussian elimination, entry by entry; the last is a Schur complement."""
+def _profiled(block: Array, p: int, xp: Namespace, *, by_entry: bool) -> tuple[Array, Array]:
+    """Half the log determinant of X'V^-1X, and the Schur complement of y, from their block.
+
+    Pivots of Gaussian elimination entry by entry, where the block is a sum of elementwise
+    operations: all of it compiles into one loop. Where matrix products stand between, a factor.
+    """
+    if not by_entry:
+        root = xp.cholesky(block)
+        diagonal = root[np.arange(p + 1), np.arange(p + 1)]
+        return xp.log(diagonal[:p]).sum(), diagonal[p] ** 2
+    rows = [[block[i, j] for j in range(p + 1)] for i in range(p + 1)]
     pivots = []
     while rows:
         head, *rest = rows
         pivots.append(head[0])
         rows = [[row[j] - row[0] * head[j] / head[0] for j in range(1, len(row))] for row in rest]
-    return pivots
+    return sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0), pivots[p]
 
 
 def by_group(parameters: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:

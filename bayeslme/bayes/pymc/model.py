@@ -276,7 +276,7 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
-    related = [level.group for level in parameters.design.levels if level.related is not None]
+    related = parameters.design.related
     if related and form == "marginal":
         msg = (
             f"form: the effects of '{related[0]}', whose groups are related, are variables of the "

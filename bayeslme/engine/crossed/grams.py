@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.batch import (
     Prepared,
     batch_effects,
@@ -16,10 +17,11 @@ from bayeslme.engine.crossed.batch import (
     prepare,
     sweep_batch,
 )
-from bayeslme.engine.crossed.dense import DenseForm
+from bayeslme.engine.crossed.dense import DenseForm, DenseGram
 from bayeslme.engine.crossed.eliminate import Noise, Swept, block_modes, sweep
-from bayeslme.engine.crossed.patterns import as_array
+from bayeslme.engine.crossed.patterns import DENSE, as_array
 from bayeslme.engine.crossed.problem import Crossed
+from bayeslme.engine.crossed.symbolic import products_of_many, with_local
 from bayeslme.engine.likelihood.eliminate import Eliminated
 from bayeslme.engine.likelihood.row_grams import RowGram
 from bayeslme.engine.likelihood.whiten import whiten
@@ -104,7 +106,8 @@ class CrossedGrams:
     def at(self, cor: Parameters, var: Parameters) -> RowGram:
         """Cross products at natural parameters (..., k) of correlation and variance function.
 
-        ``gram`` is a tuple of these, one for all or one for each value of the parameters.
+        ``gram`` is a tuple of these, one for all or one for each value of the parameters, or a
+        `DenseGram` of all values where that is small.
         """
         if self._known is not None:
             return self._known
@@ -113,6 +116,9 @@ class CrossedGrams:
             return self._at(cor, var)
         count = int(np.prod(lead))
         flat = [None if p is None else p.reshape(count, p.shape[-1]) for p in (cor, var)]
+        small = self.form is not None and self.problem.n * self.form.layout.width <= DENSE
+        if self.form is not None and small and self.crossed.turn is None:
+            return self._many(self.form, flat[0], flat[1], lead)
         made = [self._at(*(None if p is None else p[i] for p in flat)) for i in range(count)]
         return RowGram(
             tuple(one.gram[0] for one in made),
@@ -134,6 +140,19 @@ class CrossedGrams:
                 np.asarray(white.half_logdet).sum(axis=-1),
                 np.asarray(white.centre),
             )
+
+    def _many(
+        self, form: DenseForm, cor: Parameters, var: Parameters, lead: tuple[int, ...]
+    ) -> RowGram:
+        """Those of many values of the row parameters (t, k) at once, in the dense form."""
+        columns = with_local(self.problem, self.crossed, self.problem.columns, NUMPY)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            white = whiten(self.problem, cor, var, columns=columns, centred=True)
+            gram = products_of_many(form, np.asarray(white.columns))
+            half = np.asarray(white.half_logdet).sum(axis=-1)
+        shape = (int(np.prod(lead)),)
+        centre = np.broadcast_to(white.centre, shape).reshape(lead)
+        return RowGram(gram, np.broadcast_to(half, shape).reshape(lead), centre)
 
     def entries(self, white: np.ndarray) -> np.ndarray:
         """Values (e,) of the entries of the block's model matrix after whitening."""
@@ -218,7 +237,9 @@ class CrossedGrams:
             return self._known_prepared
         if self.form is None:
             raise TypeError("the cross products are too large for their dense form")
-        gram = self.form.stacked(rows.gram)
+        gram = rows.gram
+        if not isinstance(gram, DenseGram):
+            gram = self.form.stacked(gram)
         return Prepared(gram, self.form.layout, gram.base)
 
     def _batched(

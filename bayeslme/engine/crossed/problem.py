@@ -8,7 +8,7 @@ each group of the chain meets few of them, and the pattern of these meetings is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +51,8 @@ class Crossed:
         Place, in the pattern of level ``j`` of the chain, of each meeting of level ``k``.
     local : Local or None
         Where whitening mixes rows: the columns that each correlation group meets.
+    correlation : int array, shape (n,), or None
+        Correlation group of each sorted row.
     turn : Turn or None
         Where groups are related: from the columns by group, in which ``column``, ``effect`` and
         ``entry`` are, to those of independent effects, in which ``columns`` and ``patterns`` are.
@@ -68,6 +70,7 @@ class Crossed:
     entry: tuple[np.ndarray, ...]
     up: dict[tuple[int, int], np.ndarray]
     local: Local | None
+    correlation: np.ndarray | None
     turn: Turn | None = None
 
     @property
@@ -94,13 +97,6 @@ class Crossed:
         """Number of meetings of a level of the chain with the columns by group."""
         before = self.patterns[at] if self.turn is None else self.turn.meetings[at].before
         return len(before.group)
-
-    def related_columns(self, k: int) -> Part | None:
-        """The columns of a stage whose groups are related; None of any other."""
-        if self.turn is None or k not in self.block:
-            return None
-        part = self.turn.parts[self.block.index(k)]
-        return part if part.related is not None else None
 
     @property
     def numbers(self) -> int:
@@ -159,52 +155,87 @@ def plan(
     chain = _chain(design, code, counts, sizes, corr)
     block = tuple(k for k in range(len(levels)) if k not in chain)
     _require_memory(levels, chain, block, counts, sizes)
+    return _turned(_arranged(code, counts, sizes, chain, corr), levels, sizes)
+
+
+def by_itself(crossed: Crossed, k: int, sizes: Sequence[int], counts: Sequence[int]) -> Crossed:
+    """The same levels with one of them as the chain, and all others in the block.
+
+    Raises
+    ------
+    DataError
+        Where correlation groups do not lie within the groups of the level.
+    """
+    corr = crossed.correlation
+    if corr is not None and not nests(corr, crossed.code[k]):
+        raise DataError("the correlation groups reach across the groups of this factor")
+    return _arranged(crossed.code, counts, sizes, (k,), corr)
+
+
+def _arranged(
+    code: tuple[np.ndarray, ...],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    chain: tuple[int, ...],
+    corr: np.ndarray | None,
+) -> Crossed:
+    block = tuple(k for k in range(len(code)) if k not in chain)
     columns, row, column, effect = _entries(code, counts, sizes, block)
     local = None
     if corr is not None:
-        local, row, column = _local(row, column, effect, corr, len(design.y), columns[-1].stop)
+        local, row, column = _local(row, column, effect, corr, len(code[0]), columns[-1].stop)
     patterns, entry = [], []
     for k in chain:
         pattern, where = _pattern(code[k][row], column, counts[k], columns[-1].stop)
         patterns.append(pattern)
         entry.append(where)
-    turned, columns, patterns = _turn(levels, block, sizes, columns, patterns)
     parents = {
         (k, j): _parent(code[k], code[j], counts[k])
         for at, k in enumerate(chain)
         for j in chain[at + 1 :]
     }
-    up = {
+    up = _up(chain, parents, tuple(patterns))
+    return Crossed(
+        chain, block, code, parents, columns, row, column, effect, tuple(patterns), tuple(entry),
+        up, local, corr,
+    )  # fmt: skip
+
+
+def _up(
+    chain: tuple[int, ...],
+    parents: dict[tuple[int, int], np.ndarray],
+    patterns: tuple[Pattern, ...],
+) -> dict[tuple[int, int], np.ndarray]:
+    """Place of each meeting of a level in the pattern of a level outside it."""
+    return {
         (a, b): _places(patterns[b], parents[k, j][patterns[a].group], patterns[a].column)
         for a, k in enumerate(chain)
         for b, j in enumerate(chain)
         if b > a
     }
-    return Crossed(
-        chain, block, code, parents, columns, row, column, effect, tuple(patterns), tuple(entry),
-        up, local, turned,
-    )  # fmt: skip
 
 
-def _turn(
-    levels: Sequence[Level],
-    block: tuple[int, ...],
-    sizes: Sequence[int],
-    columns: tuple[slice, ...],
-    patterns: list[Pattern],
-) -> tuple[Turn | None, tuple[slice, ...], list[Pattern]]:
-    """The turn of related groups, and the columns and patterns after it."""
+def _turned(crossed: Crossed, levels: Sequence[Level], sizes: Sequence[int]) -> Crossed:
+    """The same with columns of independent effects where groups are related."""
+    block = crossed.block
     if all(levels[k].related is None for k in block):
-        return None, columns, patterns
+        return crossed
     parts, at = [], 0
-    for k, before in zip(block, columns, strict=True):
+    for k, before in zip(block, crossed.columns, strict=True):
         related = levels[k].related
         width = before.stop - before.start if related is None else related.rank * sizes[k]
         parts.append(Part(before, slice(at, at + width), sizes[k], related))
         at += width
     names = ", ".join(levels[k].group for k in block if levels[k].related is not None)
-    made = turn(parts, patterns, names)
-    return made, tuple(part.after for part in parts), [one.after for one in made.meetings]
+    made = turn(parts, crossed.patterns, names)
+    patterns = tuple(one.after for one in made.meetings)
+    return replace(
+        crossed,
+        columns=tuple(part.after for part in parts),
+        patterns=patterns,
+        up=_up(crossed.chain, crossed.parents, patterns),
+        turn=made,
+    )
 
 
 def _chain(
@@ -275,7 +306,10 @@ def _require_memory(
 
 
 def _entries(
-    code: tuple[np.ndarray, ...], counts: list[int], sizes: Sequence[int], block: tuple[int, ...]
+    code: tuple[np.ndarray, ...],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    block: tuple[int, ...],
 ) -> tuple[tuple[slice, ...], np.ndarray, np.ndarray, np.ndarray]:
     """Columns of each stage of the block; row, column and effect of every entry, by rows."""
     n = len(code[0])

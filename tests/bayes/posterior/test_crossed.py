@@ -11,6 +11,8 @@ import pytest
 
 import bayeslme
 from bayeslme import CorAR1, FitError, PdBlocked, PdIdent, VarIdent, lme, lmer
+from bayeslme.bayes.checks.crossed_left_out import crossed_groups
+from bayeslme.bayes.checks.left_out import marginal
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.posterior import Posterior
@@ -168,9 +170,9 @@ def test_rows_left_out_given_the_effects(crossed: Posterior) -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda p: p.loo("marginal"), "crossed; use kind='conditional'"),
-        (lambda p: p.loo("group"), "crossed; use kind='conditional'"),
-        (lambda p: p.pit(), "crossed; use kind='conditional'"),
+        (lambda p: p.loo("group"), "needs the factor of the groups: group='a' or 'b'"),
+        (lambda p: p.loo("marginal", group="a"), "leaves groups out, and kind='marginal' rows"),
+        (lambda p: p.loo(group="c"), "'c' is not 'a' or 'b'"),
         (lambda p: p.fitted("b"), "those of 'b' alone"),
         (lambda p: p.predict(use_correlation=True), "nested models only"),
     ],
@@ -178,3 +180,37 @@ def test_rows_left_out_given_the_effects(crossed: Posterior) -> None:
 def test_what_is_refused_by_name(crossed: Posterior, call: Any, words: str) -> None:
     with pytest.raises(FitError, match=words):
         call(crossed)
+
+
+def parts_left_out(
+    parameters: ModelParameters, values: dict[str, np.ndarray], code: np.ndarray
+) -> np.ndarray:
+    """Log p(y_g | the other rows) of groups of rows, by the dense covariance at the first draw."""
+    z, g, r, rest = dense(parameters, values)
+    v = z @ g @ z.T + r
+    out = []
+    for k in range(int(code.max()) + 1):
+        own, others = np.flatnonzero(code == k), np.flatnonzero(code != k)
+        pull = np.linalg.solve(v[np.ix_(others, others)], v[np.ix_(others, own)]).T
+        mean, cov = pull @ rest[others], v[np.ix_(own, own)] - pull @ v[np.ix_(others, own)]
+        error = rest[own] - mean
+        quadratic = np.linalg.slogdet(2 * np.pi * cov)[1] + error @ np.linalg.solve(cov, error)
+        out.append(-0.5 * quadratic)
+    return np.array(out)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_and_groups_left_out_are_the_dense_ones(name: str) -> None:
+    parameters, values = made(name)
+    some = {k: one[:2] for k, one in values.items()}
+    found = marginal(parameters, some).log_density
+    rows = parts_left_out(parameters, values, np.arange(parameters.problem.n))
+    np.testing.assert_allclose(found, np.stack([rows, rows]), rtol=1e-7)
+    for place, level in enumerate(parameters.levels):
+        if name == "rows" and level.level.group != "a":
+            with pytest.raises(FitError, match="cuts the correlation groups"):
+                crossed_groups(parameters, some, place)
+            continue
+        expected = parts_left_out(parameters, values, level.level.code)
+        groups = crossed_groups(parameters, some, place)
+        np.testing.assert_allclose(groups, np.stack([expected, expected]), rtol=1e-7)
