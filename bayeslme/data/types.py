@@ -253,12 +253,16 @@ class Design:
         return any(level.branch or level.related is not None for level in self.levels)
 
     @property
+    def related(self) -> tuple[str, ...]:
+        """Names of the levels whose groups are related."""
+        return tuple(level.group for level in self.levels if level.related is not None)
+
+    @property
     def crossed_how(self) -> str:
         """Why the levels do not nest, for messages."""
-        related = [level.group for level in self.levels if level.related is not None]
-        if any(level.branch for level in self.levels) or not related:
+        if any(level.branch for level in self.levels) or not self.related:
             return "the random effects of this fit are crossed"
-        return f"the groups of '{related[0]}' are related in this fit"
+        return f"the groups of '{self.related[0]}' are related in this fit"
 
     def outer(self, k: int) -> tuple[int, ...]:
         """Places of the levels that the k-th nests in, outermost first, and its own."""

@@ -95,13 +95,6 @@ class Crossed:
         before = self.patterns[at] if self.turn is None else self.turn.meetings[at].before
         return len(before.group)
 
-    def related_columns(self, k: int) -> Part | None:
-        """The columns of a stage whose groups are related; None of any other."""
-        if self.turn is None or k not in self.block:
-            return None
-        part = self.turn.parts[self.block.index(k)]
-        return part if part.related is not None else None
-
     @property
     def numbers(self) -> int:
         """Numbers that an evaluation works on."""
