@@ -1,9 +1,9 @@
 """Known matrices of covariances among groups: labelled, checked, and taken apart for some groups.
 
-With A = (A_oo, A_oe; A_eo, A_ee) of the groups with rows (o) and the others (e), and A_oo = F F'
-from its eigenvalues, effects are b_o = F u of independent u, and b_e = A_eo F^+' u plus what is
-left, of the covariance A_ee - A_eo A_oo^+ A_oe. Groups without rows cost nothing, and a singular A
-(clones, duplicated individuals) only makes u shorter.
+With A = (A_oo, A_oe; A_eo, A_ee) of the groups with rows (o) and the others (e), and A_oo = F F' by
+its Cholesky factor or its eigenvalues, effects are b_o = F u of independent u, and b_e = A_eo F^+'u
+plus what is left, of the covariance A_ee - A_eo A_oo^+ A_oe. Groups without rows cost nothing, and
+a singular A (clones, duplicated individuals) only makes u shorter.
 """
 
 from __future__ import annotations
@@ -157,12 +157,7 @@ class Related:
         cls, values: np.ndarray, own: np.ndarray, others: np.ndarray, labels: tuple[str, ...]
     ) -> Related:
         """Of the rows ``own`` (G,) and ``others`` (E,) of a matrix."""
-        share, vectors = np.linalg.eigh(values[np.ix_(own, own)])
-        least = len(own) * np.finfo(float).eps * max(float(share[-1]), 0.0)
-        kept = share > least
-        root = np.sqrt(share[kept])
-        f = vectors[:, kept] * root
-        inverse = (vectors[:, kept] / root).T
+        f, inverse = _root(values[np.ix_(own, own)])
         further = values[np.ix_(others, own)] @ inverse.T
         rest = np.diagonal(values)[others] - np.square(further).sum(axis=1)
         left = np.concatenate([np.zeros(len(own)), np.maximum(rest, 0.0)])
@@ -203,6 +198,24 @@ class Related:
         rest = self.matrix[np.ix_(levels, levels)] - own @ own.T
         share, vectors = np.linalg.eigh(rest)
         return np.asarray(vectors * np.sqrt(np.maximum(share, 0.0)))
+
+
+def _root(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """F (G, r) with F F' a positive semidefinite matrix, and F^+ (r, G).
+
+    The Cholesky factor, which takes a tenth of the time, where the matrix is clearly regular.
+    """
+    try:
+        lower = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        lower = np.zeros_like(matrix)
+    pivots = np.square(np.diagonal(lower))
+    if pivots.min() > settings.STRUCTURES.clear_pivot * pivots.max():
+        return lower, np.linalg.inv(lower)
+    share, vectors = np.linalg.eigh(matrix)
+    kept = share > len(matrix) * np.finfo(float).eps * max(float(share[-1]), 0.0)
+    root = np.sqrt(share[kept])
+    return vectors[:, kept] * root, (vectors[:, kept] / root).T
 
 
 def _numbers(given: Any, who: str) -> np.ndarray:
