@@ -267,8 +267,8 @@ def lmer(
     subset, contrasts, control, priors
         As in `lme`.
     data2 : dict, optional
-        Matrices that the formula names: ``{"A": A}`` for ``(1 | gr(animal, cov = A))``, as in brms;
-        see `PdKnown`.
+        Matrices that the formula names: ``{"A": A}`` for ``(1 | gr(animal, cov = A))``, as in brms,
+        a covariance among groups that is known, labelled by them.
 
     Returns
     -------
