@@ -352,6 +352,11 @@ class CheckSettings:
         Digits asked of ArviZ, which rounds what it returns.
     constant_log_density : float
         Spread of a log density below which it does not depend on its parameter.
+    max_marginal_effects : int
+        Crossed effects whose covariance matrix is formed for every draw: a tenth of a second each.
+    max_group_columns : int
+        Effects beside those of a factor whose groups are left out one by one: as many Cholesky
+        factors of that size as there are groups, for every draw.
     """
 
     significance: float = 0.05
@@ -368,6 +373,8 @@ class CheckSettings:
     min_compared_models: int = 2
     sensitivity_digits: int = 10
     constant_log_density: float = 1e-10
+    max_marginal_effects: int = 1500
+    max_group_columns: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,10 +388,14 @@ class PyMCSettings:
     max_low_rank_dimensions : int
         Dimensions up to which NUTS adapts to correlated parameters, such as sigma and a power; the
         matrix costs too much beyond.
+    max_crossed_columns : int
+        Columns of the dense matrix of crossed random effects up to which they are integrated out
+        symbolically: its Cholesky factor and the gradient through it take a second beyond.
     """
 
     max_time_units: float = 1e9
     max_low_rank_dimensions: int = 1000
+    max_crossed_columns: int = 2000
 
 
 CENTRING = CentringSettings()

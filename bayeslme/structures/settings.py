@@ -88,6 +88,15 @@ class StructureSettings:
         parameters, differences over it are exact but for rounding.
     max_factor_difference : float
         Difference of two factors that is rounding when it is asked whether one is linear.
+    asymmetry : float
+        Difference of a known matrix from its transpose, over its largest entry, that is rounding of
+        numbers written with eight digits.
+    clear_pivot : float
+        Least pivot of a known matrix over its largest from which on it is called regular: its
+        factor has then half of all digits.
+    negative_share : float
+        Size of a negative eigenvalue of a known matrix, over its largest entry, that is rounding of
+        such numbers; it counts as 0.
     """
 
     names_in_errors: int = 6
@@ -119,6 +128,9 @@ class StructureSettings:
     slope_step: float = 1e-4
     factor_step: float = 2.0**-10
     max_factor_difference: float = 1e-12
+    asymmetry: float = 1e-8
+    clear_pivot: float = 1e-8
+    negative_share: float = 1e-6
 
 
 STRUCTURES = StructureSettings()

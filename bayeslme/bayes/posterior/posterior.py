@@ -472,14 +472,18 @@ class Posterior:
         """
         return _values.ppc(self, conditional, seed)
 
-    def loo(self, kind: LooKind = "conditional") -> azs.ELPDData:
+    def loo(self, kind: LooKind | None = None, group: str | None = None) -> azs.ELPDData:
         """Estimate how well the model predicts data it has not seen.
 
         Parameters
         ----------
-        kind : {"conditional", "marginal", "group"}
-            How well is a row predicted given the random effects, how well with the random effects
-            integrated out (by far the more stable weights), how well a whole new outermost group?
+        kind : {"conditional", "marginal", "group"}, optional
+            How well is a row predicted given the random effects (the default), how well with the
+            random effects integrated out (by far the more stable weights), how well a whole new
+            outermost group?
+        group : str, optional
+            The factor whose groups are left out one by one, which says ``kind="group"``: of crossed
+            random effects any, of nested ones the outermost.
 
         Returns
         -------
@@ -504,7 +508,7 @@ class Posterior:
         """
         from bayeslme.bayes.checks.loo import loo
 
-        return loo(self, kind)
+        return loo(self, kind, group)
 
     def pit(self, kind: PitKind = "marginal") -> Pit:
         """Compute the probability integral transform of every row, left out.

@@ -11,6 +11,7 @@ with all their digits. Values that JSON does not know carry the name of their ki
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import math
@@ -42,11 +43,14 @@ from bayeslme.data.variables.dates import Origin
 from bayeslme.errors import BayesLMEError, DataError, as_path, shown
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
+from bayeslme.spec.structure_reader import canonical
+from bayeslme.structures import PdLogChol, RelationMatrix, known_effects
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.spec.model import LmeSpec
 
 
 Record = dict[str, Any]
@@ -253,14 +257,16 @@ def save(posterior: Posterior, path: str | Path) -> None:
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
     structure = spec.correlation
     by = None if structure is None else structure.by
-    in_r = spec  # R has no word for parameters by level; a call of mmrm has them in its formula
+    in_r = _without_matrices(spec)
+    # R has no word for parameters by level; a call of mmrm has them in its formula.
     if structure is not None and by is not None and spec.mmrm is None:
-        in_r = replace(spec, correlation=replace(structure, by=None))
+        in_r = replace(in_r, correlation=replace(structure, by=None))
     frame = design.frame
     frame.attrs = dict(posterior.fit.data.attrs)
     record = {
         "call": in_r.to_r(),
         "by": by,
+        "matrices": _matrices_record(spec),
         "contrasts": list(spec.contrasts),
         "factor_contrasts": dict(spec.factor_contrasts),
         "frame": frame_record(frame),
@@ -348,12 +354,53 @@ def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
     )
     if spec.correlation is not None and record.get("by") is not None:
         spec = replace(spec, correlation=replace(spec.correlation, by=record["by"]))
+    spec = _with_matrices(spec, record.get("matrices", {}))
     frame = frame_of(record["frame"])
     if record["origins"]:
         frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}
     fit = fit_spec(spec, frame)
     parameters = build_parameters(fit.design)
     return Posterior(tree, fit, parameters, _read_priors(parameters, record["priors"]))
+
+
+def _without_matrices(spec: LmeSpec) -> LmeSpec:
+    """The specification with groups that are independent: R has no word for related ones."""
+    random = tuple(
+        level
+        if level.structure.matrix is None
+        else replace(level, structure=PdLogChol(level.structure.value, level.structure.form))
+        for level in spec.random
+    )
+    return replace(spec, random=random)
+
+
+def _matrices_record(spec: LmeSpec) -> Record:
+    """Known covariances among groups, by the place of their level."""
+    out: Record = {}
+    for k, level in enumerate(spec.random):
+        one = level.structure.matrix
+        if one is not None:
+            numbers = zlib.compress(one.values.astype("<f8").tobytes())
+            out[str(k)] = {
+                "name": one.name,
+                "labels": None if one.labels is None else list(one.labels),
+                "counted": one.counted,
+                "values": base64.b64encode(numbers).decode(),
+            }
+    return out
+
+
+def _with_matrices(spec: LmeSpec, record: Record) -> LmeSpec:
+    random = list(spec.random)
+    for place, one in record.items():
+        numbers = np.frombuffer(zlib.decompress(base64.b64decode(one["values"])), "<f8")
+        size = math.isqrt(len(numbers))
+        labels = None if one["labels"] is None else tuple(one["labels"])
+        matrix = RelationMatrix(numbers.reshape(size, size), labels, one["counted"])
+        old = random[int(place)]
+        structure = known_effects(matrix, one["name"], str(old.structure.form))
+        random[int(place)] = replace(old, structure=canonical(structure))
+    return replace(spec, random=tuple(random))
 
 
 def _priors_record(priors: Priors) -> dict[str, Any]:

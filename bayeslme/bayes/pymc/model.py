@@ -26,7 +26,14 @@ from pytensor import shared
 
 from bayeslme.arrays import pytensor_ops
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
+from bayeslme.bayes.density import (
+    LOG_2PI,
+    at_fitted,
+    block_width,
+    conditional,
+    gaussian_beta,
+    integrated,
+)
 from bayeslme.bayes.model_parameters import (
     ModelParameters,
     build_parameters,
@@ -96,7 +103,12 @@ def _means(
     means = [fixed + data["offset"] if "offset" in data else fixed]
     for level in parameters.levels:
         dims = (level.key, f"{level.key}_effect")
-        z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
+        related = level.level.related
+        if related is None:
+            z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
+        else:  # a singular matrix has fewer independent effects than groups
+            free = pm.Normal(f"z_{level.key}", 0.0, 1.0, shape=(related.rank, level.q))
+            z = pt.dot(pm.Data(f"root_{level.key}", related.root), free)
         factor = level.factor(values, pytensor_ops())
         b = pm.Deterministic(f"ranef_{level.key}", pt.dot(z, factor.T), dims=dims)
         means.append(means[-1] + (data[f"Z_{level.key}"] * b[level.level.code]).sum(axis=1))
@@ -264,10 +276,19 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
-    if parameters.design.crossed and form == "marginal":
+    related = parameters.design.related
+    if related and form == "marginal":
         msg = (
-            "form: crossed random effects are variables of the model, they are not integrated out "
-            "symbolically; use form='hierarchical'"
+            f"form: the effects of '{related[0]}', whose groups are related, are variables of the "
+            "model; use form='hierarchical'"
+        )
+        raise SpecError(msg)
+    width = block_width(parameters.problem) if form == "marginal" else 0
+    if width > settings.PYMC.max_crossed_columns:
+        msg = (
+            f"form: the crossed random effects leave a dense matrix of {width} columns, and at "
+            f"most {settings.PYMC.max_crossed_columns} are integrated out symbolically; use "
+            "form='hierarchical'"
         )
         raise SpecError(msg)
 

@@ -464,8 +464,8 @@ class Likelihood:
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
-        if self.problem.crossed is not None:
-            return self.problem.crossed.numbers + (0 if self.grams.row_free else c * n)
+        if not isinstance(self.grams, RowGrams):
+            return self.grams.numbers + (0 if self.grams.row_free else c * n)
         level = self.nested_grams.one_level
         if level is not None:
             return int(level.q * c * level.n_groups + c * c)
