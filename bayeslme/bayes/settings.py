@@ -284,7 +284,8 @@ class PosteriorSettings:
         Bytes of all random effects and log likelihoods of a posterior, and of the draws that one
         call returns; more are refused with the number that fits.
     numbers_per_batch : float
-        Numbers in the temporary arrays of one batch of simulated draws: 80 MB.
+        Numbers in the temporary arrays of one batch of simulated draws: 16 MB, as larger ones are
+        given back to the system and asked for again with every batch.
     rows_of_draws_per_batch : float
         Rows times draws of one batch of predictions and means: 160 MB.
     max_stored_replicates : float
@@ -306,7 +307,7 @@ class PosteriorSettings:
     """
 
     max_bytes: float = 4e9
-    numbers_per_batch: float = 1e7
+    numbers_per_batch: float = 2e6
     rows_of_draws_per_batch: float = 2e7
     max_stored_replicates: float = 2e7
     interval_level: float = 0.95

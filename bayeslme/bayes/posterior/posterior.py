@@ -478,12 +478,10 @@ class Posterior:
         Parameters
         ----------
         kind : {"conditional", "marginal", "group"}, optional
-            How well is a row predicted given the random effects (the default), how well with the
-            random effects integrated out (by far the more stable weights), how well a whole new
-            outermost group?
+            How well is a row predicted given the random effects (default), how well with these
+            integrated out (by far the more stable weights), how well a whole new outermost group?
         group : str, optional
-            The factor whose groups are left out one by one, which says ``kind="group"``: of crossed
-            random effects any, of nested ones the outermost.
+            The factor whose groups are left out: of crossed effects any, of nested the outermost.
 
         Returns
         -------
@@ -493,8 +491,7 @@ class Posterior:
         Raises
         ------
         FitError
-            For fewer than 100 draws, a single group, another kind, and for the last two where the
-            variance depends on fitted values: the random effects cannot be integrated out then.
+            For fewer than 100 draws, a single group, and effects that cannot be integrated out.
 
         Warns
         -----
@@ -503,8 +500,7 @@ class Posterior:
 
         References
         ----------
-        Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413; Merkle, Furr and
-        Rabe-Hesketh (2019), Psychometrika 84, 802.
+        Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413.
         """
         from bayeslme.bayes.checks.loo import loo
 

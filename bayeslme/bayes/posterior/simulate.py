@@ -97,8 +97,11 @@ def new_residuals(
     eps = colour(problem, cor, rng.standard_normal((*shape, problem.n)))
     if problem.variance is not None:
         eps = eps * np.exp(problem.variance.structure.log_sd(var, problem.variance.coords))
+    eps *= np.asarray(parameters.sigma_of(values))[..., None]
+    if np.array_equal(problem.order, np.arange(problem.n)):
+        return np.asarray(eps)
     out = np.empty_like(eps)
-    out[..., problem.order] = eps * np.asarray(parameters.sigma_of(values))[..., None]
+    out[..., problem.order] = eps
     return out
 
 
@@ -165,7 +168,8 @@ def replicated(
         some = {name: v[own] for name, v in values.items()}
         means = fitted_by_depth(parameters, some, {key: b[own] for key, b in effects.items()})
         here = at_fitted(parameters, means)
-        out[piece] = means[-1] + new_residuals(parameters, some, rng, here, (len(own),))
+        new = new_residuals(parameters, some, rng, here, (len(own),))
+        np.add(means[-1], new, out=out[piece])
     return out
 
 

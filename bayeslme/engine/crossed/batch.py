@@ -160,7 +160,7 @@ class BatchSwept:
 def sweep_batch(form: DenseForm, prepared: Prepared, factors: Factors) -> BatchSwept:
     """Eliminate all random effects at factors (t, q, q), in the order of the stages."""
     a, classes, layout = factors[form.first], prepared.classes, prepared.layout
-    q, c, contrasts = a.shape[-1], layout.c, []
+    q, contrasts = a.shape[-1], []
     own = prepared.gram.own if classes is None else classes.own
     unit = np.broadcast_to(np.eye(q)[:, :, None], own.shape)
     whole = np.concatenate([own, unit], axis=-2)
@@ -172,16 +172,8 @@ def sweep_batch(form: DenseForm, prepared: Prepared, factors: Factors) -> BatchS
         half, weights = logs @ classes.counts, _class_weights(middle)
         taken = weights @ classes.products.reshape(len(classes.products), -1)
         work = prepared.base - taken.reshape(-1, *prepared.base.shape)
-    work = _scaled(_scaled(work, factors, layout), factors, layout)
-    block = work[:, c:, c:].copy()
-    work[:, np.arange(c), np.arange(c)] += 1.0
-    # Nothing of U depends on the corner, which is replaced so that it cannot fail.
-    top = 1.0 + 2.0 * np.abs(np.trace(block, axis1=-2, axis2=-1))
-    work[:, c:, c:] = top[:, None, None] * np.eye(layout.fixed)
-    lower = _cholesky(work)
-    side = lower[:, c:, :c]
-    block -= side @ np.swapaxes(side, -1, -2)
-    half = half + np.log(np.diagonal(lower, axis1=-2, axis2=-1)[:, :c]).sum(axis=-1)
+    lower, block, more = eliminate_dense(work, factors, layout)
+    half = half + more
     combined = np.concatenate([np.ones((len(a), 1)), -weights], axis=1)
     for one in () if prepared.balanced is None else prepared.balanced.contrasts:
         through, u, more = one.eliminate(combined, factors[one.stage])
@@ -191,6 +183,38 @@ def sweep_batch(form: DenseForm, prepared: Prepared, factors: Factors) -> BatchS
         contrasts.append((through, u))
     half = np.where(np.isnan(half), np.inf, half)
     return BatchSwept(middle, lower, tuple(contrasts), block, half)
+
+
+def eliminate_dense(
+    work: np.ndarray, factors: Factors, layout: Layout
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eliminate the columns of all levels from dense matrices.
+
+    Parameters
+    ----------
+    work : array, shape (t, w, w)
+        Cross products, without the identity of the effects.
+    factors : tuple of arrays (t, q, q), or (1, q, q)
+    layout : Layout
+
+    Returns
+    -------
+    lower : array, shape (t, w, w)
+        L above U', in its first c columns.
+    block : array, shape (t, p + 1, p + 1)
+    half_logdet : array, shape (t,)
+    """
+    c = layout.c
+    work = _scaled(_scaled(work, factors, layout), factors, layout)
+    block = work[:, c:, c:].copy()
+    work[:, np.arange(c), np.arange(c)] += 1.0
+    # Nothing of U depends on the corner, which is replaced so that it cannot fail.
+    top = 1.0 + 2.0 * np.abs(np.trace(block, axis1=-2, axis2=-1))
+    work[:, c:, c:] = top[:, None, None] * np.eye(layout.fixed)
+    lower = _cholesky(work)
+    side = lower[:, c:, :c]
+    block -= side @ np.swapaxes(side, -1, -2)
+    return lower, block, np.log(np.diagonal(lower, axis1=-2, axis2=-1)[:, :c]).sum(axis=-1)
 
 
 def _by_group(middle: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslme.arrays import NUMPY
+from bayeslme.engine.crossed.batch import eliminate_dense
 from bayeslme.engine.crossed.dense import DenseForm, DenseGram
 from bayeslme.engine.crossed.problem import Crossed, by_itself
 from bayeslme.engine.crossed.symbolic import entries, with_local
@@ -108,22 +109,13 @@ class GroupsLeftOut:
         factors : tuple of arrays (q, q)
             Relative to sigma.
         """
-        layout, c = self.form.layout, self.form.layout.c
         a = factors[self.k]
         whole = np.concatenate([rows.own, np.moveaxis(rows.rows, -1, 1)], axis=1)
         _, u, logs = _factor_level(whole, a, len(a), NUMPY)
         by_group = np.moveaxis(u, -1, 0)  # (G, q, w)
         own = rows.base - np.swapaxes(by_group, -1, -2) @ by_group
         work = own.sum(axis=0) - own
-        scale = np.eye(layout.width)
-        for stage, q, place in zip(layout.stages, layout.sizes, layout.places, strict=True):
-            count = (place.stop - place.start) // q
-            scale[place, place] = np.kron(factors[stage], np.eye(count))
-        work = scale.T @ work @ scale
-        lower = NUMPY.cholesky(work[:, :c, :c] + np.eye(c))
-        side = NUMPY.lower_solve(lower, work[:, :c, c:])
-        block = work[:, c:, c:] - np.swapaxes(side, -1, -2) @ side
-        half = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+        _, block, half = eliminate_dense(work, tuple(f[None] for f in factors), self.form.layout)
         return block, half + logs.sum() - logs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@cache
 def made(name: str) -> tuple[ModelParameters, dict[str, np.ndarray]]:
     """Parameters of a model, and draws that are all its estimate."""
     formula, options = MODELS[name]
