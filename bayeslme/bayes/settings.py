@@ -238,6 +238,80 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MixtureSettings:
+    """Priors of coefficients as mixtures of normal densities (`priors.mixtures`).
+
+    Attributes
+    ----------
+    log_precision_step : float
+        Step of the grid of log precisions: the sum is then within 1e-5 of the integral, relative.
+    relative_step : float
+        The same as a multiple of the standard deviation of what is summed, where that is narrow.
+    lost_mass : float
+        Mass of the largest precisions that is left out.
+    lost_tail : float
+        Smallest precision, in units of what the farthest coefficient asks for: what is left out of
+        a Cauchy density there is a thousandth.
+    lost_variance : float
+        Smallest variance, in units of the prior's: coefficients smaller than its root are as zero.
+    least_log_weight : float
+        Log weight below the largest at which a grid point is left out.
+    defended_share : float
+        Share of the draws of all scales together that follow the prior alone, so that no
+        combination of coefficients at their priors' centres is out of reach.
+    """
+
+    log_precision_step: float = 0.6
+    relative_step: float = 1.2
+    lost_mass: float = 1e-12
+    lost_tail: float = 1e-6
+    lost_variance: float = 1e-10
+    least_log_weight: float = 300.0
+    defended_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictSettings:
+    """Priors far from the data, and what is looked for there (`sampling.modes`).
+
+    Attributes
+    ----------
+    min_distance : float
+        Standard deviations between prior and data from which on searches start from the prior too.
+    max_drop : float
+        Log mass of a mode below the largest's at which it gets no component.
+    max_modes : int
+        Modes that get one.
+    max_single : int
+        Coefficients in conflict up to which each of them is tied to its prior alone.
+    same_mode : float
+        Standard deviations within which two searches have found the same mode.
+    min_share : float
+        Smallest share of a component relative to the largest.
+    scouts : int
+        Draws of wider components that look for what the candidates have not visited.
+    scout_width, scout_df : float
+        Their width relative to the components', and their degrees of freedom.
+    seen_share : float
+        Share of all weight that a single draw would have where the candidates count as absent.
+    max_unvisited : float
+        Estimated mass not visited from which on there is a warning.
+    """
+
+    min_distance: float = 2.0
+    max_drop: float = 25.0
+    max_modes: int = 8
+    max_single: int = 4
+    same_mode: float = 0.5
+    min_share: float = 0.1
+    scouts: int = 500
+    scout_width: float = 2.5
+    scout_df: float = 3.0
+    seen_share: float = 0.02
+    max_unvisited: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
 class AnnealingSettings:
     """Sequential Monte Carlo (`sampling.annealing`).
 
@@ -392,6 +466,8 @@ PRIORS = PriorSettings()
 SEARCH = SearchSettings()
 PROPOSAL = ProposalSettings()
 SAMPLING = SamplingSettings()
+MIXTURES = MixtureSettings()
+CONFLICT = ConflictSettings()
 ANNEALING = AnnealingSettings()
 POSTERIOR = PosteriorSettings()
 CHECKS = CheckSettings()

@@ -56,6 +56,15 @@ class ParameterPrior:
         low, high = FAMILIES[self.priors[j].family].support(self.priors[j].numbers())
         return max(low, self.block.lower[j]), min(high, self.block.upper[j])
 
+    def middle(self, j: int) -> tuple[float, float]:
+        """Interval of the middle 99.8 % of the prior of coefficient ``j`` before it is cut."""
+        (low, high), one = self.bounds(j), self.priors[j]
+        quantile = FAMILIES[one.family].quantile
+        if quantile is None:
+            return low, high
+        a, b = (float(quantile(np.float64(q), one.numbers())) for q in (0.001, 0.999))
+        return (max(low, a), min(high, b)) if max(low, a) < min(high, b) else (low, high)
+
     def log_density(
         self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike] | None = None
     ) -> FloatArray:

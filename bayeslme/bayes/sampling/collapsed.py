@@ -7,7 +7,7 @@ priors). A few thousand evaluations of that density are one batched call; no PyT
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +15,16 @@ from scipy.special import logsumexp
 
 from bayeslme import engine
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import GAUSSIAN, gaussian_part
+from bayeslme.bayes.density import gaussian_part
 from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling.annealing import anneal
+from bayeslme.bayes.sampling.coefficients import (
+    MixedCoefficients,
+    gaussian_draws,
+    mixed_coefficients,
+)
+from bayeslme.bayes.sampling.conflict import conflict_of, far_starts
 from bayeslme.bayes.sampling.coordinates import Coordinates
 from bayeslme.bayes.sampling.importance import (
     Adapted,
@@ -26,16 +32,21 @@ from bayeslme.bayes.sampling.importance import (
     adapt,
     evaluate,
     fit,
-    laplace,
     resample,
     smooth,
 )
 from bayeslme.bayes.sampling.map import PosteriorDensity, natural_values
 from bayeslme.bayes.sampling.mixture import Proposal, boundary_components
+from bayeslme.bayes.sampling.modes import (
+    Mode,
+    distinct,
+    mode_from,
+    subsets,
+    together,
+)
 from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
-from bayeslme.engine.search.optimise import maximise, second_differences
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
@@ -50,33 +61,45 @@ class CollapsedPosterior:
     ----------
     density : PosteriorDensity
     coordinates : Coordinates
-    rest : tuple of int
-        Coefficients whose priors are not Gaussian: `density` takes them for flat, which bounds the
-        weights that a draw of the coefficients adds.
+    mixed : MixedCoefficients or None
+        Coefficients whose priors are neither normal nor flat: `density` takes them for flat.
     """
 
     density: PosteriorDensity
     coordinates: Coordinates
-    rest: tuple[int, ...] = ()
+    mixed: MixedCoefficients | None = None
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
-        """Log density (b,) at coordinates (b, k); large batches in pieces."""
-        return self._finite([self._piece(piece)[0] for piece in self._pieces(u)])
+        """Log density (b,) at coordinates (b, k); large batches in pieces.
+
+        With several priors that are not normal it is an approximation, to make a proposal from.
+        """
+        found = []
+        for piece in self._pieces(u):
+            value, factor = self._piece(piece)
+            found.append(value if self.mixed is None else value + self.mixed.log_evidence(factor))
+        return self._finite(found)
 
     def with_coefficients(
         self, u: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Log density (b,), and a draw of beta (b, p) from its Gaussian conditional.
-
-        The prior of the ``rest`` at the draw is part of the density then: what its weight needs.
-        """
-        values, drawn, fixef = [], [], self.density.priors["fixef"]
+        """Log density (b,), unbiased on the natural scale, and a draw of beta (b, p) with it."""
+        values, drawn = [], []
         for piece in self._pieces(u):
             value, factor = self._piece(piece)
-            beta = coefficients(self.density.parameters, factor, len(piece), rng)
-            values.append(value + fixef.log_density_of(beta, self.rest) if self.rest else value)
+            if self.mixed is None:
+                beta = gaussian_draws(self.density.parameters, factor, len(piece), rng)
+            else:
+                log_mean, beta = self.mixed.draw(factor, rng)
+                value = value + log_mean
+            values.append(value)
             drawn.append(beta)
         return self._finite(values), np.concatenate(drawn)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the density is known, not only without bias."""
+        return self.mixed is None or self.mixed.exact
 
     @property
     def cost(self) -> float:
@@ -90,28 +113,13 @@ class CollapsedPosterior:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             point, log_jacobian = self.coordinates.decode_with_jacobian(u)
             value, factor = self.density.evaluate(point)
+            factor = np.broadcast_to(factor, (len(u), *factor.shape[-2:]))
             return np.broadcast_to(value + log_jacobian, len(u)), factor
 
     @staticmethod
     def _finite(values: list[np.ndarray]) -> np.ndarray:
         out = np.concatenate(values)
         return np.where(np.isfinite(out), out, -np.inf)
-
-
-def coefficients(
-    parameters: ModelParameters, factor: np.ndarray, count: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw beta (b, p) given factors (b, p + 1, p + 1) of [X | y]'V^-1[X | y]."""
-    problem, p = parameters.problem, parameters.problem.p
-    factor = np.broadcast_to(factor, (count, *factor.shape[-2:]))
-    right = factor[:, p, :p] + rng.standard_normal((count, p))
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        diagonal = np.diagonal(factor, axis1=-2, axis2=-1)[:, :p]
-        sound = np.all(np.isfinite(factor), axis=(-2, -1)) & np.all(diagonal > 0, axis=-1)
-    standard = np.full((count, p), np.nan)
-    upper = np.swapaxes(factor[sound, :p, :p], -1, -2)
-    standard[sound] = np.linalg.solve(upper, right[sound, :, None])[..., 0]
-    return np.asarray(np.linalg.solve(problem.x_basis, standard.T).T + problem.shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +224,11 @@ def draw(
     limits = settings.SAMPLING
     estimate = engine.estimate(design) if first is None else first
     points = starting_points(parameters, estimate, design, priors)
-    target = _target(parameters, priors, points[0])
+    target = _target(parameters, priors, points[0], estimate)
     if not target.coordinates.size:
         return _without_parameters(target, n, rng)
-    starts = np.stack([target.coordinates.encode(point) for point in points])
-    found = adapt(target, *_laplace(target, starts), rng)
+    modes = _modes(target, points, estimate)
+    found = adapt(target, *_proposal(target, modes), rng)
     count = max(
         limits.min_candidates,
         int(
@@ -238,7 +246,7 @@ def draw(
     )
     if (
         weighted.k_hat > limits.max_pareto_k
-        and not target.rest
+        and target.exact
         and limits.densities_per_particle * n * target.cost <= limits.max_numbers_read
     ):
         return _annealed(target, found, weighted, n, rng)
@@ -264,28 +272,49 @@ def _annealed(
     )
 
 
-def _target(parameters: ModelParameters, priors: Priors, start: NaturalPoint) -> CollapsedPosterior:
+def _target(
+    parameters: ModelParameters, priors: Priors, start: NaturalPoint, estimate: Estimate
+) -> CollapsedPosterior:
     likelihood = Likelihood(parameters.problem, "REML")
     prior = priors["fixef"]
     density = PosteriorDensity(parameters, priors, likelihood, gaussian_part(prior))
-    rest = tuple(j for j, p in enumerate(prior.priors) if p.family not in GAUSSIAN)
-    return CollapsedPosterior(density, Coordinates(parameters, start, priors), rest)
+    mixed = mixed_coefficients(parameters, prior, estimate)
+    return CollapsedPosterior(density, Coordinates(parameters, start, priors), mixed)
 
 
-def _laplace(target: CollapsedPosterior, starts: np.ndarray) -> tuple[Proposal, list[Proposal]]:
-    """The component at the mode climbed to from the best of some starts, and those at the edges."""
+def _modes(
+    target: CollapsedPosterior, points: list[NaturalPoint], estimate: Estimate
+) -> list[Mode]:
+    """The modes climbed to from the data, and where priors lie far from these, from there too."""
     scale, even = target.coordinates.scale, target.coordinates.even
-    mode = maximise(target, starts[int(np.argmax(target(starts)))], scale)
-    if not np.isfinite(mode.value):
+    parameters, priors = target.density.parameters, target.density.priors
+    starts = np.stack([target.coordinates.encode(point) for point in points])
+    heights = target(starts)
+    best = int(np.argmax(heights))
+    found = [mode_from(target, target, starts[best], scale, even)]
+    conflict = conflict_of(priors["fixef"], estimate)
+    others = far_starts(parameters, points, estimate, priors)
+    more = [target.coordinates.encode(point) for point in others]
+    found += [mode_from(target, target, start, scale, even) for start in more]
+    if conflict is not None and target.mixed is not None:
+        every = np.stack([*starts, *more])
+        for chosen in subsets(len(conflict.places)):
+            beta = conflict.tied(priors["fixef"], chosen)
+            tied = replace(target, density=replace(target.density, beta=beta), mixed=None)
+            start = every[int(np.argmax(tied(every)))]
+            found.append(mode_from(tied, target, start, scale, even))
+    modes = distinct(found)
+    if not modes:
         msg = "the posterior density is not finite at the starting values: check the priors"
         raise FitError(msg)
-    top = np.where(even, np.abs(mode.theta), mode.theta)
-    hessian = second_differences(
-        lambda v: target(top + v * scale), len(top), settings.SEARCH.difference_step
-    )
-    finite = np.where(np.isfinite(hessian), hessian, 0.0)
-    first = laplace(top, finite / np.outer(scale, scale), even)
-    return first, boundary_components(target, first, scale)
+    return modes
+
+
+def _proposal(target: CollapsedPosterior, modes: list[Mode]) -> tuple[Proposal, list[Proposal]]:
+    """The components at the modes, and those that keep a share: at edges, at the other modes."""
+    first = modes[0].component
+    edges = boundary_components(target, first, target.coordinates.scale)
+    return together(modes), edges + [mode.component for mode in modes[1:]]
 
 
 def _weighed(
@@ -304,7 +333,7 @@ def _weighed(
             draws.k_hat <= limits.good_pareto_k and draws.efficiency >= limits.good_efficiency
         ) or spent > limits.max_numbers_read:
             break
-        if target.rest:  # no proposal of the others makes the coefficients' weights more even
+        if not target.exact:  # no proposal of the others makes the coefficients' weights more even
             if count >= most:
                 break
             count = int(
@@ -324,7 +353,7 @@ def _weighed(
         )
         proposal, _ = fit(found.pool, proposal, found.boundary)
         count, route = max(count, limits.min_refined_candidates), "refined mixture"
-    if target.rest:
+    if not target.exact:
         return max(tried, key=lambda one: one[0].efficiency * len(one[0].u))
     return min(tried, key=lambda one: _lacks(one[0]))
 
@@ -356,7 +385,7 @@ def _without_parameters(
 ) -> CollapsedDraws:
     """Nothing but beta is unknown: its conditional is the posterior, up to the prior's rest."""
     limits = settings.SAMPLING
-    if target.rest:
+    if not target.exact:
         u = np.zeros((max(limits.min_candidates, limits.max_candidates_per_draw * n), 0))
         value, beta = target.with_coefficients(u, rng)
         return _complete(target, smooth(u, value), beta, "importance", n, rng)

@@ -25,6 +25,7 @@ from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters, bu
 from bayeslme.bayes.priors.correlation import log_density
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.sampling.conflict import far_starts
 from bayeslme.bayes.sampling.coordinates import Coordinates
 from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
@@ -186,8 +187,10 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
         return density(coordinates.decode(u))
 
     starts = np.stack([coordinates.encode(point) for point in points])
-    best = starts[int(np.argmax(objective(starts)))]
-    optimum = maximise(objective, best, coordinates.scale)
+    chosen = [starts[int(np.argmax(objective(starts)))]]
+    chosen += [coordinates.encode(p) for p in far_starts(parameters, points, first, resolved)]
+    found = [maximise(objective, start, coordinates.scale) for start in chosen]
+    optimum = max(found, key=lambda one: one.value if np.isfinite(one.value) else -np.inf)
     if not np.isfinite(optimum.value):
         msg = "priors: the posterior density is zero wherever the search looked; widen the priors"
         raise FitError(msg)

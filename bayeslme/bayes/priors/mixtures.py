@@ -1,0 +1,150 @@
+"""Priors of coefficients as mixtures of normal densities, cut to an interval.
+
+A Student-t, Cauchy, Laplace or horseshoe density is a normal one whose standard deviation has a
+distribution of its own (Andrews and Mallows 1974, JRSS B 36, 99). The integral over that standard
+deviation is a sum over a grid of its logarithm: the trapezoidal rule on the whole real line, whose
+error falls exponentially with the number of points (Trefethen and Weideman 2014, SIAM Review 56,
+385). Given the grid point the coefficient is Gaussian, so that it is still integrated out exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammainccinv, gammaln, logsumexp
+
+from bayeslme.bayes import settings
+from bayeslme.bayes.priors.priors import ParameterPrior
+
+LOG_SQRT_2PI = 0.5 * float(np.log(2 * np.pi))
+Args = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class NormalMixture:
+    """Normal densities about one centre, cut to an interval.
+
+    Attributes
+    ----------
+    centre : float
+    spread : float
+        Standard deviation of the middle of the density; infinite for a flat one.
+    log_weight : array, shape (k,)
+    sd : array, shape (k,)
+        A single infinite one is the density 1.
+    low, high : float
+    """
+
+    centre: float
+    spread: float
+    log_weight: np.ndarray
+    sd: np.ndarray
+    low: float = -np.inf
+    high: float = np.inf
+
+    @property
+    def flat(self) -> bool:
+        """Whether the density is 1 on the interval."""
+        return bool(np.isinf(self.sd[0]))
+
+    @property
+    def cut(self) -> bool:
+        """Whether the interval is not the whole line."""
+        return bool(np.isfinite(self.low) or np.isfinite(self.high))
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:
+        """Log density (...), not renormalised, minus infinity outside the interval."""
+        if self.flat:
+            inner = np.zeros(x.shape)
+        else:
+            z = (x[..., None] - self.centre) / self.sd
+            inner = logsumexp(
+                self.log_weight - np.log(self.sd) - LOG_SQRT_2PI - 0.5 * z**2, axis=-1
+            )
+        return np.where((x > self.low) & (x < self.high), inner, -np.inf)
+
+
+def normal_mixture(prior: ParameterPrior, j: int, reach: float) -> NormalMixture:
+    """The mixture that stands for the prior of a coefficient.
+
+    Parameters
+    ----------
+    prior : ParameterPrior
+    j : int
+    reach : float
+        Distance from the prior's centre up to which the mixture has to be accurate.
+
+    Returns
+    -------
+    NormalMixture
+        The flat one for families that are no scale mixtures; their density is then a factor.
+    """
+    one, (low, high) = prior.priors[j], prior.bounds(j)
+    args = one.numbers()
+    if one.family not in _SCALE_MIXTURES:
+        return NormalMixture(np.nan, np.inf, np.zeros(1), np.full(1, np.inf), low, high)
+    centre, spread, nodes = _SCALE_MIXTURES[one.family](args, reach)
+    log_weight, sd = nodes
+    keep = log_weight > np.max(log_weight) - settings.MIXTURES.least_log_weight
+    return NormalMixture(centre, spread, log_weight[keep], sd[keep], low, high)
+
+
+Nodes = tuple[np.ndarray, np.ndarray]
+
+
+def _student(nu: float, sigma: float, reach: float) -> Nodes:
+    """Precisions Gamma(nu / 2, nu / 2) on an even grid of their logarithms."""
+    limits = settings.MIXTURES
+    shape = 0.5 * nu
+    top = float(np.log(gammainccinv(shape, limits.lost_mass) / shape))
+    bottom = float(np.log(limits.lost_tail / (1.0 + (reach / sigma) ** 2)))
+    step = min(limits.log_precision_step, limits.relative_step / np.sqrt(0.5 * (nu + 1.0)))
+    log_precision = np.arange(bottom, top + step, step)
+    log_weight = shape * np.log(shape) - gammaln(shape) + np.log(step)
+    log_weight = log_weight + shape * log_precision - shape * np.exp(log_precision)
+    return log_weight, sigma * np.exp(-0.5 * log_precision)
+
+
+def _laplace(b: float, reach: float) -> Nodes:
+    """Variances 2 b^2 E of exponential E; the grid is even in log E at first, in its root later.
+
+    The peak of what is summed has a standard deviation of about 1 in the root of E.
+    """
+    limits = settings.MIXTURES
+    step = 0.5 * limits.log_precision_step
+    bottom = 0.5 * np.log(limits.lost_variance)
+    top = np.sqrt(-np.log(limits.lost_mass)) + np.sqrt(reach / b)
+    at = np.arange(bottom, top + step, step)
+    root = np.logaddexp(0.0, at)
+    log_weight = np.log(2.0 * step * root) + at - root - root**2
+    return log_weight, b * np.sqrt(2.0) * root
+
+
+def _horseshoe(tau: float, reach: float) -> Nodes:
+    """Standard deviations tau lambda of half-Cauchy lambda."""
+    limits = settings.MIXTURES
+    step = 0.5 * limits.log_precision_step
+    bottom = 0.5 * np.log(limits.lost_variance)
+    top = np.log((1.0 + reach / tau) / np.sqrt(limits.lost_tail))
+    at = np.arange(bottom, top + step, step)
+    log_weight = np.log(2 / np.pi) + np.log(step) + at - np.logaddexp(0.0, 2 * at)
+    return log_weight, tau * np.exp(at)
+
+
+def _one(sigma: float) -> Nodes:
+    return np.zeros(1), np.array([sigma])
+
+
+_SCALE_MIXTURES: Mapping[str, Callable[[Args, float], tuple[float, float, Nodes]]] = {
+    "Normal": lambda a, _: (a["mu"], a["sigma"], _one(a["sigma"])),
+    "HalfNormal": lambda a, _: (0.0, a["sigma"], _one(a["sigma"])),
+    "StudentT": lambda a, r: (a["mu"], a["sigma"], _student(a["nu"], a["sigma"], r)),
+    "HalfStudentT": lambda a, r: (0.0, a["sigma"], _student(a["nu"], a["sigma"], r)),
+    "Cauchy": lambda a, r: (a["alpha"], a["beta"], _student(1.0, a["beta"], r)),
+    "HalfCauchy": lambda a, r: (0.0, a["beta"], _student(1.0, a["beta"], r)),
+    "Laplace": lambda a, r: (a["mu"], a["b"], _laplace(a["b"], r)),
+    "Exponential": lambda a, r: (0.0, 1 / a["lam"], _laplace(1 / a["lam"], r)),
+    "Horseshoe": lambda a, r: (0.0, a["tau"], _horseshoe(a["tau"], r)),
+}
