@@ -136,7 +136,9 @@ def split_r_hat(draws: np.ndarray) -> float:
 def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
     """What went wrong while sampling, in words."""
     stats = posterior.data["sample_stats"]
-    found = []
+    found = [str(text) for text in np.atleast_1d(stats.attrs.get("warnings", []))]
+    if "warnings" in stats.attrs:
+        return tuple(found)
     if "diverging" in stats:
         count = int(stats["diverging"].sum())
         if count:

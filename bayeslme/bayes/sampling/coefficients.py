@@ -134,7 +134,7 @@ class MixedCoefficients:
             return np.where(np.isneginf(exact), -np.inf, exact - own)
 
     def moments(self, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean (b, j), covariance (b, j, j) and covariances (b, p, j) with standard coefficients."""
+        """Mean (b, j), covariance (b, j, j), covariances (b, p, j) with standard coefficients."""
         problem, p = self.parameters.problem, self.parameters.problem.p
         rows = np.linalg.solve(problem.x_basis.T, self._combinations.T)  # of standard coefficients
         lower = factor[:, :p, :p]
@@ -288,7 +288,10 @@ class Tilted:
                 for z in (low, high)
             ]
             first = slopes[0] - slopes[1]
-            ends = [np.where(np.isfinite(z), z, 0.0) * s for z, s in zip((low, high), slopes)]
+            ends = [
+                np.where(np.isfinite(z), z, 0.0) * s
+                for z, s in zip((low, high), slopes, strict=True)
+            ]
             away = np.maximum(np.maximum(low, -high), 0.0)
             narrow = np.maximum(1.0 + ends[0] - ends[1] - first**2, 0.1 / (1.0 + away**2))
             mean = mean + self.own_sd * np.where(mirrored, -first, first)

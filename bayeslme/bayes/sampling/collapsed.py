@@ -43,6 +43,7 @@ from bayeslme.bayes.sampling.modes import (
     mode_from,
     subsets,
     together,
+    unvisited,
 )
 from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
@@ -143,6 +144,8 @@ class CollapsedDraws:
         Between populations of particles; NaN on the other routes.
     log_evidence : float
         Log p(y) by the mean of the weights; NaN of annealed particles.
+    unvisited : float
+        Estimated share of the posterior where no candidate lies; NaN where it was not looked for.
     """
 
     values: dict[str, np.ndarray]
@@ -154,6 +157,7 @@ class CollapsedDraws:
     route: str
     r_hat: float = np.nan
     log_evidence: float = np.nan
+    unvisited: float = np.nan
 
     @property
     def log_evidence_mcse(self) -> float:
@@ -176,13 +180,24 @@ class CollapsedDraws:
         return f"{too_high}, and annealed populations differ ({self.r_hat:.2f})"
 
     @property
+    def warnings(self) -> list[str]:
+        """What the user of the draws must know."""
+        if not self.unvisited > settings.CONFLICT.max_unvisited:
+            return []
+        return [
+            f"about {self.unvisited:.0%} of the posterior lies where no draw was made: priors and "
+            "data disagree; compare method='nuts', or use wider priors"
+        ]
+
+    @property
     def certificate(self) -> str:
         """What is printed of the weights."""
         if self.route == "exact":
             return "exact"
         weights = f"k-hat {self.k_hat:.2f}, importance efficiency {self.efficiency:.0%}"
         if self.route != "annealed":
-            return f"{self.route}; {weights} of {self.candidates}"
+            missed = "" if np.isnan(self.unvisited) else f", never visited {self.unvisited:.1%}"
+            return f"{self.route}; {weights} of {self.candidates}{missed}"
         populations = f"R-hat of {settings.ANNEALING.populations} populations {self.r_hat:.3f}"
         return f"annealed, {populations}; before: {weights}"
 
@@ -241,7 +256,7 @@ def draw(
             )
         ),
     )
-    weighted, beta, route = _weighed(
+    weighted, beta, route, proposal = _weighed(
         target, found, count, max(limits.min_candidates, limits.max_candidates_per_draw * n), rng
     )
     if (
@@ -250,7 +265,9 @@ def draw(
         and limits.densities_per_particle * n * target.cost <= limits.max_numbers_read
     ):
         return _annealed(target, found, weighted, n, rng)
-    return _complete(target, weighted, beta, route, n, rng)
+    drawn = _complete(target, weighted, beta, route, n, rng)
+    missed = unvisited(target, proposal, modes, drawn.log_evidence, len(weighted.u), rng)
+    return replace(drawn, unvisited=missed)
 
 
 def _annealed(
@@ -319,15 +336,18 @@ def _proposal(target: CollapsedPosterior, modes: list[Mode]) -> tuple[Proposal, 
 
 def _weighed(
     target: CollapsedPosterior, found: Adapted, count: int, most: int, rng: np.random.Generator
-) -> tuple[Weighted, np.ndarray, str]:
-    """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
+) -> tuple[Weighted, np.ndarray, str, Proposal]:
+    """Fresh draws with their weights and coefficients; of a refined mixture where they are poor.
+
+    Also how they were made, and the mixture.
+    """
     limits = settings.SAMPLING
-    tried: list[tuple[Weighted, np.ndarray, str]] = []
+    tried: list[tuple[Weighted, np.ndarray, str, Proposal]] = []
     proposal, route, spent = found.proposal, "importance", 0.0
     for _ in range(1 + limits.max_refinements):
         u, value, beta = _candidates(target, proposal, count, rng)
         draws = smooth(u, value - proposal.log_density(u))
-        tried.append((draws, beta, route))
+        tried.append((draws, beta, route, proposal))
         spent += count * target.cost
         if (
             draws.k_hat <= limits.good_pareto_k and draws.efficiency >= limits.good_efficiency

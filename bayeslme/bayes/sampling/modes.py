@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslme.bayes import settings
-from bayeslme.bayes.sampling.importance import laplace
+from bayeslme.bayes.sampling.importance import evaluate, laplace
 from bayeslme.bayes.sampling.mixture import Proposal, joined
 from bayeslme.engine.search.optimise import maximise, second_differences
 
@@ -96,3 +96,43 @@ def subsets(count: int) -> list[tuple[int, ...]]:
         found += [(j,) for j in every]
         found += [c for c in itertools.combinations(every, count - 1) if len(c) > 1]
     return found
+
+
+def unvisited(
+    target: LogDensity,
+    proposal: Proposal,
+    modes: Sequence[Mode],
+    log_evidence: float,
+    candidates: int,
+    rng: np.random.Generator,
+) -> float:
+    """Estimated share of the posterior where the candidates' density is as good as zero.
+
+    Scouts are drawn from wider components with heavier tails, at every mode that a search found.
+    They count where a single candidate would have had a visible share of all weight.
+
+    Parameters
+    ----------
+    target : callable
+        Log density (b,) of coordinates (b, k).
+    proposal : Proposal
+        Of the candidates.
+    modes : sequence of Mode
+    log_evidence : float
+        By the candidates.
+    candidates : int
+        Their number.
+    rng : Generator
+    """
+    limits = settings.CONFLICT
+    parts = [(1.0, m.component) for m in modes]
+    wide = joined(parts)
+    wide = Proposal(
+        wide.weight, wide.mean, limits.scout_width * wide.root, wide.even, limits.scout_df
+    )
+    u, value = evaluate(target, wide, limits.scouts, rng)
+    ratio = value - log_evidence - proposal.log_density(u)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mass = np.exp(value - log_evidence - wide.log_density(u))
+    absent = ratio > np.log(limits.seen_share * candidates)
+    return float(min(np.where(absent, mass, 0.0).mean(), 1.0))
