@@ -288,10 +288,8 @@ class Tilted:
                 for z in (low, high)
             ]
             first = slopes[0] - slopes[1]
-            ends = [
-                np.where(np.isfinite(z), z, 0.0) * s
-                for z, s in zip((low, high), slopes, strict=True)
-            ]
+            finite = [np.where(np.isfinite(z), z, 0.0) for z in (low, high)]
+            ends = [z * slope for z, slope in zip(finite, slopes, strict=True)]
             away = np.maximum(np.maximum(low, -high), 0.0)
             narrow = np.maximum(1.0 + ends[0] - ends[1] - first**2, 0.1 / (1.0 + away**2))
             mean = mean + self.own_sd * np.where(mirrored, -first, first)

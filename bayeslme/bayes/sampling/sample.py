@@ -285,9 +285,8 @@ def _nuts_warnings(
     if "diverging" in stats and (count := int(np.sum(stats["diverging"]))):
         found.append(f"{count} divergent transitions; use more informative priors, or more tuning")
     columns = [v.reshape(*asked.shape, -1) for v in values.values()]
-    each = [
-        split_r_hat(v[..., j]) for v in columns for j in range(v.shape[-1]) if np.ptp(v[..., j])
-    ]
+    every = np.concatenate(columns, axis=-1)
+    each = [split_r_hat(v) for v in np.moveaxis(every, -1, 0) if np.ptp(v) > 0]
     worst = max((r for r in each if np.isfinite(r)), default=1.0)
     if worst > settings.POSTERIOR.max_r_hat:
         found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")

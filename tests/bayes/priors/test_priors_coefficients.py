@@ -84,9 +84,8 @@ def test_a_prior_against_the_data_is_followed_as_far_as_its_tails_say(orthodont:
     fit: Any = bayeslme.translate(LINE).fit(orthodont)
     boys = orthodont.loc[orthodont["Sex"] == "Male", "distance"]
     text = "StudentT(30, 60, 0.1)"
-    posterior = fit.sample(
-        draws=2000, method="collapsed", priors={"fixef": {"SexMale": text}}, seed=1
-    )
+    priors = {"fixef": {"SexMale": text}}
+    posterior = fit.sample(draws=2000, method="collapsed", priors=priors, seed=1)
     grid = np.linspace(20, 70, 200_001)
     log = FAMILIES["StudentT"].log_density(grid, as_prior(text).numbers())
     log = log - 0.5 * len(boys) * (grid - boys.mean()) ** 2 / 16
