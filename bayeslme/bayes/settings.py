@@ -312,6 +312,45 @@ class ConflictSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GibbsSettings:
+    """Chains over the scales of many priors (`sampling.gibbs`).
+
+    Attributes
+    ----------
+    chains : int
+        Chains side by side; more cost little, as all share their array operations.
+    burn_in : int
+        Steps that are thrown away, in which the local moves find their length.
+    round_steps : int
+        Steps between looks at the diagnostics.
+    max_steps : int
+        Steps at most.
+    local_moves : int
+        Local Metropolis moves of the variance parameters in a step.
+    target_acceptance : float
+        Acceptance rate to which the local moves are scaled.
+    wanted_effective, wanted_share : float
+        Effective draws at which the chains end: this number, or this share of the draws.
+    least_left : float
+        Share of a variance that is left of it by a component, at the least: a narrower component
+        is as wide as rounding.
+    min_efficiency : float
+        Efficiency of importance weights below which several mixed priors are left to the chains.
+    """
+
+    chains: int = 64
+    burn_in: int = 100
+    round_steps: int = 60
+    max_steps: int = 1200
+    local_moves: int = 2
+    target_acceptance: float = 0.3
+    wanted_effective: float = 1000.0
+    wanted_share: float = 0.5
+    least_left: float = 1e-12
+    min_efficiency: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
 class AnnealingSettings:
     """Sequential Monte Carlo (`sampling.annealing`).
 
@@ -468,6 +507,7 @@ PROPOSAL = ProposalSettings()
 SAMPLING = SamplingSettings()
 MIXTURES = MixtureSettings()
 CONFLICT = ConflictSettings()
+GIBBS = GibbsSettings()
 ANNEALING = AnnealingSettings()
 POSTERIOR = PosteriorSettings()
 CHECKS = CheckSettings()

@@ -113,7 +113,7 @@ class MixedCoefficients:
         sound = _sound(factor)
         beta = gaussian_draws(self.parameters, factor, count, rng)
         mean, cov, spread = self.moments(factor[sound])
-        state = _State(mean, cov, spread, beta[sound] @ self._combinations.T)
+        state = _State(mean, cov, spread, beta[sound] @ self.combinations.T)
         value = np.zeros(len(mean))
         share = settings.MIXTURES.defended_share / max(len(self.mixtures), 1)
         for j, mixture in enumerate(self.mixtures):
@@ -136,15 +136,15 @@ class MixedCoefficients:
     def moments(self, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean (b, j), covariance (b, j, j), covariances (b, p, j) with standard coefficients."""
         problem, p = self.parameters.problem, self.parameters.problem.p
-        rows = np.linalg.solve(problem.x_basis.T, self._combinations.T)  # of standard coefficients
+        rows = np.linalg.solve(problem.x_basis.T, self.combinations.T)  # of standard coefficients
         lower = factor[:, :p, :p]
         half = np.linalg.solve(lower, np.broadcast_to(rows, (len(factor), *rows.shape)))
         spread = np.linalg.solve(np.swapaxes(lower, -1, -2), half)
-        mean = np.einsum("bpj,bp->bj", half, factor[:, p, :p]) + self._combinations @ problem.shift
+        mean = np.einsum("bpj,bp->bj", half, factor[:, p, :p]) + self.combinations @ problem.shift
         return mean, np.swapaxes(half, -1, -2) @ half, spread
 
     @property
-    def _combinations(self) -> np.ndarray:
+    def combinations(self) -> np.ndarray:
         """The combinations' weights (j, p)."""
         basis = self.prior.scale.combinations(len(self.prior.priors))
         return np.asarray(basis[list(self.places)])

@@ -26,6 +26,7 @@ from bayeslme.bayes.sampling.coefficients import (
 )
 from bayeslme.bayes.sampling.conflict import conflict_of, far_starts
 from bayeslme.bayes.sampling.coordinates import Coordinates
+from bayeslme.bayes.sampling.gibbs import run_chains
 from bayeslme.bayes.sampling.importance import (
     Adapted,
     Weighted,
@@ -97,10 +98,20 @@ class CollapsedPosterior:
             drawn.append(beta)
         return self._finite(values), np.concatenate(drawn)
 
+    def flat(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log density (b,) with the mixed priors left out, and the factor (b, p + 1, p + 1)."""
+        found = [self._piece(piece) for piece in self._pieces(u)]
+        return self._finite([v for v, _ in found]), np.concatenate([f for _, f in found])
+
     @property
     def exact(self) -> bool:
         """Whether the density is known, not only without bias."""
         return self.mixed is None or self.mixed.exact
+
+    @property
+    def chains_follow(self) -> bool:
+        """Whether chains can take over where the weights are poor."""
+        return self.mixed is not None and not any(m.cut or m.flat for m in self.mixed.mixtures)
 
     @property
     def cost(self) -> float:
@@ -139,9 +150,9 @@ class CollapsedDraws:
     candidates : int
     effective : float
         Effective number of draws by the weights, or by the copies of particles.
-    route : {"exact", "importance", "refined mixture", "annealed"}
+    route : {"exact", "importance", "refined mixture", "annealed", "gibbs"}
     r_hat : float
-        Between populations of particles; NaN on the other routes.
+        Between populations of particles, or between chains; NaN on the other routes.
     log_evidence : float
         Log p(y) by the mean of the weights; NaN of annealed particles.
     unvisited : float
@@ -168,6 +179,8 @@ class CollapsedDraws:
     def mistrust(self) -> str | None:
         """Why the draws are not to be used, or None."""
         limits = settings.SAMPLING
+        if self.route == "gibbs":
+            return self._apart
         too_high = f"Pareto k-hat {self.k_hat:.2f} is above {limits.max_pareto_k}"
         if self.route != "annealed":
             if self.effective < min(limits.min_effective_draws, 0.5 * len(self.log_weight)):
@@ -178,6 +191,16 @@ class CollapsedDraws:
         if self.r_hat <= limits.max_population_r_hat:
             return None
         return f"{too_high}, and annealed populations differ ({self.r_hat:.2f})"
+
+    @property
+    def _apart(self) -> str | None:
+        """Why the chains are not to be used, or None."""
+        limits = settings.SAMPLING
+        least = min(limits.min_effective_draws, 0.5 * len(self.log_weight))
+        if self.r_hat <= limits.max_population_r_hat and self.effective >= least:
+            return None
+        worth = f"R-hat {self.r_hat:.3f}, worth {self.effective:.0f} draws"
+        return f"{settings.GIBBS.chains} chains over the priors' scales do not agree yet ({worth})"
 
     @property
     def warnings(self) -> list[str]:
@@ -195,6 +218,9 @@ class CollapsedDraws:
         if self.route == "exact":
             return "exact"
         weights = f"k-hat {self.k_hat:.2f}, importance efficiency {self.efficiency:.0%}"
+        if self.route == "gibbs":
+            chains = f"{settings.GIBBS.chains} chains over the priors' scales"
+            return f"gibbs, {chains}, R-hat {self.r_hat:.3f}; before: {weights}"
         if self.route != "annealed":
             missed = "" if np.isnan(self.unvisited) else f", never visited {self.unvisited:.1%}"
             return f"{self.route}; {weights} of {self.candidates}{missed}"
@@ -265,9 +291,34 @@ def draw(
         and limits.densities_per_particle * n * target.cost <= limits.max_numbers_read
     ):
         return _annealed(target, found, weighted, n, rng)
+    if not target.exact and weighted.efficiency < settings.GIBBS.min_efficiency:
+        chained = _chained(target, found, weighted, n, rng)
+        if chained is not None:
+            return chained
     drawn = _complete(target, weighted, beta, route, n, rng)
     missed = unvisited(target, proposal, modes, drawn.log_evidence, len(weighted.u), rng)
     return replace(drawn, unvisited=missed)
+
+
+def _chained(
+    target: CollapsedPosterior, found: Adapted, failed: Weighted, n: int, rng: np.random.Generator
+) -> CollapsedDraws | None:
+    """Chains over the scales of the mixed priors; None where one is cut to an interval."""
+    mixed = target.mixed
+    if mixed is None or not target.chains_follow:
+        return None
+    chains = run_chains(target, mixed, found.proposal, n, rng)
+    point = target.coordinates.decode(chains.u)
+    return CollapsedDraws(
+        {**natural_values(target.density.parameters, point), "fixef": chains.beta},
+        np.zeros(n),
+        failed.k_hat,
+        failed.efficiency,
+        len(failed.u),
+        chains.effective,
+        "gibbs",
+        chains.r_hat,
+    )
 
 
 def _annealed(
@@ -354,7 +405,7 @@ def _weighed(
         ) or spent > limits.max_numbers_read:
             break
         if not target.exact:  # no proposal of the others makes the coefficients' weights more even
-            if count >= most:
+            if count >= most or target.chains_follow:
                 break
             count = int(
                 min(
