@@ -256,6 +256,10 @@ class MixtureSettings:
         Smallest variance, in units of the prior's: coefficients smaller than its root are as zero.
     least_log_weight : float
         Log weight below the largest at which a grid point is left out.
+    half_normal_reach : float
+        Standard deviations of a half-normal shift that are summed over, and more far from the data.
+    max_shifts : int
+        Points of that sum at most.
     defended_share : float
         Share of the draws of all scales together that follow the prior alone, so that no
         combination of coefficients at their priors' centres is out of reach.
@@ -267,6 +271,8 @@ class MixtureSettings:
     lost_tail: float = 1e-6
     lost_variance: float = 1e-10
     least_log_weight: float = 300.0
+    half_normal_reach: float = 8.0
+    max_shifts: int = 400
     defended_share: float = 0.2
 
 

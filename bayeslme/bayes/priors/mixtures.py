@@ -1,6 +1,6 @@
 """Priors of coefficients as mixtures of normal densities, cut to an interval.
 
-A Student-t, Cauchy, Laplace or horseshoe density is a normal one whose standard deviation has a
+A Student-t, Cauchy or Laplace density is a normal one whose standard deviation has a
 distribution of its own (Andrews and Mallows 1974, JRSS B 36, 99). The integral over that standard
 deviation is a sum over a grid of its logarithm: the trapezoidal rule on the whole real line, whose
 error falls exponentially with the number of points (Trefethen and Weideman 2014, SIAM Review 56,
@@ -24,7 +24,7 @@ Args = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class NormalMixture:
-    """Normal densities about one centre, cut to an interval.
+    """Normal densities about one centre or beside it, cut to an interval.
 
     Attributes
     ----------
@@ -35,6 +35,8 @@ class NormalMixture:
     sd : array, shape (k,)
         A single infinite one is the density 1.
     low, high : float
+    shift : array, shape (k,), or float
+        What the densities of a skew one are apart from the centre.
     """
 
     centre: float
@@ -43,6 +45,12 @@ class NormalMixture:
     sd: np.ndarray
     low: float = -np.inf
     high: float = np.inf
+    shift: np.ndarray | float = 0.0
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Centre of each density, shape (k,)."""
+        return np.broadcast_to(self.centre + self.shift, self.sd.shape)
 
     @property
     def flat(self) -> bool:
@@ -59,7 +67,7 @@ class NormalMixture:
         if self.flat:
             inner = np.zeros(x.shape)
         else:
-            z = (x[..., None] - self.centre) / self.sd
+            z = (x[..., None] - self.centres) / self.sd
             inner = logsumexp(
                 self.log_weight - np.log(self.sd) - LOG_SQRT_2PI - 0.5 * z**2, axis=-1
             )
@@ -83,8 +91,10 @@ def normal_mixture(prior: ParameterPrior, j: int, reach: float) -> NormalMixture
     """
     one, (low, high) = prior.priors[j], prior.bounds(j)
     args = one.numbers()
-    if one.family not in _SCALE_MIXTURES:
+    if one.family not in (*_SCALE_MIXTURES, "SkewNormal"):
         return NormalMixture(np.nan, np.inf, np.zeros(1), np.full(1, np.inf), low, high)
+    if one.family == "SkewNormal":
+        return _skew(args, reach, low, high)
     centre, spread, nodes = _SCALE_MIXTURES[one.family](args, reach)
     log_weight, sd = nodes
     keep = log_weight > np.max(log_weight) - settings.MIXTURES.least_log_weight
@@ -122,15 +132,18 @@ def _laplace(b: float, reach: float) -> Nodes:
     return log_weight, b * np.sqrt(2.0) * root
 
 
-def _horseshoe(tau: float, reach: float) -> Nodes:
-    """Standard deviations tau lambda of half-Cauchy lambda."""
+def _skew(args: Args, reach: float, low: float, high: float) -> NormalMixture:
+    """Normal densities about a half-normal shift (Azzalini 1985, section 2), by Gauss's rule."""
     limits = settings.MIXTURES
-    step = 0.5 * limits.log_precision_step
-    bottom = 0.5 * np.log(limits.lost_variance)
-    top = np.log((1.0 + reach / tau) / np.sqrt(limits.lost_tail))
-    at = np.arange(bottom, top + step, step)
-    log_weight = np.log(2 / np.pi) + np.log(step) + at - np.logaddexp(0.0, 2 * at)
-    return log_weight, tau * np.exp(at)
+    delta = args["alpha"] / np.hypot(1.0, args["alpha"])
+    far = min(limits.half_normal_reach + reach / args["sigma"], 5 * limits.half_normal_reach)
+    count = int(min(far * (4.0 + abs(args["alpha"])), limits.max_shifts))
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    at = 0.5 * far * (nodes + 1.0)
+    log_weight = np.log(far * weights) - LOG_SQRT_2PI - 0.5 * at**2
+    sd = np.full(count, args["sigma"] / np.hypot(1.0, args["alpha"]))
+    shift = args["sigma"] * delta * at
+    return NormalMixture(args["mu"], args["sigma"], log_weight, sd, low, high, shift)
 
 
 def _one(sigma: float) -> Nodes:
@@ -139,6 +152,7 @@ def _one(sigma: float) -> Nodes:
 
 _SCALE_MIXTURES: Mapping[str, Callable[[Args, float], tuple[float, float, Nodes]]] = {
     "Normal": lambda a, _: (a["mu"], a["sigma"], _one(a["sigma"])),
+    "TruncatedNormal": lambda a, _: (a["mu"], a["sigma"], _one(a["sigma"])),
     "HalfNormal": lambda a, _: (0.0, a["sigma"], _one(a["sigma"])),
     "StudentT": lambda a, r: (a["mu"], a["sigma"], _student(a["nu"], a["sigma"], r)),
     "HalfStudentT": lambda a, r: (0.0, a["sigma"], _student(a["nu"], a["sigma"], r)),
@@ -146,5 +160,4 @@ _SCALE_MIXTURES: Mapping[str, Callable[[Args, float], tuple[float, float, Nodes]
     "HalfCauchy": lambda a, r: (0.0, a["beta"], _student(1.0, a["beta"], r)),
     "Laplace": lambda a, r: (a["mu"], a["b"], _laplace(a["b"], r)),
     "Exponential": lambda a, r: (0.0, 1 / a["lam"], _laplace(1 / a["lam"], r)),
-    "Horseshoe": lambda a, r: (0.0, a["tau"], _horseshoe(a["tau"], r)),
 }

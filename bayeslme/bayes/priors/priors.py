@@ -278,6 +278,14 @@ def _resolve_one(given: Any, block: Block, defaults: tuple[Prior, ...]) -> Param
                 msg = f"priors: '{block.name}' has no coefficient '{coef}'; it {what}"
                 raise SpecError(msg)
             chosen[block.coefs.index(coef)] = spread(as_prior(prior, coef), [coef], coef)[0]
+    elif isinstance(given, list | tuple):
+        if block.matrix or len(given) != len(block.coefs):
+            has = "takes one prior" if block.matrix else f"has {', '.join(block.coefs)}"
+            msg = f"priors: '{block.name}' {has}; {len(given)} priors are listed"
+            raise SpecError(msg)
+        named = set(block.coefs)
+        pairs = zip(given, block.coefs, strict=True)
+        chosen = [spread(as_prior(one, coef), [coef], coef)[0] for one, coef in pairs]
     else:
         prior = as_prior(given, block.name)
         count = block.coefs[:1] if block.matrix else block.coefs
@@ -300,6 +308,11 @@ def _statement(prior: Prior, block: Block, j: int) -> Prior:
     SpecError
         If there is none, or a range is given another dimension than its coordinates have.
     """
+    if prior.family == "TruncatedNormal":  # its own ends, inside of where the parameter lives
+        numbers = prior.numbers()
+        lower, upper = max(numbers["lower"], block.lower[j]), min(numbers["upper"], block.upper[j])
+        own = {**numbers, "lower": lower, "upper": upper}
+        return Prior(prior.family, tuple(own.items())) if lower < upper else prior
     if not prior.family.startswith("PC"):
         return prior
     about, args = (block.kind, block.structure, block.coefs[j]), dict(prior.args)

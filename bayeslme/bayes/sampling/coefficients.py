@@ -71,9 +71,15 @@ class MixedCoefficients:
     @property
     def exact(self) -> bool:
         """Whether `log_evidence` is exact: one prior, and a mixture of normal densities."""
-        return len(self.places) == 1 and (
-            not self.mixtures[0].flat or self.prior.priors[self.places[0]].family in EVEN
-        )
+        if len(self.places) != 1:
+            return False
+        family = self.prior.priors[self.places[0]].family
+        return not self.mixtures[0].flat or family in EVEN
+
+    @property
+    def by_scale(self) -> bool:
+        """Whether given their scales all of them are normal, on the whole line."""
+        return not any(m.cut or m.flat or np.ndim(m.shift) for m in self.mixtures)
 
     def log_evidence(self, factor: np.ndarray) -> np.ndarray:
         """Log mean (b,) of the priors under the Gaussian of the data; exact for one coefficient.
@@ -181,7 +187,7 @@ class _State:
             self._condition(j, tilted.draw(which, rng), np.zeros(len(which)), None)
         elif not mixture.flat:
             sd = mixture.sd[which]
-            self._condition(j, np.full(len(which), mixture.centre), sd**2, rng)
+            self._condition(j, mixture.centres[which], sd**2, rng)
         return log_weight
 
     def _condition(
@@ -235,11 +241,11 @@ class Tilted:
             own_mean, own_sd = mean[:, None], np.sqrt(variance)[:, None]
         else:
             total = variance[:, None] + mixture.sd**2
-            apart = (mean - mixture.centre)[:, None]
+            apart = mean[:, None] - mixture.centres
             log_parts = (
                 mixture.log_weight - LOG_SQRT_2PI - 0.5 * np.log(total) - 0.5 * apart**2 / total
             )
-            own_mean = mixture.centre + mixture.sd**2 / total * apart
+            own_mean = mixture.centres + mixture.sd**2 / total * apart
             own_sd = np.sqrt(variance[:, None] / total) * mixture.sd
         if mixture.cut:
             log_parts = log_parts + _interval(mixture, own_mean, own_sd)[0]

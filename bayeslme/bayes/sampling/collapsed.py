@@ -111,7 +111,7 @@ class CollapsedPosterior:
     @property
     def chains_follow(self) -> bool:
         """Whether chains can take over where the weights are poor."""
-        return self.mixed is not None and not any(m.cut or m.flat for m in self.mixed.mixtures)
+        return self.mixed is not None and self.mixed.by_scale
 
     @property
     def cost(self) -> float:

@@ -63,7 +63,7 @@ def conflict_of(prior: ParameterPrior, estimate: Estimate) -> Conflict | None:
     mixtures = [normal_mixture(prior, j, 0.0) for j in range(len(found))]
     centres = np.array([_centre(m, at) for m, at in zip(mixtures, found, strict=True)])
     spreads = np.array([m.spread for m in mixtures])
-    heavy = np.array([len(m.sd) > 1 for m in mixtures])
+    heavy = np.array([not m.flat and np.ptp(m.sd) > 0 for m in mixtures])
     error = np.sqrt(np.diag(cov))
     wide = np.where(heavy | np.isinf(spreads), error, np.hypot(error, spreads))
     limit = settings.CONFLICT.min_distance
