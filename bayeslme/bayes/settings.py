@@ -179,6 +179,9 @@ class SamplingSettings:
         Components of the mixture from which annealed particles draw their jumps.
     good_pareto_k, good_efficiency : float
         Weights as good as these are not improved further. Below 0.5 their variance is finite.
+    max_even_weight : float
+        Largest weight, relative to their mean, up to which weights are even whatever the shape of
+        their largest ones: of a thousand with k-hat 0.5 the largest would be 16 times the mean.
     tail_share, tail_width : float
         Share and width of the component that covers the tails of the target.
     boundary_share, max_boundary_share : float
@@ -220,6 +223,7 @@ class SamplingSettings:
     jump_components: int = 6
     good_pareto_k: float = 0.5
     good_efficiency: float = 0.4
+    max_even_weight: float = 5.0
     tail_share: float = 0.1
     tail_width: float = 2.0
     boundary_share: float = 0.04

@@ -54,6 +54,8 @@ def b_grid(text: str, estimate: float, error: float) -> np.ndarray:
     data = estimate + error * np.linspace(-14, 14, 281)
     low, high = prior.support()
     ends = [v for v in (low, high) if np.isfinite(v)]
+    inward = np.geomspace(1e-6, 0.5, 120) * (high - low if ends else 0.0)
+    ends += [v for e in ends for v in (e + inward if e == low else e - inward)]
     between = np.linspace(prior.median(), estimate, 60)
     every = np.unique(np.concatenate([about, data, between, ends]))
     return every[(every >= low) & (every <= high)]
