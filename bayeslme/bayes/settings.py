@@ -422,6 +422,8 @@ class PosteriorSettings:
         Digits of a comparison of fits.
     min_diagnostic_draws : int
         Draws of a chain below which there are no diagnostics.
+    min_judged_draws : int
+        Draws of a chain below which R-hat is mostly noise: the summary notes it, nothing warns.
     max_listed_characters : int
         Characters of a list of names in an error message.
     max_quoted_characters : int
@@ -437,6 +439,7 @@ class PosteriorSettings:
     sd_digits: int = 3
     comparison_digits: int = 4
     min_diagnostic_draws: int = 4
+    min_judged_draws: int = 200
     max_listed_characters: int = 200
     max_quoted_characters: int = 150
 

@@ -288,7 +288,8 @@ def _nuts_warnings(
     every = np.concatenate(columns, axis=-1)
     each = [split_r_hat(v) for v in np.moveaxis(every, -1, 0) if np.ptp(v) > 0]
     worst = max((r for r in each if np.isfinite(r)), default=1.0)
-    if worst > settings.POSTERIOR.max_r_hat:
+    judged = asked.shape[1] >= settings.POSTERIOR.min_judged_draws
+    if judged and worst > settings.POSTERIOR.max_r_hat:
         found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
     prior = asked.priors["fixef"]
     conflict = conflict_of(prior, asked.fit.estimate)
