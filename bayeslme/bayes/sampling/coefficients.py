@@ -96,12 +96,12 @@ class MixedCoefficients:
         for j, mixture in enumerate(self.mixtures):
             tilted = Tilted.of(mixture, mean[:, j], cov[:, j, j])
             value += tilted.log_mass
-            gain = cov[:, :, j] / tilted.variance[:, None]
+            later = slice(j + 1, None)  # those before are not read again
+            gain = cov[:, j, later] / tilted.variance[:, None]
             own_mean, own_variance = tilted.moments()
-            mean = mean + gain * (own_mean - tilted.mean)[:, None]
-            change = own_variance - tilted.variance
-            cov = cov + change[:, None, None] * gain[:, :, None] * gain[:, None, :]
-            cov[:, j, j] = own_variance
+            mean[:, later] += gain * (own_mean - tilted.mean)[:, None]
+            change = (own_variance - tilted.variance)[:, None] * gain
+            cov[:, later, later] += change[:, :, None] * gain[:, None, :]
         total[sound] = value
         return total
 
@@ -194,21 +194,18 @@ class _State:
         self, j: int, seen: np.ndarray, noise: np.ndarray, rng: np.random.Generator | None
     ) -> None:
         """Condition on an observation of combination ``j``, the draw too (Matheron's rule)."""
-        variance = self.cov[:, j, j].copy()
-        total = variance + noise
-        gain = self.cov[:, :, j] / total[:, None]
+        later = slice(j, None)  # those before have entered and are not read again
+        row = self.cov[:, j, later].copy()
+        total = row[:, 0] + noise
+        gain = row / total[:, None]
         wide = self.spread[:, :, j] / total[:, None]
         error = 0.0 if rng is None else np.sqrt(noise) * rng.standard_normal(len(seen))
         apart = (seen + error - self.drawn[:, j])[:, None]
         self.moved += wide * apart
-        self.drawn = self.drawn + gain * apart
-        self.mean = self.mean + gain * (seen - self.mean[:, j])[:, None]
-        row = self.cov[:, j, :].copy()
-        self.cov = self.cov - gain[:, :, None] * row[:, None, :]
-        self.spread = self.spread - wide[:, :, None] * row[:, None, :]
-        left = noise / total  # of the variance, without the cancellation of a difference
-        self.cov[:, j, :] = row * left[:, None]
-        self.cov[:, :, j] = row * left[:, None]
+        self.drawn[:, later] += gain * apart
+        self.mean[:, later] += gain * (seen - self.mean[:, j])[:, None]
+        self.cov[:, later, later] -= gain[:, :, None] * row[:, None, :]
+        self.spread[:, :, later] -= wide[:, :, None] * row[:, None, :]
 
 
 @dataclass(frozen=True, slots=True)

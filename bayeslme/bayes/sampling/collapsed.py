@@ -119,7 +119,12 @@ class CollapsedPosterior:
         return float(self.density.likelihood.n_numbers + self.density.likelihood.n_dense_numbers)
 
     def _pieces(self, u: np.ndarray) -> list[np.ndarray]:
-        return self.density.likelihood.pieces(u) or [u]
+        pieces = self.density.likelihood.pieces(u) or [u]
+        if self.mixed is None:
+            return pieces
+        each = len(self.mixed.places) * self.density.parameters.problem.p
+        step = int(max(settings.MIXTURES.numbers_per_batch // each, 1))
+        return [part for piece in pieces for part in np.split(piece, range(step, len(piece), step))]
 
     def _piece(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -57,6 +57,8 @@ def conflict_of(prior: ParameterPrior, estimate: Estimate) -> Conflict | None:
         Of the coefficients.
     estimate : Estimate
     """
+    if not prior.priors:
+        return None
     basis = prior.scale.combinations(len(prior.priors))
     found = basis @ estimate.beta
     cov = basis @ estimate.vcov @ basis.T
