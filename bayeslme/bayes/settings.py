@@ -510,10 +510,19 @@ class PyMCSettings:
     max_low_rank_dimensions : int
         Dimensions up to which NUTS adapts to correlated parameters, such as sigma and a power; the
         matrix costs too much beyond.
+    timed_gradients : int
+        Gradients that are timed before NUTS starts.
+    usual_steps : float
+        Gradients of a transition, as a rule: trees of depth 3 or 4.
+    long_run_seconds : float
+        Expected seconds from which on a warning says how long it may take.
     """
 
     max_time_units: float = 1e9
     max_low_rank_dimensions: int = 1000
+    timed_gradients: int = 3
+    usual_steps: float = 12.0
+    long_run_seconds: float = 120.0
 
 
 CENTRING = CentringSettings()

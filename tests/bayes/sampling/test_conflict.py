@@ -249,3 +249,25 @@ def test_many_heavy_tailed_priors_by_chains_and_by_weights() -> None:
     error = np.hypot(weights.std(axis=0), chains.std(axis=0)) / np.sqrt(1000)
     assert np.all(np.abs(weights.mean(axis=0) - chains.mean(axis=0)) < 4 * error)
     assert chains.std(axis=0) == pytest.approx(weights.std(axis=0), rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["sigma", "sd_g"])
+def test_a_prior_as_tight_as_a_number_stays_collapsed(name: str) -> None:
+    """The posterior of the parameter is its prior; far from the estimate of about 1."""
+    fit: Any = bayeslme.lme("y ~ 1", frame(), "~ 1 | g")
+    priors = {**SD, name: "Normal(2.3, 0.0001)"}
+    posterior = fit.sample(priors=priors, seed=1, method="collapsed")
+    drawn = posterior.values[name].ravel()
+    assert drawn.mean() == pytest.approx(2.3, abs=2e-5)
+    assert drawn.std() == pytest.approx(1e-4, rel=0.1)
+
+
+@pytest.mark.parametrize("texts", [[], ["one"], ["one", "two"]])
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_lists_of_warnings_are_saved(texts: list[str], ending: str, tmp_path: Any) -> None:
+    posterior = bayeslme.lm("y ~ 1", frame()).sample(draws=100, seed=1)
+    posterior.data["sample_stats"].attrs["warnings"] = texts
+    posterior.save(tmp_path / f"p.{ending}")
+    again = bayeslme.load_posterior(tmp_path / f"p.{ending}")
+    assert again.data["sample_stats"].attrs["warnings"] == texts
+    assert all(f"Note: {text}" in str(again.summary()) for text in texts)
