@@ -73,19 +73,32 @@ def gaussian_beta(prior: ParameterPrior) -> GaussianBeta | None:
     return gaussian_part(prior)
 
 
-def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
-    """As ``gaussian_beta``, with every prior that is not Gaussian taken for a flat one."""
-    normal = np.array([p.family == "Normal" for p in prior.priors], dtype=bool)
-    if not normal.any():
+def gaussian_part(
+    prior: ParameterPrior, others: Mapping[int, tuple[float, float]] | None = None
+) -> GaussianBeta | None:
+    """As ``gaussian_beta``, with every prior that is not Gaussian taken for a flat one.
+
+    Parameters
+    ----------
+    prior : ParameterPrior
+    others : mapping of int to (mean, standard deviation), optional
+        Normal densities that stand for some of those.
+    """
+    own = {
+        j: (p.numbers()["mu"], p.numbers()["sigma"])
+        for j, p in enumerate(prior.priors)
+        if p.family == "Normal"
+    } | dict(others or {})
+    if not own:
         return None
-    args = [p.numbers() if p.family == "Normal" else {} for p in prior.priors]
-    basis = prior.scale.combinations(len(args))
-    weights = np.array([a["sigma"] ** -2 if a else 0.0 for a in args])
+    k = len(prior.priors)
+    basis = prior.scale.combinations(k)
+    weights = np.array([own[j][1] ** -2 if j in own else 0.0 for j in range(k)])
     return GaussianBeta(
-        np.linalg.solve(basis, [a.get("mu", 0.0) for a in args]),
+        np.linalg.solve(basis, [own[j][0] if j in own else 0.0 for j in range(k)]),
         basis.T @ (weights[:, None] * basis),
-        int(normal.sum()),
-        0.5 * float(np.log(weights[normal]).sum()),
+        len(own),
+        0.5 * float(np.log(weights[list(own)]).sum()),
     )
 
 

@@ -27,6 +27,9 @@ ATTRIBUTE = "bayeslme"
 ZARR = ".zarr"
 
 
+WARNINGS = "warnings"  # the attribute that is a list of texts
+
+
 def write_tree(tree: xr.DataTree, path: Path) -> None:
     """Write a tree as a netCDF file, or as a zarr store where the name ends in ``.zarr``.
 
@@ -75,7 +78,15 @@ def read_tree(path: Path) -> xr.DataTree:
     with _told(path, f"cannot be read as a {what}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of strange files in a store: the checksums tell
         with xr.open_datatree(path, **options) as opened:
-            return opened.load()
+            return _with_lists(opened.load())
+
+
+def _with_lists(tree: xr.DataTree) -> xr.DataTree:
+    """Give the tree its lists of texts back: files return a single one without its list."""
+    for node in tree.subtree:
+        if WARNINGS in node.attrs:
+            node.attrs[WARNINGS] = [str(text) for text in np.atleast_1d(node.attrs[WARNINGS])]
+    return tree
 
 
 def checksums(tree: xr.DataTree) -> dict[str, int]:

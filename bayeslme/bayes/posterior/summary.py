@@ -136,15 +136,15 @@ def split_r_hat(draws: np.ndarray) -> float:
 def notes(posterior: Posterior, tables: list[pd.DataFrame]) -> tuple[str, ...]:
     """What went wrong while sampling, in words."""
     stats = posterior.data["sample_stats"]
-    found = []
-    if "diverging" in stats:
+    found = [str(text) for text in np.atleast_1d(stats.attrs.get("warnings", []))]
+    if "diverging" in stats and not any("divergent" in text for text in found):
         count = int(stats["diverging"].sum())
         if count:
             found.append(
                 f"{count} divergent transitions; use more informative priors, or more tuning"
             )
     worst = max((float(t["r_hat"].max()) for t in tables if len(t)), default=1.0)
-    if worst > settings.POSTERIOR.max_r_hat:
+    if worst > settings.POSTERIOR.max_r_hat and not any("R-hat" in text for text in found):
         found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
     return tuple(found)
 

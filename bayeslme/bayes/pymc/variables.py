@@ -132,6 +132,7 @@ PENALISED: dict[str, Any] = {
 }
 
 
+ENDED = (pm.Uniform, pm.TruncatedNormal)  # whose ends are constants, as their transforms are
 CENTRED = "_centred"  # ends the names of variables with the predictors at their means
 
 
@@ -264,7 +265,7 @@ def _as_data(prior: ParameterPrior, own: Any, args: dict[str, Any]) -> dict[str,
 
     The ends of a uniform stay constants, for its transform has them too.
     """
-    if own is pm.Uniform:
+    if own in ENDED:
         return args
     name, dim = prior.block.name, prior.block.dim
     return {key: pm.Data(f"{name}_prior_{key}", value, dims=dim) for key, value in args.items()}
@@ -273,7 +274,7 @@ def _as_data(prior: ParameterPrior, own: Any, args: dict[str, Any]) -> dict[str,
 def _univariate(prior: ParameterPrior, j: int, args: dict[str, Any]) -> Tensor:
     own, constants = _class_and_args(prior, j)
     if not _is_cut(prior, j):
-        return own.dist(**(constants if own is pm.Uniform else args))
+        return own.dist(**(constants if own in ENDED else args))
     lower, upper = _limits(prior, j)
     return pm.Truncated.dist(own.dist(**constants), lower=lower, upper=upper)
 

@@ -5,6 +5,7 @@ Both leave the random effects out and draw them exactly afterwards.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -234,7 +235,15 @@ class _Asked:
         options: Any = {"seeds": self.seeds[1:], "effects": effects, "keep": self.keep}
         tree = build_tree(self.parameters, self.priors, values, stats, route=route, **options)
         tree["sample_stats"].attrs.update(attributes)
-        return Posterior(tree, self.fit, self.parameters, self.priors)
+        made = Posterior(tree, self.fit, self.parameters, self.priors)
+        announce(made)
+        return made
+
+
+def announce(posterior: Posterior) -> None:
+    """Give a UserWarning for each of the posterior's ``sample_stats.attrs["warnings"]``."""
+    for text in posterior.data["sample_stats"].attrs["warnings"]:
+        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _seeds(seed: int | None) -> tuple[int, int, int]:
@@ -263,7 +272,36 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
             lv.key: drawn.values[f"z_{lv.key}"] @ np.swapaxes(lv.factor(values), -1, -2)
             for lv in parameters.levels
         }
-    return asked.posterior(values, drawn.stats, route, effects, method="nuts")
+    notes = _nuts_warnings(asked, values, drawn.stats)
+    return asked.posterior(values, drawn.stats, route, effects, method="nuts", warnings=notes)
+
+
+def _nuts_warnings(
+    asked: _Asked, values: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]
+) -> list[str]:
+    """What the user of these draws must know: divergences, chains that differ, far priors."""
+    from bayeslme.bayes.posterior.summary import split_r_hat
+    from bayeslme.bayes.sampling.conflict import conflict_of
+
+    found = []
+    if "diverging" in stats and (count := int(np.sum(stats["diverging"]))):
+        found.append(f"{count} divergent transitions; use more informative priors, or more tuning")
+    columns = [v.reshape(*asked.shape, -1) for v in values.values()]
+    every = np.concatenate(columns, axis=-1)
+    each = [split_r_hat(v) for v in np.moveaxis(every, -1, 0) if np.ptp(v) > 0]
+    worst = max((r for r in each if np.isfinite(r)), default=1.0)
+    judged = asked.shape[1] >= settings.POSTERIOR.min_judged_draws
+    if judged and worst > settings.POSTERIOR.max_r_hat:
+        found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
+    prior = asked.priors["fixef"]
+    conflict = conflict_of(prior, asked.fit.estimate)
+    if conflict is not None:
+        names = ", ".join(prior.block.coefs[j] for j in conflict.places)[:100]
+        found.append(
+            f"the priors of {names} lie far from the data; the posterior may have a second mode "
+            "that the chains did not visit"
+        )
+    return found
 
 
 def _try_collapsed(asked: _Asked, method: Method) -> tuple[Posterior | None, str]:
@@ -297,6 +335,8 @@ def _collapsed_posterior(asked: _Asked, drawn: CollapsedDraws) -> Posterior:
         k_hat=drawn.k_hat,
         efficiency=drawn.efficiency,
         weights_ess=drawn.effective,
+        warnings=drawn.warnings,
+        unvisited=drawn.unvisited,
         populations_r_hat=drawn.r_hat,
         log_evidence=drawn.log_evidence,
         log_evidence_mcse=drawn.log_evidence_mcse,
