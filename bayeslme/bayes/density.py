@@ -132,22 +132,55 @@ def integrated(
     -------
     scalar
     """
-    problem, p = parameters.problem, parameters.problem.p
+    problem = parameters.problem
     white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
     e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
-    sigma = parameters.sigma_of(values)
-    block = e.block / sigma**2
+    half = white.half_logdet.sum() + e.half_logdet
+    return integrated_block(
+        problem, problem.n, e.block, half, parameters.sigma_of(values), prior, xp
+    )
+
+
+def integrated_block(
+    problem: Problem,
+    n: Array,
+    block: Array,
+    half_logdet: Array,
+    sigma: Array,
+    prior: GaussianBeta | None,
+    xp: Namespace,
+) -> Array:
+    """Log p(y | ...) with beta integrated, from what elimination left.
+
+    Parameters
+    ----------
+    problem : Problem
+        Which has the scale of the columns.
+    n : int, or symbolic
+        Number of rows.
+    block : array, shape (p + 1, p + 1)
+        [X | y]' V^-1 [X | y], V relative to sigma^2.
+    half_logdet : scalar
+        log|V| / 2.
+    sigma : scalar
+    prior : GaussianBeta or None
+
+    Returns
+    -------
+    scalar
+    """
+    p = problem.p
+    block = block / sigma**2
     logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
-    df = problem.n - p
+    df = n - p
     if prior is not None:
         mean, precision = engine_scale(problem, prior)
         block = block + bordered(mean, precision)
         logdet_x = logdet_x - prior.half_logdet
-        df = problem.n - p + prior.proper
+        df = n - p + prior.proper
     pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
     half = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
-    scale = problem.n * xp.log(sigma) + white.half_logdet.sum() + e.half_logdet
-    return -0.5 * df * LOG_2PI - scale - half - 0.5 * pivots[p]
+    return -0.5 * df * LOG_2PI - n * xp.log(sigma) - half_logdet - half - 0.5 * pivots[p]
 
 
 def engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
