@@ -66,6 +66,8 @@ def pymc_data(spec: Any, newdata: pd.DataFrame, model: pm.Model) -> dict[str, An
     coords: dict[str, Any] = {"row": labels_of_rows(frame.index, np.arange(len(frame)))}
     coords |= {one.key: list(own) for one, own in zip(parameters.levels, labels, strict=True)}
     given = {name: values for name, (values, _) in arrays.items() if name in model.named_vars}
+    if "y" in {variable.name for variable in model.data_vars}:  # the likelihood has been replaced
+        given["y"] = found.y
     return {"new_data": given, "coords": coords, "model": model}
 
 
