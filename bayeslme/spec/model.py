@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bayeslme.bayes.priors.priors import PriorsLike
     from bayeslme.bayes.pymc.model import BetaRole, Form
+    from bayeslme.bayes.pymc.new_data import ModelData
     from bayeslme.spec.mmrm import MmrmCall
 
     F_co = TypeVar("F_co", covariant=True, default=Any)
@@ -413,7 +414,7 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
 
-    def pymc_data(self, newdata: pd.DataFrame, model: pm.Model) -> dict[str, Any]:
+    def pymc_data(self, newdata: pd.DataFrame, model: pm.Model) -> ModelData:
         """Arrays and coordinates that give a PyMC model other rows and other groups.
 
         Parameters
@@ -428,11 +429,11 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
 
         Returns
         -------
-        dict
-            Arguments of ``pm.set_data``: ``new_data``, ``coords`` and ``model``. Of each grouping
-            level the model keeps its groups where all of newdata's are among them, so that draws
-            of their effects keep their meaning; else it gets those of newdata alone, whose
-            effects the hierarchical form has to draw anew:
+        ModelData
+            A dict with the arguments of ``pm.set_data``: ``new_data``, ``coords`` and ``model``.
+            Of each grouping level the model keeps its groups where all of newdata's are among
+            them, so that draws of their effects keep their meaning; else it gets those of newdata
+            alone, whose effects the hierarchical form has to draw anew:
             ``pm.sample_posterior_predictive(trace, sample_vars=["z_<group>", "y"])``.
 
         Raises

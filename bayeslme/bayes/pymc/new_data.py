@@ -5,7 +5,7 @@ This module imports PyMC; it is itself imported only where there is a model.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -32,7 +32,15 @@ def remember(model: pm.Model, parameters: ModelParameters) -> None:
     setattr(model["X"].tag, _TAG, parameters)
 
 
-def pymc_data(spec: Any, newdata: pd.DataFrame, model: pm.Model) -> dict[str, Any]:
+class ModelData(TypedDict):
+    """Arguments of ``pm.set_data``."""
+
+    new_data: dict[str, np.ndarray]
+    coords: dict[str, Any]
+    model: pm.Model
+
+
+def pymc_data(spec: Any, newdata: pd.DataFrame, model: pm.Model) -> ModelData:
     """What ``pm.set_data`` takes to give a model other rows; see ``LmeSpec.pymc_data``."""
     parameters = _parameters_of(model)
     design = parameters.design

@@ -24,23 +24,21 @@ class Started:
 
     Attributes
     ----------
-    start : tuple
-        The support point as nested tuples, which can be compared.
+    start : array
     """
 
-    start: Any = ()
+    start: np.ndarray = np.zeros(())
 
 
 @_support_point.register(Started)
 def _start_of(op: Started, variable: Tensor, *_: Tensor) -> Tensor:
-    return pt.constant(np.asarray(op.start, dtype=float))
+    return pt.constant(op.start)
 
 
 @cache
 def _started(kind: type) -> Any:
     """The class of an operation with a support point of its own."""
-    names = (*(getattr(kind, "__props__", None) or ()), "start")
-    return type(kind.__name__, (Started, kind), {"__props__": names})
+    return type(kind.__name__, (Started, kind), {})
 
 
 def starting_at(variable: Tensor, start: np.ndarray) -> Tensor:
@@ -58,10 +56,6 @@ def starting_at(variable: Tensor, start: np.ndarray) -> Tensor:
     kind = _started(own)
     op = kind.__new__(kind)
     vars(op).update(vars(node.op))
-    op.start = _tuples(np.asarray(start, dtype=float).tolist())
+    op.start = np.asarray(start, dtype=float)
     drawn = Apply(op, node.inputs, [output.clone() for output in node.outputs])
     return drawn.outputs[node.outputs.index(variable)]
-
-
-def _tuples(values: Any) -> Any:
-    return tuple(map(_tuples, values)) if isinstance(values, list) else values

@@ -252,9 +252,8 @@ def test_another_likelihood_and_a_potential() -> None:
         pm.Potential("soft", -100.0 * robust["ranef_g"].sum() ** 2)
     assert [v.name for v in robust.observed_RVs] == ["y_student"]
     density = density_of_y(robust)
-    penalty = robust.compile_fn(
-        robust.potentials[0], inputs=robust.value_vars, on_unused_input="ignore"
-    )
+    term = robust.logp(vars=robust.potentials)
+    penalty = robust.compile_fn(term, inputs=robust.value_vars, on_unused_input="ignore")
     for data in (first, second):
         pm.set_data(**spec.pymc_data(data, robust))
         point, values = natural_point(robust)
