@@ -47,6 +47,7 @@ _HOME = {
         "PdCompSymm",
         "PdDiag",
         "PdIdent",
+        "PdKnown",
         "PdLogChol",
         "PdNatural",
         "PdSymm",

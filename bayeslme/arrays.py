@@ -129,6 +129,11 @@ class NumpyOps:
         return out
 
     @staticmethod
+    def scatter(index: np.ndarray, values: Array, size: int) -> Array:
+        """Sums (size,) of values (m,) by known places."""
+        return np.bincount(index, values, size)
+
+    @staticmethod
     def smallest_eigenvalue(c: Array) -> Array:
         """Smallest eigenvalue (...) of symmetric matrices (..., m, m)."""
         return np.linalg.eigvalsh(c)[..., 0]
@@ -225,6 +230,19 @@ class PyTensorOps:
         inverse = pt.linalg.solve_triangular(factor, pt.as_tensor(eye), lower=True)
         white = pt.moveaxis(pt.matmul(inverse[pattern], pt.moveaxis(rows, -3, -1)), -1, -3)
         return white, pt.log(pt.diagonal(factor, axis1=-2, axis2=-1))
+
+    def scatter(self, index: np.ndarray, values: Array, size: int) -> Array:
+        """As ``NumpyOps.scatter``."""
+        zeros = self.pt.zeros((size,))
+        return self.pt.inc_subtensor(zeros[self.pt.as_tensor(index)], values)
+
+    def cholesky(self, c: Array) -> Array:
+        """Lower Cholesky factor (m, m)."""
+        return self.pt.linalg.cholesky(c)
+
+    def lower_solve(self, lower: Array, b: Array) -> Array:
+        """As ``NumpyOps.lower_solve``, for one matrix."""
+        return self.pt.linalg.solve_triangular(lower, b, lower=True)
 
     def solve(self, a: Array, b: Array) -> Array:
         """As ``NumpyOps.solve``."""

@@ -115,6 +115,19 @@ def rows_of(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
+def shown(path: object) -> str:
+    """A path as a message shows it: a long one without its middle, so that the reason is read.
+
+    Examples
+    --------
+    >>> len(shown("folder/" * 100))
+    120
+    """
+    text = str(path)
+    half = _PATH_SHOWN // 2
+    return text if len(text) <= _PATH_SHOWN else f"{text[: half - 3]}...{text[-half:]}"
+
+
 def as_path(path: object, error: type[BayesLMEError] = DataError) -> Path:
     r"""Path that a file system can hold, whether there is something or not.
 
@@ -131,14 +144,14 @@ def as_path(path: object, error: type[BayesLMEError] = DataError) -> Path:
     """
     if not isinstance(path, str | Path):
         raise error(f"path: text or a pathlib.Path is needed, not {type(path).__name__}")
-    shown = repr(str(path)[:_PATH_SHOWN])
+    name = repr(shown(path))
     try:
         os.stat(path)
     except ValueError as found:
         reason = "has the character NUL in it" if "\0" in str(path) else f"is no path ({found})"
-        raise error(f"path: {shown} {reason}") from found
+        raise error(f"path: {name} {reason}") from found
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as found:
-        raise error(f"path: {shown} cannot be used: {found.strerror}") from found
+        raise error(f"path: {name} cannot be used: {found.strerror}") from found
     return Path(path)

@@ -15,7 +15,8 @@ from bayeslme.spec.model import LmeSpec
 PACKAGE = """
     BayesLMEError CorAR1 CorAR1AR1 CorARMA CorAnte CorCAR1 CorCompSymm CorExp CorGaus CorLin
     CorMatern CorNatural CorRatio CorSpher CorSymm CorToep DataError FitError GlsFit LmFit
-    LmeFit LmeSpec PdBlocked PdCompSymm PdDiag PdIdent PdLogChol PdNatural PdSymm SpecError
+    LmeFit LmeSpec PdBlocked PdCompSymm PdDiag PdIdent PdKnown PdLogChol PdNatural PdSymm
+    SpecError
     VarComb VarConstPower VarConstProp VarExp VarFixed VarIdent VarPower anova bayes_factor
     calibrate compare compare_fits compare_models compare_pred data_names from_bambi gls
     group_plot interaction_plot lm lme lmer lmlist load_data load_model load_posterior

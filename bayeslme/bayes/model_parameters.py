@@ -55,6 +55,8 @@ class Block:
     image_lower : float or None
         Of a correlation of which the data do not know the sign, and which is positive unless a
         prior of the user's speaks of negative numbers too: where those begin.
+    turned_together : bool
+        Whether several correlations may change their signs together without the data's knowing.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Block:
     structure: str = ""
     dimension: int = 0
     image_lower: float | None = None
+    turned_together: bool = False
 
     @property
     def autoregressive(self) -> bool:
@@ -291,10 +294,11 @@ def _row_block(kind: Any, bound: Bound | None) -> Block | None:
     if bound is None or kind == "varfunc":
         return block
     dimension = int(bound.coords.position.shape[1])
-    positive = bound.two_signs and block.lower == (0.0,)
-    image = -1.0 if positive else None
-    name = bound.structure.r_name
-    return replace(block, structure=name, dimension=dimension, image_lower=image)
+    image = -1.0 if bound.two_signs and block.lower == (0.0,) else None
+    together = len(bound.structure.turned_together(bound.coords)) == 1
+    turned = bound.two_signs and together and len(free) > 1 and min(block.lower) < 0
+    own = {"structure": bound.structure.r_name, "dimension": dimension, "image_lower": image}
+    return replace(block, **own, turned_together=turned)
 
 
 def _block(

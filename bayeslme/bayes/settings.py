@@ -284,7 +284,8 @@ class PosteriorSettings:
         Bytes of all random effects and log likelihoods of a posterior, and of the draws that one
         call returns; more are refused with the number that fits.
     numbers_per_batch : float
-        Numbers in the temporary arrays of one batch of simulated draws: 80 MB.
+        Numbers in the temporary arrays of one batch of simulated draws: 16 MB, as larger ones are
+        given back to the system and asked for again with every batch.
     rows_of_draws_per_batch : float
         Rows times draws of one batch of predictions and means: 160 MB.
     max_stored_replicates : float
@@ -306,7 +307,7 @@ class PosteriorSettings:
     """
 
     max_bytes: float = 4e9
-    numbers_per_batch: float = 1e7
+    numbers_per_batch: float = 2e6
     rows_of_draws_per_batch: float = 2e7
     max_stored_replicates: float = 2e7
     interval_level: float = 0.95
@@ -352,6 +353,11 @@ class CheckSettings:
         Digits asked of ArviZ, which rounds what it returns.
     constant_log_density : float
         Spread of a log density below which it does not depend on its parameter.
+    max_marginal_effects : int
+        Crossed effects whose covariance matrix is formed for every draw: a tenth of a second each.
+    max_group_columns : int
+        Effects beside those of a factor whose groups are left out one by one: as many Cholesky
+        factors of that size as there are groups, for every draw.
     """
 
     significance: float = 0.05
@@ -368,6 +374,8 @@ class CheckSettings:
     min_compared_models: int = 2
     sensitivity_digits: int = 10
     constant_log_density: float = 1e-10
+    max_marginal_effects: int = 1500
+    max_group_columns: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,10 +389,14 @@ class PyMCSettings:
     max_low_rank_dimensions : int
         Dimensions up to which NUTS adapts to correlated parameters, such as sigma and a power; the
         matrix costs too much beyond.
+    max_crossed_columns : int
+        Columns of the dense matrix of crossed random effects up to which they are integrated out
+        symbolically: its Cholesky factor and the gradient through it take a second beyond.
     """
 
     max_time_units: float = 1e9
     max_low_rank_dimensions: int = 1000
+    max_crossed_columns: int = 2000
 
 
 CENTRING = CentringSettings()

@@ -14,7 +14,8 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.data.variables.columns import Columns, as_frame, with_attrs
 from bayeslme.data.variables.groups import Grouping, group_values, nest
-from bayeslme.errors import DataError
+from bayeslme.engine.settings import PROBLEM
+from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.hypotheses import t_quantile, t_tail
 from bayeslme.fit.inference.intervals import COLUMNS
@@ -303,6 +304,8 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     ------
     DataError
         If no group leaves residual degrees of freedom.
+    FitError
+        If nothing but rounding is left of the response.
     """
     design = build(spec, data)
     groups = nest(Columns(design.frame, design.origins), spec.fixed.groups)[-1]
@@ -311,7 +314,13 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     df = sum(one[3] for one in fits)
     if df <= 0:
         raise DataError(f"lmlist: no group of {groups.name} has more rows than coefficients")
-    sigma = float(np.sqrt(sum(one[2] for one in fits) / df))
+    left = float(np.sqrt(sum(one[2] for one in fits)))
+    if left <= PROBLEM.exact_residual * np.linalg.norm(design.y):
+        raise FitError(
+            f"lmlist: the coefficients of each {groups.name} reproduce the response exactly: "
+            "nothing is left from which a residual standard deviation could be estimated"
+        )
+    sigma = left / float(np.sqrt(df))
     kept = with_attrs(design.source, data.attrs)
     index, columns = pd.Index(groups.labels, name=groups.name), list(design.x_names)
     coef = pd.DataFrame([one[0] for one in fits], index=index, columns=columns)
@@ -331,5 +340,6 @@ def _least_squares(
     q, r = np.linalg.qr(X)
     beta = np.linalg.solve(r, q.T @ y)
     inverse = np.linalg.inv(r)
-    rest = y - X @ beta
+    rest = y - q @ (q.T @ y)
+    rest = rest - q @ (q.T @ rest)  # what rounding left of the coefficients
     return beta, np.sqrt(np.sum(inverse**2, axis=1)), float(rest @ rest), len(y) - p

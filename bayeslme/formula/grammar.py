@@ -280,7 +280,10 @@ def _name(token: Token) -> Expr:
         return Constant(str(token), position=position)
     if token in ("Inf", "NaN"):
         return Number(float(token), str(token), position=position)
-    return Name(_plain(token), position=position)
+    name = _plain(token)
+    if name == ".":  # in R too the backticks change nothing
+        raise _OperatorError("a dot is all other columns; rename the column '.'", position)
+    return Name(name, position=position)
 
 
 def _number(token: Token) -> Number:

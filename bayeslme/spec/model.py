@@ -439,8 +439,9 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
         Raises
         ------
         SpecError
-            With residual correlation, whose groups and times are part of the model: a new one is
-            needed. Also for a model of another specification.
+            With residual correlation, whose groups and times are part of the model, and for
+            crossed random effects that are integrated out: a new model is needed. Also for a model
+            of another specification, and for new groups where the groups are related.
         DataError
             For a missing column or value, an unknown level of a factor or stratum.
 

@@ -28,6 +28,8 @@ from bayeslme.spec.call import translate
 from bayeslme.spec.model import DEFAULT, LmeSpec, contrast_name, contrast_pair
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bayeslme.fit.result import Fit
 
 _MAX_BYTES = 1_000_000
@@ -80,6 +82,7 @@ class _File(_Section):
     contrasts: list[str] | dict[str, str] | None = None
     priors: Annotated[str, AfterValidator(_preset)] | Priors | None = None
     sampling: _Sampling = _Sampling()
+    data2: dict[str, Text] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,8 +122,9 @@ def load_model(path: str | Path) -> Model:
     ----------
     path : str or Path
         A TOML file with the keys title, data, call, and optionally description, contrasts (R's
-        option pair, or factor = contrasts), priors and sampling (draws, tune, chains, seed,
-        method, nuts_sampler).
+        option pair, or factor = contrasts), priors, sampling (draws, tune, chains, seed, method,
+        nuts_sampler) and data2 (CSV files of the matrices that the call names, labels in the first
+        row and column).
 
     Returns
     -------
@@ -157,7 +161,9 @@ def load_model(path: str | Path) -> Model:
             by_factor = {k: contrast_name(v) for k, v in contents.contrasts.items()}
         elif contents.contrasts is not None:
             pair = contrast_pair(contents.contrasts)
-        spec = translate(contents.call, pair)
+        data2 = contents.data2
+        matrices = None if data2 is None else {k: _matrix(v, path) for k, v in data2.items()}
+        spec = translate(contents.call, pair, matrices)
     except SpecError as error:
         raise SpecError(f"{path.name}: {error}") from error
     return Model(
@@ -213,6 +219,18 @@ def _key(complaint: Any) -> tuple[str, ...]:
     return tuple(
         p for p in path if not p.startswith(("dict[", "function-", "list[")) and p != "str"
     )
+
+
+def _matrix(name: str, path: Path) -> pd.DataFrame:
+    """A matrix from a CSV file beside the model file, labels in its first row and column."""
+    import pandas as pd
+
+    file = as_path(path.parent / name, SpecError)
+    try:
+        matrix = pd.read_csv(file, index_col=0)
+    except (OSError, ValueError) as error:
+        raise SpecError(f"data2: {name:.100} cannot be read: {str(error)[:100]}") from error
+    return matrix.set_axis(matrix.index.astype(str)).set_axis(matrix.columns.astype(str), axis=1)
 
 
 def _source(data: str, folder: Path) -> str:

@@ -82,9 +82,11 @@ def _branches(random: list[Any]) -> tuple[RandomLevel, ...]:
     firsts = [next(str(e.group) for e in found if e.branch == k) for k in range(len(random))]
     twice = next((g for g in firsts if firsts.count(g) > 1), None)
     if twice is not None:
+        related = any(e.structure.relates_groups for e in found if e.group == twice)
+        instead = "with PdBlocked([...]) for independent effects"
+        instead = "and once under a copy of the column" if related else instead
         raise SpecError(
-            f"random: group '{twice}' stands in two elements of the list; give it once, with "
-            "PdBlocked([...]) for independent effects"
+            f"random: group '{twice}' stands in two elements of the list; give it once, {instead}"
         )
     return tuple(found)
 
@@ -215,7 +217,7 @@ def _with_form(structure: PdMat) -> PdMat:
 
 
 def _replace_form(structure: Any, form: str) -> Any:
-    return type(structure)(value=structure.value, form=form)
+    return replace(structure, form=form)
 
 
 def _refuse_groups(formula: Formula) -> None:

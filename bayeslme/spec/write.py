@@ -55,6 +55,8 @@ def r_call(spec: LmeSpec) -> str:
 def _lmer_call(spec: LmeSpec) -> str:
     from bayeslme.spec.lmer import weights_of, write_formula
 
+    for level in spec.random:
+        _require_in_r(level.structure)
     parts = [write_formula(spec)]
     if spec.data is not None:
         parts.append(f"data = {_r_name(spec.data)}")
@@ -113,6 +115,7 @@ def r_structure(structure: Any) -> str:
         return f"varComb({', '.join(map(r_structure, structure.functions))})"
     if isinstance(structure, PdBlocked):
         return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    _require_in_r(structure)
     if getattr(structure, "by", None) is not None:
         raise SpecError(
             f"{structure.r_name}: nlme cannot express by = '{structure.by}', parameters of its own "
@@ -125,6 +128,15 @@ def r_structure(structure: Any) -> str:
         written = str(parse_formula(value)) if name == "form" else r_value(value, wrapper)
         parts.append(written if leading else f"{name} = {written}")
     return f"{structure.r_name}({', '.join(parts)})"
+
+
+def _require_in_r(structure: Any) -> None:
+    """Refuse what neither nlme nor lme4 has."""
+    if getattr(structure, "relates_groups", False):
+        raise SpecError(
+            "to_r: nlme and lme4 cannot express a known covariance among groups (brms writes "
+            "gr(g, cov = A)); str() of the specification gives the Python call"
+        )
 
 
 def r_value(value: Any, wrapper: str = "c") -> str:
@@ -182,7 +194,15 @@ def python_call(spec: LmeSpec) -> str:
         parts.append(f"contrasts={_pair(spec.contrasts)}")
     if spec.priors is not None:
         parts.append(f"priors={python_value(spec.priors)}")
+    parts += _matrices(spec) if lmer else []
     return f"{spec.function.lower()}({', '.join(parts)})"
+
+
+def _matrices(spec: LmeSpec) -> list[str]:
+    """The argument data2, where a formula names matrices."""
+    named = [one.structure.matrix for one in spec.random if one.structure.matrix is not None]
+    each = dict.fromkeys(f"{_quote(one.name)}: {one.name}" for one in named)
+    return [f"data2={{{', '.join(each)}}}"] if each else []
 
 
 def _formula(spec: LmeSpec) -> str:
@@ -228,15 +248,19 @@ def python_value(value: Any) -> str:
 
 def given_arguments(structure: Any) -> list[tuple[str, Any]]:
     """Return the arguments of a structure that differ from their defaults, in order."""
+    first = structure.first_argument if isinstance(structure, PdMat) else "value"
+    first = "value" if first == "form" else first  # nlme's value comes before its form
     return [
         (f.name, value)
-        for f in sorted(fields(structure), key=lambda f: f.kw_only is True)
+        for f in sorted(fields(structure), key=lambda f: (f.kw_only is True, f.name != first))
         if (value := getattr(structure, f.name)) != f.default
     ]
 
 
 def _leading_form(structure: Any, name: str) -> bool:
-    return name == "form" and isinstance(structure, PdMat | VarFixed)
+    if isinstance(structure, PdMat):
+        return name == structure.first_argument
+    return name == "form" and isinstance(structure, VarFixed)
 
 
 def _plain(level: RandomLevel) -> bool:

@@ -46,6 +46,13 @@ class PdBlocked(PdMat):
             msg = "pdBlocked needs a list of blocks, such as list(pdIdent(~ 1), pdIdent(~ a - 1))"
             raise SpecError(msg)
         made = tuple(b if isinstance(b, PdMat) else PdSymm(form=b) for b in blocks)
+        related = next((b for b in made if b.relates_groups), None)
+        if related is not None:
+            msg = (
+                f"pdBlocked: a block is a covariance within groups, and {related.r_name} has one "
+                "among them; make it an element of random=[...], on a copy of the column"
+            )
+            raise SpecError(msg)
         object.__setattr__(self, "blocks", made)
         object.__setattr__(self, "sizes", sizes)
 

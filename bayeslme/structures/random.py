@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from bayeslme.structures import settings
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.complete import check_random_structure
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
+
+if TYPE_CHECKING:
+    from bayeslme.structures.relation import Related, RelationMatrix
 
 
 class PdMat(ABC):
@@ -53,6 +56,10 @@ class PdMat(ABC):
         Whether the effects have one variance.
     composed : bool
         Whether it consists of independent blocks with structures of their own.
+    relates_groups : bool
+        Whether the effects of different groups have a covariance.
+    first_argument : str
+        The argument that calls write first, without its name.
     """
 
     r_name: ClassVar[str]
@@ -61,6 +68,8 @@ class PdMat(ABC):
     unstructured: ClassVar[bool] = False
     shares_variance: ClassVar[bool] = False
     composed: ClassVar[bool] = False
+    relates_groups: ClassVar[bool] = False
+    first_argument: ClassVar[str] = "form"
     value: Any
     form: Any
 
@@ -91,6 +100,11 @@ class PdMat(ABC):
         size = np.sqrt(np.mean(np.square(z), axis=0))
         return np.diag(np.where(size > 0, size, 1.0))
 
+    @property
+    def matrix(self) -> RelationMatrix | None:
+        """The known covariance among groups; None where they are independent."""
+        return None
+
     @abstractmethod
     def size(self, q: int) -> int:
         """Number of parameters for q effects."""
@@ -98,6 +112,20 @@ class PdMat(ABC):
     def with_sizes(self, sizes: Sequence[int]) -> PdMat:
         """The structure with the number of effects of each of its formulas, known from data."""
         return self
+
+    def related(self, groups: Sequence[str], *, ordered: bool, factor: str) -> Related | None:
+        """How the effects of groups hang together; None where groups are independent.
+
+        Parameters
+        ----------
+        groups : sequence of str
+            Labels of the groups with rows.
+        ordered : bool
+            Whether these are all levels of a factor whose order cannot be mistaken.
+        factor : str
+            Its name, for messages.
+        """
+        return None
 
     def parts(self, q: int) -> list[tuple[PdMat, slice]]:
         """The structures of the independent blocks of q effects, with their effects."""

@@ -26,20 +26,25 @@ _ADVICE = {
 }
 
 
-def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
+def loo(posterior: Posterior, kind: LooKind | None = None, group: str | None = None) -> Any:
     """Estimate how well the model predicts data it has not seen.
 
     Parameters
     ----------
     posterior : Posterior
-    kind : {"conditional", "marginal", "group"}
-        Which question is asked. ``"conditional"``: given the random effects, how well is a row
-        predicted? The weights that take the row out again must move the random effects, which
-        they often fail at. ``"marginal"``: with the random effects integrated out, how well is a
-        row predicted from all others? It estimates the same as the first, by far more stable
+    kind : {"conditional", "marginal", "group"}, optional
+        Which question is asked. ``"conditional"``, the default: given the random effects, how well
+        is a row predicted? The weights that take the row out again must move the random effects,
+        which they often fail at. ``"marginal"``: with the random effects integrated out, how well
+        is a row predicted from all others? It estimates the same as the first, by far more stable
         weights. ``"group"``: how well is a whole new outermost group predicted? (Without random
         effects a correlation group, or a row where there is none.) The first two are exact under
         residual correlation: a row is predicted from the others of its correlation group too.
+        A group of crossed random effects is predicted from all other groups, with whose rows it
+        shares the effects of the other factors.
+    group : str, optional
+        The factor whose groups are left out, which says ``kind="group"``: of crossed random
+        effects any, of nested ones the outermost.
 
     Returns
     -------
@@ -72,7 +77,8 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
     """
     limits = settings.CHECKS
     check_draws(posterior, "loo")
-    terms = pointwise(posterior, kind)
+    kind = check_kind(posterior, kind, group)
+    terms = pointwise(posterior, kind, group)
     if terms.shape[-1] == 1:
         raise FitError(
             f"loo: kind={kind!r} leaves out one {terms.dims[-1]} at a time, and there is one only; "
@@ -93,19 +99,53 @@ def loo(posterior: Posterior, kind: LooKind = "conditional") -> Any:
         named = ", ".join(map(str, worst)) + (", ..." if bad > limits.max_names_in_notes else "")
         note = (
             f"loo, {kind}: Pareto k is above {found.good_k:.2f} for {bad} of "
-            f"{found.n_data_points} {what} ({named}); {_ADVICE[kind]}"
+            f"{found.n_data_points} {what} ({named})"
         )
+        if kind != "conditional" or not posterior.parameters.design.crossed:
+            note += f"; {_ADVICE[kind]}"
         warnings.warn(note, UserWarning, stacklevel=3)
     return found
 
 
-def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
+def check_kind(posterior: Posterior, kind: LooKind | None, group: str | None) -> LooKind:
+    """The kind that is asked for; a group says it too.
+
+    Raises
+    ------
+    FitError
+        For a group that the model has not, or whose groups are not left out alone.
+    """
+    if kind is not None:
+        check_choice(kind, get_args(LooKind), "kind")
+    design = posterior.parameters.design
+    names = [level.group for level in design.levels]
+    listed = " or ".join(map(repr, names))
+    if group is None:
+        if kind == "group" and design.crossed:
+            raise FitError(f"loo: kind='group' needs the factor of the groups: group={listed}")
+        return "conditional" if kind is None else kind
+    if kind not in (None, "group"):
+        raise FitError(f"loo: group={group!r} leaves groups out, and kind={kind!r} rows; give one")
+    if group not in names:
+        known = f"is not {listed}" if names else "is not there: the model has no random effects"
+        raise FitError(f"loo: group: {group!r:.60} {known}")
+    if not design.crossed and group != names[0]:
+        raise FitError(
+            f"loo: group={group!r}: of nested random effects only the groups of the outermost "
+            f"level, {names[0]!r}, are left out; use kind='marginal' for single rows"
+        )
+    return "group"
+
+
+def pointwise(posterior: Posterior, kind: LooKind, group: str | None = None) -> xr.DataArray:
     """Log predictive density of every row, or group, at every draw.
 
     Parameters
     ----------
     posterior : Posterior
     kind : {"conditional", "marginal", "group"}
+    group : str, optional
+        The factor whose groups are left out, where random effects are crossed.
 
     Returns
     -------
@@ -123,11 +163,13 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
         )
-    if kind != "conditional" and parameters.design.crossed:
+    if kind != "conditional" and parameters.design.related:
         raise FitError(
-            f"loo: kind={kind!r} integrates nested random effects out, and those of this fit are "
-            "crossed; use kind='conditional'"
+            f"loo: kind={kind!r}: what is left out is not independent of the groups of "
+            f"'{parameters.design.related[0]}', which are related; use kind='conditional'"
         )
+    if kind == "group" and parameters.design.crossed and group is not None:
+        return _of_factor(posterior, group)
     if kind == "group":
         return posterior.data["log_likelihood"].to_dataset()["y"]
     if kind == "marginal":
@@ -138,6 +180,20 @@ def pointwise(posterior: Posterior, kind: LooKind) -> xr.DataArray:
     coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(parameters)}
     shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
+
+
+def _of_factor(posterior: Posterior, group: str) -> xr.DataArray:
+    """Log predictive densities of the groups of a crossed factor."""
+    from bayeslme.bayes.checks.crossed_left_out import crossed_groups
+
+    parameters, drawn = posterior.parameters, posterior.data["posterior"]
+    place = [level.level.group for level in parameters.levels].index(group)
+    found = crossed_groups(parameters, posterior.values, place)
+    level = parameters.levels[place]
+    dim = level.key
+    coords = {"chain": drawn["chain"], "draw": drawn["draw"], dim: list(level.level.labels)}
+    shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
+    return xr.DataArray(found.reshape(shape), coords, ("chain", "draw", dim))
 
 
 def check_draws(posterior: Posterior, verb: str) -> None:

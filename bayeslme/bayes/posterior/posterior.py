@@ -472,14 +472,16 @@ class Posterior:
         """
         return _values.ppc(self, conditional, seed)
 
-    def loo(self, kind: LooKind = "conditional") -> azs.ELPDData:
+    def loo(self, kind: LooKind | None = None, group: str | None = None) -> azs.ELPDData:
         """Estimate how well the model predicts data it has not seen.
 
         Parameters
         ----------
-        kind : {"conditional", "marginal", "group"}
-            How well is a row predicted given the random effects, how well with the random effects
+        kind : {"conditional", "marginal", "group"}, optional
+            How well is a row predicted given the random effects (default), how well with these
             integrated out (by far the more stable weights), how well a whole new outermost group?
+        group : str, optional
+            The factor whose groups are left out: of crossed effects any, of nested the outermost.
 
         Returns
         -------
@@ -489,8 +491,7 @@ class Posterior:
         Raises
         ------
         FitError
-            For fewer than 100 draws, a single group, another kind, and for the last two where the
-            variance depends on fitted values: the random effects cannot be integrated out then.
+            For fewer than 100 draws, a single group, and effects that cannot be integrated out.
 
         Warns
         -----
@@ -499,12 +500,11 @@ class Posterior:
 
         References
         ----------
-        Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413; Merkle, Furr and
-        Rabe-Hesketh (2019), Psychometrika 84, 802.
+        Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413.
         """
         from bayeslme.bayes.checks.loo import loo
 
-        return loo(self, kind)
+        return loo(self, kind, group)
 
     def pit(self, kind: PitKind = "marginal") -> Pit:
         """Compute the probability integral transform of every row, left out.

@@ -48,7 +48,12 @@ class ParameterPrior:
 
     @property
     def mirrored(self) -> bool:
-        """Whether it speaks of both signs of a correlation of which the data know the size only."""
+        """Whether it speaks of both signs of correlations of which the data know the size only.
+
+        Where several turn together, default priors are the same for both, and need no image.
+        """
+        if self.block.turned_together:
+            return self.named
         return self.block.image_lower is not None and self.block.lower[0] < 0
 
     def bounds(self, j: int) -> tuple[float, float]:

@@ -1,5 +1,6 @@
-"""The response of a model with residual correlation: its rows and groups are those of its data.
+"""The response of a model whose rows and groups are those of its data.
 
+That is one with residual correlation, and one whose crossed random effects are integrated out.
 Lags, patterns of positions and the order by group and time are constants of the graph. Values of
 the model matrices may be exchanged, but not their shapes.
 

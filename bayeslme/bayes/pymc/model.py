@@ -23,7 +23,7 @@ import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import gaussian_beta
+from bayeslme.bayes.density import block_width, gaussian_beta
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters, is_joint
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -110,8 +110,9 @@ def build_model(
     resolved = priors if isinstance(priors, Priors) else resolve_priors(parameters, priors)
     gaussian = gaussian_beta(resolved["fixef"]) if beta == "integrated" else None
     correlated = parameters.problem.correlation is not None
+    eliminated_together = design.crossed and form == "marginal"
     independent = not correlated and not parameters.levels and beta == "variable"
-    rows: Any = fixed_rows if correlated else open_rows
+    rows: Any = fixed_rows if correlated or eliminated_together else open_rows
     with pm.Model(coords=coordinates(parameters)) as model:
         data = rows.add_data(parameters, groups=form == "marginal")
         values = _add_variables(parameters, resolved, beta)
@@ -160,10 +161,19 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
-    if parameters.design.crossed and form == "marginal":
+    related = parameters.design.related
+    if related and form == "marginal":
         msg = (
-            "form: crossed random effects are variables of the model, they are not integrated out "
-            "symbolically; use form='hierarchical'"
+            f"form: the effects of '{related[0]}', whose groups are related, are variables of the "
+            "model; use form='hierarchical'"
+        )
+        raise SpecError(msg)
+    width = block_width(parameters.problem) if form == "marginal" else 0
+    if width > settings.PYMC.max_crossed_columns:
+        msg = (
+            f"form: the crossed random effects leave a dense matrix of {width} columns, and at "
+            f"most {settings.PYMC.max_crossed_columns} are integrated out symbolically; use "
+            "form='hierarchical'"
         )
         raise SpecError(msg)
 

@@ -54,6 +54,12 @@ def pymc_data(spec: Any, newdata: pd.DataFrame, model: pm.Model) -> ModelData:
             "exchanged; build a new model, spec.to_pymc(newdata)"
         )
         raise SpecError(msg)
+    if design.crossed and not any(f"{one.key}_code" in model for one in parameters.levels):
+        msg = (
+            "form: crossed random effects that are integrated out are bound to their groups; "
+            "use form='hierarchical', or build a new model, spec.to_pymc(newdata)"
+        )
+        raise SpecError(msg)
     frame = as_frame(newdata, "newdata")
     rows = new_rows(design, frame)
     if not len(frame):
@@ -122,7 +128,14 @@ def _groups(
     for one, known, group in zip(parameters.levels, rows.code, rows.group, strict=True):
         where = f"the group of '{one.level.group}' is missing"
         _refuse(np.flatnonzero((known < 0) & (group.code < 0)), where)
-        own, names = _level_groups(one.level.labels, known, group, model.coords[one.key])
+        current = tuple(model.coords[one.key])
+        own, names = _level_groups(one.level.labels, known, group, current)
+        if one.level.related is not None and names != current:
+            msg = (
+                f"'{one.level.group}': newdata has groups that are not in the model, and how they "
+                "are related to its own is part of it; build a new model, spec.to_pymc(newdata)"
+            )
+            raise SpecError(msg)
         codes.append(own)
         labels.append(names)
     return tuple(codes), tuple(labels)
@@ -136,7 +149,8 @@ def _level_groups(
     The model's own stay in their places because draws of their effects then keep their meaning.
     """
     names = np.array([*group.levels, ""], dtype=object)[group.code]
-    names = np.where(known >= 0, np.array([*built, ""], dtype=object)[known], names)
+    met = (known >= 0) & (known < len(built))  # a relative without rows is beyond them
+    names[met] = np.array(built, dtype=object)[known[met]]
     place = {name: k for k, name in enumerate(current)}
     if not all(name in place for name in set(names)):
         first = np.unique(group.code, return_index=True)[1]  # in the order of the factor's levels

@@ -193,7 +193,12 @@ def add_given_effects(
 def add_effects(level: Any, values: dict[str, Tensor]) -> Tensor:
     """Add the random effects (G, q) of a level, from standard normal ones."""
     dims = (level.key, f"{level.key}_effect")
-    z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
+    related = level.level.related
+    if related is None:
+        z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
+    else:  # a singular matrix has fewer independent effects than groups
+        free = pm.Normal(f"z_{level.key}", 0.0, 1.0, shape=(related.rank, level.q))
+        z = pt.dot(pm.Data(f"root_{level.key}", related.root), free)
     factor = level.factor(values, pytensor_ops())
     return pm.Deterministic(f"ranef_{level.key}", pt.dot(z, factor.T), dims=dims)
 

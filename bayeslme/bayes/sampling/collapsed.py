@@ -233,9 +233,7 @@ def draw(
             )
         ),
     )
-    weighted, beta, route = _weighed(
-        target, found, count, max(limits.min_candidates, limits.max_candidates_per_draw * n), rng
-    )
+    weighted, beta, route = _weighed(target, found, count, n, rng)
     if (
         weighted.k_hat > limits.max_pareto_k
         and not target.rest
@@ -289,10 +287,14 @@ def _laplace(target: CollapsedPosterior, starts: np.ndarray) -> tuple[Proposal, 
 
 
 def _weighed(
-    target: CollapsedPosterior, found: Adapted, count: int, most: int, rng: np.random.Generator
+    target: CollapsedPosterior, found: Adapted, count: int, n: int, rng: np.random.Generator
 ) -> tuple[Weighted, np.ndarray, str]:
-    """Fresh draws with their weights and coefficients; of a refined mixture where they are poor."""
+    """Fresh draws with their weights and coefficients; of a refined mixture where they are poor.
+
+    Weights that are worth the n draws asked for are good enough whatever their number.
+    """
     limits = settings.SAMPLING
+    most = max(limits.min_candidates, limits.max_candidates_per_draw * n)
     tried: list[tuple[Weighted, np.ndarray, str]] = []
     proposal, route, spent = found.proposal, "importance", 0.0
     for _ in range(1 + limits.max_refinements):
@@ -300,9 +302,8 @@ def _weighed(
         draws = smooth(u, value - proposal.log_density(u))
         tried.append((draws, beta, route))
         spent += count * target.cost
-        if (
-            draws.k_hat <= limits.good_pareto_k and draws.efficiency >= limits.good_efficiency
-        ) or spent > limits.max_numbers_read:
+        enough = draws.efficiency >= limits.good_efficiency or draws.efficiency * len(u) >= n
+        if (draws.k_hat <= limits.good_pareto_k and enough) or spent > limits.max_numbers_read:
             break
         if target.rest:  # no proposal of the others makes the coefficients' weights more even
             if count >= most:

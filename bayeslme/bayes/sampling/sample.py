@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from bayeslme.bayes import settings
+from bayeslme.bayes.density import block_width
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -174,7 +175,7 @@ def sample(
     parameters = build_parameters(fit.design)
     if fit.design.crossed and parameters.problem.needs_fitted_values:
         raise FitError(
-            "weights: the variance depends on fitted values, and the random effects are crossed: "
+            f"weights: the variance depends on fitted values, and {fit.design.crossed_how}: "
             "sample the PyMC model, fit.spec.to_pymc(data, form='hierarchical')"
         )
     resolved = resolve_priors(parameters, fit.spec.priors if priors is None else priors)
@@ -248,7 +249,8 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
     from bayeslme.bayes.pymc.variables import natural_draws
 
     parameters, priors, (chains, draws) = asked.parameters, asked.priors, asked.shape
-    explicit = parameters.problem.needs_fitted_values or asked.fit.design.crossed
+    wide = block_width(parameters.problem) > settings.PYMC.max_crossed_columns
+    explicit = parameters.problem.needs_fitted_values or wide
     form: Form = "hierarchical" if explicit else "marginal"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
     model = build_model(asked.fit.design, form=form, priors=priors)

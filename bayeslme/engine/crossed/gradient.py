@@ -130,11 +130,20 @@ def _slopes(
     outer: np.ndarray,
 ) -> list[np.ndarray]:
     """Derivatives (q, q) by the factor of every stage, in their order."""
+    if done.lower.ndim == 1:
+        return [_diagonal_slope(done, factors[0], outer)]
     found: dict[int, np.ndarray] = {}
     adjoint = _block_step(problem, crossed, done, factors, outer, found)
     for at in range(len(crossed.chain) - 1, -1, -1):
         _chain_step(problem, crossed, done.links[at], factors, at, adjoint, found)
     return [found[k] for k in range(len(problem.stages))]
+
+
+def _diagonal_slope(done: Swept, factor: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """Derivative (1, 1) by the factor of a diagonal block D: a / (1 + a^2 D) by a, and its log."""
+    a, h = float(factor[0, 0]), np.square(done.lower)
+    by_block = np.einsum("ri,ij,rj->r", done.side, outer, done.side, optimize=True)
+    return np.array([[-2.0 * a * np.sum(by_block / h**2) - a * np.sum(done.schur / h)]])
 
 
 def _block_step(

@@ -169,6 +169,13 @@ class Likelihood:
         return self.grams
 
     @property
+    def crossed_grams(self) -> CrossedGrams:
+        """Cross products of a model whose random effects cross."""
+        if isinstance(self.grams, RowGrams):
+            raise TypeError("a crossed problem is needed")
+        return self.grams
+
+    @property
     def climbs_by(self) -> str:
         """What a climb asks for: values, gradients or Hessians (`search.optimise`).
 
@@ -464,8 +471,8 @@ class Likelihood:
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
-        if self.problem.crossed is not None:
-            return self.problem.crossed.numbers + (0 if self.grams.row_free else c * n)
+        if not isinstance(self.grams, RowGrams):
+            return self.grams.numbers + (0 if self.grams.row_free else c * n)
         level = self.nested_grams.one_level
         if level is not None:
             return int(level.q * c * level.n_groups + c * c)
@@ -483,6 +490,8 @@ class Likelihood:
     def _room(self, share: float) -> int:
         """Points whose temporary arrays stay bounded, ``share`` times as large as of a value."""
         each = self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
+        if self.problem.crossed is not None and self.grams.row_free and self.crossed_grams.form:
+            each = self.problem.source.shape[0] ** 2  # batches are cut where they are eliminated
         return int(max(1, BATCH_BYTES // (24.0 * share * (each + self.n_dense_numbers))))
 
     def pieces(self, theta: np.ndarray, share: float = 1.0) -> list[np.ndarray]:

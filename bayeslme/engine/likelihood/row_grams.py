@@ -34,7 +34,7 @@ class RowGram:
 
     Attributes
     ----------
-    gram : Gram, or tuple of CrossedGram where random effects cross
+    gram : Gram, or tuple of CrossedGram, or DenseGram, where random effects cross
     half_logdet : array, shape (...,)
         log|R| / 2 over all rows.
     centre : array, shape (...,)

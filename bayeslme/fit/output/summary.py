@@ -183,12 +183,14 @@ def _has_twin(fit: ParameterVerbs, bound: Bound) -> bool:
     own = found.corstruct
     if own is None or not len(bound.free) or found.problem.stages or found.density is not None:
         return False
-    other = bound.structure.twin(own)
-    if np.array_equal(other, own) or not bound.parameters[0].support.contains(float(other[0])):
+    support = bound.parameters[0].support
+    others = [t for t in bound.structure.twins(own) if support.contains(float(t[0]))]
+    if not others:
         return False
-    theta = found.theta.copy()
-    theta[found.problem.theta_correlation] = bound.to_free(other)
-    return bool(found.likelihood()(theta[None])[0] > found.loglik - SETTINGS.equal_loglik)
+    thetas = np.tile(found.theta, (len(others), 1))
+    thetas[:, found.problem.theta_correlation] = bound.to_free(np.stack(others))
+    values = found.likelihood()(thetas)
+    return bool(np.nanmax(values, initial=-np.inf) > found.loglik - SETTINGS.equal_loglik)
 
 
 def _one_row_each(fit: ParameterVerbs) -> bool:

@@ -116,16 +116,24 @@ class ByLevels:
         return [np.concatenate(one) for one in zip(*(b.starts for b in self.bounds), strict=True)]
 
     def mirrored(self, coords: Any) -> np.ndarray:
-        """None: the levels turn over one by one."""
-        return np.zeros(len(self.parameters(coords)), dtype=bool)
+        return np.concatenate([b.mirrored for b in self.bounds])
+
+    def turned_together(self, coords: Any) -> list[np.ndarray]:
+        """Those of each level: levels turn over one by one."""
+        every = self.mirrored(coords)
+        where = np.zeros((len(self.places), len(every)), dtype=bool)
+        for k, own in enumerate(self.places):
+            where[k, own] = every[own]
+        return [turns for turns in where if turns.any()]
 
     def require(self, coords: Any) -> None:
         for bound in self.bounds:
             bound.structure.require(bound.coords)
 
-    def twin(self, par: np.ndarray) -> np.ndarray:
+    def twins(self, par: np.ndarray) -> list[np.ndarray]:
         pairs = zip(self.bounds, self.parts(par), strict=True)
-        return np.concatenate([b.structure.twin(own) for b, own in pairs])
+        each = zip(*(b.structure.twins(own) for b, own in pairs), strict=True)
+        return [np.concatenate(one) for one in each]
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         """Those of each level, its name before them."""

@@ -211,6 +211,17 @@ def test_what_cannot_be_exchanged_is_said() -> None:
     spec = bayeslme.translate(call)
     with pytest.raises(SpecError, match="correlation: the groups and times of corAR1"):
         spec.pymc_data(data, spec.to_pymc(data))
+    spec = bayeslme.translate("lmer(y ~ x + (1 | g) + (1 | item))")
+    with pytest.raises(SpecError, match="crossed random effects that are integrated out"):
+        spec.pymc_data(data, spec.to_pymc(data))
+    labels = [*data["g"].unique(), "relative"]
+    related = bayeslme.PdKnown(pd.DataFrame(np.eye(len(labels)), labels, labels))
+    spec = bayeslme.lme("y ~ x", data, random={"g": related}).spec
+    model = spec.to_pymc(data, form="hierarchical")
+    assert "g_code" in spec.pymc_data(data[:3], model)["new_data"]
+    for stranger in ("relative", "unknown"):
+        with pytest.raises((SpecError, DataError), match="'g'"):
+            spec.pymc_data(data.assign(g=stranger), model)
     spec = bayeslme.translate(BOTH["slopes"])
     model = spec.to_pymc(data)
     wrong: list[tuple[Any, type[Exception], str]] = [

@@ -13,6 +13,7 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.engine import estimate
 from bayeslme.engine.build import build_problem
+from bayeslme.engine.crossed import patterns
 from bayeslme.engine.crossed import problem as crossed
 from bayeslme.engine.crossed.blup import crossed_blup
 from bayeslme.engine.crossed.gradient import value_and_gradient
@@ -168,8 +169,8 @@ def test_sparse_and_dense_patterns_agree(name: str, monkeypatch: pytest.MonkeyPa
     _, likelihood = made(name)
     theta = points(likelihood.problem.size)[0]
     value, slope = value_and_gradient(likelihood, theta)
-    monkeypatch.setattr(crossed, "DENSE", 0)
-    monkeypatch.setattr(crossed, "CHUNK", 20)
+    monkeypatch.setattr(patterns, "DENSE", 0)
+    monkeypatch.setattr(patterns, "CHUNK", 20)
     sparse, sparse_slope = value_and_gradient(likelihood, theta)
     assert sparse == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(sparse_slope, slope, rtol=1e-9, atol=1e-9)
