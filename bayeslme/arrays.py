@@ -7,6 +7,7 @@ where they do not. This is the only module that knows both libraries.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -34,6 +35,19 @@ def upper_factor(x: np.ndarray) -> np.ndarray:
     whole = n - n % size
     parts = np.linalg.qr(x[:whole].reshape(-1, size, p), mode="r").reshape(-1, p)
     return upper_factor(np.concatenate([parts, x[whole:]]))
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedSegments:
+    """Segments that are data of a symbolic graph, in any order and of any lengths.
+
+    Attributes
+    ----------
+    index : int array, shape (g, most)
+        Positions of each segment; -1 after the last.
+    """
+
+    index: Array
 
 
 class NumpyOps:
@@ -189,9 +203,12 @@ class PyTensorOps:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.pt, name)
 
-    def segment_sum(self, x: Array, starts: np.ndarray) -> Array:
-        """Sum the last axis over consecutive segments, as ``NumpyOps.segment_sum``."""
+    def segment_sum(self, x: Array, starts: np.ndarray | PaddedSegments) -> Array:
+        """Sum the last axis over segments, as ``NumpyOps.segment_sum`` if they are consecutive."""
         pt = self.pt
+        if isinstance(starts, PaddedSegments):
+            index = starts.index
+            return pt.where(index >= 0, x[..., index], 0.0).sum(axis=-1)
         if len(starts) == 1:
             return x.sum(axis=-1, keepdims=True)
         n = x.type.shape[-1]

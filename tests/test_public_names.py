@@ -42,7 +42,7 @@ NAMES: dict[type, str] = {
     """,
     LmeSpec: """
         contrasts control correlation crossed data factor_contrasts fit fixed function mask
-        method mmrm na_action new_groups_are_zero prior_predictive priors random subset
+        method mmrm na_action new_groups_are_zero prior_predictive priors pymc_data random subset
         to_bambi to_pymc to_r update weights
     """,
     Posterior: """

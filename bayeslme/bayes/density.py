@@ -161,19 +161,50 @@ def integrated(
     -------
     scalar
     """
-    problem, p = parameters.problem, parameters.problem.p
+    problem = parameters.problem
     half, block = _left(parameters, problem, columns, values, xp)
-    sigma = parameters.sigma_of(values)
+    return integrated_block(problem, problem.n, block, half, parameters.sigma_of(values), prior, xp)
+
+
+def integrated_block(
+    problem: Problem,
+    n: Array,
+    block: Array,
+    half_logdet: Array,
+    sigma: Array,
+    prior: GaussianBeta | None,
+    xp: Namespace,
+) -> Array:
+    """Log p(y | ...) with beta integrated, from what elimination left.
+
+    Parameters
+    ----------
+    problem : Problem
+        Which has the scale of the columns.
+    n : int, or symbolic
+        Number of rows.
+    block : array, shape (p + 1, p + 1)
+        [X | y]' V^-1 [X | y], V relative to sigma^2.
+    half_logdet : scalar
+        log|V| / 2.
+    sigma : scalar
+    prior : GaussianBeta or None
+
+    Returns
+    -------
+    scalar
+    """
+    p = problem.p
     block = block / sigma**2
     logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
-    df = problem.n - p
+    df = n - p
     if prior is not None:
         mean, precision = engine_scale(problem, prior)
         block = block + bordered(mean, precision)
         logdet_x = logdet_x - prior.half_logdet
-        df = problem.n - p + prior.proper
+        df = n - p + prior.proper
     half_beta, rest = _profiled(block, p, xp, by_entry=problem.crossed is None)
-    scale = problem.n * xp.log(sigma) + half
+    scale = n * xp.log(sigma) + half_logdet
     return -0.5 * df * LOG_2PI - scale - half_beta - logdet_x - 0.5 * rest
 
 

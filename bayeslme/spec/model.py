@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bayeslme.bayes.priors.priors import PriorsLike
     from bayeslme.bayes.pymc.model import BetaRole, Form
+    from bayeslme.bayes.pymc.new_data import ModelData
     from bayeslme.spec.mmrm import MmrmCall
 
     F_co = TypeVar("F_co", covariant=True, default=Any)
@@ -412,6 +413,47 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
         from bayeslme.bayes.pymc.model import to_pymc
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
+
+    def pymc_data(self, newdata: pd.DataFrame, model: pm.Model) -> ModelData:
+        """Arrays and coordinates that give a PyMC model other rows and other groups.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Factors, polynomials and strata keep what they learned from the data of the model.
+            Without the column of the response the observed values are NaN: enough for predictive
+            draws, and nothing can be fitted to them by mistake.
+        model : pymc.Model
+            Of `to_pymc` with this specification, or a copy of it (``pm.do``, ``pm.observe``,
+            ``model.copy``).
+
+        Returns
+        -------
+        ModelData
+            A dict with the arguments of ``pm.set_data``: ``new_data``, ``coords`` and ``model``.
+            Of each grouping level the model keeps its groups where all of newdata's are among
+            them, so that draws of their effects keep their meaning; else it gets those of newdata
+            alone, whose effects the hierarchical form has to draw anew:
+            ``pm.sample_posterior_predictive(trace, sample_vars=["z_<group>", "y"])``.
+
+        Raises
+        ------
+        SpecError
+            With residual correlation, whose groups and times are part of the model, and for
+            crossed random effects that are integrated out: a new model is needed. Also for a model
+            of another specification, and for new groups where the groups are related.
+        DataError
+            For a missing column or value, an unknown level of a factor or stratum.
+
+        Examples
+        --------
+        >>> import pymc as pm  # doctest: +SKIP
+        >>> model = spec.to_pymc(data)  # doctest: +SKIP
+        >>> pm.set_data(**spec.pymc_data(newdata, model))  # doctest: +SKIP
+        """
+        from bayeslme.bayes.pymc.new_data import pymc_data
+
+        return pymc_data(self, newdata, model)
 
     def prior_predictive(
         self,

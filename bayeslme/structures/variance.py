@@ -205,7 +205,7 @@ class VarFixed(VarFunc):
         return ()
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        return xp.constant(0.5 * np.log(coords.covariate))
+        return 0.5 * xp.log(coords.covariate)
 
     def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
         return np.zeros(0), float(np.mean(self.log_sd(np.zeros(0), coords)))
@@ -269,7 +269,7 @@ class VarIdent(VarFunc):
         )
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        return xp.log(par)[..., self._places(coords)[coords.stratum]]
+        return xp.log(par)[..., self._places(coords)][..., coords.stratum]
 
     def _places(self, coords: Any) -> np.ndarray:
         """Parameter of each stratum: the reference is the first, the others keep their order."""
@@ -388,6 +388,6 @@ class VarComb(VarFunc):
 
 
 def _as_numbers(coords: Any) -> Any:
-    """Coordinates whose covariate may be symbolic (fitted values), good for counting parameters."""
+    """Coordinates that may be symbolic (data of a model, fitted values), to count parameters by."""
     symbolic = coords.covariate is not None and not isinstance(coords.covariate, np.ndarray)
-    return replace(coords, covariate=np.ones(len(coords.stratum))) if symbolic else coords
+    return replace(coords, covariate=np.ones(1)) if symbolic else coords

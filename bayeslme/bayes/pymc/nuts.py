@@ -261,6 +261,7 @@ def _pymc(
     progress: bool,
     target_accept: float,
 ) -> Drawn:
+    names = [rv.name for rv in model.free_RVs]
     try:
         trace: Any = pm.sample(
             draws=draws,
@@ -271,11 +272,11 @@ def _pymc(
             progressbar=progress,
             model=model,
             nuts={"target_accept": target_accept},
+            var_names=names,  # without the mean of every row
         )
     except ImportError as error:
         msg = f"nuts_sampler={sampler!r} is not installed: {error}; install it, or use 'nutpie'"
         raise FitError(msg) from error
-    names = [rv.name for rv in model.free_RVs]
     stats = trace["sample_stats"]
     known = {k: np.asarray(stats[k]) for k in stats.data_vars if stats[k].dims == ("chain", "draw")}
     return Drawn({n: np.asarray(trace["posterior"][n]) for n in names}, known)
