@@ -227,6 +227,56 @@ class LmList:
             for name in self.coef.columns
         )
 
+    def tidy(self, conf_int: bool = True, conf_level: float = 0.95) -> pd.DataFrame:
+        """One row for each coefficient of each group, with the column names of R's broom.
+
+        Parameters
+        ----------
+        conf_int : bool
+            Add conf.low and conf.high.
+        conf_level : float
+
+        Returns
+        -------
+        DataFrame
+            Columns effect, level (the group), term, estimate, std.error, df, statistic, p.value,
+            conf.low, conf.high.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+        >>> fits.tidy()[["level", "term", "estimate"]].head(2)
+          level         term  estimate
+        0   M16  (Intercept)     16.95
+        1   M05  (Intercept)     13.65
+        """
+        from bayeslme.fit.output.tidy import tidy_list
+
+        return tidy_list(self, conf_int, conf_level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row for all fits together: nobs, ngroups, sigma (pooled) and df.residual.
+
+        Returns
+        -------
+        DataFrame, one row
+        """
+        row = {"nobs": self.nobs, "ngroups": len(self.coef), "sigma": self.sigma}
+        return pd.DataFrame([{**row, "df.residual": self.df}])
+
+    def augment(self) -> pd.DataFrame:
+        """The rows used, with columns .fitted and .resid.
+
+        Returns
+        -------
+        DataFrame
+        """
+        picked = self.design.picked
+        used = self.data if picked is None else self.data.iloc[picked]
+        made = {".fitted": np.asarray(self.fitted()), ".resid": np.asarray(self.residuals())}
+        return used.assign(**made)
+
     def update(self, **changes: Any) -> Self:
         """Fit again with some arguments of the call changed.
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from bayeslme.report.export import Exported
 from bayeslme.report.grid import grid, named, number_grid
 from bayeslme.report.html import frames_html, html_table, note_html, wrap
 from bayeslme.report.numbers import column_texts, format_numbers
@@ -237,7 +238,7 @@ def bootstrap_html(
     return frames_html({_heading(count): _joined(summary, intervals)}, notes)
 
 
-class Tables(dict[str, pd.DataFrame]):
+class Tables(dict[str, pd.DataFrame], Exported):
     """Tables by name, those of the groups of each level, say, or of each coefficient.
 
     Examples
@@ -248,6 +249,10 @@ class Tables(dict[str, pd.DataFrame]):
     u 1.5
     v 2.0
     """
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return self._plain()
 
     def __str__(self) -> str:
         parts = self._plain().items()

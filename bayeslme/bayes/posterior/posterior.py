@@ -20,6 +20,7 @@ from bayeslme.bayes.posterior import storage as _storage
 from bayeslme.bayes.posterior import summary as _tables
 from bayeslme.bayes.posterior import values as _values
 from bayeslme.bayes.posterior.estimates import IntervalKind
+from bayeslme.bayes.posterior.tidy import FrameVerbs
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.fit.inference.intervals import Intervals
 from bayeslme.fit.values.residuals import LevelName, ResidualType
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class Posterior(FrameVerbs):
     """Draws from the posterior of a model.
 
     Attributes

@@ -12,6 +12,7 @@ import pandas as pd
 from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import parts, sigma_mean, varcorr
 from bayeslme.fit.values.varcorr import nested_name
+from bayeslme.report.export import Exported
 from bayeslme.report.html import frames_html
 from bayeslme.report.pages import coefficients_text, groups_text
 from bayeslme.report.parts import random_text
@@ -27,7 +28,7 @@ _TITLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class PosteriorSummary:
+class PosteriorSummary(Exported):
     """Summary of a posterior.
 
     Attributes
@@ -46,6 +47,10 @@ class PosteriorSummary:
     variance: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
     text: str
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Coefficients, then the parameters of each group and of the rows' structures."""
+        return {"Fixed effects": self.fixed, **self.variance}
 
     def __str__(self) -> str:
         return self.text

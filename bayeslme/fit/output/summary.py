@@ -23,6 +23,7 @@ from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
+from bayeslme.report.export import Exported, page_tables
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import summary_text
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
@@ -200,7 +201,7 @@ def _one_row_each(fit: ParameterVerbs) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Exported):
     """Summary of a fit.
 
     Attributes
@@ -222,6 +223,10 @@ class Summary:
     criteria: pd.Series
     quantiles: pd.Series
     page: Page
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Coefficients, then standard deviations, then the parameters of the rows' structures."""
+        return page_tables(self.page)
 
     def __str__(self) -> str:
         return summary_text(self.page)

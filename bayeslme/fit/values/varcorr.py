@@ -21,6 +21,7 @@ from bayeslme.data.types import Design, Level
 from bayeslme.fit.settings import SETTINGS
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
+from bayeslme.report.export import Exported, components
 from bayeslme.report.html import varcorr_html
 from bayeslme.report.lme4_page import SHORT_DIGITS, components_text
 from bayeslme.report.records import RandomBlock, RandomPart
@@ -55,7 +56,7 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class VarCorr(Mapping[str, Component]):
+class VarCorr(Mapping[str, Component], Exported):
     """Variance components by group, outermost first; prints as nlme's VarCorr, or lme4's.
 
     Attributes
@@ -82,6 +83,10 @@ class VarCorr(Mapping[str, Component]):
 
     def __len__(self) -> int:
         return len(self.components)
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Variances and standard deviations by group, the residual below the last."""
+        return components(self.parts, self.sigma)
 
     def __str__(self) -> str:
         if self.as_lme4:
