@@ -39,12 +39,15 @@ class Proposal:
         Lower Cholesky factors of the scale matrices.
     even : bool array, shape (k,)
         Coordinates that are folded at zero.
+    fixed_df : float, optional
+        Degrees of freedom, where they are not those of the number of dimensions.
     """
 
     weight: np.ndarray
     mean: np.ndarray
     root: np.ndarray
     even: np.ndarray
+    fixed_df: float | None = None
 
     @property
     def df(self) -> float:
@@ -53,6 +56,8 @@ class Proposal:
         The tails of a Student-t distribution of few degrees reach the farther out the more
         dimensions there are, where a nearly Gaussian target has nothing.
         """
+        if self.fixed_df is not None:
+            return self.fixed_df
         return max(settings.PROPOSAL.degrees_of_freedom, float(self.mean.shape[1]))
 
     @cached_property
