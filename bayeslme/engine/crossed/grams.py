@@ -9,13 +9,13 @@ from scipy import sparse
 
 from bayeslme.engine.crossed.eliminate import Noise, Swept, block_modes, sweep
 from bayeslme.engine.crossed.problem import Crossed, as_array
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.likelihood.eliminate import Eliminated
 from bayeslme.engine.likelihood.row_grams import RowGram
 from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.engine.problem import Problem
 
 Parameters = np.ndarray | None
-LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class CrossedGrams:
             gram = rows.gram[i if len(rows.gram) > 1 else 0]
             done = sweep(self.problem, self.crossed, gram, tuple(f[at] for f in full))
             whole[at] = np.diagonal(gram.total)
-            lost = np.any(np.diagonal(done.block) < LOST * whole[at])
+            lost = np.any(np.diagonal(done.block) < CROSSED.lost_share * whole[at])
             block[at] = np.nan if lost else done.block
             half[at] = done.half_logdet
         return Eliminated(block, half, (), (), whole)

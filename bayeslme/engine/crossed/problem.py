@@ -15,17 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.errors import DataError, FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
-
-# Columns of the dense block: five matrices of so many rows and columns are held at a time.
-MOST_COLUMNS = 10_000
-MATRICES = 5
-MOST_LOCAL = 250_000_000  # numbers of the columns that whitening mixes, 2 GB
-DENSE = 200_000  # numbers of a matrix that is handled faster with all its zeros
-CHUNK = 4_000_000  # numbers of a product that is formed at a time
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class Pattern:
         q = len(values)
         if self.full:
             return values.reshape(q * self.n_groups, self.n_columns)
-        if q * self.n_groups * self.n_columns <= DENSE:
+        if q * self.n_groups * self.n_columns <= CROSSED.max_dense_numbers:
             out = np.zeros((q, self.n_groups, self.n_columns))
             out[:, self.group, self.column] = values
             return out.reshape(q * self.n_groups, self.n_columns)
@@ -120,7 +114,7 @@ class Pattern:
             full = (rows @ block).reshape(len(values), self.n_groups, self.n_columns)
             return np.asarray(full[:, self.group, self.column])
         out = np.empty(values.shape)
-        step = max(1, CHUNK // self.n_columns)
+        step = max(1, CROSSED.chunk_numbers // self.n_columns)
         for a in range(len(values)):
             for first in range(0, self.n_groups, step):
                 last = min(first + step, self.n_groups)
@@ -322,14 +316,14 @@ def _require_memory(
     sizes: Sequence[int],
 ) -> None:
     width = sum(counts[k] * sizes[k] for k in block)
-    if width <= MOST_COLUMNS:
+    if width <= CROSSED.max_columns:
         return
     names = ", ".join(levels[k].group for k in block[::-1])
-    memory = MATRICES * 8e-9 * width**2
+    memory = CROSSED.dense_matrices * 8e-9 * width**2
     msg = (
         f"random: beside {levels[chain[0]].group} the crossed factors ({names}) have {width} "
-        f"effects, whose dense matrices need {memory:.0f} GB; at most {MOST_COLUMNS} are fitted: "
-        "take fewer rows or levels, or make the smaller of the factors fixed"
+        f"effects, whose dense matrices need {memory:.0f} GB; at most {CROSSED.max_columns} are "
+        "fitted: take fewer rows or levels, or make the smaller of the factors fixed"
     )
     raise FitError(msg)
 
@@ -374,7 +368,7 @@ def _local(
     first = np.searchsorted(own.group, np.arange(own.n_groups + 1))
     slot = np.arange(len(own.group)) - first[own.group]
     most = int(slot.max()) + 1
-    if most * n > MOST_LOCAL:
+    if most * n > CROSSED.max_mixed_numbers:
         msg = (
             f"correlation: a group of it meets {most} crossed effects, and whitening them in {n} "
             f"rows needs {8e-9 * most * n:.0f} GB; take smaller correlation groups, or fewer rows"
