@@ -23,7 +23,7 @@ from bayeslme.spec.make import (
     make_mmrm,
 )
 from bayeslme.spec.model import (
-    DEFAULT,
+    DEFAULT_CONTRASTS,
     Control,
     LmeSpec,
     RandomLevel,
@@ -51,7 +51,7 @@ _PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest|mmrm)::")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
-def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
+def translate(call: str, contrasts: Sequence[str] = DEFAULT_CONTRASTS) -> LmeSpec[Fit]:
     """Read a call of lme, gls, lm, lmList, lmer or mmrm as R spells it.
 
     Parameters

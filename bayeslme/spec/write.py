@@ -12,7 +12,7 @@ from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
 from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
 from bayeslme.spec.mmrm import MmrmCall, whole_formula
-from bayeslme.spec.model import DEFAULT, LmeSpec, RandomLevel
+from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, RandomLevel
 from bayeslme.spec.signatures import SIGNATURES
 from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
 
@@ -155,10 +155,10 @@ def _r_vector(values: Sequence[Any]) -> str:
 
 def python_call(spec: LmeSpec) -> str:
     """Write the Python call of a specification, defaults left out."""
-    if spec.mmrm is not None and spec.contrasts == DEFAULT:
+    if spec.mmrm is not None and spec.contrasts == DEFAULT_CONTRASTS:
         return _python_mmrm(spec, spec.mmrm)
     pairs = spec.factor_contrasts or spec.mmrm is not None
-    if pairs and spec.contrasts != DEFAULT:
+    if pairs and spec.contrasts != DEFAULT_CONTRASTS:
         return f"translate({_quote(r_call(spec))}, contrasts={_pair(spec.contrasts)})"
     lmer = spec.function == "lmer"
     parts = [_quote(_formula(spec)), f"data={'...' if spec.data is None else spec.data}"]
@@ -178,7 +178,7 @@ def python_call(spec: LmeSpec) -> str:
         parts.append(f"control={python_value(dict(spec.control.options))}")
     if spec.factor_contrasts:
         parts.append(f"contrasts={python_value(spec.factor_contrasts)}")
-    elif spec.contrasts != DEFAULT:
+    elif spec.contrasts != DEFAULT_CONTRASTS:
         parts.append(f"contrasts={_pair(spec.contrasts)}")
     if spec.priors is not None:
         parts.append(f"priors={python_value(spec.priors)}")
