@@ -98,7 +98,7 @@ class NumpyOps:
     @staticmethod
     def cholesky(c: Array) -> Array:
         """Lower Cholesky factors of a batch (..., m, m); NaN where a matrix has none."""
-        if c.shape[-1] <= triangular.BLOCK:
+        if c.shape[-1] <= triangular.BLOCK_SIZE:
             try:
                 return np.linalg.cholesky(c)
             except np.linalg.LinAlgError:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslme import structures as s
-from bayeslme.arrays import NUMPY, MIN_SQUARED_PIVOT, pytensor_ops
+from bayeslme.arrays import MIN_SQUARED_PIVOT, NUMPY, pytensor_ops
 from bayeslme.errors import BayesLMEError
 from bayeslme.structures.correlation.positions import CorrelationGroups, correlation_groups
 
