@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 from bayeslme.errors import SpecError
 from bayeslme.formula.expressions import Expr
 from bayeslme.formula.formula import Formula, parse_formula
-from bayeslme.structures import CorStruct, PdBlocked, PdMat, VarFunc
+from bayeslme.structures import CorStruct, PdMat, VarFunc
 
 if TYPE_CHECKING:
     import bambi
@@ -220,9 +220,7 @@ class RandomLevel:
     @property
     def formulas(self) -> tuple[Formula, ...]:
         """The formulas of the effects: one, or one for each block."""
-        if isinstance(self.structure, PdBlocked):
-            return tuple(parse_formula(block.form) for block in self.structure.blocks)
-        return (parse_formula(self.structure.form),)
+        return tuple(parse_formula(block.form) for block in self.structure.components)
 
     @property
     def formula(self) -> Formula:

@@ -14,7 +14,7 @@ from bayeslme.formula.formula import parse_formula
 from bayeslme.spec.mmrm import MmrmCall, whole_formula
 from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, RandomLevel
 from bayeslme.spec.signatures import SIGNATURES
-from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
+from bayeslme.structures import PdLogChol
 
 _LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list in R
 
@@ -109,10 +109,8 @@ def _python_mmrm(spec: LmeSpec, call: MmrmCall) -> str:
 
 def r_structure(structure: Any) -> str:
     """Write a structure as R spells it."""
-    if isinstance(structure, VarComb):
-        return f"varComb({', '.join(map(r_structure, structure.functions))})"
-    if isinstance(structure, PdBlocked):
-        return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    if structure.composed:
+        return str(structure.r_call).format(", ".join(map(r_structure, structure.components)))
     if getattr(structure, "by", None) is not None:
         raise SpecError(
             f"{structure.r_name}: nlme cannot express by = '{structure.by}', parameters of its own "
@@ -120,7 +118,7 @@ def r_structure(structure: Any) -> str:
         )
     parts: list[str] = []
     for name, value in given_arguments(structure):
-        leading = not parts and (name == "value" or _leading_form(structure, name))
+        leading = not parts and (name == "value" or (name == "form" and structure.form_first))
         wrapper = "list" if structure.r_name in _LISTED and name == "fixed" else "c"
         written = str(parse_formula(value)) if name == "form" else r_value(value, wrapper)
         parts.append(written if leading else f"{name} = {written}")
@@ -200,17 +198,17 @@ def _python_weights(spec: LmeSpec) -> str:
 
 def python_structure(structure: Any) -> str:
     """Write a structure as the Python constructor call."""
-    name = type(structure).__name__
-    if isinstance(structure, VarComb):
-        return f"{name}({', '.join(map(python_structure, structure.functions))})"
-    if isinstance(structure, PdBlocked):
-        return f"{name}([{', '.join(map(python_structure, structure.blocks))}])"
+    if structure.composed:
+        inner = ", ".join(map(python_structure, structure.components))
+        return str(structure.python_call).format(inner)
     parts: list[str] = []
     for argument, value in given_arguments(structure):
-        leading = not parts and (argument == "value" or _leading_form(structure, argument))
+        leading = not parts and (
+            argument == "value" or (argument == "form" and structure.form_first)
+        )
         written = python_value(value)
         parts.append(written if leading else f"{argument}={written}")
-    return f"{name}({', '.join(parts)})"
+    return f"{type(structure).__name__}({', '.join(parts)})"
 
 
 def python_value(value: Any) -> str:
@@ -233,10 +231,6 @@ def given_arguments(structure: Any) -> list[tuple[str, Any]]:
         for f in sorted(fields(structure), key=lambda f: f.kw_only is True)
         if (value := getattr(structure, f.name)) != f.default
     ]
-
-
-def _leading_form(structure: Any, name: str) -> bool:
-    return name == "form" and isinstance(structure, PdMat | VarFixed)
 
 
 def _plain(level: RandomLevel) -> bool:

@@ -53,6 +53,11 @@ class PdMat(ABC):
         Whether the effects have one variance.
     composed : bool
         Whether it consists of independent blocks with structures of their own.
+    form_first : bool
+        Whether the formula may be the first argument of a call, as in ``pdDiag(~ x)``.
+    lme4_term : str or None
+        Its term in a formula of lme4, with effects and group in the place of the braces. Subclasses
+        do not inherit it, since their covariances may differ: theirs is None unless they define it.
     """
 
     r_name: ClassVar[str]
@@ -61,11 +66,14 @@ class PdMat(ABC):
     unstructured: ClassVar[bool] = False
     shares_variance: ClassVar[bool] = False
     composed: ClassVar[bool] = False
+    form_first: ClassVar[bool] = True
+    lme4_term: ClassVar[str | None] = None
     value: Any
     form: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.lme4_term = vars(cls).get("lme4_term")
         check_random_structure(cls, PdMat)
 
     def __post_init__(self) -> None:
@@ -98,6 +106,11 @@ class PdMat(ABC):
     def with_sizes(self, sizes: Sequence[int]) -> PdMat:
         """The structure with the number of effects of each of its formulas, known from data."""
         return self
+
+    @property
+    def components(self) -> tuple[PdMat, ...]:
+        """The structures it consists of: itself, or its blocks."""
+        return (self,)
 
     def parts(self, q: int) -> list[tuple[PdMat, slice]]:
         """The structures of the independent blocks of q effects, with their effects."""
@@ -242,6 +255,7 @@ class PdSymm(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdSymm"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite"
     unstructured = True
 
@@ -307,6 +321,7 @@ class PdLogChol(PdSymm):
     """
 
     r_name: ClassVar[str] = "pdLogChol"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite, Log-Cholesky parametrization"
 
 
@@ -324,6 +339,7 @@ class PdNatural(PdSymm):
     """
 
     r_name: ClassVar[str] = "pdNatural"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite, Natural parametrization"
 
 
@@ -379,6 +395,7 @@ class PdDiag(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdDiag"
+    lme4_term: ClassVar[str | None] = "diag({})"
     description: ClassVar[str | None] = "Diagonal"
     layout = "row"
 
@@ -417,6 +434,7 @@ class PdIdent(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdIdent"
+    lme4_term: ClassVar[str | None] = "diag({}, hom = TRUE)"
     description: ClassVar[str | None] = "Multiple of an Identity"
     layout = "row"
     shares_variance = True
@@ -466,6 +484,7 @@ class PdCompSymm(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdCompSymm"
+    lme4_term: ClassVar[str | None] = "cs({}, hom = TRUE)"
     description: ClassVar[str | None] = "Compound Symmetry"
     layout = "symmetry"
     shares_variance = True
