@@ -15,9 +15,9 @@ import numpy as np
 
 from bayeslme import triangular
 
-TOGETHER = 1 << 12  # numbers of a tall matrix that are factored at once, in cache and one thread
-SINGULAR = 1e-10  # of a unit diagonal, left over by the rows before: below it, rounding is seen
-LAPACK_FROM = 24  # size from which one factorisation per matrix beats a batched inverse
+QR_BLOCK_NUMBERS = 1 << 12  # of a tall matrix, factored at once: in the cache and in one thread
+MIN_SQUARED_PIVOT = 1e-10  # of a matrix with unit diagonal: below it, half of the digits are lost
+MAX_BATCHED_SIZE = 24  # above it, one factorisation per matrix is faster than a batched inverse
 
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
 
@@ -29,7 +29,7 @@ def upper_factor(x: np.ndarray) -> np.ndarray:
     one factorisation), so that no copy of the matrix is made, and no thread is waited for.
     """
     n, p = x.shape
-    size = max(4 * p, TOGETHER // max(p, 1))
+    size = max(4 * p, QR_BLOCK_NUMBERS // max(p, 1))
     if n <= size or p == 0:
         return np.asarray(np.linalg.qr(x, mode="r"))
     whole = n - n % size
@@ -97,7 +97,7 @@ class NumpyOps:
         log_diagonal : array, shape (..., r, m)
             Logarithms of the factors' diagonals.
         """
-        if c.shape[-1] > LAPACK_FROM:
+        if c.shape[-1] > MAX_BATCHED_SIZE:
             return _whiten_one_by_one(c, pattern, rows)
         factor = NumpyOps.cholesky(c)
         inverse = np.tril(np.linalg.inv(factor))
@@ -112,7 +112,7 @@ class NumpyOps:
     @staticmethod
     def cholesky(c: Array) -> Array:
         """Lower Cholesky factors of a batch (..., m, m); NaN where a matrix has none."""
-        if c.shape[-1] <= triangular.BLOCK:
+        if c.shape[-1] <= triangular.BLOCK_SIZE:
             try:
                 return np.linalg.cholesky(c)
             except np.linalg.LinAlgError:
@@ -182,7 +182,7 @@ def _whiten_one_by_one(
 def _log_pivots(diagonal: np.ndarray) -> np.ndarray:
     """Logarithms of a factor's diagonals (..., m); NaN where what is left of a row is rounding."""
     smallest = np.min(diagonal, axis=-1, keepdims=True)
-    return np.where(smallest**2 > SINGULAR, np.log(diagonal), np.nan)
+    return np.where(smallest**2 > MIN_SQUARED_PIVOT, np.log(diagonal), np.nan)
 
 
 def _cholesky_or_nan(matrix: np.ndarray) -> np.ndarray:

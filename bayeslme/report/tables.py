@@ -14,6 +14,7 @@ from bayeslme.report.html import frames_html, html_table, note_html, wrap
 from bayeslme.report.numbers import column_texts, format_numbers
 from bayeslme.report.parts import corr_columns
 from bayeslme.report.records import RandomPart
+from bayeslme.report.settings import REPORT
 
 
 def table_text(table: pd.DataFrame, heading: str = "", notes: Sequence[str] = ()) -> str:
@@ -200,16 +201,13 @@ def singular_html(
     return wrap(*parts)
 
 
-DIGITS = 5  # more than a bootstrap gives
-
-
 def _heading(count: int) -> str:
     return f"Parametric bootstrap, {count} replicates, 95% percentile limits"
 
 
 def _joined(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     table = summary.join(intervals[["lower", "upper"]])
-    return table.map(lambda value: float(f"{value:.{DIGITS}g}"))
+    return table.map(lambda value: float(f"{value:.{REPORT.bootstrap_digits}g}"))
 
 
 def bootstrap_text(

@@ -23,7 +23,7 @@ from bayeslme.spec.make import (
     make_mmrm,
 )
 from bayeslme.spec.model import (
-    DEFAULT,
+    DEFAULT_CONTRASTS,
     Control,
     LmeSpec,
     RandomLevel,
@@ -52,7 +52,9 @@ _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
 def translate(
-    call: str, contrasts: Sequence[str] = DEFAULT, data2: Mapping[str, Any] | None = None
+    call: str,
+    contrasts: Sequence[str] = DEFAULT_CONTRASTS,
+    data2: Mapping[str, Any] | None = None,
 ) -> LmeSpec[Fit]:
     """Read a call of lme, gls, lm, lmList, lmer or mmrm as R spells it.
 

@@ -473,24 +473,16 @@ def _written_group(group: str) -> str:
 
 
 def _written(level: RandomLevel, group: str) -> list[str]:
-    structure = level.structure
-    blocks = structure.blocks if isinstance(structure, PdBlocked) else (structure,)
-    return [_term(block, group) for block in blocks]
+    return [_term(block, group) for block in level.structure.components]
 
 
 def _term(block: PdMat, group: str) -> str:
     inner = f"{deparse(parse_formula(str(block.form)).rhs)} | {group}"
-    if isinstance(block, PdDiag):
-        return f"diag({inner})"
-    if isinstance(block, PdIdent):
-        return f"diag({inner}, hom = TRUE)"
-    if isinstance(block, PdCompSymm):
-        return f"cs({inner}, hom = TRUE)"
     if block.matrix is not None:
         return f"({inner[: -len(group)]}gr({group}, cov = {quoted_name(block.matrix.name)}))"
-    if block.r_name in ("pdLogChol", "pdSymm", "pdNatural"):
-        return f"({inner})"
-    raise SpecError(f"to_r: lme4 has no {block.r_name}")
+    if block.lme4_term is None:
+        raise SpecError(f"to_r: lme4 has no {block.r_name}")
+    return block.lme4_term.format(inner)
 
 
 def updated(spec: LmeSpec, formula: str | Formula) -> tuple[Formula, tuple[RandomLevel, ...]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 from bayeslme.errors import SpecError
 from bayeslme.formula.expressions import Expr
 from bayeslme.formula.formula import Formula, parse_formula
-from bayeslme.structures import CorStruct, PdBlocked, PdMat, VarFunc
+from bayeslme.structures import CorStruct, PdMat, VarFunc
 
 if TYPE_CHECKING:
     import bambi
@@ -35,13 +35,13 @@ else:
     from bayeslme.spec.mmrm import MmrmCall
 
 
-OPTIONS = (
+CONTROL_OPTIONS = (
     "sigma", "max_iter", "maxIter", "msMaxIter", "tolerance", "niterEM", "msMaxEval", "msTol",
     "msVerbose", "returnObject", "gradHess", "apVar", ".relStep", "minAbsParApVar", "opt",
     "optimMethod", "natural", "singular.ok", "allow.n.lt.q", "nlmStepMax", "step.min", "step.max",
 )  # fmt: skip
-_ITERATIONS = ("max_iter", "msMaxIter", "maxIter")
-_OBEYED = OPTIONS[:4]
+_ITERATION_OPTIONS = ("max_iter", "msMaxIter", "maxIter")
+_OPTIONS_WITH_EFFECT = CONTROL_OPTIONS[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
         )
     for name in options:
         check_option(name)
-    limit = next((options[n] for n in _ITERATIONS if options.get(n) is not None), None)
+    limit = next((options[n] for n in _ITERATION_OPTIONS if options.get(n) is not None), None)
     sigma = _positive(options.get("sigma") or None, "sigma")  # R: sigma = 0 means estimate it
     count = _positive(limit, "the limit of iterations")
     if count is not None and count % 1:
@@ -111,10 +111,10 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
 
 def check_option(name: Any) -> None:
     """Raise a SpecError for an option that neither nlme nor this package knows."""
-    if name not in OPTIONS:
-        near = get_close_matches(str(name), OPTIONS, n=1)
+    if name not in CONTROL_OPTIONS:
+        near = get_close_matches(str(name), CONTROL_OPTIONS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        allowed = ", ".join(_OBEYED)
+        allowed = ", ".join(_OPTIONS_WITH_EFFECT)
         raise SpecError(
             f"unknown control option '{name}'{hint}; {allowed} and R's lmeControl are known"
         )
@@ -138,7 +138,7 @@ def _plain(value: Any) -> Any:
 
 
 CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
-DEFAULT = ("contr.treatment", "contr.poly")
+DEFAULT_CONTRASTS = ("contr.treatment", "contr.poly")
 
 
 def contrast_name(name: Any) -> str:
@@ -162,9 +162,14 @@ def contrast_name(name: Any) -> str:
 
 def contrast_pair(pair: Any) -> tuple[str, str]:
     """Check R's option pair ``(for unordered factors, for ordered factors)``."""
-    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != len(DEFAULT):
+    if (
+        isinstance(pair, str)
+        or not isinstance(pair, Sequence)
+        or len(pair) != len(DEFAULT_CONTRASTS)
+    ):
         raise SpecError(
-            f"contrasts are a pair such as {DEFAULT}, or a dict {{factor: 'sum'}}, not {pair!r}"
+            f"contrasts are a pair such as {DEFAULT_CONTRASTS}, or a dict {{factor: 'sum'}}, "
+            f"not {pair!r}"
         )
     unordered, ordered = (contrast_name(name) for name in pair)
     return unordered, ordered
@@ -184,9 +189,9 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     by_factor : dict
     """
     if contrasts is None:
-        return DEFAULT, {}
+        return DEFAULT_CONTRASTS, {}
     if isinstance(contrasts, Mapping):
-        return DEFAULT, {str(k): contrast_name(v) for k, v in contrasts.items()}
+        return DEFAULT_CONTRASTS, {str(k): contrast_name(v) for k, v in contrasts.items()}
     return contrast_pair(contrasts), {}
 
 
@@ -216,9 +221,7 @@ class RandomLevel:
     @property
     def formulas(self) -> tuple[Formula, ...]:
         """The formulas of the effects: one, or one for each block."""
-        if isinstance(self.structure, PdBlocked):
-            return tuple(parse_formula(block.form) for block in self.structure.blocks)
-        return (parse_formula(self.structure.form),)
+        return tuple(parse_formula(block.form) for block in self.structure.components)
 
     @property
     def formula(self) -> Formula:
@@ -271,7 +274,7 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
     method: Method = "REML"
     na_action: NaAction = "fail"
     control: Control = field(default_factory=Control)
-    contrasts: tuple[str, str] = DEFAULT
+    contrasts: tuple[str, str] = DEFAULT_CONTRASTS
     factor_contrasts: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Any] | str | None = None
     data: str | None = None

@@ -25,14 +25,14 @@ from pydantic import (
 
 from bayeslme.errors import SpecError, as_path
 from bayeslme.spec.call import translate
-from bayeslme.spec.model import DEFAULT, LmeSpec, contrast_name, contrast_pair
+from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, contrast_name, contrast_pair
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayeslme.fit.result import Fit
 
-_MAX_BYTES = 1_000_000
+MAX_MODEL_FILE_BYTES = 1_000_000
 _PRIOR = re.compile(r"[A-Za-z][A-Za-z0-9]*\s*\([\w\s.,=+\-\[\]()]*\)")
 _PRESET = re.compile(r"[A-Za-z][A-Za-z0-9-]*(_[A-Za-z0-9-]+)*")
 
@@ -155,7 +155,7 @@ def load_model(path: str | Path) -> Model:
         contents = _File.model_validate(_toml(path))
     except ValidationError as error:
         raise SpecError(f"{path.name}: {_first(error)}") from error
-    pair, by_factor = DEFAULT, {}
+    pair, by_factor = DEFAULT_CONTRASTS, {}
     try:
         if isinstance(contents.contrasts, dict):
             by_factor = {k: contrast_name(v) for k, v in contents.contrasts.items()}
@@ -183,11 +183,11 @@ def load_model(path: str | Path) -> Model:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+            raw = file.read(MAX_MODEL_FILE_BYTES + 1)
     except OSError as error:
         raise SpecError(f"model file {path}: {error.strerror or error}") from error
-    if len(raw) > _MAX_BYTES:
-        raise SpecError(f"model file {path}: larger than {_MAX_BYTES} bytes")
+    if len(raw) > MAX_MODEL_FILE_BYTES:
+        raise SpecError(f"model file {path}: larger than {MAX_MODEL_FILE_BYTES} bytes")
     try:
         return tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -188,7 +188,7 @@ def _from_formula(formula: Formula, plain: Any = PdLogChol) -> tuple[RandomLevel
 def _from_structure(structure: PdMat) -> tuple[RandomLevel, ...]:
     """A structure alone; its formula may name the groups, as in ``PdDiag("~ x | g")``."""
     structure = _with_form(structure)
-    if isinstance(structure, PdBlocked):
+    if structure.composed:
         return _expandable((RandomLevel(None, structure),))
     formula = parse_formula(structure.form)
     plain = canonical(_replace_form(structure, str(formula.without_groups())))
@@ -210,8 +210,7 @@ def _named_level(group: Any, what: Any) -> RandomLevel:
 
 def _with_form(structure: PdMat) -> PdMat:
     structure = canonical(structure)
-    blocks = structure.blocks if isinstance(structure, PdBlocked) else (structure,)
-    if any(block.form is None for block in blocks):
+    if any(block.form is None for block in structure.components):
         raise SpecError(f"{structure.r_name} needs a formula of its effects, such as ~ 1")
     return structure
 

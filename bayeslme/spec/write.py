@@ -12,9 +12,9 @@ from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
 from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
 from bayeslme.spec.mmrm import MmrmCall, whole_formula
-from bayeslme.spec.model import DEFAULT, LmeSpec, RandomLevel
+from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, RandomLevel
 from bayeslme.spec.signatures import SIGNATURES
-from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
+from bayeslme.structures import PdLogChol
 
 _LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list in R
 
@@ -111,10 +111,8 @@ def _python_mmrm(spec: LmeSpec, call: MmrmCall) -> str:
 
 def r_structure(structure: Any) -> str:
     """Write a structure as R spells it."""
-    if isinstance(structure, VarComb):
-        return f"varComb({', '.join(map(r_structure, structure.functions))})"
-    if isinstance(structure, PdBlocked):
-        return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    if structure.composed:
+        return str(structure.r_call).format(", ".join(map(r_structure, structure.components)))
     _require_in_r(structure)
     if getattr(structure, "by", None) is not None:
         raise SpecError(
@@ -123,7 +121,7 @@ def r_structure(structure: Any) -> str:
         )
     parts: list[str] = []
     for name, value in given_arguments(structure):
-        leading = not parts and (name == "value" or _leading_form(structure, name))
+        leading = not parts and name in ("value", structure.first_argument)
         wrapper = "list" if structure.r_name in _LISTED and name == "fixed" else "c"
         written = str(parse_formula(value)) if name == "form" else r_value(value, wrapper)
         parts.append(written if leading else f"{name} = {written}")
@@ -167,10 +165,10 @@ def _r_vector(values: Sequence[Any]) -> str:
 
 def python_call(spec: LmeSpec) -> str:
     """Write the Python call of a specification, defaults left out."""
-    if spec.mmrm is not None and spec.contrasts == DEFAULT:
+    if spec.mmrm is not None and spec.contrasts == DEFAULT_CONTRASTS:
         return _python_mmrm(spec, spec.mmrm)
     pairs = spec.factor_contrasts or spec.mmrm is not None
-    if pairs and spec.contrasts != DEFAULT:
+    if pairs and spec.contrasts != DEFAULT_CONTRASTS:
         return f"translate({_quote(r_call(spec))}, contrasts={_pair(spec.contrasts)})"
     lmer = spec.function == "lmer"
     parts = [_quote(_formula(spec)), f"data={'...' if spec.data is None else spec.data}"]
@@ -190,7 +188,7 @@ def python_call(spec: LmeSpec) -> str:
         parts.append(f"control={python_value(dict(spec.control.options))}")
     if spec.factor_contrasts:
         parts.append(f"contrasts={python_value(spec.factor_contrasts)}")
-    elif spec.contrasts != DEFAULT:
+    elif spec.contrasts != DEFAULT_CONTRASTS:
         parts.append(f"contrasts={_pair(spec.contrasts)}")
     if spec.priors is not None:
         parts.append(f"priors={python_value(spec.priors)}")
@@ -220,17 +218,15 @@ def _python_weights(spec: LmeSpec) -> str:
 
 def python_structure(structure: Any) -> str:
     """Write a structure as the Python constructor call."""
-    name = type(structure).__name__
-    if isinstance(structure, VarComb):
-        return f"{name}({', '.join(map(python_structure, structure.functions))})"
-    if isinstance(structure, PdBlocked):
-        return f"{name}([{', '.join(map(python_structure, structure.blocks))}])"
+    if structure.composed:
+        inner = ", ".join(map(python_structure, structure.components))
+        return str(structure.python_call).format(inner)
     parts: list[str] = []
     for argument, value in given_arguments(structure):
-        leading = not parts and (argument == "value" or _leading_form(structure, argument))
+        leading = not parts and argument in ("value", structure.first_argument)
         written = python_value(value)
         parts.append(written if leading else f"{argument}={written}")
-    return f"{name}({', '.join(parts)})"
+    return f"{type(structure).__name__}({', '.join(parts)})"
 
 
 def python_value(value: Any) -> str:
@@ -248,19 +244,13 @@ def python_value(value: Any) -> str:
 
 def given_arguments(structure: Any) -> list[tuple[str, Any]]:
     """Return the arguments of a structure that differ from their defaults, in order."""
-    first = structure.first_argument if isinstance(structure, PdMat) else "value"
+    first = structure.first_argument
     first = "value" if first == "form" else first  # nlme's value comes before its form
     return [
         (f.name, value)
         for f in sorted(fields(structure), key=lambda f: (f.kw_only is True, f.name != first))
         if (value := getattr(structure, f.name)) != f.default
     ]
-
-
-def _leading_form(structure: Any, name: str) -> bool:
-    if isinstance(structure, PdMat):
-        return name == structure.first_argument
-    return name == "form" and isinstance(structure, VarFixed)
 
 
 def _plain(level: RandomLevel) -> bool:

@@ -122,6 +122,10 @@ class RowStructure(ABC):
         Whether the parameters are all entries of a correlation matrix, free one by one.
     several_maxima : bool
         Whether the likelihood often has several local maxima, so that each start is climbed.
+    composed : bool
+        Whether it is made of other structures, whose parameters have prefixes.
+    first_argument : str
+        The argument that calls may write first, without its name: the formula in ``varFixed(~ x)``.
     """
 
     r_name: ClassVar[str]
@@ -129,6 +133,8 @@ class RowStructure(ABC):
     spatial: bool = False
     unstructured: ClassVar[bool] = False
     several_maxima: ClassVar[bool] = False
+    composed: ClassVar[bool] = False
+    first_argument: ClassVar[str] = "value"
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -59,7 +59,10 @@ class PdMat(ABC):
     relates_groups : bool
         Whether the effects of different groups have a covariance.
     first_argument : str
-        The argument that calls write first, without its name.
+        The argument that calls may write first, without its name, as in ``pdDiag(~ x)``.
+    lme4_term : str or None
+        Its term in a formula of lme4, with effects and group in the place of the braces. Subclasses
+        do not inherit it, since their covariances may differ: theirs is None unless they define it.
     """
 
     r_name: ClassVar[str]
@@ -70,11 +73,13 @@ class PdMat(ABC):
     composed: ClassVar[bool] = False
     relates_groups: ClassVar[bool] = False
     first_argument: ClassVar[str] = "form"
+    lme4_term: ClassVar[str | None] = None
     value: Any
     form: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.lme4_term = vars(cls).get("lme4_term")
         check_random_structure(cls, PdMat)
 
     def __post_init__(self) -> None:
@@ -126,6 +131,11 @@ class PdMat(ABC):
             Its name, for messages.
         """
         return None
+
+    @property
+    def components(self) -> tuple[PdMat, ...]:
+        """The structures it consists of: itself, or its blocks."""
+        return (self,)
 
     def parts(self, q: int) -> list[tuple[PdMat, slice]]:
         """The structures of the independent blocks of q effects, with their effects."""
@@ -270,6 +280,7 @@ class PdSymm(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdSymm"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite"
     unstructured = True
 
@@ -335,6 +346,7 @@ class PdLogChol(PdSymm):
     """
 
     r_name: ClassVar[str] = "pdLogChol"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite, Log-Cholesky parametrization"
 
 
@@ -352,6 +364,7 @@ class PdNatural(PdSymm):
     """
 
     r_name: ClassVar[str] = "pdNatural"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite, Natural parametrization"
 
 
@@ -407,6 +420,7 @@ class PdDiag(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdDiag"
+    lme4_term: ClassVar[str | None] = "diag({})"
     description: ClassVar[str | None] = "Diagonal"
     layout = "row"
 
@@ -445,6 +459,7 @@ class PdIdent(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdIdent"
+    lme4_term: ClassVar[str | None] = "diag({}, hom = TRUE)"
     description: ClassVar[str | None] = "Multiple of an Identity"
     layout = "row"
     shares_variance = True
@@ -494,6 +509,7 @@ class PdCompSymm(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdCompSymm"
+    lme4_term: ClassVar[str | None] = "cs({}, hom = TRUE)"
     description: ClassVar[str | None] = "Compound Symmetry"
     layout = "symmetry"
     shares_variance = True

@@ -6,7 +6,7 @@ sd(eps_i) = sigma g(v_i, delta). Each class gives log g. Pinheiro and Bates (200
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -48,7 +48,6 @@ class VarFunc(RowStructure):
     form: str
     names_strata: ClassVar[bool] = False  # the label says that parameters differ by stratum
     two_parts: ClassVar[bool] = False  # a constant and another part, each by stratum
-    composed: ClassVar[bool] = False  # a product, whose parameters have prefixes
 
     @property
     def components(self) -> tuple[VarFunc, ...]:
@@ -195,6 +194,7 @@ class VarFixed(VarFunc):
 
     form: str
     r_name: ClassVar[str] = "varFixed"
+    first_argument = "form"
     description: ClassVar[str | None] = "fixed weights"
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
@@ -324,6 +324,8 @@ class VarComb(VarFunc):
     functions: tuple[VarFunc, ...]
     r_name: ClassVar[str] = "varComb"
     composed = True
+    r_call: ClassVar[str] = "varComb({})"
+    python_call: ClassVar[str] = "VarComb({})"
 
     def __init__(self, *functions: VarFunc) -> None:
         if not functions or not all(isinstance(f, VarFunc) for f in functions):
@@ -361,6 +363,10 @@ class VarComb(VarFunc):
     @property
     def components(self) -> tuple[VarFunc, ...]:
         return self.functions
+
+    def with_components(self, components: Iterable[VarFunc]) -> VarComb:
+        """Return a product of other functions."""
+        return VarComb(*components)
 
     def join(self, parts: Sequence[Any]) -> Any:
         return tuple(parts)

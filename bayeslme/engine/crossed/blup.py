@@ -13,10 +13,9 @@ from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.eliminate import Swept, scaled_columns, solve_lower
 from bayeslme.engine.crossed.grams import CrossedGrams
 from bayeslme.engine.crossed.patterns import as_array
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.prediction.blup import Predicted, Targets, standard_rows
-
-CHUNK = 4_000_000  # numbers of the targets' shares in the block at a time
 
 
 def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -> Predicted:
@@ -45,7 +44,7 @@ def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -
     unseen = np.where(unrelated, np.nan, unseen)
     root = NUMPY.cholesky(done.block)[:p, :p]
     beta = problem.x_basis @ (found.beta - problem.shift)
-    step = max(1, CHUNK // problem.crossed.n_columns)
+    step = max(1, CROSSED.chunk_numbers // problem.crossed.n_columns)
     mean, spread = np.empty(len(targets.X)), np.empty(len(targets.X))
     for first in range(0, len(mean), step):
         part = slice(first, first + step)

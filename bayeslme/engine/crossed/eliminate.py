@@ -20,6 +20,7 @@ from scipy.linalg import lapack, solve_triangular
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.patterns import Pattern
 from bayeslme.engine.crossed.problem import Crossed
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.likelihood.eliminate import _back_substitute, _factor_level
 from bayeslme.engine.problem import Problem
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from bayeslme.engine.crossed.grams import CrossedGram
 
 Noise = Callable[[Any], np.ndarray]
-FEW_GROUPS = 5_000  # up to which several effects are factored group by group
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _factor_link(
 ) -> tuple[Link, float]:
     """Factor one level; columns of the identity beside its own give L^-1 A'."""
     q, _, count = left.shape
-    if q > 1 and count <= FEW_GROUPS:
+    if q > 1 and count <= CROSSED.max_looped_groups:
         upper, middle, rest, logs = _by_lapack(left, a)
     else:
         unit = np.broadcast_to(np.eye(q)[:, :, None], (q, q, count))

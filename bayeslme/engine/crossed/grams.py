@@ -19,8 +19,9 @@ from bayeslme.engine.crossed.batch import (
 )
 from bayeslme.engine.crossed.dense import DenseForm, DenseGram
 from bayeslme.engine.crossed.eliminate import Noise, Swept, block_modes, sweep
-from bayeslme.engine.crossed.patterns import DENSE, as_array
+from bayeslme.engine.crossed.patterns import as_array
 from bayeslme.engine.crossed.problem import Crossed
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.crossed.symbolic import products_of_many, with_local
 from bayeslme.engine.likelihood.eliminate import Eliminated
 from bayeslme.engine.likelihood.row_grams import RowGram
@@ -28,7 +29,6 @@ from bayeslme.engine.likelihood.whiten import whiten
 from bayeslme.engine.problem import Problem, Stage
 
 Parameters = np.ndarray | None
-LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,10 @@ class CrossedGrams:
             return self._at(cor, var)
         count = int(np.prod(lead))
         flat = [None if p is None else p.reshape(count, p.shape[-1]) for p in (cor, var)]
-        small = self.form is not None and self.problem.n * self.form.layout.width <= DENSE
+        small = (
+            self.form is not None
+            and self.problem.n * self.form.layout.width <= CROSSED.max_dense_numbers
+        )
         if self.form is not None and small and self.crossed.turn is None:
             return self._many(self.form, flat[0], flat[1], lead)
         made = [self._at(*(None if p is None else p[i] for p in flat)) for i in range(count)]
@@ -387,5 +390,5 @@ def _noise(rng: np.random.Generator, scale: float, shape: Any) -> np.ndarray:
 def _without_lost(block: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Blocks (..., p + 1, p + 1), NaN where elimination has rounded a column away."""
     left = np.diagonal(block, axis1=-2, axis2=-1)
-    lost = np.any(left < LOST * whole, axis=-1)
+    lost = np.any(left < CROSSED.lost_share * whole, axis=-1)
     return np.where(lost[..., None, None], np.nan, block)

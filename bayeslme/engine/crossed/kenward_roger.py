@@ -16,6 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.patterns import as_array
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.response_covariance import (
@@ -25,8 +26,6 @@ from bayeslme.engine.inference.response_covariance import (
     standard_covariance,
 )
 from bayeslme.errors import FitError
-
-MOST_COLUMNS = 5_000  # random effects in all: several dense matrices of 200 MB
 
 
 class CrossedCovariance:
@@ -39,8 +38,8 @@ class CrossedCovariance:
     Raises
     ------
     FitError
-        For more than ``MOST_COLUMNS`` random effects, or correlation groups of more than
-        ``INFERENCE.max_group_rows`` rows.
+        For more random effects than ``max_kenward_roger_columns``, or correlation groups of more
+        than ``INFERENCE.max_group_rows`` rows.
     """
 
     def __init__(self, found: Estimate) -> None:
@@ -49,10 +48,11 @@ class CrossedCovariance:
         self.counts = [stage.n_independent for stage in stages]
         widths = [stage.q * n for stage, n in zip(stages, self.counts, strict=True)]
         self.columns = np.cumsum([0, *widths])
-        if self.columns[-1] > MOST_COLUMNS:
+        most = CROSSED.max_kenward_roger_columns
+        if self.columns[-1] > most:
             msg = (
                 f"df: 'kenward-roger' needs dense matrices of all {self.columns[-1]} crossed "
-                f"random effects, more than {MOST_COLUMNS}; use 'satterthwaite'"
+                f"random effects, more than {most}; use 'satterthwaite'"
             )
             raise FitError(msg)
         self.bases = [linear_basis(stage) for stage in stages]

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-DENSE = 200_000  # numbers of a matrix that is handled faster with all its zeros
-CHUNK = 4_000_000  # numbers of a product that is formed at a time
+from bayeslme.engine.crossed.settings import CROSSED
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Pattern:
         q = len(values)
         if self.full:
             return values.reshape(q * self.n_groups, self.n_columns)
-        if q * self.n_groups * self.n_columns <= DENSE:
+        if q * self.n_groups * self.n_columns <= CROSSED.max_dense_numbers:
             out = np.zeros((q, self.n_groups, self.n_columns))
             out[:, self.group, self.column] = values
             return out.reshape(q * self.n_groups, self.n_columns)
@@ -105,7 +104,7 @@ class Pattern:
             full = (rows @ block).reshape(len(values), self.n_groups, self.n_columns)
             return np.asarray(full[:, self.group, self.column])
         out = np.empty(values.shape)
-        step = max(1, CHUNK // self.n_columns)
+        step = max(1, CROSSED.chunk_numbers // self.n_columns)
         for a in range(len(values)):
             for first in range(0, self.n_groups, step):
                 last = min(first + step, self.n_groups)

@@ -15,15 +15,11 @@ import numpy as np
 
 from bayeslme.engine.crossed.patterns import Pattern
 from bayeslme.engine.crossed.related import Part, Turn, turn
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.errors import DataError, FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
-
-# Columns of the dense block: five matrices of so many rows and columns are held at a time.
-MOST_COLUMNS = 10_000
-MATRICES = 5
-MOST_LOCAL = 250_000_000  # numbers of the columns that whitening mixes, 2 GB
 
 
 @dataclass(frozen=True)
@@ -292,15 +288,15 @@ def _require_memory(
     sizes: Sequence[int],
 ) -> None:
     width = sum(counts[k] * sizes[k] for k in block)
-    if width <= MOST_COLUMNS:
+    if width <= CROSSED.max_columns:
         return
     names = ", ".join(levels[k].group for k in block[::-1])
-    memory = MATRICES * 8e-9 * width**2
+    memory = CROSSED.dense_matrices * 8e-9 * width**2
     beside = f"beside {levels[chain[0]].group} the crossed" if chain else "the related"
     msg = (
         f"random: {beside} factors ({names}) have {width} "
-        f"effects, whose dense matrices need {memory:.0f} GB; at most {MOST_COLUMNS} are fitted: "
-        "take fewer rows or levels, or make the smaller of the factors fixed"
+        f"effects, whose dense matrices need {memory:.0f} GB; at most {CROSSED.max_columns} are "
+        "fitted: take fewer rows or levels, or make the smaller of the factors fixed"
     )
     raise FitError(msg)
 
@@ -348,7 +344,7 @@ def _local(
     first = np.searchsorted(own.group, np.arange(own.n_groups + 1))
     slot = np.arange(len(own.group)) - first[own.group]
     most = int(slot.max()) + 1
-    if most * n > MOST_LOCAL:
+    if most * n > CROSSED.max_mixed_numbers:
         msg = (
             f"correlation: a group of it meets {most} crossed effects, and whitening them in {n} "
             f"rows needs {8e-9 * most * n:.0f} GB; take smaller correlation groups, or fewer rows"

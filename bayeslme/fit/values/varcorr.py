@@ -23,8 +23,9 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
 from bayeslme.report.export import Exported, components
 from bayeslme.report.html import varcorr_html
-from bayeslme.report.lme4_page import SHORT_DIGITS, components_text
+from bayeslme.report.lme4_page import components_text
 from bayeslme.report.records import RandomBlock, RandomPart
+from bayeslme.report.settings import REPORT
 from bayeslme.report.tables import varcorr_text
 from bayeslme.structures import PdMat
 
@@ -90,7 +91,9 @@ class VarCorr(Mapping[str, Component], Exported):
 
     def __str__(self) -> str:
         if self.as_lme4:
-            return components_text(self.parts, self.sigma, digits=SHORT_DIGITS, variances=False)
+            return components_text(
+                self.parts, self.sigma, digits=REPORT.lme4_varcorr_digits, variances=False
+            )
         return varcorr_text(self.parts, self.sigma)
 
     __repr__ = __str__

@@ -15,6 +15,9 @@ from bayeslme.structures.base import Bound, DefaultPrior, Parameter
 from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import Namespace
 
+# Methods that take the parameters of one level: `member` gives the structure that has them.
+OF_ONE_LEVEL = frozenset({"correlation", "matrix_of"})
+
 
 @dataclass(frozen=True)
 class ByLevels:
@@ -38,7 +41,7 @@ class ByLevels:
     groups: CorrelationGroups
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "inner" not in vars(self):
+        if name.startswith("__") or name in OF_ONE_LEVEL or "inner" not in vars(self):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
@@ -166,10 +169,6 @@ class ByLevels:
     ) -> tuple[Any, Array, CorrelationGroups]:
         """The structure, the parameters and the groups of one level."""
         return self.inner, self.parts(par)[level], groups.of_level(level)[0]
-
-    def correlation(self, par: Array, pairs: Any, xp: Namespace = NUMPY) -> Array:
-        """Of patterns whose levels are known: a structure of one level has to be asked."""
-        raise NotImplementedError("ask the member of a level")
 
     def matrix(self, par: Array, groups: CorrelationGroups, k: int, xp: Namespace = NUMPY) -> Array:
         """Correlation matrices (..., r, m, m) of the patterns of block ``k``."""

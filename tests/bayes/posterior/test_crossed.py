@@ -19,6 +19,7 @@ from bayeslme.bayes.density import by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.random_effects import effects_and_terms
+from bayeslme.engine.crossed.settings import CROSSED
 
 PRIORS = {"sd_a": "Exponential(1)", "sd_b": "Exponential(1)", "sigma": "Exponential(1)"}
 
@@ -254,7 +255,8 @@ def test_bad_input_is_named_by_fits_and_models(
     data, options, words = BAD[name]
     text = "y ~ x + (1 | a) + (1 | b)"
     if name == "memory":
-        monkeypatch.setattr("bayeslme.engine.crossed.problem.MOST_COLUMNS", 4)
+        few = replace(CROSSED, max_columns=4)
+        monkeypatch.setattr("bayeslme.engine.crossed.problem.CROSSED", few)
     with pytest.raises(BayesLMEError, match=words) as caught:
         if form == "lmer":
             lmer(text, data, **options)
