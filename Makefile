@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything themselves; the other targets are for daily work.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-kernels test-kernels-quick check lint format types pytest quick lowest notebooks \
+.PHONY: help demo test test-all test-kernels test-kernels-quick test-samplers check lint format types pytest quick lowest notebooks \
 	bench clean
 
 VENV := .venv
@@ -55,6 +55,12 @@ test-kernels: $(STAMP)  ## tests sensitive to rounding, with 1 and 2 threads and
 test-kernels-quick: $(STAMP)  ## the same with 2 threads and few processor features only, without slow tests (2 minutes)
 	OPENBLAS_NUM_THREADS=2 NPY_DISABLE_CPU_FEATURES="$(FEATURES)" $(PYTEST) -m 'kernels and not slow'
 
+test-samplers: $(BIN)/python  ## NUTS by numpyro and blackjax too, in an environment of their own (3 minutes)
+	test -d $(VENV)-jax || $(BIN)/python -m venv $(VENV)-jax
+	$(BIN)/python -m pip --python $(VENV)-jax/bin/python install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[dev,jax]'
+	$(VENV)-jax/bin/python -m pytest -q tests/bayes/pymc/test_samplers.py
+
 check: lint types quick  ## lint, types, and the tests that are neither slow nor need PyMC
 
 lint: $(STAMP)  ## ruff: rules and formatting
@@ -89,4 +95,4 @@ bench: $(STAMP)  ## timings beside nlme, lme4, statsmodels and bambi, if install
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV)-jax $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -20,6 +20,7 @@ _HOME = {
     "bayeslme.fit.api": ("gls", "lm", "lme", "lmer", "lmlist", "mmrm"),
     "bayeslme.fit.values.compared": ("compare_fits", "compare_pred"),
     "bayeslme.fit.inference.comparison": ("anova",),
+    "bayeslme.fit.output.side_by_side": ("table",),
     "bayeslme.fit.inference.simulated_lrt": ("simulated_lrt",),
     "bayeslme.fit.result": ("GlsFit", "LmFit", "LmeFit"),
     "bayeslme.bayes.checks.calibrate": ("calibrate",),
@@ -47,6 +48,7 @@ _HOME = {
         "PdCompSymm",
         "PdDiag",
         "PdIdent",
+        "PdKnown",
         "PdLogChol",
         "PdNatural",
         "PdSymm",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.api import mmrm as mmrm
     from bayeslme.fit.inference.comparison import anova as anova
     from bayeslme.fit.inference.simulated_lrt import simulated_lrt as simulated_lrt
+    from bayeslme.fit.output.side_by_side import table as table
     from bayeslme.fit.result import GlsFit as GlsFit
     from bayeslme.fit.result import LmeFit as LmeFit
     from bayeslme.fit.result import LmFit as LmFit

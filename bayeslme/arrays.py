@@ -7,6 +7,7 @@ where they do not. This is the only module that knows both libraries.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 
 from bayeslme import triangular
 
-TOGETHER = 1 << 12  # numbers of a tall matrix that are factored at once, in cache and one thread
-SINGULAR = 1e-10  # of a unit diagonal, left over by the rows before: below it, rounding is seen
-LAPACK_FROM = 24  # size from which one factorisation per matrix beats a batched inverse
+QR_BLOCK_NUMBERS = 1 << 12  # of a tall matrix, factored at once: in the cache and in one thread
+MIN_SQUARED_PIVOT = 1e-10  # of a matrix with unit diagonal: below it, half of the digits are lost
+MAX_BATCHED_SIZE = 24  # above it, one factorisation per matrix is faster than a batched inverse
 
 Array = Any  # an ndarray, or a PyTensor variable of the same shape
 Tensor = Any  # a PyTensor variable: its own types are not known to a type checker
@@ -29,12 +30,25 @@ def upper_factor(x: np.ndarray) -> np.ndarray:
     one factorisation), so that no copy of the matrix is made, and no thread is waited for.
     """
     n, p = x.shape
-    size = max(4 * p, TOGETHER // max(p, 1))
+    size = max(4 * p, QR_BLOCK_NUMBERS // max(p, 1))
     if n <= size or p == 0:
         return np.asarray(np.linalg.qr(x, mode="r"))
     whole = n - n % size
     parts = np.linalg.qr(x[:whole].reshape(-1, size, p), mode="r").reshape(-1, p)
     return upper_factor(np.concatenate([parts, x[whole:]]))
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedSegments:
+    """Segments that are data of a symbolic graph, in any order and of any lengths.
+
+    Attributes
+    ----------
+    index : int array, shape (g, most)
+        Positions of each segment; -1 after the last.
+    """
+
+    index: Array
 
 
 class NumpyOps:
@@ -84,7 +98,7 @@ class NumpyOps:
         log_diagonal : array, shape (..., r, m)
             Logarithms of the factors' diagonals.
         """
-        if c.shape[-1] > LAPACK_FROM:
+        if c.shape[-1] > MAX_BATCHED_SIZE:
             return _whiten_one_by_one(c, pattern, rows)
         factor = NumpyOps.cholesky(c)
         inverse = np.tril(np.linalg.inv(factor))
@@ -99,7 +113,7 @@ class NumpyOps:
     @staticmethod
     def cholesky(c: Array) -> Array:
         """Lower Cholesky factors of a batch (..., m, m); NaN where a matrix has none."""
-        if c.shape[-1] <= triangular.BLOCK:
+        if c.shape[-1] <= triangular.BLOCK_SIZE:
             try:
                 return np.linalg.cholesky(c)
             except np.linalg.LinAlgError:
@@ -114,6 +128,11 @@ class NumpyOps:
         for at in np.ndindex(b.shape[:-2]):
             out[at] = triangular.solve(lower[at], b[at])
         return out
+
+    @staticmethod
+    def scatter(index: np.ndarray, values: Array, size: int) -> Array:
+        """Sums (size,) of values (m,) by known places."""
+        return np.bincount(index, values, size)
 
     @staticmethod
     def smallest_eigenvalue(c: Array) -> Array:
@@ -164,7 +183,7 @@ def _whiten_one_by_one(
 def _log_pivots(diagonal: np.ndarray) -> np.ndarray:
     """Logarithms of a factor's diagonals (..., m); NaN where what is left of a row is rounding."""
     smallest = np.min(diagonal, axis=-1, keepdims=True)
-    return np.where(smallest**2 > SINGULAR, np.log(diagonal), np.nan)
+    return np.where(smallest**2 > MIN_SQUARED_PIVOT, np.log(diagonal), np.nan)
 
 
 def _cholesky_or_nan(matrix: np.ndarray) -> np.ndarray:
@@ -185,9 +204,12 @@ class PyTensorOps:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.pt, name)
 
-    def segment_sum(self, x: Array, starts: np.ndarray) -> Array:
-        """Sum the last axis over consecutive segments, as ``NumpyOps.segment_sum``."""
+    def segment_sum(self, x: Array, starts: np.ndarray | PaddedSegments) -> Array:
+        """Sum the last axis over segments, as ``NumpyOps.segment_sum`` if they are consecutive."""
         pt = self.pt
+        if isinstance(starts, PaddedSegments):
+            index = starts.index
+            return pt.where(index >= 0, x[..., index], 0.0).sum(axis=-1)
         if len(starts) == 1:
             return x.sum(axis=-1, keepdims=True)
         n = x.type.shape[-1]
@@ -209,6 +231,19 @@ class PyTensorOps:
         inverse = pt.linalg.solve_triangular(factor, pt.as_tensor(eye), lower=True)
         white = pt.moveaxis(pt.matmul(inverse[pattern], pt.moveaxis(rows, -3, -1)), -1, -3)
         return white, pt.log(pt.diagonal(factor, axis1=-2, axis2=-1))
+
+    def scatter(self, index: np.ndarray, values: Array, size: int) -> Array:
+        """As ``NumpyOps.scatter``."""
+        zeros = self.pt.zeros((size,))
+        return self.pt.inc_subtensor(zeros[self.pt.as_tensor(index)], values)
+
+    def cholesky(self, c: Array) -> Array:
+        """Lower Cholesky factor (m, m)."""
+        return self.pt.linalg.cholesky(c)
+
+    def lower_solve(self, lower: Array, b: Array) -> Array:
+        """As ``NumpyOps.lower_solve``, for one matrix."""
+        return self.pt.linalg.solve_triangular(lower, b, lower=True)
 
     def solve(self, a: Array, b: Array) -> Array:
         """As ``NumpyOps.solve``."""

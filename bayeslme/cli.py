@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bayeslme.spec.modelfile import Model
 
 MODELS = Path("models")
-MOST_BYTES = 2**33  # of a CSV file
-WHOLE_LINES = 1000  # characters, more than any title has
+MAX_CSV_BYTES = 2**33  # 8 GB: what is larger does not fit in memory beside its model
+UNWRAPPED_WIDTH = 1000  # characters, more than any title has, so that no line is wrapped
 
 
 class _Commands(TyperGroup):
@@ -186,8 +186,10 @@ def _check_regular(source: str) -> None:
     if path.exists() and not path.is_file():
         msg = f"data: {source} is not a regular file; give the path of a CSV file"
         raise DataError(msg)
-    if path.exists() and path.stat().st_size > MOST_BYTES:
-        msg = f"data: {source} has {path.stat().st_size} bytes, and at most {MOST_BYTES} are read"
+    if path.exists() and path.stat().st_size > MAX_CSV_BYTES:
+        msg = (
+            f"data: {source} has {path.stat().st_size} bytes, and at most {MAX_CSV_BYTES} are read"
+        )
         raise DataError(msg)
 
 
@@ -257,5 +259,5 @@ def list_models(
         table.add_row(Text(str(path)), Text(model.title), Text(Path(model.data).name))
     console = Console()
     if not console.is_terminal:  # what reads a pipe wants whole lines
-        console.width = WHOLE_LINES
+        console.width = UNWRAPPED_WIDTH
     console.print(table)

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-LIMIT = 300
-_PATH_SHOWN = 120  # characters of a path that is too long
-_WINDOW = 60
+MAX_MESSAGE_LENGTH = 300
+_MAX_PATH_LENGTH = 120  # characters of a path that is too long
+_EXCERPT_LENGTH = 60
 
 
 class BayesLMEError(Exception):
@@ -24,7 +24,11 @@ class BayesLMEError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message if len(message) <= LIMIT else message[: LIMIT - 4] + " ...")
+        super().__init__(
+            message
+            if len(message) <= MAX_MESSAGE_LENGTH
+            else message[: MAX_MESSAGE_LENGTH - 4] + " ..."
+        )
 
 
 class SpecError(BayesLMEError):
@@ -62,7 +66,7 @@ class SpecError(BayesLMEError):
             super().__init__(message)
             return
         excerpt = _caret(text, position)
-        room = LIMIT - len(excerpt) - 20
+        room = MAX_MESSAGE_LENGTH - len(excerpt) - 20
         short = message if len(message) <= room else message[: room - 4] + " ..."
         super().__init__(f"{short} (position {position + 1})\n{excerpt}")
 
@@ -81,8 +85,8 @@ class IdentificationWarning(UserWarning):
 
 def _caret(text: str, position: int) -> str:
     """The source around `position` on one line, and a caret under it."""
-    start = max(0, min(position - _WINDOW // 2, len(text) - _WINDOW))
-    line = "".join(" " if c.isspace() else c for c in text[start : start + _WINDOW])
+    start = max(0, min(position - _EXCERPT_LENGTH // 2, len(text) - _EXCERPT_LENGTH))
+    line = "".join(" " if c.isspace() else c for c in text[start : start + _EXCERPT_LENGTH])
     return f"    {line.rstrip()}\n    {' ' * (position - start)}^"
 
 
@@ -115,6 +119,19 @@ def rows_of(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
+def shown(path: object) -> str:
+    """A path as a message shows it: a long one without its middle, so that the reason is read.
+
+    Examples
+    --------
+    >>> len(shown("folder/" * 100))
+    120
+    """
+    text = str(path)
+    half = _MAX_PATH_LENGTH // 2
+    return text if len(text) <= _MAX_PATH_LENGTH else f"{text[: half - 3]}...{text[-half:]}"
+
+
 def as_path(path: object, error: type[BayesLMEError] = DataError) -> Path:
     r"""Path that a file system can hold, whether there is something or not.
 
@@ -131,14 +148,14 @@ def as_path(path: object, error: type[BayesLMEError] = DataError) -> Path:
     """
     if not isinstance(path, str | Path):
         raise error(f"path: text or a pathlib.Path is needed, not {type(path).__name__}")
-    shown = repr(str(path)[:_PATH_SHOWN])
+    name = repr(shown(path))
     try:
         os.stat(path)
     except ValueError as found:
         reason = "has the character NUL in it" if "\0" in str(path) else f"is no path ({found})"
-        raise error(f"path: {shown} {reason}") from found
+        raise error(f"path: {name} {reason}") from found
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as found:
-        raise error(f"path: {shown} cannot be used: {found.strerror}") from found
+        raise error(f"path: {name} cannot be used: {found.strerror}") from found
     return Path(path)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-BLOCK = 64
-SMALL = BLOCK**3  # multiplications up to which OpenBLAS does a product in the thread that asks
+BLOCK_SIZE = 64  # rows and columns: a product of two blocks starts no threads
+# Multiplications up to which OpenBLAS computes a product in the calling thread.
+MAX_SINGLE_THREAD_PRODUCT = BLOCK_SIZE**3
 
 
 def cholesky(c: np.ndarray) -> np.ndarray | None:
@@ -84,7 +85,7 @@ def _spans(n: int) -> list[slice]:
 
 def _width(n: int) -> int:
     """Size of about equal blocks."""
-    return max(1, -(-n // max(1, -(-n // BLOCK))))
+    return max(1, -(-n // max(1, -(-n // BLOCK_SIZE))))
 
 
 def _inverse(lower: np.ndarray) -> np.ndarray:

@@ -15,9 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import bayeslme
+from bayeslme import CorAR1, VarIdent
+from bayeslme.spec.model import LmeSpec
 
 TABLE = Path(__file__).with_name("calibration.csv")
 REPLICATIONS = 500
@@ -38,8 +41,35 @@ def _gls(extra: str) -> tuple[str, Any]:
     return f"gls(distance ~ I(age - 11), {extra})", bayeslme.load_data("orthodont")
 
 
-def families() -> dict[str, tuple[str, Any]]:
-    """Name of a family to its call and data."""
+def _families_of_three() -> tuple[Any, Any]:
+    """Growth of children, three of a family, with half of their genes in common."""
+    data = bayeslme.load_data("orthodont")
+    names = sorted(data["Subject"].unique())
+    family = np.arange(len(names)) // 3
+    related = 0.5 * np.eye(len(names)) + 0.5 * np.equal.outer(family, family)
+    matrix = pd.DataFrame(related, index=names, columns=names)
+    formula = "distance ~ I(age - 11) + (1 | gr(Subject, cov = A))"
+    return bayeslme.translate(f"lmer({formula})", data2={"A": matrix}), data
+
+
+def _crossed() -> pd.DataFrame:
+    """Eight subjects by six items, each pair once, the items in an order of every subject's own."""
+    order = np.random.default_rng(SEED).permuted(np.tile(np.arange(6), (8, 1)), axis=1).ravel()
+    trial = np.tile(np.arange(1, 7), 8)
+    return pd.DataFrame(
+        {
+            "subject": np.repeat([f"s{k}" for k in range(8)], 6),
+            "item": [f"i{k}" for k in order],
+            "trial": trial,
+            "x": order % 2 - 0.5,
+            "half": np.where(trial > 3, "second", "first"),
+            "y": np.random.default_rng(SEED + 1).normal(size=48),
+        }
+    )
+
+
+def families() -> dict[str, tuple[str | LmeSpec, Any]]:
+    """Name of a family to its call, or specification, and data."""
     series = "follicles ~ sin(2*pi*Time) + cos(2*pi*Time)"
     return {
         "one intercept": ("lme(travel ~ 1, random = ~ 1 | Rail)", bayeslme.load_data("Rail")),
@@ -63,6 +93,7 @@ def families() -> dict[str, tuple[str, Any]]:
             "lme(score ~ Machine, random = list(Worker = pdCompSymm(~ Machine - 1)))",
             bayeslme.load_data("Machines"),
         ),
+        "PdKnown": _families_of_three(),
         "varIdent, corAR1": (
             "lme(distance ~ Sex * I(age - 11), random = ~ 1 | Subject, "
             "weights = varIdent(form = ~ 1 | Sex), correlation = corAR1())",
@@ -91,17 +122,27 @@ def families() -> dict[str, tuple[str, Any]]:
             "gls(yield ~ 1, correlation = corSpher(form = ~ latitude + longitude))",
             _first("Wheat2", "Block", 1),
         ),
+        "crossed": ("lmer(y ~ x + (x | subject) + (1 | item))", _crossed()),
+        "crossed, varIdent, corAR1": (
+            bayeslme.lmer(
+                "y ~ x + (1 | subject) + (1 | item)",
+                _crossed(),
+                correlation=CorAR1(form="~ trial | subject"),
+                weights=VarIdent(form="~ 1 | half"),
+            ).spec,
+            _crossed(),
+        ),
     }
 
 
 PRIORS = {"StudentT coefficients": {"fixef": {"I(age - 11)": "StudentT(3, 0, 0.3)"}}}
 
 
-def calibrate_family(name: str, call: str, data: Any, replications: int) -> pd.DataFrame:
+def calibrate_family(name: str, call: str | LmeSpec, data: Any, replications: int) -> pd.DataFrame:
     """Table of one family, a row for each quantity."""
     start = time.process_time()
     found = bayeslme.calibrate(
-        bayeslme.translate(call), data, replications,
+        bayeslme.translate(call) if isinstance(call, str) else call, data, replications,
         intervals=["posterior"], priors=PRIORS.get(name), seed=SEED, workers=1, progress=False,
     )  # fmt: skip
     table = found.uniformity.reset_index()

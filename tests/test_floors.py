@@ -32,6 +32,7 @@ UPWARD = {
     "spec/model.py": {
         "LmeSpec.fit": "fit",
         "LmeSpec.to_pymc": "bayes",
+        "LmeSpec.pymc_data": "bayes",
         "LmeSpec.prior_predictive": "bayes",
         "LmeSpec.to_bambi": "bayes",
     },

@@ -15,18 +15,21 @@ from bayeslme.spec.model import LmeSpec
 PACKAGE = """
     BayesLMEError CorAR1 CorAR1AR1 CorARMA CorAnte CorCAR1 CorCompSymm CorExp CorGaus CorLin
     CorMatern CorNatural CorRatio CorSpher CorSymm CorToep DataError FitError GlsFit LmFit
-    LmeFit LmeSpec PdBlocked PdCompSymm PdDiag PdIdent PdLogChol PdNatural PdSymm SpecError
+    LmeFit LmeSpec PdBlocked PdCompSymm PdDiag PdIdent PdKnown PdLogChol PdNatural PdSymm
+    SpecError
     VarComb VarConstPower VarConstProp VarExp VarFixed VarIdent VarPower anova bayes_factor
     calibrate compare compare_fits compare_models compare_pred data_names from_bambi gls
     group_plot interaction_plot lm lme lmer lmlist load_data load_model load_posterior
-    mmrm simulated_lrt translate
+    mmrm simulated_lrt table translate
 """
 
 COMMON = """
-    acf aic anova as_lme4 aug_pred bic bootstrap coef converged correlation_coef data default_df
-    degrees design df estimate fitted fixef information intervals loglik marginal_cov means
+    acf aic anova as_lme4 aug_pred augment bic bootstrap coef converged correlation_coef data
+    default_df degrees design df estimate exported fitted fixef glance information intervals
+    loglik marginal_cov means
     method nobs plot predict refit report residual_cov residuals sample satterthwaite sigma
-    simulate singular small_samples spec summary test_vcov update varcorr variogram vcov
+    simulate singular small_samples spec summary test_vcov tidy to_great_tables to_latex
+    to_markdown update varcorr variogram vcov
     weights_coef
 """
 
@@ -36,18 +39,19 @@ NAMES: dict[type, str] = {
     GlsFit: COMMON + " kind",
     LmFit: COMMON + " kind",
     LmList: """
-        aug_pred coef data design df fitted groups intervals nobs plot predict residuals sigma
-        spec stderr summary update
+        aug_pred augment coef data design df fitted glance groups intervals nobs plot predict
+        residuals sigma spec stderr summary tidy update
     """,
     LmeSpec: """
         contrasts control correlation crossed data factor_contrasts fit fixed function mask
-        method mmrm na_action new_groups_are_zero prior_predictive priors random subset
+        method mmrm na_action new_groups_are_zero prior_predictive priors pymc_data random subset
         to_bambi to_pymc to_r update weights
     """,
     Posterior: """
-        check contrast data effects fit fitted fixef hypothesis intervals loo
+        augment check contrast data effects exported fit fitted fixef glance hypothesis intervals
+        loo
         mean_effects means parameters pit plot ppc predict prior_predictive priors quantities ranef
-        residuals save sensitivity summary values varcorr
+        residuals save sensitivity summary tidy to_great_tables to_latex to_markdown values varcorr
     """,
 }
 

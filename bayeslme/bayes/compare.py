@@ -14,6 +14,7 @@ from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import limits
 from bayeslme.errors import SpecError
 from bayeslme.fit.result import Fit
+from bayeslme.report.export import Exported
 from bayeslme.report.html import wrap
 from bayeslme.report.numbers import format_numbers
 
@@ -33,7 +34,7 @@ _ALIASES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Exported):
     """Aligned results; ``frame`` holds the numbers.
 
     Attributes
@@ -51,6 +52,10 @@ class Comparison:
     frame: pd.DataFrame
     level: float
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The aligned results."""
+        return {"": self.frame}
 
     def __str__(self) -> str:
         return _text(self.frame)

@@ -11,7 +11,7 @@ its covariate is that of least squares until it is replaced here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,8 +29,8 @@ from bayeslme.errors import SpecError
 from bayeslme.structures.supports import Namespace
 
 if TYPE_CHECKING:
-    from bayeslme.engine.crossed.eliminate import Swept
     from bayeslme.engine.crossed.grams import CrossedGrams
+    from bayeslme.engine.likelihood.row_grams import RowGram
 
 LOG_2PI = float(np.log(2 * np.pi))
 GAUSSIAN = ("Normal", "Flat")  # priors of coefficients that are integrated out
@@ -73,19 +73,32 @@ def gaussian_beta(prior: ParameterPrior) -> GaussianBeta | None:
     return gaussian_part(prior)
 
 
-def gaussian_part(prior: ParameterPrior) -> GaussianBeta | None:
-    """As ``gaussian_beta``, with every prior that is not Gaussian taken for a flat one."""
-    normal = np.array([p.family == "Normal" for p in prior.priors], dtype=bool)
-    if not normal.any():
+def gaussian_part(
+    prior: ParameterPrior, others: Mapping[int, tuple[float, float]] | None = None
+) -> GaussianBeta | None:
+    """As ``gaussian_beta``, with every prior that is not Gaussian taken for a flat one.
+
+    Parameters
+    ----------
+    prior : ParameterPrior
+    others : mapping of int to (mean, standard deviation), optional
+        Normal densities that stand for some of those.
+    """
+    own = {
+        j: (p.numbers()["mu"], p.numbers()["sigma"])
+        for j, p in enumerate(prior.priors)
+        if p.family == "Normal"
+    } | dict(others or {})
+    if not own:
         return None
-    args = [p.numbers() if p.family == "Normal" else {} for p in prior.priors]
-    basis = prior.scale.combinations(len(args))
-    weights = np.array([a["sigma"] ** -2 if a else 0.0 for a in args])
+    k = len(prior.priors)
+    basis = prior.scale.combinations(k)
+    weights = np.array([own[j][1] ** -2 if j in own else 0.0 for j in range(k)])
     return GaussianBeta(
-        np.linalg.solve(basis, [a.get("mu", 0.0) for a in args]),
+        np.linalg.solve(basis, [own[j][0] if j in own else 0.0 for j in range(k)]),
         basis.T @ (weights[:, None] * basis),
-        int(normal.sum()),
-        0.5 * float(np.log(weights[normal]).sum()),
+        len(own),
+        0.5 * float(np.log(weights[list(own)]).sum()),
     )
 
 
@@ -106,11 +119,27 @@ def conditional(
     -------
     scalar
     """
-    white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
-    e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
+    half, block = _left(parameters, problem, columns, values, xp)
     sigma = parameters.sigma_of(values)
-    constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + white.half_logdet.sum() + e.half_logdet
-    return -constant - 0.5 * e.block[0, 0] / sigma**2
+    constant = problem.n * (0.5 * LOG_2PI + xp.log(sigma)) + half
+    return -constant - 0.5 * block[0, 0] / sigma**2
+
+
+def _left(
+    parameters: ModelParameters, problem: Problem, columns: Array, values: Values, xp: Namespace
+) -> tuple[Array, Array]:
+    """Log determinants of rows and effects, and the [X | y] block, relative to sigma."""
+    factors = parameters.factors(values, xp)
+    rows = parameters.row_parameters(values, xp)
+    if problem.crossed is None:
+        white = whiten(problem, *rows, xp=xp, columns=columns)
+        e = eliminate(problem, gram(problem, white.columns, xp), factors, xp)
+        return white.half_logdet.sum() + e.half_logdet, e.block
+    from bayeslme.engine.crossed.symbolic import eliminate_rows, with_local
+
+    white = whiten(problem, *rows, xp=xp, columns=with_local(problem, problem.crossed, columns, xp))
+    block, half = eliminate_rows(problem, problem.crossed, white.columns, factors, xp)
+    return white.half_logdet.sum() + half, block
 
 
 def integrated(
@@ -132,22 +161,51 @@ def integrated(
     -------
     scalar
     """
-    problem, p = parameters.problem, parameters.problem.p
-    white = whiten(problem, *parameters.row_parameters(values, xp), xp=xp, columns=columns)
-    e = eliminate(problem, gram(problem, white.columns, xp), parameters.factors(values, xp), xp)
-    sigma = parameters.sigma_of(values)
-    block = e.block / sigma**2
+    problem = parameters.problem
+    half, block = _left(parameters, problem, columns, values, xp)
+    return integrated_block(problem, problem.n, block, half, parameters.sigma_of(values), prior, xp)
+
+
+def integrated_block(
+    problem: Problem,
+    n: Array,
+    block: Array,
+    half_logdet: Array,
+    sigma: Array,
+    prior: GaussianBeta | None,
+    xp: Namespace,
+) -> Array:
+    """Log p(y | ...) with beta integrated, from what elimination left.
+
+    Parameters
+    ----------
+    problem : Problem
+        Which has the scale of the columns.
+    n : int, or symbolic
+        Number of rows.
+    block : array, shape (p + 1, p + 1)
+        [X | y]' V^-1 [X | y], V relative to sigma^2.
+    half_logdet : scalar
+        log|V| / 2.
+    sigma : scalar
+    prior : GaussianBeta or None
+
+    Returns
+    -------
+    scalar
+    """
+    p = problem.p
+    block = block / sigma**2
     logdet_x = float(np.log(np.abs(np.diagonal(problem.x_basis))).sum())
-    df = problem.n - p
+    df = n - p
     if prior is not None:
         mean, precision = engine_scale(problem, prior)
         block = block + bordered(mean, precision)
         logdet_x = logdet_x - prior.half_logdet
-        df = problem.n - p + prior.proper
-    pivots = _pivots([[block[i, j] for j in range(p + 1)] for i in range(p + 1)])
-    half = sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0) + logdet_x
-    scale = problem.n * xp.log(sigma) + white.half_logdet.sum() + e.half_logdet
-    return -0.5 * df * LOG_2PI - scale - half - 0.5 * pivots[p]
+        df = n - p + prior.proper
+    half_beta, rest = _profiled(block, p, xp, by_entry=problem.crossed is None)
+    scale = n * xp.log(sigma) + half_logdet
+    return -0.5 * df * LOG_2PI - scale - half_beta - logdet_x - 0.5 * rest
 
 
 def engine_scale(problem: Problem, prior: GaussianBeta) -> tuple[np.ndarray, np.ndarray]:
@@ -162,14 +220,23 @@ def bordered(mean: np.ndarray, precision: np.ndarray) -> np.ndarray:
     return np.block([[precision, pulled[:, None]], [pulled[None, :], np.array([[mean @ pulled]])]])
 
 
-def _pivots(rows: list[list[Array]]) -> list[Array]:
-    """Pivots of Gaussian elimination, entry by entry; the last is a Schur complement."""
+def _profiled(block: Array, p: int, xp: Namespace, *, by_entry: bool) -> tuple[Array, Array]:
+    """Half the log determinant of X'V^-1X, and the Schur complement of y, from their block.
+
+    Pivots of Gaussian elimination entry by entry, where the block is a sum of elementwise
+    operations: all of it compiles into one loop. Where matrix products stand between, a factor.
+    """
+    if not by_entry:
+        root = xp.cholesky(block)
+        diagonal = root[np.arange(p + 1), np.arange(p + 1)]
+        return xp.log(diagonal[:p]).sum(), diagonal[p] ** 2
+    rows = [[block[i, j] for j in range(p + 1)] for i in range(p + 1)]
     pivots = []
     while rows:
         head, *rest = rows
         pivots.append(head[0])
         rows = [[row[j] - row[0] * head[j] / head[0] for j in range(1, len(row))] for row in rest]
-    return pivots
+    return sum((0.5 * xp.log(d) for d in pivots[:p]), 0.0), pivots[p]
 
 
 def by_group(parameters: ModelParameters, values: Values, chunk_bytes: float = 2e8) -> np.ndarray:
@@ -226,25 +293,13 @@ def _by_group(parameters: ModelParameters, values: Values) -> np.ndarray:
     return terms_of_groups(problem, white.half_logdet, e.half_logdet, rss, values["sigma"])
 
 
-@dataclass(frozen=True, slots=True)
-class CrossedTerm:
-    """Crossed random effects eliminated at one draw.
-
-    Attributes
-    ----------
-    log_density : float
-        Log p(y | beta, ...).
-    done : Swept
-    factors : tuple of arrays (q, q)
-        Standard factors relative to a typical row.
-    typical : float
-        Residual standard deviation of a typical row.
-    """
-
-    log_density: float
-    done: Swept
-    factors: tuple[np.ndarray, ...]
-    typical: float
+def block_width(problem: Problem) -> int:
+    """Columns of the dense matrix that one level of crossed random effects leaves; 0 if nested."""
+    if problem.crossed is None:
+        return 0
+    chain = problem.crossed.chain[1:]
+    outer = sum(problem.stages[k].q * problem.stages[k].n_groups for k in chain)
+    return problem.crossed.n_columns + outer
 
 
 def crossed_grams(parameters: ModelParameters) -> CrossedGrams:
@@ -257,44 +312,59 @@ def crossed_grams(parameters: ModelParameters) -> CrossedGrams:
     return CrossedGrams(problem, problem.crossed)
 
 
-def eliminated_draws(
-    parameters: ModelParameters, grams: CrossedGrams, values: Values
-) -> Iterator[tuple[int, CrossedTerm]]:
-    """Eliminate the crossed random effects of one draw after another.
+@dataclass(frozen=True, slots=True)
+class CrossedRows:
+    """Crossed random effects of some draws, relative to a typical row.
 
-    Parameters
+    Attributes
     ----------
-    values : mapping of variable name to array (s, ...)
-        ``fixef`` and ``sigma`` among them.
+    rows : RowGram
+        Cross products at the draws' row parameters, or those of all.
+    factors : tuple of arrays (s, q, q)
+    typical : array, shape (s,)
+        Residual standard deviation of a typical row.
     """
-    problem, sigma = parameters.problem, np.asarray(values["sigma"])
-    direction = _residual_direction(problem, values)
-    factors = [np.broadcast_to(f, (len(sigma), *f.shape[-2:])) for f in parameters.factors(values)]
-    rows = [
-        None if v is None else np.broadcast_to(v, (len(sigma), np.shape(v)[-1]))
-        for v in parameters.row_parameters(values)
-    ]
-    for s, own in enumerate(sigma):
-        gram = grams.at(*(None if v is None else v[s] for v in rows))
-        relative = float(np.exp(gram.centre))
-        scaled = tuple(f[s] / relative for f in factors)
-        done = grams.swept(gram, scaled)
-        typical = float(own) * relative
-        rss = direction[s] @ done.block @ direction[s]
-        constant = problem.n * (0.5 * LOG_2PI + np.log(typical))
-        density = -constant - gram.half_logdet - done.half_logdet - 0.5 * rss / typical**2
-        yield s, CrossedTerm(float(density), done, scaled, typical)
+
+    rows: RowGram
+    factors: tuple[np.ndarray, ...]
+    typical: np.ndarray
+
+
+def crossed_rows(parameters: ModelParameters, grams: CrossedGrams, values: Values) -> CrossedRows:
+    """What elimination begins with at some draws, ``sigma`` among their values."""
+    sigma = np.asarray(values["sigma"])
+    rows = grams.at(*parameters.row_parameters(values))
+    relative = np.broadcast_to(np.exp(rows.centre), sigma.shape)
+    factors = tuple(
+        np.broadcast_to(f, (len(sigma), *f.shape[-2:])) / relative[:, None, None]
+        for f in parameters.factors(values)
+    )
+    return CrossedRows(rows, factors, sigma * relative)
+
+
+def crossed_terms(
+    problem: Problem, own: CrossedRows, values: Values, block: np.ndarray, half: np.ndarray
+) -> np.ndarray:
+    """Log p(y | beta, ...) (s,) from the blocks (s, p + 1, p + 1) of [X | y] and log|H| / 2."""
+    direction = residual_direction(problem, values)
+    rss = np.einsum("si,sij,sj->s", direction, block, direction)
+    constant = problem.n * (0.5 * LOG_2PI + np.log(own.typical))
+    return np.asarray(-constant - own.rows.half_logdet - half - 0.5 * rss / own.typical**2)
 
 
 def _crossed(parameters: ModelParameters, values: Values) -> np.ndarray:
     grams = crossed_grams(parameters)
-    found = [term.log_density for _, term in eliminated_draws(parameters, grams, values)]
-    return np.array(found)[:, None]
+    own = crossed_rows(parameters, grams, values)
+    e = grams.reduce(own.rows, own.factors)
+    terms = crossed_terms(
+        parameters.problem, own, values, np.asarray(e.block), np.asarray(e.half_logdet)
+    )
+    return terms[:, None]
 
 
 def residual_squares(problem: Problem, block: Array, values: Values) -> np.ndarray:
     """Quadratic forms (s, G) of y - X beta from blocks (..., p + 1, p + 1, G) of [X | y]."""
-    direction = _residual_direction(problem, values)
+    direction = residual_direction(problem, values)
     block = np.broadcast_to(block, (len(direction), *block.shape[-3:]))
     return np.asarray(np.einsum("si,sijg,sj->sg", direction, block, direction, optimize=True))
 
@@ -328,7 +398,7 @@ def _without_groups(parameters: ModelParameters, values: Values) -> np.ndarray:
     )
     fine = replace(problem, row_starts=starts)
     white = whiten(fine, *parameters.row_parameters(values))
-    direction = _residual_direction(problem, values)
+    direction = residual_direction(problem, values)
     residual = np.matmul(direction[:, None, :], white.columns)[:, 0, :]
     rss = NUMPY.segment_sum(residual**2, starts)
     sizes = np.diff(np.append(starts, problem.n))
@@ -336,7 +406,7 @@ def _without_groups(parameters: ModelParameters, values: Values) -> np.ndarray:
     return np.asarray(-scale - white.half_logdet - 0.5 * rss / sigma[:, None] ** 2)
 
 
-def _residual_direction(problem: Problem, values: Values) -> np.ndarray:
+def residual_direction(problem: Problem, values: Values) -> np.ndarray:
     """Weights (s, p + 1) that turn the columns [X | y] into residuals."""
     beta = engine_coefficients(problem, values["fixef"])
     return np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
@@ -370,7 +440,7 @@ def fitted_by_depth(
     parameters: ModelParameters, values: Values, effects: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
     """Fitted values (s, n) with 0, 1, ... levels of random effects."""
-    each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in parameters.levels)
+    each = ((one.level.Z, effects[one.key], one.level.code) for one in parameters.levels)
     return means_by_depth(values["fixef"] @ parameters.design.X.T + parameters.design.offset, each)
 
 

@@ -54,6 +54,8 @@ class Block:
     image_lower : float or None
         Lower end of the negative values of a correlation whose sign the data do not determine. Such
         a correlation is positive unless the user's prior includes negative values.
+    turned_together : bool
+        Whether the data leave open the signs of several correlations, which change together.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Block:
     structure: str = ""
     dimension: int = 0
     image_lower: float | None = None
+    turned_together: bool = False
 
     @property
     def autoregressive(self) -> bool:
@@ -292,10 +295,11 @@ def _row_block(kind: Kind, row_structure: Bound | None) -> Block | None:
     if kind == "varfunc":
         return block
     dimension = int(row_structure.coords.position.shape[1])
-    positive = row_structure.two_signs and block.lower == (0.0,)
-    image = -1.0 if positive else None
-    name = row_structure.structure.r_name
-    return replace(block, structure=name, dimension=dimension, image_lower=image)
+    image = -1.0 if row_structure.two_signs and block.lower == (0.0,) else None
+    together = len(row_structure.structure.turned_together(row_structure.coords)) == 1
+    turned = row_structure.two_signs and together and len(free) > 1 and min(block.lower) < 0
+    own = {"structure": row_structure.structure.r_name, "dimension": dimension}
+    return replace(block, **own, image_lower=image, turned_together=turned)
 
 
 def _block(

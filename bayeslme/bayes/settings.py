@@ -179,6 +179,9 @@ class SamplingSettings:
         Components of the mixture from which annealed particles draw their jumps.
     good_pareto_k, good_efficiency : float
         Weights as good as these are not improved further. Below 0.5 their variance is finite.
+    max_even_weight : float
+        Largest weight, relative to their mean, up to which weights are even whatever the shape of
+        their largest ones: of a thousand with k-hat 0.5 the largest would be 16 times the mean.
     tail_share, tail_width : float
         Share and width of the component that covers the tails of the target.
     boundary_share, max_boundary_share : float
@@ -220,6 +223,7 @@ class SamplingSettings:
     jump_components: int = 6
     good_pareto_k: float = 0.5
     good_efficiency: float = 0.4
+    max_even_weight: float = 5.0
     tail_share: float = 0.1
     tail_width: float = 2.0
     boundary_share: float = 0.04
@@ -235,6 +239,128 @@ class SamplingSettings:
     densities_per_particle: float = 200.0
     min_effective_draws: float = 400.0
     max_population_r_hat: float = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureSettings:
+    """Priors of coefficients as mixtures of normal densities (`priors.mixtures`).
+
+    Attributes
+    ----------
+    log_precision_step : float
+        Step of the grid of log precisions: the sum is then within 1e-5 of the integral, relative.
+    relative_step : float
+        The same as a multiple of the standard deviation of what is summed, where that is narrow.
+    lost_mass : float
+        Mass of the largest precisions that is left out.
+    lost_tail : float
+        Smallest precision, in units of what the farthest coefficient asks for: what is left out of
+        a Cauchy density there is a thousandth.
+    lost_variance : float
+        Smallest variance, in units of the prior's: coefficients smaller than its root are as zero.
+    least_log_weight : float
+        Log weight below the largest at which a grid point is left out.
+    half_normal_reach : float
+        Standard deviations of a half-normal shift that are summed over, and more far from the data.
+    max_shifts : int
+        Points of that sum at most.
+    numbers_per_batch : float
+        Covariances of draws worked on together: 4 MB, which stay in a processor's cache.
+    defended_share : float
+        Share of the draws of all scales together that follow the prior alone, so that no
+        combination of coefficients at their priors' centres is out of reach.
+    """
+
+    log_precision_step: float = 0.6
+    relative_step: float = 1.2
+    lost_mass: float = 1e-12
+    lost_tail: float = 1e-6
+    lost_variance: float = 1e-10
+    least_log_weight: float = 300.0
+    half_normal_reach: float = 8.0
+    max_shifts: int = 400
+    numbers_per_batch: float = 5e5
+    defended_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictSettings:
+    """Priors far from the data, and what is looked for there (`sampling.modes`).
+
+    Attributes
+    ----------
+    min_distance : float
+        Standard deviations between prior and data from which on searches start from the prior too.
+    max_drop : float
+        Log mass of a mode below the largest's at which it gets no component.
+    max_modes : int
+        Modes that get one.
+    max_single : int
+        Coefficients in conflict up to which each of them is tied to its prior alone.
+    same_mode : float
+        Standard deviations within which two searches have found the same mode.
+    min_share : float
+        Smallest share of a component relative to the largest.
+    scouts : int
+        Draws of wider components that look for what the candidates have not visited.
+    scout_width, scout_df : float
+        Their width relative to the components', and their degrees of freedom.
+    seen_share : float
+        Share of all weight that a single draw would have where the candidates count as absent.
+    max_unvisited : float
+        Estimated mass not visited from which on there is a warning.
+    """
+
+    min_distance: float = 2.0
+    max_drop: float = 25.0
+    max_modes: int = 8
+    max_single: int = 4
+    same_mode: float = 0.5
+    min_share: float = 0.1
+    scouts: int = 500
+    scout_width: float = 2.5
+    scout_df: float = 3.0
+    seen_share: float = 0.02
+    max_unvisited: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class GibbsSettings:
+    """Chains over the scales of many priors (`sampling.gibbs`).
+
+    Attributes
+    ----------
+    chains : int
+        Chains side by side; more cost little, as all share their array operations.
+    burn_in : int
+        Steps that are thrown away, in which the local moves find their length.
+    round_steps : int
+        Steps between looks at the diagnostics.
+    max_steps : int
+        Steps at most.
+    local_moves : int
+        Local Metropolis moves of the variance parameters in a step.
+    target_acceptance : float
+        Acceptance rate to which the local moves are scaled.
+    wanted_effective, wanted_share : float
+        Effective draws at which the chains end: this number, or this share of the draws.
+    least_left : float
+        Share of a variance that is left of it by a component, at the least: a narrower component
+        is as wide as rounding.
+    min_efficiency : float
+        Efficiency of importance weights below which several mixed priors are left to the chains.
+    """
+
+    chains: int = 64
+    burn_in: int = 100
+    round_steps: int = 60
+    max_steps: int = 1200
+    local_moves: int = 2
+    target_acceptance: float = 0.3
+    wanted_effective: float = 1000.0
+    wanted_share: float = 0.5
+    least_left: float = 1e-12
+    min_efficiency: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +410,8 @@ class PosteriorSettings:
         Bytes of all random effects and log likelihoods of a posterior, and of the draws that one
         call returns; more are refused with the number that fits.
     numbers_per_batch : float
-        Numbers in the temporary arrays of one batch of simulated draws: 80 MB.
+        Numbers in the temporary arrays of one batch of simulated draws: 16 MB, as larger ones are
+        given back to the system and asked for again with every batch.
     rows_of_draws_per_batch : float
         Rows times draws of one batch of predictions and means: 160 MB.
     max_stored_replicates : float
@@ -299,6 +426,8 @@ class PosteriorSettings:
         Digits of a comparison of fits.
     min_diagnostic_draws : int
         Draws of a chain below which there are no diagnostics.
+    min_judged_draws : int
+        Draws of a chain below which R-hat is mostly noise: the summary notes it, nothing warns.
     max_listed_characters : int
         Characters of a list of names in an error message.
     max_quoted_characters : int
@@ -306,7 +435,7 @@ class PosteriorSettings:
     """
 
     max_bytes: float = 4e9
-    numbers_per_batch: float = 1e7
+    numbers_per_batch: float = 2e6
     rows_of_draws_per_batch: float = 2e7
     max_stored_replicates: float = 2e7
     interval_level: float = 0.95
@@ -314,6 +443,7 @@ class PosteriorSettings:
     sd_digits: int = 3
     comparison_digits: int = 4
     min_diagnostic_draws: int = 4
+    min_judged_draws: int = 200
     max_listed_characters: int = 200
     max_quoted_characters: int = 150
 
@@ -352,6 +482,11 @@ class CheckSettings:
         Digits asked of ArviZ, which rounds what it returns.
     constant_log_density : float
         Spread of a log density below which it does not depend on its parameter.
+    max_marginal_effects : int
+        Crossed effects whose covariance matrix is formed for every draw: a tenth of a second each.
+    max_group_columns : int
+        Effects beside those of a factor whose groups are left out one by one: as many Cholesky
+        factors of that size as there are groups, for every draw.
     """
 
     significance: float = 0.05
@@ -368,6 +503,8 @@ class CheckSettings:
     min_compared_models: int = 2
     sensitivity_digits: int = 10
     constant_log_density: float = 1e-10
+    max_marginal_effects: int = 1500
+    max_group_columns: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,10 +518,23 @@ class PyMCSettings:
     max_low_rank_dimensions : int
         Dimensions up to which NUTS adapts to correlated parameters, such as sigma and a power; the
         matrix costs too much beyond.
+    max_crossed_columns : int
+        Columns of the dense matrix of crossed random effects up to which they are integrated out
+        symbolically: its Cholesky factor and the gradient through it take a second beyond.
+    timed_gradients : int
+        Gradients that are timed before NUTS starts.
+    usual_steps : float
+        Gradients of a transition, as a rule: trees of depth 3 or 4.
+    long_run_seconds : float
+        Expected seconds from which on a warning says how long it may take.
     """
 
     max_time_units: float = 1e9
     max_low_rank_dimensions: int = 1000
+    max_crossed_columns: int = 2000
+    timed_gradients: int = 3
+    usual_steps: float = 12.0
+    long_run_seconds: float = 120.0
 
 
 CENTRING = CentringSettings()
@@ -392,6 +542,9 @@ PRIORS = PriorSettings()
 SEARCH = SearchSettings()
 PROPOSAL = ProposalSettings()
 SAMPLING = SamplingSettings()
+MIXTURES = MixtureSettings()
+CONFLICT = ConflictSettings()
+GIBBS = GibbsSettings()
 ANNEALING = AnnealingSettings()
 POSTERIOR = PosteriorSettings()
 CHECKS = CheckSettings()

@@ -90,6 +90,7 @@ def correlation_coords(
     random: tuple[Grouping, ...],
     *,
     crossed: bool = False,
+    related: bool = False,
 ) -> CorrelationCoords | None:
     """Coordinates of a correlation structure.
 
@@ -102,6 +103,8 @@ def correlation_coords(
         The random-effects groups, outermost first; empty for `gls`.
     crossed : bool
         Whether these cross. The formula then names the groups, which lie within one of them.
+    related : bool
+        Whether groups of one are related, so that the correlation's may be any.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def correlation_coords(
         )
         raise DataError(msg)
     groups = _correlation_groups(form.groups, columns, random)
-    if random and form.groups and not crossed:
+    if random and form.groups and not (crossed or related):
         _check_nested(groups, random[-1], correlation.r_name)
     position, visits = position_values(correlation, form, columns)
     if position is not None:
@@ -187,7 +190,7 @@ def _check_nested(groups: Grouping, random: Grouping, who: str) -> None:
             f"{who}: correlation groups '{groups.name}' must be equal to or within the innermost "
             "random groups "
             f"'{random.name}', but '{label}' lies in several of them; use form = ~ ... | "
-            f"{random.name}"
+            f"{random.name}, or a list of the levels, random=[...]"
         )
         raise DataError(msg)
 

@@ -20,9 +20,10 @@ from bayeslme.data.variables.factors import Factor, rows_not_finite
 from bayeslme.data.variables.groups import Grouping, first_met, group_values, renumbered
 from bayeslme.errors import DataError, IdentificationWarning, SpecError, listed, rows_of
 from bayeslme.formula.deparse import deparse
-from bayeslme.formula.formula import Formula
+from bayeslme.formula.formula import Formula, parse_formula
 from bayeslme.formula.terms import expand
 from bayeslme.spec.model import LmeSpec
+from bayeslme.structures import Related
 
 ORIGINS = "origins"  # of a frame's attrs: from when days are counted, where that is known
 RESERVED = frozenset({"fixed", "corstruct", "varfunc", "sigma"})
@@ -65,22 +66,27 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     whole = Columns(owned(frame, [*names, *plan.read()]), origins)
     memory = learned_before(spec, plan.terms, whole)
     subset = spec.subset if spec.mask is None else spec.mask
-    rows = used_rows(whole, names, subset, spec.na_action, plan.made(whole), memory)
+    values, groups = plan.made(whole), plan.made_groups(whole)
+    rows = used_rows(whole, names, subset, spec.na_action, values, memory, groups)
     columns = whole if rows is None else whole.take(rows)
     contrasts = _contrasts(spec)
     matrix, X = learn(plan.terms, columns, contrasts, memory=memory)
     _check_rank(X, matrix.names)
     _check_group_names([level.group for level in plan.random])
-    where = placed(columns, plan.random, own_labels=spec.function == "lmer")
+    correlated = () if spec.correlation is None else parse_formula(spec.correlation.form).groups
+    where = placed(columns, plan.random, own_labels=spec.function == "lmer", correlated=correlated)
     groupings = tuple(one.grouping for one in where)
     made = [_level(one, columns, contrasts, Made(X, matrix.names)) for one in where]
     ignored = _ignored_contrasts(spec, whole, (matrix, *(m for _, m in made)))
     levels = tuple(level for level, _ in made)
-    _warn_unidentified(levels, columns.n)
+    _warn_unidentified(levels, columns.n, known_residuals=spec.control.sigma is not None)
     crossed = any(level.branch for level in levels)
-    correlation = correlation_coords(spec.correlation, columns, groupings, crossed=crossed)
+    related = any(level.related is not None for level in levels)
+    correlation = correlation_coords(
+        spec.correlation, columns, groupings, crossed=crossed, related=related
+    )
     # Crossed groups have no order in which rows could be sorted by all of them.
-    sorting = None if crossed else _sorting(groupings, correlation, columns)
+    sorting = None if crossed or related else _sorting(groupings, correlation, columns)
     variance = variance_coords(spec.weights, columns, sorting)
     y = _response(spec.fixed, columns)
     offset = offset_values(plan.offsets, columns, finite=True)
@@ -184,8 +190,40 @@ def _level(
         where.alone,
         part.group,
         grouping.known,
+        _related(where, columns),
     )
     return level, matrix
+
+
+def _related(where: Placed, columns: Columns) -> Related | None:
+    """How the groups of a level hang together, by the labels of its own column."""
+    grouping, structure = where.grouping, where.part.structure
+    if not structure.relates_groups or grouping.known is None:
+        return None
+    own, members = grouping.known.levels[-1], grouping.known.members[:, -1]
+    labels = [own[k] for k in members.tolist()]
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        msg = (
+            f"random: '{twice:.40}' of '{where.part.group}' lies in several outer groups, and a "
+            "known covariance has one effect for each label; give the levels as a list"
+        )
+        raise DataError(msg)
+    return structure.related(
+        labels,
+        ordered=_order_is_certain(columns, where.part.group, labels),
+        factor=where.part.group,
+    )
+
+
+def _order_is_certain(columns: Columns, name: str, labels: list[str]) -> bool:
+    """Whether groups are all levels of a Categorical, or are met in their sorted order."""
+    factor = group_values(columns, name)
+    if list(factor.levels) != labels:
+        return False
+    _, first = np.unique(factor.code, return_index=True)
+    categorical = name in columns and isinstance(columns.frame[name].dtype, pd.CategoricalDtype)
+    return categorical or bool(np.all(np.diff(first) > 0))
 
 
 def _sorting(
@@ -226,22 +264,29 @@ def _check_rank(X: FloatArray, names: tuple[str, ...]) -> None:
         raise DataError(msg)
 
 
-def _warn_unidentified(levels: tuple[Level, ...], n: int) -> None:
+def _warn_unidentified(levels: tuple[Level, ...], n: int, *, known_residuals: bool) -> None:
     """Warn of variances that the data do not identify; the model is fitted as in nlme."""
     for k, level in enumerate(levels):
         count = len(level.labels)
+        if level.related is not None and count > 1:
+            continue  # covariances between groups tell it apart
         outer = levels[k - 1] if k and levels[k - 1].branch == level.branch else None
         if count == 1 and not _shares(level):
             _warn(
                 f"group '{level.group}' has one level in the data: the variance of its random "
                 "effects is not identified"
             )
-        elif count == n and "(Intercept)" in level.effects:
+        elif count == n and "(Intercept)" in level.effects and not known_residuals:
             _warn(
                 f"group '{level.group}' has one row per level: its variance and the residual "
                 "variance are not identified apart"
             )
-        elif outer is not None and count == len(outer.labels) and _share_effects(outer, level):
+        elif (
+            outer is not None
+            and outer.related is None
+            and count == len(outer.labels)
+            and _share_effects(outer, level)
+        ):
             _warn(
                 f"every '{outer.group}' has one '{level.group}': the variances of these two "
                 "levels are not identified apart"

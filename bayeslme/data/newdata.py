@@ -94,7 +94,7 @@ def new_rows(
         columns.require(list(group_columns(level.column, columns)), "random groups")
     Z = tuple(design.random_matrices[k].apply(columns) for k in chosen)
     factors = [group_values(columns, level.column) for level in levels]
-    codes = _codes(levels, factors)
+    codes = level_codes(levels, factors)
     complete = ~np.isnan(X).any(axis=1)
     labels = nested_labels(factors, alone=[level.alone for level in levels])
     terms = offsets(design.spec.fixed)
@@ -103,13 +103,26 @@ def new_rows(
     return NewRows(X, Z, codes, labels, complete, frame.index, columns, added)
 
 
-def _codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:
-    """Known group of each new row at each level; inner groups are read within outer ones."""
+def level_codes(levels: Sequence[Level], factors: Sequence[Factor]) -> tuple[IntArray, ...]:
+    """Known group of each new row at each level; inner groups are read within outer ones.
+
+    Groups without rows, whose relation to the others is known, are counted on from these. Related
+    groups are those of their own column, whatever they lie in.
+    """
     codes, first = [], 0
     for k, level in enumerate(levels):
         first = k if level.alone else first
-        codes.append(_found(level.known, factors[first : k + 1], len(factors[k].code)))
+        code = _found(level.known, factors[first : k + 1], len(factors[k].code))
+        codes.append(code if level.related is None else _with_relatives(level, factors[k], code))
     return tuple(codes)
+
+
+def _with_relatives(level: Level, factor: Factor, code: IntArray) -> IntArray:
+    """Codes (m,) with those of groups that are found by their own label alone."""
+    own = level.own_labels
+    place = {label: k for k, label in enumerate(own)}
+    of_level = np.array([place.get(str(label), -1) for label in factor.levels] + [-1])
+    return np.where(code < 0, of_level[factor.code], code).astype(np.intp)
 
 
 def _found(known: KnownGroups | None, factors: Sequence[Factor], m: int) -> IntArray:

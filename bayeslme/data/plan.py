@@ -38,6 +38,7 @@ def used_rows(
     na_action: str,
     expressions: Sequence[Expr] = (),
     memory: Memory | None = None,
+    groups: Sequence[Expr] = (),
 ) -> IntArray | None:
     """Rows that enter the model.
 
@@ -53,6 +54,8 @@ def used_rows(
         What the model makes of the columns: missing values made here count as those of a column.
     memory : dict, optional
         What stateful functions have learned already.
+    groups : sequence of Expr
+        Those of the expressions that are groups: a number that is missing there is in no group.
 
     Returns
     -------
@@ -77,7 +80,9 @@ def used_rows(
     _check_any(keep, names)
     for inner in _learned_from(expressions):
         keep = _without_made(columns, [inner], keep, na_action, memory)
-    keep = _without_made(columns, expressions, keep, na_action, memory, quiet=(np.ndarray, Basis))
+    told = {deparse(group) for group in groups}
+    numbers = [expr for expr in expressions if deparse(expr) not in told]
+    keep = _without_made(columns, expressions, keep, na_action, memory, quiet=numbers)
     return None if keep is None or keep.all() else np.flatnonzero(keep)
 
 
@@ -108,12 +113,14 @@ def _without_made(
     keep: np.ndarray | None,
     na_action: str,
     memory: Memory | None,
-    quiet: tuple[type, ...] = (),
+    quiet: Sequence[Expr] = (),
 ) -> np.ndarray | None:
     """Rows of `keep` in which no expression is missing; None where these are all rows.
 
-    Under "fail", values of the types `quiet` are left to those who use them, whose errors say more.
+    Under "fail", numbers of the expressions `quiet` are left to those who use them, whose errors
+    say more.
     """
+    silent = {deparse(expr) for expr in quiet} if na_action == "fail" else set()
     rows = None if keep is None else np.flatnonzero(keep)
     used = columns if rows is None else columns.take(rows)
     absent = np.zeros(used.n, dtype=bool)
@@ -122,7 +129,8 @@ def _without_made(
         if isinstance(bare(expr), Name | Number | String):
             continue  # columns have been looked at
         value = evaluate_rows(expr, used, None if memory is None else dict(memory))
-        own = None if na_action == "fail" and isinstance(value, quiet) else missing(value)
+        left_out = deparse(expr) in silent and isinstance(value, np.ndarray | Basis)
+        own = None if left_out else missing(value)
         if own is not None:
             absent |= own
             counts[deparse(expr)] = int(own.sum())
@@ -269,17 +277,20 @@ class Plan:
     def made(self, columns: Columns) -> list[Expr]:
         """Expressions whose values the model uses, one value a row; columns are among them."""
         found = [left_side(self.spec.fixed), *self.terms.variables, *self.offsets]
-        groups = [*self.spec.fixed.groups, *(part.group for part in self.random)]
         for part in self.random:
             for formula in part.formulas:
                 found += expand(formula).variables
+        found += [*self._covariates(), *self.made_groups(columns)]
+        return list({deparse(expr): expr for expr in found}.values())
+
+    def made_groups(self, columns: Columns) -> list[Expr]:
+        """Those of the expressions that are groups or strata."""
+        groups = [*self.spec.fixed.groups, *(part.group for part in self.random)]
         for form in self.forms:
             groups += form.groups
         if self.spec.correlation is not None and self.spec.correlation.by is not None:
             groups.append(self.spec.correlation.by)
-        found += self._covariates()
-        found += [part for g in groups if g not in columns for part in group_parts(g)]
-        return list({deparse(expr): expr for expr in found}.values())
+        return [part for g in groups if g not in columns for part in group_parts(g)]
 
     def _covariates(self) -> list[Expr]:
         """Variance covariates that are functions of the data, and positions."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bayeslme.data.variables.groups import KnownGroups
     from bayeslme.formula.formula import Formula
     from bayeslme.spec.model import LmeSpec
-    from bayeslme.structures import PdMat
+    from bayeslme.structures import PdMat, Related
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -58,6 +58,9 @@ class Level:
         The grouping column, or an expression of columns.
     known : KnownGroups or None
         The values that the groups stand for, by which new rows are found among them.
+    related : Related or None
+        How the groups' effects hang together, with groups that have no rows; None where they are
+        independent.
     """
 
     group: str
@@ -72,6 +75,36 @@ class Level:
     alone: bool = False
     column: str = ""
     known: KnownGroups | None = None
+    related: Related | None = None
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """Labels of the groups, and of those without rows whose relation to them is known."""
+        return self.labels if self.related is None else (*self.labels, *self.related.labels)
+
+    @property
+    def own_labels(self) -> tuple[str, ...]:
+        """The same by the labels of the grouping column alone."""
+        if self.known is None:
+            return self.all_labels
+        own = [self.known.levels[-1][j] for j in self.known.members[:, -1].tolist()]
+        return (*own, *(() if self.related is None else self.related.labels))
+
+    @property
+    def scale(self) -> float:
+        """Standard deviation of an average group's effect over that of the structure."""
+        if self.related is None:
+            return 1.0
+        own = np.diagonal(self.related.matrix)[: len(self.labels)]
+        return float(np.sqrt(own.mean())) or 1.0
+
+    def all_effects(self, effects: FloatArray) -> FloatArray:
+        """Effects (..., G, q), and those expected of the groups without rows."""
+        return effects if self.related is None else self.related.extended(effects)
+
+    def correlated(self, spherical: FloatArray) -> FloatArray:
+        """Effects (..., G, q) related as the groups are, from independent ones (..., G, q)."""
+        return spherical if self.related is None else self.related.correlated(spherical)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +249,20 @@ class Design:
 
     @property
     def crossed(self) -> bool:
-        """Whether the grouping levels come in several branches."""
-        return any(level.branch for level in self.levels)
+        """Whether the grouping levels do not nest: several branches, or groups that are related."""
+        return any(level.branch or level.related is not None for level in self.levels)
+
+    @property
+    def related(self) -> tuple[str, ...]:
+        """Names of the levels whose groups are related."""
+        return tuple(level.group for level in self.levels if level.related is not None)
+
+    @property
+    def crossed_how(self) -> str:
+        """Why the levels do not nest, for messages."""
+        if any(level.branch for level in self.levels) or not self.related:
+            return "the random effects of this fit are crossed"
+        return f"the groups of '{self.related[0]}' are related in this fit"
 
     def outer(self, k: int) -> tuple[int, ...]:
         """Places of the levels that the k-th nests in, outermost first, and its own."""

@@ -105,6 +105,7 @@ def _stages(design: Design, order: Any) -> tuple[Stage, ...]:
                 parent=parent,
                 theta=slice(at, at + size),
                 filled=None if design.crossed else _filled(level, basis, order),
+                related=level.related,
             )
         )
         at += size

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bayeslme.data.types import Design
     from bayeslme.engine.estimate import Estimate
 
+CACHE = 50_000  # numbers of a piece of the means
+
 
 def fitted_values(
     design: Design,
@@ -26,12 +28,12 @@ def fitted_values(
     """
     places = range(len(modes))
     chosen = places[:depth] if depth is None or isinstance(depth, int) else depth
-    each = ((design.levels[k].Z, modes[k][design.levels[k].code]) for k in chosen)
+    each = ((design.levels[k].Z, modes[k], design.levels[k].code) for k in chosen)
     return means_by_depth(design.X @ beta + design.offset, each)[-1]
 
 
 def means_by_depth(
-    fixed: np.ndarray, levels: Iterable[tuple[np.ndarray, np.ndarray]]
+    fixed: np.ndarray, levels: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ) -> list[np.ndarray]:
     """Means with the random effects of 0, 1, ... levels.
 
@@ -39,17 +41,33 @@ def means_by_depth(
     ----------
     fixed : array, shape (..., n)
         X beta, and the offset.
-    levels : iterable of pairs of arrays (n, q) and (..., n, q), outermost first
-        Z, and the random effects of each row's group.
+    levels : iterable of triples of arrays (n, q), (..., G, q) and (n,), outermost first
+        Z, the random effects, and the group of each row.
 
     Returns
     -------
     list of arrays, shape (..., n)
     """
     means = [np.asarray(fixed)]
-    for z, effects in levels:
-        means.append(means[-1] + np.einsum("nq,...nq->...n", z, effects))
+    for z, effects, code in levels:
+        means.append(_added(means[-1], z, effects, code))
     return means
+
+
+def _added(mean: np.ndarray, z: np.ndarray, effects: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """A mean (..., n) and Z b, effect by effect: few enough draws at a time for the cache."""
+    shape = (*np.broadcast_shapes(mean.shape[:-1], effects.shape[:-2]), len(z))
+    out = np.broadcast_to(mean, shape).reshape(-1, len(z)).copy()
+    flat = np.broadcast_to(effects, (*shape[:-1], *effects.shape[-2:]))
+    flat = flat.reshape(-1, *effects.shape[-2:])
+    step = max(1, CACHE // max(len(z), 1))
+    for first in range(0, len(out), step):
+        own = slice(first, first + step)
+        for j in range(z.shape[1]):
+            part = np.take(flat[own, :, j], code, axis=-1)
+            part *= z[:, j]
+            out[own] += part
+    return out.reshape(shape)
 
 
 def places_of(design: Design, level: str | int | None) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayeslme.arrays import upper_factor
 from bayeslme.engine import settings
-from bayeslme.structures import Bound, PdMat
+from bayeslme.structures import Bound, PdMat, Related
 
 if TYPE_CHECKING:
     from bayeslme.engine.crossed.problem import Crossed
@@ -140,6 +140,8 @@ class Stage:
         Place of this level's parameters in theta.
     filled : int array, shape (n_groups,), or None
         Rows of each group, where the effects of every group can reproduce all of its rows.
+    related : Related or None
+        How the effects of the groups hang together; None where they are independent.
     """
 
     group: str
@@ -150,11 +152,17 @@ class Stage:
     parent: np.ndarray
     theta: slice
     filled: np.ndarray | None = None
+    related: Related | None = None
 
     @property
     def q(self) -> int:
         """Number of random effects."""
         return int(self.basis.shape[0])
+
+    @property
+    def n_independent(self) -> int:
+        """Number of independent groups that the effects are made of: those of a known matrix."""
+        return self.n_groups if self.related is None else self.related.rank
 
 
 class BoundRows(NamedTuple):

@@ -267,7 +267,8 @@ def lmer(
     subset, contrasts, control, priors
         As in `lme`.
     data2 : dict, optional
-        Matrices that the formula names.
+        Matrices that the formula names: ``{"A": A}`` for ``(1 | gr(animal, cov = A))``, as in brms,
+        a covariance among groups that is known, labelled by them.
 
     Returns
     -------
@@ -297,8 +298,6 @@ def lmer(
     >>> round(fit.loglik, 4)
     -223.5013
     """
-    if data2 is not None:
-        raise SpecError("data2: the formula names no matrix, as (1 | gr(g, cov = A)) would")
     spec = make_lmer(
         formula,
         REML,
@@ -310,6 +309,7 @@ def lmer(
         control=control,
         priors=priors,
         data=label_of(data),
+        data2=data2,
     )
     return fit_spec(spec, data)
 

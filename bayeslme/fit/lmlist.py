@@ -14,7 +14,8 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.data.variables.columns import Columns, as_frame, with_attrs
 from bayeslme.data.variables.groups import Grouping, group_values, nest
-from bayeslme.errors import DataError
+from bayeslme.engine.settings import PROBLEM
+from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.hypotheses import t_quantile, t_tail
 from bayeslme.fit.inference.intervals import COLUMNS
@@ -226,6 +227,56 @@ class LmList:
             for name in self.coef.columns
         )
 
+    def tidy(self, conf_int: bool = True, conf_level: float = 0.95) -> pd.DataFrame:
+        """One row for each coefficient of each group, with the column names of R's broom.
+
+        Parameters
+        ----------
+        conf_int : bool
+            Add conf.low and conf.high.
+        conf_level : float
+
+        Returns
+        -------
+        DataFrame
+            Columns effect, level (the group), term, estimate, std.error, df, statistic, p.value,
+            conf.low, conf.high.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
+        >>> fits.tidy()[["level", "term", "estimate"]].head(2)
+          level         term  estimate
+        0   M16  (Intercept)     16.95
+        1   M05  (Intercept)     13.65
+        """
+        from bayeslme.fit.output.tidy import tidy_list
+
+        return tidy_list(self, conf_int, conf_level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row for all fits together: nobs, ngroups, sigma (pooled) and df.residual.
+
+        Returns
+        -------
+        DataFrame, one row
+        """
+        row = {"nobs": self.nobs, "ngroups": len(self.coef), "sigma": self.sigma}
+        return pd.DataFrame([{**row, "df.residual": self.df}])
+
+    def augment(self) -> pd.DataFrame:
+        """The rows used, with columns .fitted and .resid.
+
+        Returns
+        -------
+        DataFrame
+        """
+        picked = self.design.picked
+        used = self.data if picked is None else self.data.iloc[picked]
+        made = {".fitted": np.asarray(self.fitted()), ".resid": np.asarray(self.residuals())}
+        return used.assign(**made)
+
     def update(self, **changes: Any) -> Self:
         """Fit again with some arguments of the call changed.
 
@@ -303,6 +354,8 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     ------
     DataError
         If no group leaves residual degrees of freedom.
+    FitError
+        If nothing but rounding is left of the response.
     """
     design = build(spec, data)
     groups = nest(Columns(design.frame, design.origins), spec.fixed.groups)[-1]
@@ -311,7 +364,13 @@ def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:
     df = sum(one[3] for one in fits)
     if df <= 0:
         raise DataError(f"lmlist: no group of {groups.name} has more rows than coefficients")
-    sigma = float(np.sqrt(sum(one[2] for one in fits) / df))
+    left = float(np.sqrt(sum(one[2] for one in fits)))
+    if left <= PROBLEM.exact_residual * np.linalg.norm(design.y):
+        raise FitError(
+            f"lmlist: the coefficients of each {groups.name} reproduce the response exactly: "
+            "nothing is left from which a residual standard deviation could be estimated"
+        )
+    sigma = left / float(np.sqrt(df))
     kept = with_attrs(design.source, data.attrs)
     index, columns = pd.Index(groups.labels, name=groups.name), list(design.x_names)
     coef = pd.DataFrame([one[0] for one in fits], index=index, columns=columns)
@@ -331,5 +390,6 @@ def _least_squares(
     q, r = np.linalg.qr(X)
     beta = np.linalg.solve(r, q.T @ y)
     inverse = np.linalg.inv(r)
-    rest = y - X @ beta
+    rest = y - q @ (q.T @ y)
+    rest = rest - q @ (q.T @ rest)  # what rounding left of the coefficients
     return beta, np.sqrt(np.sum(inverse**2, axis=1)), float(rest @ rest), len(y) - p

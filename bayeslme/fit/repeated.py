@@ -10,9 +10,8 @@ import numpy as np
 from bayeslme import engine
 from bayeslme.data.types import Design
 from bayeslme.errors import FitError
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.spec.mmrm import MmrmCall, alternatives
-
-MOST_PAIRS = 4  # named in a message
 
 
 def estimate_mmrm(design: Design, call: MmrmCall) -> engine.Estimate:
@@ -48,8 +47,12 @@ def estimate_mmrm(design: Design, call: MmrmCall) -> engine.Estimate:
 
 def _advice(design: Design, call: MmrmCall) -> str:
     pairs = missing_pairs(design)
-    shown = ", ".join(f"{a} and {b}" for a, b in pairs[:MOST_PAIRS])
-    more = f" and {len(pairs) - MOST_PAIRS} other pairs" if len(pairs) > MOST_PAIRS else ""
+    shown = ", ".join(f"{a} and {b}" for a, b in pairs[: SETTINGS.max_repeated_pairs])
+    more = (
+        f" and {len(pairs) - SETTINGS.max_repeated_pairs} other pairs"
+        if len(pairs) > SETTINGS.max_repeated_pairs
+        else ""
+    )
     names = ", ".join(term.partition("(")[0] for term in alternatives(call))
     none = f"; no subject has both visits {shown}{more}" if pairs else ""
     return f"mmrm: {call.text} cannot be estimated; use {names} in its place{none}"

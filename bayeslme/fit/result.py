@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from bayeslme.fit.parameter_verbs import ParameterVerbs
+from bayeslme.fit.frame_verbs import FrameVerbs
 from bayeslme.fit.row_verbs import SEVERAL
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bayeslme.spec.model import LmeSpec
 
 
-class Fit(ParameterVerbs):
+class Fit(FrameVerbs):
     """A fitted model: what `lme`, `gls` and `lm` have in common.
 
     Attributes are documented in `bayeslme.fit.numbers.Numbers`.

@@ -42,6 +42,14 @@ class FitSettings:
         Share of a coefficient in a mean that is taken for none.
     equal_loglik : float
         Difference in log-likelihood by which no data tell two models apart.
+    max_report_panels : int
+        Groups up to which a report draws a panel for each.
+    max_caterpillar_groups : int
+        Groups up to which a report draws the random effects one by one.
+    max_repeated_pairs : int
+        Pairs of rows at one time that a message names; it stays under 300 characters.
+    curve_points : int
+        Points of a curve of predictions: nlme's number.
     """
 
     max_pairs: int = 20_000_000
@@ -59,6 +67,10 @@ class FitSettings:
     simulated_numbers: int = 2_000_000
     negligible_share: float = 1e-10
     equal_loglik: float = 0.1
+    max_report_panels: int = 36
+    max_caterpillar_groups: int = 60
+    max_repeated_pairs: int = 4
+    curve_points: int = 51
 
 
 SETTINGS = FitSettings()

@@ -28,6 +28,7 @@ from bayeslme.formula.expressions import (
     spine,
     start,
 )
+from bayeslme.formula.settings import FORMULA
 
 
 def match_arguments(call: Call, names: Sequence[str], text: str) -> dict[str, Expr]:
@@ -113,7 +114,6 @@ def locate_name(name: str, text: str, value_at: int) -> int:
 type Scalar = float | bool | str | None
 type Value = Scalar | tuple[Any, ...] | dict[str, Any]
 
-_MAX_LENGTH = 10_000
 _NAMES: dict[str, Scalar] = {"T": True, "F": False, "pi": math.pi}
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -310,8 +310,8 @@ def _count(node: Expr | None, text: str) -> int:
 
 
 def _checked(count: int) -> int:
-    if count > _MAX_LENGTH:
-        message = f"more than {_MAX_LENGTH} numbers"
+    if count > FORMULA.max_vector_length:
+        message = f"more than {FORMULA.max_vector_length} numbers"
         raise ValueError(message)
     return count
 

@@ -31,12 +31,11 @@ from bayeslme.formula.expressions import (
     depth,
     precedence,
 )
+from bayeslme.formula.settings import FORMULA
 
 if TYPE_CHECKING:
     from lark import Lark, Token
 
-MAX_LENGTH = 40_000
-MAX_DEPTH = 100
 
 _GRAMMAR = r"""
     start: chain
@@ -108,7 +107,7 @@ def parse_expression(text: str) -> Expr:
 def _parse(text: str) -> Expr:
     if not text.strip():
         raise SpecError("empty text where an R expression belongs")
-    if len(text) > MAX_LENGTH or _depth(text) > MAX_DEPTH:
+    if len(text) > FORMULA.max_characters or _depth(text) > FORMULA.max_depth:
         raise _too_much()
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput
 
@@ -123,15 +122,15 @@ def _parse(text: str) -> Expr:
         raise _unexpected(error, text) from None
     except _OperatorError as error:
         raise SpecError(str(error), text=text, position=error.position) from None
-    if depth(tree) > MAX_DEPTH:  # type: ignore[arg-type]
+    if depth(tree) > FORMULA.max_depth:  # type: ignore[arg-type]
         raise _too_much()
     return tree  # type: ignore[return-value]
 
 
 def _too_much() -> SpecError:
     return SpecError(
-        f"expression too long or deep: at most {MAX_LENGTH} characters, and {MAX_DEPTH} brackets "
-        "or operators within one another"
+        f"expression too long or deep: at most {FORMULA.max_characters} characters, and "
+        f"{FORMULA.max_depth} brackets or operators within one another"
     )
 
 
@@ -227,9 +226,10 @@ class _Chain:
 
     def _climb(self, weakest: int) -> Expr:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > FORMULA.max_depth:
             raise _OperatorError(
-                f"more than {MAX_DEPTH} operators within one another", _start(self.items[self.next])
+                f"more than {FORMULA.max_depth} operators within one another",
+                _start(self.items[self.next]),
             )
         left = self._operand()
         while self.next < len(self.items):
@@ -280,7 +280,10 @@ def _name(token: Token) -> Expr:
         return Constant(str(token), position=position)
     if token in ("Inf", "NaN"):
         return Number(float(token), str(token), position=position)
-    return Name(_plain(token), position=position)
+    name = _plain(token)
+    if name == ".":  # in R too the backticks change nothing
+        raise _OperatorError("a dot is all other columns; rename the column '.'", position)
+    return Name(name, position=position)
 
 
 def _number(token: Token) -> Number:

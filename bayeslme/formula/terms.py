@@ -30,9 +30,9 @@ from bayeslme.formula.expressions import (
     walk,
 )
 from bayeslme.formula.formula import Formula, is_offset
+from bayeslme.formula.settings import FORMULA
 
 _ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "%in%"})
-_MAX_TERMS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +240,8 @@ class _Algebra:
         return list(unique)
 
     def _check_count(self, masks: Collection[int]) -> None:
-        if len(masks) > _MAX_TERMS:
-            raise self._error(f"the formula stands for more than {_MAX_TERMS} terms")
+        if len(masks) > FORMULA.max_terms:
+            raise self._error(f"the formula stands for more than {FORMULA.max_terms} terms")
 
     def _collect(self, node: Expr) -> None:
         """Number the variables from left to right, before any operator is expanded."""

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bayeslme.report.numbers import format_numbers
-
-PAGE = 80
+from bayeslme.report.settings import REPORT
 
 
 def _lay(cells: Sequence[str], width: int, left: bool) -> list[str]:
@@ -20,7 +19,7 @@ def _lay(cells: Sequence[str], width: int, left: bool) -> list[str]:
 
 def page_width() -> int:
     """Columns of the page."""
-    return pd.get_option("display.width") or PAGE
+    return pd.get_option("display.width") or REPORT.page_width
 
 
 def _panels(label: int, widths: Sequence[int]) -> list[range]:

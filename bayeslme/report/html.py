@@ -18,6 +18,7 @@ from bayeslme.report.records import (
     Page,
     RandomPart,
 )
+from bayeslme.report.settings import REPORT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +133,6 @@ def frames_html(frames: Mapping[str, pd.DataFrame], notes: Sequence[str] = ()) -
     return wrap(*tables, *map(note_html, notes))
 
 
-DPI = 110
 # Pictures are drawn for paper; in the dark their lightness is turned round, their hues are not.
 PAGE_STYLE = """
 :root{color-scheme:light dark;--page:#fff;--ink:#1f2328;--soft:#57606a;--line:#d0d7de;--box:#f6f8fa}
@@ -227,7 +227,9 @@ def picture(figure: Figure, caption: str) -> str:
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    figure.savefig(
+        buffer, format="png", dpi=REPORT.figure_dpi, bbox_inches="tight", facecolor="white"
+    )
     plt.close(figure)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'

@@ -11,10 +11,8 @@ from bayeslme.report.grid import grid, named
 from bayeslme.report.numbers import abbreviate, format_numbers
 from bayeslme.report.parts import lower_triangle, row_parts_text
 from bayeslme.report.records import Page, RandomPart
+from bayeslme.report.settings import REPORT
 
-TABLE_DIGITS, SHORT_DIGITS = 4, 5  # of lme4's summary, and of its VarCorr
-TEST_DECIMALS = 3
-SMALLEST = 2.2e-16  # p-values below it are told as such
 TITLES = {
     "REML": "Linear mixed model fit by REML",
     "ML": "Linear mixed model fit by maximum likelihood",
@@ -103,12 +101,16 @@ def coefficients(fixed: pd.DataFrame) -> str:
     """Print a table of coefficients with R's heads."""
     both = fixed[["Value", "Std.Error"]].to_numpy(float)
     size = np.floor(np.log10(np.abs(both[both != 0]))) if np.any(both) else np.zeros(1)
-    decimals = int(max(1, TABLE_DIGITS - 1 - size.min()))
-    texts = format_numbers(np.round(both, decimals).ravel(), TABLE_DIGITS)
+    decimals = int(max(1, REPORT.lme4_digits - 1 - size.min()))
+    texts = format_numbers(np.round(both, decimals).ravel(), REPORT.lme4_digits)
     shown = {"Value": texts[0::2], "Std.Error": texts[1::2]}
     if "DF" in fixed:
-        shown["DF"] = format_numbers(np.round(fixed["DF"], TEST_DECIMALS), SHORT_DIGITS)
-    shown["t-value"] = format_numbers(np.round(fixed["t-value"], TEST_DECIMALS), TABLE_DIGITS)
+        shown["DF"] = format_numbers(
+            np.round(fixed["DF"], REPORT.lme4_test_decimals), REPORT.lme4_varcorr_digits
+        )
+    shown["t-value"] = format_numbers(
+        np.round(fixed["t-value"], REPORT.lme4_test_decimals), REPORT.lme4_digits
+    )
     shown["p-value"] = [_p_value(float(p)) for p in fixed["p-value"]]
     heads = [HEADS[name] for name in shown]
     return grid([str(i) for i in fixed.index], heads, list(shown.values()))
@@ -117,7 +119,7 @@ def coefficients(fixed: pd.DataFrame) -> str:
 def _p_value(p: float) -> str:
     if np.isnan(p):
         return "NA"
-    return "<2e-16" if p < SMALLEST else f"{p:.3g}"
+    return "<2e-16" if p < REPORT.min_shown_p_value else f"{p:.3g}"
 
 
 def _head(page: Page) -> list[str]:
@@ -161,7 +163,7 @@ def summary_page(page: Page) -> str:
         cells = [column[1:] for column in lower_triangle(page.fixed_corr)[:-1]]
         table = grid(names[1:], abbreviate(names)[:-1], cells, left=True)
         corr = ["", "Correlation of Fixed Effects:", table]
-    parts = components_text(page.random, page.sigma, digits=TABLE_DIGITS, variances=True)
+    parts = components_text(page.random, page.sigma, digits=REPORT.lme4_digits, variances=True)
     lines = [
         *_head(page),
         "",
@@ -184,7 +186,9 @@ def summary_page(page: Page) -> str:
 
 def fit_page(page: Page) -> str:
     """Print a fit in short in lme4's layout."""
-    parts = components_text(page.random, page.sigma, digits=SHORT_DIGITS, variances=False)
+    parts = components_text(
+        page.random, page.sigma, digits=REPORT.lme4_varcorr_digits, variances=False
+    )
     lines = [
         *_head(page),
         _criterion(page),

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-DIGITS = 7
-MAX_DECIMALS = 15
+from bayeslme.report.settings import REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def _scientific(value: float, decimals: int) -> str:
     return f"{mantissa}e{int(exponent):+03d}"
 
 
-def format_numbers(values: Iterable[float], digits: int = DIGITS) -> list[str]:
+def format_numbers(values: Iterable[float], digits: int = REPORT.significant_digits) -> list[str]:
     """Format numbers as one column: a common number of decimals, right-aligned to a common width.
 
     The number of decimals is the smallest that shows every value to `digits` significant digits,
@@ -74,7 +73,9 @@ def format_numbers(values: Iterable[float], digits: int = DIGITS) -> list[str]:
     """
     numbers = [float(v) + 0.0 for v in values]  # -0.0 becomes 0.0
     parts = [_digits(v, digits) for v in numbers if math.isfinite(v)]
-    decimals = min(max((p.significant - p.exponent - 1 for p in parts), default=0), MAX_DECIMALS)
+    decimals = min(
+        max((p.significant - p.exponent - 1 for p in parts), default=0), REPORT.max_decimals
+    )
     decimals = max(decimals, 0)
     sign = any(p.negative for p in parts)
     left = max((p.negative + max(p.exponent + 1, 1) for p in parts), default=1)
@@ -95,7 +96,9 @@ def format_numbers(values: Iterable[float], digits: int = DIGITS) -> list[str]:
     return [t.rjust(width) for t in texts]
 
 
-def zapsmall(values: npt.ArrayLike, digits: int = DIGITS) -> npt.NDArray[np.float64]:
+def zapsmall(
+    values: npt.ArrayLike, digits: int = REPORT.significant_digits
+) -> npt.NDArray[np.float64]:
     """Round to the decimals that the largest absolute value needs for `digits` significant digits.
 
     Examples

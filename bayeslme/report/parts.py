@@ -16,8 +16,7 @@ from bayeslme.report.records import (
     RandomPart,
     VariancePart,
 )
-
-CORRELATION_DECIMALS = 3
+from bayeslme.report.settings import REPORT
 
 
 def lower_triangle(corr: pd.DataFrame) -> list[list[str]]:
@@ -28,7 +27,7 @@ def lower_triangle(corr: pd.DataFrame) -> list[list[str]]:
     list of q columns, each a list of q str
     """
     q = len(corr)
-    rounded = np.round(corr.to_numpy(float), CORRELATION_DECIMALS)
+    rounded = np.round(corr.to_numpy(float), REPORT.correlation_decimals)
     texts = np.array(format_numbers(rounded.ravel())).reshape(q, q)
     return [[str(texts[i, j]) if i > j else "" for i in range(q)] for j in range(q)]
 

@@ -8,11 +8,13 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from bayeslme.report.export import Exported
 from bayeslme.report.grid import grid, named, number_grid
 from bayeslme.report.html import frames_html, html_table, note_html, wrap
 from bayeslme.report.numbers import column_texts, format_numbers
 from bayeslme.report.parts import corr_columns
 from bayeslme.report.records import RandomPart
+from bayeslme.report.settings import REPORT
 
 
 def table_text(table: pd.DataFrame, heading: str = "", notes: Sequence[str] = ()) -> str:
@@ -199,16 +201,13 @@ def singular_html(
     return wrap(*parts)
 
 
-DIGITS = 5  # more than a bootstrap gives
-
-
 def _heading(count: int) -> str:
     return f"Parametric bootstrap, {count} replicates, 95% percentile limits"
 
 
 def _joined(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     table = summary.join(intervals[["lower", "upper"]])
-    return table.map(lambda value: float(f"{value:.{DIGITS}g}"))
+    return table.map(lambda value: float(f"{value:.{REPORT.bootstrap_digits}g}"))
 
 
 def bootstrap_text(
@@ -237,7 +236,7 @@ def bootstrap_html(
     return frames_html({_heading(count): _joined(summary, intervals)}, notes)
 
 
-class Tables(dict[str, pd.DataFrame]):
+class Tables(dict[str, pd.DataFrame], Exported):
     """Tables by name, those of the groups of each level, say, or of each coefficient.
 
     Examples
@@ -248,6 +247,10 @@ class Tables(dict[str, pd.DataFrame]):
     u 1.5
     v 2.0
     """
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return self._plain()
 
     def __str__(self) -> str:
         parts = self._plain().items()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayeslme.errors import DataError, SpecError
 from bayeslme.formula.deparse import deparse
@@ -27,9 +27,10 @@ from bayeslme.formula.expressions import (
 from bayeslme.formula.formula import Formula, as_formula
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import Terms, expand
+from bayeslme.spec.lmer import known_group, matrix_named, read_matrices, require_named
 from bayeslme.spec.make import make_lm, make_lme
 from bayeslme.spec.model import LmeSpec
-from bayeslme.structures import PdBlocked, PdDiag, PdLogChol, PdMat
+from bayeslme.structures import PdBlocked, PdDiag, PdLogChol, PdMat, known_effects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,10 +50,14 @@ class _Part:
     path: tuple[str, ...]
     independent: bool
     position: int
+    cov: str = ""
 
 
 def from_bambi(
-    formula: str, data: pd.DataFrame | None = None, independent: bool = False
+    formula: str,
+    data: pd.DataFrame | None = None,
+    independent: bool = False,
+    data2: Mapping[str, Any] | None = None,
 ) -> LmeSpec[Fit]:
     """Read a formula as lme4 and bambi write it.
 
@@ -60,13 +65,16 @@ def from_bambi(
     ----------
     formula : str
         ``"y ~ x + (x | g)"``; also ``(1 | a/b)``, ``(1 | a:b)``, ``(x || g)`` and ``(0 + x | g)``.
-        Functions may be numpy's, as in ``np.log(x)``; ``C(x)`` is R's ``factor(x)``.
+        Functions may be numpy's, as in ``np.log(x)``; ``C(x)`` is R's ``factor(x)``. As in brms,
+        ``(1 | gr(g, cov = A))`` has a known covariance among the groups.
     data : DataFrame, optional
         Only read to see whether groups nest that the formula gives apart, ``(1 | a) + (1 | b)``;
         those that do not, and without data all such groups, are crossed.
     independent : bool
         Read ``(x | g)`` as bambi does, whose effects are always independent. By default they are
         correlated, as in lme4.
+    data2 : dict, optional
+        Matrices that the formula names, ``{"A": A}``.
 
     Returns
     -------
@@ -100,7 +108,10 @@ def from_bambi(
     if not bars:
         return make_lm(plain)
     parts = [p for bar in bars for p in _parts(bar, formula, independent)]
-    return make_lme(plain, _levels(parts, formula, data))
+    matrices = read_matrices(data2)
+    spec = make_lme(plain, _levels(parts, formula, data, matrices))
+    require_named(matrices, spec.random, "from_bambi")
+    return spec
 
 
 def _without_bars(node: Expr, bars: list[Binary]) -> Expr | None:
@@ -155,8 +166,9 @@ def _call_in_r(call: Call) -> Call:
 def _parts(bar: Binary, text: str, independent: bool) -> Iterator[_Part]:
     """The parts that one pair of brackets stands for: ``a/b`` is a, and b within a."""
     effects = as_formula(Unary("~", bar.left, position=start(bar.left)), text)
-    for path in _paths(bare(bar.right), text):
-        yield _Part(effects, path, independent or bar.op == "||", bar.position)
+    group, cov = known_group(bare(bar.right), text)
+    for path in _paths(bare(group), text):
+        yield _Part(effects, path, independent or bar.op == "||", bar.position, cov)
 
 
 def _paths(node: Expr, text: str) -> list[tuple[str, ...]]:
@@ -183,10 +195,11 @@ class _Branch:
 
     outer: tuple[str, ...]
     levels: dict[str, PdMat]
+    nests: bool = True
 
 
 def _levels(
-    parts: list[_Part], text: str, data: pd.DataFrame | None
+    parts: list[_Part], text: str, data: pd.DataFrame | None, matrices: Mapping[str, Any]
 ) -> dict[str, PdMat] | list[dict[str, PdMat]]:
     """Groups and their structures, outermost first; a list of such branches where they cross."""
     by_set: dict[frozenset[str], list[_Part]] = {}
@@ -199,7 +212,11 @@ def _levels(
     branches: list[_Branch] = []
     for own in ordered:
         path = own[0].path
-        home = next((b for b in branches if _is_within(path, b.outer, data)), None)
+        if any(part.cov for part in own):  # related groups nest in nothing
+            branches.append(_Branch((), {path[-1]: _known(own, text, matrices)}, nests=False))
+            continue
+        here = (b for b in branches if b.nests and _is_within(path, b.outer, data))
+        home = next(here, None)
         if home is None:
             home = _Branch((), {})
             branches.append(home)
@@ -227,6 +244,24 @@ def _is_within(path: tuple[str, ...], outer: tuple[str, ...], data: pd.DataFrame
     if set(outer) <= set(path) or data is None:
         return set(outer) <= set(path)
     return _count(data, path) == _count(data, tuple(dict.fromkeys((*path, *outer))))
+
+
+def _known(parts: list[_Part], text: str, matrices: Mapping[str, Any]) -> PdMat:
+    """Effects with a known covariance among groups, which stand in one term on one column."""
+    first = parts[0]
+    if (
+        len(parts) > 1
+        or len(first.path) > 1
+        or (first.independent and expand(first.effects).labels)
+    ):
+        raise SpecError(
+            "from_bambi: effects with a known covariance stand in one term on one column, as in "
+            "(x | gr(g, cov = A)); another term takes a copy of the column",
+            text=text,
+            position=first.position,
+        )
+    matrix = matrix_named(matrices, first.cov, "from_bambi")
+    return known_effects(matrix, first.cov, str(first.effects))
 
 
 def _structure(parts: list[_Part], text: str) -> PdMat:

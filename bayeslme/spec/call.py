@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
 from bayeslme.formula.formula import Formula, as_formula, with_offset
 from bayeslme.formula.grammar import parse_expression
-from bayeslme.spec.lmer import prior_weights, read_lmer, reml
+from bayeslme.spec.lmer import prior_weights, read_lmer, read_matrices, reml
 from bayeslme.spec.make import (
     check_fixed,
     check_method,
@@ -23,7 +23,7 @@ from bayeslme.spec.make import (
     make_mmrm,
 )
 from bayeslme.spec.model import (
-    DEFAULT,
+    DEFAULT_CONTRASTS,
     Control,
     LmeSpec,
     RandomLevel,
@@ -51,7 +51,11 @@ _PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest|mmrm)::")
 _ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
 
 
-def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
+def translate(
+    call: str,
+    contrasts: Sequence[str] = DEFAULT_CONTRASTS,
+    data2: Mapping[str, Any] | None = None,
+) -> LmeSpec[Fit]:
     """Read a call of lme, gls, lm, lmList, lmer or mmrm as R spells it.
 
     Parameters
@@ -61,6 +65,8 @@ def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
         of it is skipped.
     contrasts : pair of str
         R's option ``contrasts`` for unordered and for ordered factors.
+    data2 : dict, optional
+        Matrices that the formula of a call of lmer names, as ``(1 | gr(animal, cov = A))`` does.
 
     Returns
     -------
@@ -83,11 +89,17 @@ def translate(call: str, contrasts: Sequence[str] = DEFAULT) -> LmeSpec[Fit]:
     """
     if not isinstance(call, str):
         raise SpecError(f"translate() reads an R call, a string, not {type(call).__name__}")
-    return _translate(call, contrast_pair(contrasts))
+    if data2 is None:
+        return _translate(call, contrast_pair(contrasts))
+    return _read(call, contrast_pair(contrasts), read_matrices(data2))
 
 
 @lru_cache(maxsize=256)
 def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
+    return _read(text, contrasts, {})
+
+
+def _read(text: str, contrasts: tuple[str, str], matrices: Mapping[str, Any]) -> LmeSpec[Fit]:
     assignment = _ASSIGNMENT.match(text)
     blank = " " * assignment.end() if assignment else ""
     node = bare(parse_expression(blank + text[len(blank) :]))
@@ -99,7 +111,11 @@ def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
     for argument, reason in SIGNATURES[function].r_refused:
         if argument in given:
             raise SpecError(reason, text=text, position=start(given[argument]))
-    return _Reader(function, given, text).spec(node.position, contrasts)
+    if matrices and function != "lmer":
+        raise SpecError(
+            f"data2: a call of {function} names no matrix; lmer(... (1 | gr(g, cov = A)))"
+        )
+    return _Reader(function, given, text, matrices).spec(node.position, contrasts)
 
 
 _BARS = "; lmer() and from_bambi() read lme4's formulas"
@@ -123,8 +139,10 @@ def _unknown(node: Expr, function: str) -> str:
 class _Reader:
     """The arguments of one call, read one by one; errors carry their place."""
 
-    def __init__(self, function: Function, given: dict[str, Expr], text: str) -> None:
-        self.function = function
+    def __init__(
+        self, function: Function, given: dict[str, Expr], text: str, matrices: Mapping[str, Any]
+    ) -> None:
+        self.function, self.matrices = function, matrices
         self.given = {name: node for name, node in given.items() if bare(node) != Constant("NULL")}
         self.text = text
 
@@ -163,7 +181,7 @@ class _Reader:
 
     def _formula(self, node: Expr) -> tuple[Formula, tuple[RandomLevel, ...]]:
         if self.function == "lmer":
-            return read_lmer(node)
+            return read_lmer(node, self.matrices)
         return check_fixed(as_formula(node, self.text), self.function), ()
 
     def _mmrm(self, contrasts: tuple[str, str]) -> LmeSpec:

@@ -5,11 +5,12 @@ Every term in brackets is a level of its own, crossed with the others; the data 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bayeslme.errors import SpecError
+from bayeslme.errors import SpecError, listed
 from bayeslme.formula.deparse import deparse, quoted_name
 from bayeslme.formula.expressions import (
     Arg,
@@ -50,6 +51,7 @@ from bayeslme.structures import (
     PdMat,
     VarFixed,
     VarFunc,
+    known_effects,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ class Bar:
     homogeneous : bool
         Of ``hom = TRUE``.
     position : int
+    cov : str
+        Name of the known covariance among groups of ``gr(g, cov = A)``; empty without one.
     """
 
     effects: Formula
@@ -87,6 +91,7 @@ class Bar:
     independent: bool
     homogeneous: bool
     position: int
+    cov: str = ""
 
 
 def make_lmer(
@@ -100,6 +105,7 @@ def make_lmer(
     control: Mapping[str, Any] | None = None,
     priors: Any = None,
     data: str | None = None,
+    data2: Mapping[str, Any] | None = None,
 ) -> LmeSpec[LmeFit]:
     """Specify a linear mixed model by lme4's formula; see `bayeslme.fit.api.lmer`.
 
@@ -107,7 +113,7 @@ def make_lmer(
     -------
     LmeSpec
     """
-    fixed, random = read_lmer(formula)
+    fixed, random = read_lmer(formula, read_matrices(data2))
     pair, by_factor = read_contrasts(contrasts)
     rows, mask = read_subset(subset)
     return LmeSpec(
@@ -180,12 +186,49 @@ def weights_of(function: VarFunc) -> str | None:
     return None
 
 
-def read_lmer(formula: str | Formula | Expr) -> tuple[Formula, tuple[RandomLevel, ...]]:
+def read_matrices(data2: Any) -> Mapping[str, Any]:
+    """The matrices of ``data2``, by the names under which formulas have them."""
+    if data2 is None:
+        return {}
+    if not isinstance(data2, Mapping) or not all(isinstance(name, str) for name in data2):
+        raise SpecError(
+            "data2: a dict of the matrices that the formula names, {'A': A} for "
+            f"(1 | gr(g, cov = A)), not {type(data2).__name__}"
+        )
+    return data2
+
+
+def matrix_named(matrices: Mapping[str, Any], name: str, who: str) -> Any:
+    """The matrix that ``cov = name`` stands for."""
+    if name not in matrices:
+        has = f"; it has {listed([*matrices], quote="'")}" if matrices else ""
+        raise SpecError(
+            f"{who}: the formula names the matrix '{name}': give it as data2={{'{name}': ...}}{has}"
+        )
+    return matrices[name]
+
+
+def require_named(matrices: Mapping[str, Any], random: Iterable[RandomLevel], who: str) -> None:
+    """Refuse matrices that no term names."""
+    named = {one.structure.matrix.name for one in random if one.structure.matrix is not None}
+    unused = next((name for name in matrices if name not in named), None)
+    if unused is not None:
+        raise SpecError(
+            f"{who}: no term of the formula names the matrix '{unused}' of data2, as "
+            f"(1 | gr(g, cov = {unused})) would"
+        )
+
+
+def read_lmer(
+    formula: str | Formula | Expr, matrices: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Formula, tuple[RandomLevel, ...]]:
     """Read a formula with terms in bars.
 
     Parameters
     ----------
     formula : str or expression
+    matrices : mapping
+        Those that ``gr(g, cov = A)`` may name.
 
     Returns
     -------
@@ -209,7 +252,9 @@ def read_lmer(formula: str | Formula | Expr) -> tuple[Formula, tuple[RandomLevel
         raise SpecError(
             f"lmer: {text} has no random effects; write y ~ x + (1 | g), or use lm()", text=None
         )
-    return check_fixed(as_formula(fixed, text), "lmer"), levels_of(bars, text)
+    random = levels_of(bars, text, matrices)
+    require_named(matrices, random, "lmer")
+    return check_fixed(as_formula(fixed, text), "lmer"), random
 
 
 def _parsed(formula: Any) -> tuple[Binary, str]:
@@ -275,7 +320,24 @@ def _bar(node: Expr, text: str) -> Bar | None:
         return None
     effects = as_formula(Unary("~", inner.left, position=start(inner.left)), text)
     hom = tag.startswith("hom") or options.get("hom") == Constant("TRUE")
-    return Bar(effects, bare(inner.right), tag, inner.op == "||", hom, inner.position)
+    group, cov = known_group(bare(inner.right), text)
+    return Bar(effects, group, tag, inner.op == "||", hom, inner.position, cov)
+
+
+def known_group(node: Expr, text: str) -> tuple[Expr, str]:
+    """The group and the matrix of ``gr(g, cov = A)``; an empty name of any other group."""
+    if not (isinstance(node, Call) and node.function.removeprefix("brms::") == "gr"):
+        return node, ""
+    given = {arg.name: bare(arg.value) for arg in node.args}
+    plain, cov = given.get(None), given.get("cov")
+    named = cov is None or isinstance(cov, Name)
+    if len(given) != len(node.args) or plain is None or not named or set(given) - {None, "cov"}:
+        raise SpecError(
+            "gr() takes a group and a matrix's name, gr(g, cov = A)",
+            text=text,
+            position=start(node),
+        )
+    return plain, cov.name if isinstance(cov, Name) else ""
 
 
 def _has_bar(node: Expr) -> bool:
@@ -296,7 +358,9 @@ def _check_tag(tag: str, options: Mapping[str | None, Expr], text: str, position
         raise SpecError(f"lmer: {_NO_TAG['cs']}", text=text, position=position)
 
 
-def levels_of(bars: list[Bar], text: str) -> tuple[RandomLevel, ...]:
+def levels_of(
+    bars: list[Bar], text: str, matrices: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[RandomLevel, ...]:
     """Levels in the order in which their factors are first named, terms of one factor together."""
     by_factor: dict[frozenset[str], tuple[str, list[Bar]]] = {}
     for bar in bars:
@@ -304,7 +368,7 @@ def levels_of(bars: list[Bar], text: str) -> tuple[RandomLevel, ...]:
             _, own = by_factor.setdefault(frozenset(path), (":".join(path), []))
             own.append(bar)
     return tuple(
-        RandomLevel(group, _structure(own, group, text), k)
+        RandomLevel(group, _structure(own, group, text, matrices), k)
         for k, (group, own) in enumerate(by_factor.values())
     )
 
@@ -326,9 +390,6 @@ def _paths(node: Expr, text: str) -> list[tuple[str, ...]]:
             return [(quoted_name(name),)]
         case Call(function="factor" | "as.factor", args=(Arg(name=None, value=Name(name=name)),)):
             return [(quoted_name(name),)]  # groups are factors anyhow
-        case Call(function="gr"):
-            message = "gr(): a known covariance of the groups is not available in lmer() yet"
-            raise SpecError(f"lmer: {message}", text=text, position=start(node))
         case Call():
             check_functions(node, text)
             return [(deparse(node),)]
@@ -337,7 +398,7 @@ def _paths(node: Expr, text: str) -> list[tuple[str, ...]]:
             raise SpecError(message, text=text, position=start(node))
 
 
-def _structure(bars: list[Bar], group: str, text: str) -> PdMat:
+def _structure(bars: list[Bar], group: str, text: str, matrices: Mapping[str, Any]) -> PdMat:
     """The covariance of one factor's effects: one block, or independent ones."""
     blocks: list[PdMat] = []
     seen: set[str] = set()
@@ -359,8 +420,21 @@ def _structure(bars: list[Bar], group: str, text: str) -> PdMat:
             )
             raise SpecError(message, text=text, position=bar.position)
         seen |= labels
+        if bar.cov:
+            return _known(bars, bar, group, text, matrices)
         blocks += _blocks(bar, terms)
     return blocks[0] if len(blocks) == 1 else PdBlocked(blocks)
+
+
+def _known(bars: list[Bar], bar: Bar, group: str, text: str, matrices: Mapping[str, Any]) -> PdMat:
+    """Effects with a known covariance among groups, which stand in one term."""
+    if len(bars) > 1 or bar.tag != "us" or (bar.independent and expand(bar.effects).labels):
+        message = (
+            f"lmer: effects of {group} with cov = {bar.cov} stand in one term, as in "
+            f"(x | gr({group}, cov = {bar.cov})); another term takes a copy of the column"
+        )
+        raise SpecError(message, text=text, position=bar.position)
+    return known_effects(matrix_named(matrices, bar.cov, "lmer"), bar.cov, str(bar.effects))
 
 
 def _blocks(bar: Bar, terms: Terms) -> list[PdMat]:
@@ -399,22 +473,16 @@ def _written_group(group: str) -> str:
 
 
 def _written(level: RandomLevel, group: str) -> list[str]:
-    structure = level.structure
-    blocks = structure.blocks if isinstance(structure, PdBlocked) else (structure,)
-    return [_term(block, group) for block in blocks]
+    return [_term(block, group) for block in level.structure.components]
 
 
 def _term(block: PdMat, group: str) -> str:
     inner = f"{deparse(parse_formula(str(block.form)).rhs)} | {group}"
-    if isinstance(block, PdDiag):
-        return f"diag({inner})"
-    if isinstance(block, PdIdent):
-        return f"diag({inner}, hom = TRUE)"
-    if isinstance(block, PdCompSymm):
-        return f"cs({inner}, hom = TRUE)"
-    if block.r_name in ("pdLogChol", "pdSymm", "pdNatural"):
-        return f"({inner})"
-    raise SpecError(f"to_r: lme4 has no {block.r_name}")
+    if block.matrix is not None:
+        return f"({inner[: -len(group)]}gr({group}, cov = {quoted_name(block.matrix.name)}))"
+    if block.lme4_term is None:
+        raise SpecError(f"to_r: lme4 has no {block.r_name}")
+    return block.lme4_term.format(inner)
 
 
 def updated(spec: LmeSpec, formula: str | Formula) -> tuple[Formula, tuple[RandomLevel, ...]]:
@@ -430,14 +498,21 @@ def updated(spec: LmeSpec, formula: str | Formula) -> tuple[Formula, tuple[Rando
     if dropped and not dotted:
         raise SpecError("update: terms are taken from the old ones, as in . ~ . - (1 | g)")
     if not dotted:
-        return plain, levels_of(bars, text) if bars else spec.random
+        return plain, levels_of(bars, text, matrices_of(spec)) if bars else spec.random
     old, old_text = _parsed(write_formula(spec))
     _, kept, _ = split(old, old_text)
     known, gone = [_key(bar) for bar in kept], [_key(bar) for bar in dropped]
     missing = next((key for key in gone if key not in known), None)
     if missing is not None:
         raise SpecError(f"update: the model has no term ({missing[0]} | {missing[1]}) to drop")
-    return plain, levels_of([*(b for b in kept if _key(b) not in gone), *bars], text)
+    left = [b for b in kept if _key(b) not in gone]
+    return plain, levels_of([*left, *bars], text, matrices_of(spec))
+
+
+def matrices_of(spec: LmeSpec) -> dict[str, Any]:
+    """The known covariances among groups, by name."""
+    every = (level.structure.matrix for level in spec.random)
+    return {one.name: one for one in every if one is not None}
 
 
 def _parsed_update(formula: str | Formula) -> tuple[Binary, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 from bayeslme.errors import SpecError
 from bayeslme.formula.expressions import Expr
 from bayeslme.formula.formula import Formula, parse_formula
-from bayeslme.structures import CorStruct, PdBlocked, PdMat, VarFunc
+from bayeslme.structures import CorStruct, PdMat, VarFunc
 
 if TYPE_CHECKING:
     import bambi
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bayeslme.bayes.priors.priors import PriorsLike
     from bayeslme.bayes.pymc.model import BetaRole, Form
+    from bayeslme.bayes.pymc.new_data import ModelData
     from bayeslme.spec.mmrm import MmrmCall
 
     F_co = TypeVar("F_co", covariant=True, default=Any)
@@ -34,13 +35,13 @@ else:
     from bayeslme.spec.mmrm import MmrmCall
 
 
-OPTIONS = (
+CONTROL_OPTIONS = (
     "sigma", "max_iter", "maxIter", "msMaxIter", "tolerance", "niterEM", "msMaxEval", "msTol",
     "msVerbose", "returnObject", "gradHess", "apVar", ".relStep", "minAbsParApVar", "opt",
     "optimMethod", "natural", "singular.ok", "allow.n.lt.q", "nlmStepMax", "step.min", "step.max",
 )  # fmt: skip
-_ITERATIONS = ("max_iter", "msMaxIter", "maxIter")
-_OBEYED = OPTIONS[:4]
+_ITERATION_OPTIONS = ("max_iter", "msMaxIter", "maxIter")
+_OPTIONS_WITH_EFFECT = CONTROL_OPTIONS[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
         )
     for name in options:
         check_option(name)
-    limit = next((options[n] for n in _ITERATIONS if options.get(n) is not None), None)
+    limit = next((options[n] for n in _ITERATION_OPTIONS if options.get(n) is not None), None)
     sigma = _positive(options.get("sigma") or None, "sigma")  # R: sigma = 0 means estimate it
     count = _positive(limit, "the limit of iterations")
     if count is not None and count % 1:
@@ -110,10 +111,10 @@ def make_control(options: Mapping[str, Any] | Control | None) -> Control:
 
 def check_option(name: Any) -> None:
     """Raise a SpecError for an option that neither nlme nor this package knows."""
-    if name not in OPTIONS:
-        near = get_close_matches(str(name), OPTIONS, n=1)
+    if name not in CONTROL_OPTIONS:
+        near = get_close_matches(str(name), CONTROL_OPTIONS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        allowed = ", ".join(_OBEYED)
+        allowed = ", ".join(_OPTIONS_WITH_EFFECT)
         raise SpecError(
             f"unknown control option '{name}'{hint}; {allowed} and R's lmeControl are known"
         )
@@ -137,7 +138,7 @@ def _plain(value: Any) -> Any:
 
 
 CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
-DEFAULT = ("contr.treatment", "contr.poly")
+DEFAULT_CONTRASTS = ("contr.treatment", "contr.poly")
 
 
 def contrast_name(name: Any) -> str:
@@ -161,9 +162,14 @@ def contrast_name(name: Any) -> str:
 
 def contrast_pair(pair: Any) -> tuple[str, str]:
     """Check R's option pair ``(for unordered factors, for ordered factors)``."""
-    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != len(DEFAULT):
+    if (
+        isinstance(pair, str)
+        or not isinstance(pair, Sequence)
+        or len(pair) != len(DEFAULT_CONTRASTS)
+    ):
         raise SpecError(
-            f"contrasts are a pair such as {DEFAULT}, or a dict {{factor: 'sum'}}, not {pair!r}"
+            f"contrasts are a pair such as {DEFAULT_CONTRASTS}, or a dict {{factor: 'sum'}}, "
+            f"not {pair!r}"
         )
     unordered, ordered = (contrast_name(name) for name in pair)
     return unordered, ordered
@@ -183,9 +189,9 @@ def read_contrasts(contrasts: Any) -> tuple[tuple[str, str], dict[str, str]]:
     by_factor : dict
     """
     if contrasts is None:
-        return DEFAULT, {}
+        return DEFAULT_CONTRASTS, {}
     if isinstance(contrasts, Mapping):
-        return DEFAULT, {str(k): contrast_name(v) for k, v in contrasts.items()}
+        return DEFAULT_CONTRASTS, {str(k): contrast_name(v) for k, v in contrasts.items()}
     return contrast_pair(contrasts), {}
 
 
@@ -215,9 +221,7 @@ class RandomLevel:
     @property
     def formulas(self) -> tuple[Formula, ...]:
         """The formulas of the effects: one, or one for each block."""
-        if isinstance(self.structure, PdBlocked):
-            return tuple(parse_formula(block.form) for block in self.structure.blocks)
-        return (parse_formula(self.structure.form),)
+        return tuple(parse_formula(block.form) for block in self.structure.components)
 
     @property
     def formula(self) -> Formula:
@@ -270,7 +274,7 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
     method: Method = "REML"
     na_action: NaAction = "fail"
     control: Control = field(default_factory=Control)
-    contrasts: tuple[str, str] = DEFAULT
+    contrasts: tuple[str, str] = DEFAULT_CONTRASTS
     factor_contrasts: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Any] | str | None = None
     data: str | None = None
@@ -412,6 +416,47 @@ class LmeSpec(Generic[F_co]):  # noqa: UP046 - the default is written so before 
         from bayeslme.bayes.pymc.model import to_pymc
 
         return to_pymc(self, data, form=form, priors=priors, beta=beta)
+
+    def pymc_data(self, newdata: pd.DataFrame, model: pm.Model) -> ModelData:
+        """Arrays and coordinates that give a PyMC model other rows and other groups.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Factors, polynomials and strata keep what they learned from the data of the model.
+            Without the column of the response the observed values are NaN: enough for predictive
+            draws, and nothing can be fitted to them by mistake.
+        model : pymc.Model
+            Of `to_pymc` with this specification, or a copy of it (``pm.do``, ``pm.observe``,
+            ``model.copy``).
+
+        Returns
+        -------
+        ModelData
+            A dict with the arguments of ``pm.set_data``: ``new_data``, ``coords`` and ``model``.
+            Of each grouping level the model keeps its groups where all of newdata's are among
+            them, so that draws of their effects keep their meaning; else it gets those of newdata
+            alone, whose effects the hierarchical form has to draw anew:
+            ``pm.sample_posterior_predictive(trace, sample_vars=["z_<group>", "y"])``.
+
+        Raises
+        ------
+        SpecError
+            With residual correlation, whose groups and times are part of the model, and for
+            crossed random effects that are integrated out: a new model is needed. Also for a model
+            of another specification, and for new groups where the groups are related.
+        DataError
+            For a missing column or value, an unknown level of a factor or stratum.
+
+        Examples
+        --------
+        >>> import pymc as pm  # doctest: +SKIP
+        >>> model = spec.to_pymc(data)  # doctest: +SKIP
+        >>> pm.set_data(**spec.pymc_data(newdata, model))  # doctest: +SKIP
+        """
+        from bayeslme.bayes.pymc.new_data import pymc_data
+
+        return pymc_data(self, newdata, model)
 
     def prior_predictive(
         self,

@@ -25,12 +25,14 @@ from pydantic import (
 
 from bayeslme.errors import SpecError, as_path
 from bayeslme.spec.call import translate
-from bayeslme.spec.model import DEFAULT, LmeSpec, contrast_name, contrast_pair
+from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, contrast_name, contrast_pair
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bayeslme.fit.result import Fit
 
-_MAX_BYTES = 1_000_000
+MAX_MODEL_FILE_BYTES = 1_000_000
 _PRIOR = re.compile(r"[A-Za-z][A-Za-z0-9]*\s*\([\w\s.,=+\-\[\]()]*\)")
 _PRESET = re.compile(r"[A-Za-z][A-Za-z0-9-]*(_[A-Za-z0-9-]+)*")
 
@@ -80,6 +82,7 @@ class _File(_Section):
     contrasts: list[str] | dict[str, str] | None = None
     priors: Annotated[str, AfterValidator(_preset)] | Priors | None = None
     sampling: _Sampling = _Sampling()
+    data2: dict[str, Text] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,8 +122,9 @@ def load_model(path: str | Path) -> Model:
     ----------
     path : str or Path
         A TOML file with the keys title, data, call, and optionally description, contrasts (R's
-        option pair, or factor = contrasts), priors and sampling (draws, tune, chains, seed,
-        method, nuts_sampler).
+        option pair, or factor = contrasts), priors, sampling (draws, tune, chains, seed, method,
+        nuts_sampler) and data2 (CSV files of the matrices that the call names, labels in the first
+        row and column).
 
     Returns
     -------
@@ -151,13 +155,15 @@ def load_model(path: str | Path) -> Model:
         contents = _File.model_validate(_toml(path))
     except ValidationError as error:
         raise SpecError(f"{path.name}: {_first(error)}") from error
-    pair, by_factor = DEFAULT, {}
+    pair, by_factor = DEFAULT_CONTRASTS, {}
     try:
         if isinstance(contents.contrasts, dict):
             by_factor = {k: contrast_name(v) for k, v in contents.contrasts.items()}
         elif contents.contrasts is not None:
             pair = contrast_pair(contents.contrasts)
-        spec = translate(contents.call, pair)
+        data2 = contents.data2
+        matrices = None if data2 is None else {k: _matrix(v, path) for k, v in data2.items()}
+        spec = translate(contents.call, pair, matrices)
     except SpecError as error:
         raise SpecError(f"{path.name}: {error}") from error
     return Model(
@@ -177,11 +183,11 @@ def load_model(path: str | Path) -> Model:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+            raw = file.read(MAX_MODEL_FILE_BYTES + 1)
     except OSError as error:
         raise SpecError(f"model file {path}: {error.strerror or error}") from error
-    if len(raw) > _MAX_BYTES:
-        raise SpecError(f"model file {path}: larger than {_MAX_BYTES} bytes")
+    if len(raw) > MAX_MODEL_FILE_BYTES:
+        raise SpecError(f"model file {path}: larger than {MAX_MODEL_FILE_BYTES} bytes")
     try:
         return tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -213,6 +219,18 @@ def _key(complaint: Any) -> tuple[str, ...]:
     return tuple(
         p for p in path if not p.startswith(("dict[", "function-", "list[")) and p != "str"
     )
+
+
+def _matrix(name: str, path: Path) -> pd.DataFrame:
+    """A matrix from a CSV file beside the model file, labels in its first row and column."""
+    import pandas as pd
+
+    file = as_path(path.parent / name, SpecError)
+    try:
+        matrix = pd.read_csv(file, index_col=0)
+    except (OSError, ValueError) as error:
+        raise SpecError(f"data2: {name:.100} cannot be read: {str(error)[:100]}") from error
+    return matrix.set_axis(matrix.index.astype(str)).set_axis(matrix.columns.astype(str), axis=1)
 
 
 def _source(data: str, folder: Path) -> str:

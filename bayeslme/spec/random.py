@@ -82,9 +82,11 @@ def _branches(random: list[Any]) -> tuple[RandomLevel, ...]:
     firsts = [next(str(e.group) for e in found if e.branch == k) for k in range(len(random))]
     twice = next((g for g in firsts if firsts.count(g) > 1), None)
     if twice is not None:
+        related = any(e.structure.relates_groups for e in found if e.group == twice)
+        instead = "with PdBlocked([...]) for independent effects"
+        instead = "and once under a copy of the column" if related else instead
         raise SpecError(
-            f"random: group '{twice}' stands in two elements of the list; give it once, with "
-            "PdBlocked([...]) for independent effects"
+            f"random: group '{twice}' stands in two elements of the list; give it once, {instead}"
         )
     return tuple(found)
 
@@ -186,7 +188,7 @@ def _from_formula(formula: Formula, plain: Any = PdLogChol) -> tuple[RandomLevel
 def _from_structure(structure: PdMat) -> tuple[RandomLevel, ...]:
     """A structure alone; its formula may name the groups, as in ``PdDiag("~ x | g")``."""
     structure = _with_form(structure)
-    if isinstance(structure, PdBlocked):
+    if structure.composed:
         return _expandable((RandomLevel(None, structure),))
     formula = parse_formula(structure.form)
     plain = canonical(_replace_form(structure, str(formula.without_groups())))
@@ -208,14 +210,13 @@ def _named_level(group: Any, what: Any) -> RandomLevel:
 
 def _with_form(structure: PdMat) -> PdMat:
     structure = canonical(structure)
-    blocks = structure.blocks if isinstance(structure, PdBlocked) else (structure,)
-    if any(block.form is None for block in blocks):
+    if any(block.form is None for block in structure.components):
         raise SpecError(f"{structure.r_name} needs a formula of its effects, such as ~ 1")
     return structure
 
 
 def _replace_form(structure: Any, form: str) -> Any:
-    return type(structure)(value=structure.value, form=form)
+    return replace(structure, form=form)
 
 
 def _refuse_groups(formula: Formula) -> None:

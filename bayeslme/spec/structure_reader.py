@@ -120,10 +120,8 @@ def canonical(structure: Any) -> Any:
     -------
     VarFunc, CorStruct or PdMat
     """
-    if isinstance(structure, structures.VarComb):
-        return structures.VarComb(*map(canonical, structure.functions))
-    if isinstance(structure, structures.PdBlocked):
-        return structures.PdBlocked([canonical(b) for b in structure.blocks], structure.sizes)
+    if structure.composed:
+        return structure.with_components(map(canonical, structure.components))
     changes = {}
     for part in fields(structure):
         old = getattr(structure, part.name)

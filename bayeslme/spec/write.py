@@ -12,9 +12,9 @@ from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
 from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
 from bayeslme.spec.mmrm import MmrmCall, whole_formula
-from bayeslme.spec.model import DEFAULT, LmeSpec, RandomLevel
+from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, RandomLevel
 from bayeslme.spec.signatures import SIGNATURES
-from bayeslme.structures import PdBlocked, PdLogChol, PdMat, VarComb, VarFixed
+from bayeslme.structures import PdLogChol
 
 _LISTED = frozenset({"varConstPower", "varConstProp"})  # their fixed is a list in R
 
@@ -55,6 +55,8 @@ def r_call(spec: LmeSpec) -> str:
 def _lmer_call(spec: LmeSpec) -> str:
     from bayeslme.spec.lmer import weights_of, write_formula
 
+    for level in spec.random:
+        _require_in_r(level.structure)
     parts = [write_formula(spec)]
     if spec.data is not None:
         parts.append(f"data = {_r_name(spec.data)}")
@@ -109,10 +111,9 @@ def _python_mmrm(spec: LmeSpec, call: MmrmCall) -> str:
 
 def r_structure(structure: Any) -> str:
     """Write a structure as R spells it."""
-    if isinstance(structure, VarComb):
-        return f"varComb({', '.join(map(r_structure, structure.functions))})"
-    if isinstance(structure, PdBlocked):
-        return f"pdBlocked(list({', '.join(map(r_structure, structure.blocks))}))"
+    if structure.composed:
+        return str(structure.r_call).format(", ".join(map(r_structure, structure.components)))
+    _require_in_r(structure)
     if getattr(structure, "by", None) is not None:
         raise SpecError(
             f"{structure.r_name}: nlme cannot express by = '{structure.by}', parameters of its own "
@@ -120,11 +121,20 @@ def r_structure(structure: Any) -> str:
         )
     parts: list[str] = []
     for name, value in given_arguments(structure):
-        leading = not parts and (name == "value" or _leading_form(structure, name))
+        leading = not parts and name in ("value", structure.first_argument)
         wrapper = "list" if structure.r_name in _LISTED and name == "fixed" else "c"
         written = str(parse_formula(value)) if name == "form" else r_value(value, wrapper)
         parts.append(written if leading else f"{name} = {written}")
     return f"{structure.r_name}({', '.join(parts)})"
+
+
+def _require_in_r(structure: Any) -> None:
+    """Refuse what neither nlme nor lme4 has."""
+    if getattr(structure, "relates_groups", False):
+        raise SpecError(
+            "to_r: nlme and lme4 cannot express a known covariance among groups (brms writes "
+            "gr(g, cov = A)); str() of the specification gives the Python call"
+        )
 
 
 def r_value(value: Any, wrapper: str = "c") -> str:
@@ -155,10 +165,10 @@ def _r_vector(values: Sequence[Any]) -> str:
 
 def python_call(spec: LmeSpec) -> str:
     """Write the Python call of a specification, defaults left out."""
-    if spec.mmrm is not None and spec.contrasts == DEFAULT:
+    if spec.mmrm is not None and spec.contrasts == DEFAULT_CONTRASTS:
         return _python_mmrm(spec, spec.mmrm)
     pairs = spec.factor_contrasts or spec.mmrm is not None
-    if pairs and spec.contrasts != DEFAULT:
+    if pairs and spec.contrasts != DEFAULT_CONTRASTS:
         return f"translate({_quote(r_call(spec))}, contrasts={_pair(spec.contrasts)})"
     lmer = spec.function == "lmer"
     parts = [_quote(_formula(spec)), f"data={'...' if spec.data is None else spec.data}"]
@@ -178,11 +188,19 @@ def python_call(spec: LmeSpec) -> str:
         parts.append(f"control={python_value(dict(spec.control.options))}")
     if spec.factor_contrasts:
         parts.append(f"contrasts={python_value(spec.factor_contrasts)}")
-    elif spec.contrasts != DEFAULT:
+    elif spec.contrasts != DEFAULT_CONTRASTS:
         parts.append(f"contrasts={_pair(spec.contrasts)}")
     if spec.priors is not None:
         parts.append(f"priors={python_value(spec.priors)}")
+    parts += _matrices(spec) if lmer else []
     return f"{spec.function.lower()}({', '.join(parts)})"
+
+
+def _matrices(spec: LmeSpec) -> list[str]:
+    """The argument data2, where a formula names matrices."""
+    named = [one.structure.matrix for one in spec.random if one.structure.matrix is not None]
+    each = dict.fromkeys(f"{_quote(one.name)}: {one.name}" for one in named)
+    return [f"data2={{{', '.join(each)}}}"] if each else []
 
 
 def _formula(spec: LmeSpec) -> str:
@@ -200,17 +218,15 @@ def _python_weights(spec: LmeSpec) -> str:
 
 def python_structure(structure: Any) -> str:
     """Write a structure as the Python constructor call."""
-    name = type(structure).__name__
-    if isinstance(structure, VarComb):
-        return f"{name}({', '.join(map(python_structure, structure.functions))})"
-    if isinstance(structure, PdBlocked):
-        return f"{name}([{', '.join(map(python_structure, structure.blocks))}])"
+    if structure.composed:
+        inner = ", ".join(map(python_structure, structure.components))
+        return str(structure.python_call).format(inner)
     parts: list[str] = []
     for argument, value in given_arguments(structure):
-        leading = not parts and (argument == "value" or _leading_form(structure, argument))
+        leading = not parts and argument in ("value", structure.first_argument)
         written = python_value(value)
         parts.append(written if leading else f"{argument}={written}")
-    return f"{name}({', '.join(parts)})"
+    return f"{type(structure).__name__}({', '.join(parts)})"
 
 
 def python_value(value: Any) -> str:
@@ -228,15 +244,13 @@ def python_value(value: Any) -> str:
 
 def given_arguments(structure: Any) -> list[tuple[str, Any]]:
     """Return the arguments of a structure that differ from their defaults, in order."""
+    first = structure.first_argument
+    first = "value" if first == "form" else first  # nlme's value comes before its form
     return [
         (f.name, value)
-        for f in sorted(fields(structure), key=lambda f: f.kw_only is True)
+        for f in sorted(fields(structure), key=lambda f: (f.kw_only is True, f.name != first))
         if (value := getattr(structure, f.name)) != f.default
     ]
-
-
-def _leading_form(structure: Any, name: str) -> bool:
-    return name == "form" and isinstance(structure, PdMat | VarFixed)
 
 
 def _plain(level: RandomLevel) -> bool:

@@ -4,8 +4,9 @@ Each structure is one frozen class with nlme's arguments and without data. Given
 the rows it has named parameters and one formula, written once against an array namespace and used
 with NumPy (estimation) and PyTensor (models).
 
-Read `base` first, then `variance`, `random` and `blocked`, and the folder `correlation`. Everything
-that is particular to one structure is in its class. May import only `errors` and `arrays`.
+Read `base` first, then `variance`, `random`, `blocked` and `known`, and the folder `correlation`.
+Everything that is particular to one structure is in its class. May import only `errors` and
+`arrays`.
 """
 
 from bayeslme.structures.base import Bound, Parameter, RowStructure
@@ -25,6 +26,7 @@ from bayeslme.structures.correlation.spatial import (
 )
 from bayeslme.structures.correlation.toeplitz import CorToep
 from bayeslme.structures.correlation.unstructured import CorNatural, CorSymm
+from bayeslme.structures.known import PdKnown, known_effects
 from bayeslme.structures.random import (
     PdCompSymm,
     PdDiag,
@@ -34,6 +36,7 @@ from bayeslme.structures.random import (
     PdNatural,
     PdSymm,
 )
+from bayeslme.structures.relation import Related, RelationMatrix
 from bayeslme.structures.variance import VarComb, VarFixed, VarFunc, VarIdent
 from bayeslme.structures.variance_covariate import VarConstPower, VarConstProp, VarExp, VarPower
 
@@ -62,10 +65,13 @@ __all__ = [
     "PdCompSymm",
     "PdDiag",
     "PdIdent",
+    "PdKnown",
     "PdLogChol",
     "PdMat",
     "PdNatural",
     "PdSymm",
+    "Related",
+    "RelationMatrix",
     "RowStructure",
     "VarComb",
     "VarConstPower",
@@ -76,4 +82,5 @@ __all__ = [
     "VarIdent",
     "VarPower",
     "correlation_groups",
+    "known_effects",
 ]

@@ -122,6 +122,10 @@ class RowStructure(ABC):
         Whether the parameters are all entries of a correlation matrix, free one by one.
     several_maxima : bool
         Whether the likelihood often has several local maxima, so that each start is climbed.
+    composed : bool
+        Whether it is made of other structures, whose parameters have prefixes.
+    first_argument : str
+        The argument that calls may write first, without its name: the formula in ``varFixed(~ x)``.
     """
 
     r_name: ClassVar[str]
@@ -129,6 +133,8 @@ class RowStructure(ABC):
     spatial: bool = False
     unstructured: ClassVar[bool] = False
     several_maxima: ClassVar[bool] = False
+    composed: ClassVar[bool] = False
+    first_argument: ClassVar[str] = "value"
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -208,6 +214,11 @@ class RowStructure(ABC):
         """Which parameters (k,) may change their signs together without any change of R."""
         return np.zeros(len(self.parameters(coords)), dtype=bool)
 
+    def turned_together(self, coords: Any) -> list[np.ndarray]:
+        """The sets (k,) of these that change their signs without the others: one, or none."""
+        turns = self.mirrored(coords)
+        return [turns] if turns.any() else []
+
     def to_interval_scale(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         """Scale (..., k) on which Wald intervals are formed.
 
@@ -228,12 +239,9 @@ class RowStructure(ABC):
     def require(self, coords: Any) -> None:  # noqa: B027 - most need nothing
         """Raise a SpecError where these coordinates do not identify the free parameters."""
 
-    def twin(self, par: np.ndarray) -> np.ndarray:
-        """Very different parameters (k,) that, with another sigma, give nearly the same covariance.
-
-        The parameters themselves where no such ones are known.
-        """
-        return par
+    def twins(self, par: np.ndarray) -> list[np.ndarray]:
+        """Very different parameters (k,) that may fit as well: none."""
+        return []
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         """Notes that a reader of the estimates (k,) needs.
@@ -380,13 +388,13 @@ class Bound:
         return np.where(self.mirrored, -printed, printed)
 
     def represented(self, printed: np.ndarray) -> np.ndarray:
-        """Of printed values (..., k) and their image those whose first turning one is positive."""
-        turns = self.mirrored if self.two_signs else np.zeros(0, bool)
-        if not turns.any():
-            return printed
-        own = printed[..., turns]
-        first = np.take_along_axis(own, np.argmax(own != 0, axis=-1)[..., None], axis=-1)
-        return np.where((first < 0) & turns, -printed, printed)
+        """Of printed values (..., k) and their images those whose first turning one is positive."""
+        sets = self.structure.turned_together(self.coords) if self.two_signs else []
+        for turns in sets:
+            own = printed[..., turns]
+            first = np.take_along_axis(own, np.argmax(own != 0, axis=-1)[..., None], axis=-1)
+            printed = np.where((first < 0) & turns, -printed, printed)
+        return printed
 
     def to_free(self, natural: np.ndarray) -> np.ndarray:
         """All natural values (..., k) to free unconstrained ones (..., f)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,12 +40,21 @@ class PdBlocked(PdMat):
     r_name: ClassVar[str] = "pdBlocked"
     description: ClassVar[str | None] = "Blocked"
     composed = True
+    r_call: ClassVar[str] = "pdBlocked(list({}))"
+    python_call: ClassVar[str] = "PdBlocked([{}])"
 
     def __init__(self, blocks: Sequence[Any], sizes: tuple[int, ...] | None = None) -> None:
         if isinstance(blocks, (str, PdMat)) or not blocks:
             msg = "pdBlocked needs a list of blocks, such as list(pdIdent(~ 1), pdIdent(~ a - 1))"
             raise SpecError(msg)
         made = tuple(b if isinstance(b, PdMat) else PdSymm(form=b) for b in blocks)
+        related = next((b for b in made if b.relates_groups), None)
+        if related is not None:
+            msg = (
+                f"pdBlocked: a block is a covariance within groups, and {related.r_name} has one "
+                "among them; make it an element of random=[...], on a copy of the column"
+            )
+            raise SpecError(msg)
         object.__setattr__(self, "blocks", made)
         object.__setattr__(self, "sizes", sizes)
 
@@ -55,6 +64,14 @@ class PdBlocked(PdMat):
     def with_sizes(self, sizes: Sequence[int]) -> PdBlocked:
         """Return the same blocks, each with its number of effects, which the data tell."""
         return PdBlocked(self.blocks, tuple(sizes))
+
+    @property
+    def components(self) -> tuple[PdMat, ...]:
+        return self.blocks
+
+    def with_components(self, components: Iterable[PdMat]) -> PdBlocked:
+        """Return the same structure of other blocks."""
+        return PdBlocked(tuple(components), self.sizes)
 
     def parts(self, q: int) -> list[tuple[PdMat, slice]]:
         return [(block, rows) for block, rows, _ in self._pieces()]

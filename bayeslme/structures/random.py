@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from bayeslme.structures import settings
 from bayeslme.structures.base import Parameter
 from bayeslme.structures.complete import check_random_structure
 from bayeslme.structures.supports import CORRELATION, POSITIVE, Interval, Namespace
+
+if TYPE_CHECKING:
+    from bayeslme.structures.relation import Related, RelationMatrix
 
 
 class PdMat(ABC):
@@ -53,6 +56,13 @@ class PdMat(ABC):
         Whether the effects have one variance.
     composed : bool
         Whether it consists of independent blocks with structures of their own.
+    relates_groups : bool
+        Whether the effects of different groups have a covariance.
+    first_argument : str
+        The argument that calls may write first, without its name, as in ``pdDiag(~ x)``.
+    lme4_term : str or None
+        Its term in a formula of lme4, with effects and group in the place of the braces. Subclasses
+        do not inherit it, since their covariances may differ: theirs is None unless they define it.
     """
 
     r_name: ClassVar[str]
@@ -61,11 +71,15 @@ class PdMat(ABC):
     unstructured: ClassVar[bool] = False
     shares_variance: ClassVar[bool] = False
     composed: ClassVar[bool] = False
+    relates_groups: ClassVar[bool] = False
+    first_argument: ClassVar[str] = "form"
+    lme4_term: ClassVar[str | None] = None
     value: Any
     form: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.lme4_term = vars(cls).get("lme4_term")
         check_random_structure(cls, PdMat)
 
     def __post_init__(self) -> None:
@@ -91,6 +105,11 @@ class PdMat(ABC):
         size = np.sqrt(np.mean(np.square(z), axis=0))
         return np.diag(np.where(size > 0, size, 1.0))
 
+    @property
+    def matrix(self) -> RelationMatrix | None:
+        """The known covariance among groups; None where they are independent."""
+        return None
+
     @abstractmethod
     def size(self, q: int) -> int:
         """Number of parameters for q effects."""
@@ -98,6 +117,25 @@ class PdMat(ABC):
     def with_sizes(self, sizes: Sequence[int]) -> PdMat:
         """The structure with the number of effects of each of its formulas, known from data."""
         return self
+
+    def related(self, groups: Sequence[str], *, ordered: bool, factor: str) -> Related | None:
+        """How the effects of groups hang together; None where groups are independent.
+
+        Parameters
+        ----------
+        groups : sequence of str
+            Labels of the groups with rows.
+        ordered : bool
+            Whether these are all levels of a factor whose order cannot be mistaken.
+        factor : str
+            Its name, for messages.
+        """
+        return None
+
+    @property
+    def components(self) -> tuple[PdMat, ...]:
+        """The structures it consists of: itself, or its blocks."""
+        return (self,)
 
     def parts(self, q: int) -> list[tuple[PdMat, slice]]:
         """The structures of the independent blocks of q effects, with their effects."""
@@ -242,6 +280,7 @@ class PdSymm(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdSymm"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite"
     unstructured = True
 
@@ -307,6 +346,7 @@ class PdLogChol(PdSymm):
     """
 
     r_name: ClassVar[str] = "pdLogChol"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite, Log-Cholesky parametrization"
 
 
@@ -324,6 +364,7 @@ class PdNatural(PdSymm):
     """
 
     r_name: ClassVar[str] = "pdNatural"
+    lme4_term: ClassVar[str | None] = "({})"
     description: ClassVar[str | None] = "General positive-definite, Natural parametrization"
 
 
@@ -379,6 +420,7 @@ class PdDiag(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdDiag"
+    lme4_term: ClassVar[str | None] = "diag({})"
     description: ClassVar[str | None] = "Diagonal"
     layout = "row"
 
@@ -417,6 +459,7 @@ class PdIdent(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdIdent"
+    lme4_term: ClassVar[str | None] = "diag({}, hom = TRUE)"
     description: ClassVar[str | None] = "Multiple of an Identity"
     layout = "row"
     shares_variance = True
@@ -466,6 +509,7 @@ class PdCompSymm(PdMat):
     value: Any = None
     form: Any = None
     r_name: ClassVar[str] = "pdCompSymm"
+    lme4_term: ClassVar[str | None] = "cs({}, hom = TRUE)"
     description: ClassVar[str | None] = "Compound Symmetry"
     layout = "symmetry"
     shares_variance = True

@@ -55,7 +55,8 @@ class StructureSettings:
         Multiple of the largest distance from which on a spatial range is called far beyond the
         data. There the data only tell how correlations begin to fall.
     shorter_range : float
-        Fraction of such a range that, with another sigma, fits nearly as well.
+        Fraction of a range, and one of its multiples, at which it is asked whether another sigma
+        fits nearly as well.
     uncertain_log_range : float
         Standard error of the log of a range from which on it is reported as not determined: its
         limits are then a factor of 20 away on both sides.
@@ -68,6 +69,10 @@ class StructureSettings:
     correlation_start_shifts : tuple of float
         Starting values of the first correlation parameter, relative to the usual one, on the
         unconstrained scale: about 0, 0.6 and -0.5 for a correlation that starts at 0.
+    arma_starts_over_gaps : tuple of pairs of floats
+        Where rows are several steps apart: correlation of the nearest ones, and first partial
+        autocorrelation of the moving average, from which ``corARMA`` starts as well. About its
+        usual starts the likelihood is flat there.
     range_start_shifts : tuple of float
         The same of the log of a range, which starts at the smallest distance: up to 90 times it.
     two_part_start_shifts : tuple of float
@@ -83,6 +88,15 @@ class StructureSettings:
         parameters, differences over it are exact but for rounding.
     max_factor_difference : float
         Difference of two factors that is rounding when it is asked whether one is linear.
+    asymmetry : float
+        Difference of a known matrix from its transpose, over its largest entry, that is rounding of
+        numbers written with eight digits.
+    clear_pivot : float
+        Least pivot of a known matrix over its largest from which on it is called regular: its
+        factor has then half of all digits.
+    negative_share : float
+        Size of a negative eigenvalue of a known matrix, over its largest entry, that is rounding of
+        such numbers; it counts as 0.
     """
 
     names_in_errors: int = 6
@@ -107,12 +121,16 @@ class StructureSettings:
     zero_pivot: float = 1e-14
     log_range_sd_span: float = 4.0
     correlation_start_shifts: tuple[float, ...] = (0.0, 1.5, -1.0)
+    arma_starts_over_gaps: tuple[tuple[float, float], ...] = ((0.3, 0.0), (0.6, -0.5), (0.8, -0.5))
     range_start_shifts: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.5)
     two_part_start_shifts: tuple[float, ...] = (0.0, 1.5, -1.5)
     neighbour_start_correlations: tuple[float, ...] = (0.0, 0.4, 0.8)
     slope_step: float = 1e-4
     factor_step: float = 2.0**-10
     max_factor_difference: float = 1e-12
+    asymmetry: float = 1e-8
+    clear_pivot: float = 1e-8
+    negative_share: float = 1e-6
 
 
 STRUCTURES = StructureSettings()

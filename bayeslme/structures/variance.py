@@ -6,7 +6,7 @@ sd(eps_i) = sigma g(v_i, delta). Each class gives log g. Pinheiro and Bates (200
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -48,7 +48,6 @@ class VarFunc(RowStructure):
     form: str
     names_strata: ClassVar[bool] = False  # the label says that parameters differ by stratum
     two_parts: ClassVar[bool] = False  # a constant and another part, each by stratum
-    composed: ClassVar[bool] = False  # a product, whose parameters have prefixes
     # The term of log sd in Python's formulas, {} being the covariate; None where it is not linear.
     log_sd_term: ClassVar[str | None] = None
 
@@ -197,6 +196,7 @@ class VarFixed(VarFunc):
 
     form: str
     r_name: ClassVar[str] = "varFixed"
+    first_argument = "form"
     description: ClassVar[str | None] = "fixed weights"
     log_sd_term: ClassVar[str | None] = "offset(np.log({}) / 2)"
 
@@ -208,7 +208,7 @@ class VarFixed(VarFunc):
         return ()
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        return xp.constant(0.5 * np.log(coords.covariate))
+        return 0.5 * xp.log(coords.covariate)
 
     def typical_log_sd(self, coords: Any) -> tuple[np.ndarray, float]:
         return np.zeros(0), float(np.mean(self.log_sd(np.zeros(0), coords)))
@@ -272,7 +272,7 @@ class VarIdent(VarFunc):
         )
 
     def log_sd(self, par: Array, coords: Any, xp: Namespace = NUMPY) -> Array:
-        return xp.log(par)[..., self._places(coords)[coords.stratum]]
+        return xp.log(par)[..., self._places(coords)][..., coords.stratum]
 
     def _places(self, coords: Any) -> np.ndarray:
         """Parameter of each stratum: the reference is the first, the others keep their order."""
@@ -327,6 +327,8 @@ class VarComb(VarFunc):
     functions: tuple[VarFunc, ...]
     r_name: ClassVar[str] = "varComb"
     composed = True
+    r_call: ClassVar[str] = "varComb({})"
+    python_call: ClassVar[str] = "VarComb({})"
 
     def __init__(self, *functions: VarFunc) -> None:
         if not functions or not all(isinstance(f, VarFunc) for f in functions):
@@ -365,6 +367,10 @@ class VarComb(VarFunc):
     def components(self) -> tuple[VarFunc, ...]:
         return self.functions
 
+    def with_components(self, components: Iterable[VarFunc]) -> VarComb:
+        """Return a product of other functions."""
+        return VarComb(*components)
+
     def join(self, parts: Sequence[Any]) -> Any:
         return tuple(parts)
 
@@ -391,6 +397,6 @@ class VarComb(VarFunc):
 
 
 def _as_numbers(coords: Any) -> Any:
-    """Coordinates whose covariate may be symbolic (fitted values), good for counting parameters."""
+    """Coordinates that may be symbolic (data of a model, fitted values), to count parameters by."""
     symbolic = coords.covariate is not None and not isinstance(coords.covariate, np.ndarray)
-    return replace(coords, covariate=np.ones(len(coords.stratum))) if symbolic else coords
+    return replace(coords, covariate=np.ones(1)) if symbolic else coords

@@ -120,3 +120,29 @@ def test_verbs_with_forms_of_their_own_name_missing_values(form: str) -> None:
     fit = lme("y ~ x", COLUMNS, "~ 1 | g")
     with np.errstate(invalid="ignore"), pytest.raises(DataError, match=r"form: '.*' is"):
         fit.variogram(form)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    {
+        "random": lambda **k: lme("y ~ x", DATA, "~ 1 | ifelse(g > 3, g, NA)", **k),
+        "crossed": lambda **k: lme("y ~ x", DATA, ["~ 1 | ifelse(g > 3, g, NA)", "~ 1 | t"], **k),
+        "stratum": lambda **k: gls(
+            "y ~ x", DATA, weights=VarIdent(form="~ 1 | ifelse(g > 3, g %% 2, NA)"), **k
+        ),
+        "correlation": lambda **k: gls(
+            "y ~ x", DATA, CorCompSymm(form="~ 1 | ifelse(g > 3, g, NA)"), **k
+        ),
+        "by": lambda **k: gls(
+            "y ~ x", DATA, CorAR1(form="~ t | g", by="ifelse(g > 3, g %% 2, NA)"), **k
+        ),
+        "lmlist": lambda **k: bayeslme.lmlist("y ~ x | ifelse(g > 3, g, NA)", DATA, **k),
+        "mmrm": lambda **k: bayeslme.mmrm("y ~ x + ar1(t | ifelse(g > 3, g, NA))", DATA, **k),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_missing_numbers_are_no_group(fit: tuple[str, Any]) -> None:
+    """A number that an expression makes missing is in no group, not in one of its own."""
+    with pytest.raises(DataError, match=r"missing values in ifelse\(g > 3"):
+        fit[1](na_action="fail")
+    assert fit[1](na_action="omit").nobs == (DATA["g"] > 3).sum()

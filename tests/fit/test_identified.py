@@ -126,3 +126,17 @@ def test_a_long_range_that_the_data_tell() -> None:
     fit = bayeslme.gls("y ~ 1", data, correlation=CorSpher(form="~ t | g", nugget=True))
     assert fit.correlation_coef["range"] > 1000
     assert "far beyond" not in str(fit.summary())
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_a_range_beyond_all_distances_is_told_in_any_unit(unit: float) -> None:
+    """The likelihood is flat upwards: four times the range fits as well, whatever the unit."""
+    rng = np.random.default_rng(0)
+    place = rng.uniform(0, 10, (30, 2))
+    apart = np.sqrt(((place[:, None] - place) ** 2).sum(axis=-1))
+    root = np.linalg.cholesky(0.8 * np.maximum(0, 1 - apart / 60) + 0.2 * np.eye(30))
+    x, z = (place * unit).T
+    data = pd.DataFrame({"y": root @ rng.normal(size=30), "x": x, "z": z})
+    fit = bayeslme.gls("y ~ 1", data, bayeslme.CorSpher(form="~ x + z", nugget=True))
+    assert fit.correlation_coef["range"] > apart.max() * unit
+    assert "beyond the largest distance" in str(fit.summary())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import bayeslme
 from bayeslme import FitError, LmeFit, SpecError, lme, lmer, load_data
+from bayeslme.bayes import settings
 
 CASES = json.loads((Path(__file__).parent / "crossed.json").read_text())  # make_crossed.R
 EMPTY = 1e-3  # of sigma: a variance below it is zero
@@ -259,11 +261,15 @@ def test_the_mode_under_priors(penicillin: LmeFit) -> None:
     assert np.corrcoef(ranef["plate"].squeeze(), penicillin.ranef()["plate"].squeeze())[0, 1] > 0.99
 
 
-def test_what_the_posterior_does_not_reach_is_told(penicillin: LmeFit) -> None:
+def test_what_the_posterior_does_not_reach_is_told(
+    penicillin: LmeFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moving = penicillin.update(weights=bayeslme.VarPower())
     with pytest.raises(FitError, match="hierarchical"):
         moving.sample()
-    with pytest.raises(SpecError, match="hierarchical"):
+    few = dataclasses.replace(settings.PYMC, max_crossed_columns=5)
+    monkeypatch.setattr(settings, "PYMC", few)
+    with pytest.raises(SpecError, match=r"6 columns, and at most 5 .*form='hierarchical'"):
         penicillin.spec.to_pymc(load_data("Penicillin"))
     with pytest.raises(FitError, match="nested models only"):
         penicillin.predict(use_correlation=True)

@@ -104,3 +104,20 @@ def test_options_are_those_of_the_rows_and_columns_they_stand_for() -> None:
     sums = bayeslme.lm("distance ~ Sex", data, contrasts={"Sex": "sum"})
     of_sex = data.groupby("Sex", observed=True)["distance"].mean()
     assert sums.fixef.iloc[0] == pytest.approx(of_sex.mean())
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("unit", [1.0, 1000.0, 1e-8])
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_a_response_that_each_group_reproduces_is_refused_as_by_lm(
+    level: float, unit: float, shuffled: bool
+) -> None:
+    x, g = np.tile(np.arange(6.0), 8), np.repeat(np.arange(8), 6)
+    data = pd.DataFrame({"x": x, "g": g, "y": (level + 3 + x * (2 + g % 5)) * unit})
+    data = data.sample(frac=1, random_state=1) if shuffled else data
+    with pytest.raises(FitError, match="each g reproduce the response exactly"):
+        bayeslme.lmlist("y ~ x | g", data)
+    with pytest.raises(FitError, match="exactly"):
+        bayeslme.lm("y ~ x * factor(g)", data)
+    noisy = data.assign(y=data["y"] + unit * 1e-3 * np.sin(7.0 * np.arange(48)))
+    assert bayeslme.lmlist("y ~ x | g", noisy).sigma > 1e-4 * unit

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from bayeslme.data.datasets import load_data
@@ -146,3 +148,24 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     path.write_bytes(b'title = "\xe9"')
     with pytest.raises(SpecError, match="no valid TOML"):
         load_model(path)
+
+
+def test_matrices_in_files(tmp_path: Path) -> None:
+    frame = load_data("orthodont")
+    names = sorted(frame["Subject"].unique())
+    related = pd.DataFrame(0.5 * np.eye(len(names)) + 0.5, index=names, columns=names)
+    related.to_csv(tmp_path / "A.csv")
+    path = tmp_path / "model.toml"
+    call = 'call = "lmer(distance ~ age + (1 | gr(Subject, cov = A)))"'
+    text = GOOD.replace(GOOD.splitlines()[3], call)
+    path.write_text(text + '[data2]\nA = "A.csv"\n')
+    made = translate("lmer(distance ~ age + (1 | gr(Subject, cov = A)))", data2={"A": related})
+    assert load_model(path).spec.random == made.random
+    for changed, message in (
+        (text, "the formula names the matrix 'A'"),
+        (text + '[data2]\nA = "B.csv"\n', "B.csv cannot be read"),
+        (text + '[data2]\nA = "A.csv"\nB = "A.csv"\n', "no term of the formula names the matrix"),
+    ):
+        path.write_text(changed)
+        with pytest.raises(SpecError, match=message):
+            load_model(path)

@@ -18,6 +18,7 @@ PDMATS = [
     s.PdDiag(),
     s.PdIdent(),
     s.PdCompSymm(),
+    s.PdKnown(np.eye(2)),
     s.PdBlocked([s.PdDiag(form="~ 1"), s.PdSymm(form="~ x + z - 1")], (1, 2)),
 ]
 

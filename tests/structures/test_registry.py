@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslme import structures as s
-from bayeslme.arrays import NUMPY, SINGULAR, pytensor_ops
+from bayeslme.arrays import MIN_SQUARED_PIVOT, NUMPY, pytensor_ops
 from bayeslme.errors import BayesLMEError
 from bayeslme.structures.correlation.positions import CorrelationGroups, correlation_groups
 
@@ -196,7 +196,7 @@ def test_positive_definite_on_the_whole_scale(structure: s.CorStruct, data: st.D
     if not known.all():
         blocks = range(len(places.blocks(structure.stationary)))
         matrices = [structure.matrix(bound.natural(u), places, k) for k in blocks]
-        assert min(np.linalg.eigvalsh(each).min() for each in matrices) < SINGULAR
+        assert min(np.linalg.eigvalsh(each).min() for each in matrices) < MIN_SQUARED_PIVOT
 
 
 @pytest.mark.parametrize("structure", CORRELATIONS, ids=repr)

@@ -100,6 +100,12 @@ def _refuse(spec: LmeSpec) -> None:
         raise SpecError("to_bambi: lmList is many models; bambi has one, use lme or lm")
     if offsets(spec.fixed):
         raise SpecError("to_bambi: offset() is not translated; subtract it from the response")
+    known = next((one for one in spec.random if one.structure.relates_groups), None)
+    if known is not None:
+        raise SpecError(
+            f"to_bambi: bambi has no known covariance among the groups of '{known.group}'; use "
+            "to_pymc(form='hierarchical')"
+        )
     if spec.correlation is not None:
         msg = (
             f"to_bambi: correlation: bambi has no {spec.correlation.r_name}, its residuals are "

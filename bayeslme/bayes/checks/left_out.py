@@ -63,6 +63,10 @@ def marginal(parameters: ModelParameters, values: Values, chunk_bytes: float = 2
     -------
     LeftOut
     """
+    if parameters.problem.crossed is not None:
+        from bayeslme.bayes.checks.crossed_left_out import crossed_marginal
+
+        return crossed_marginal(parameters, values)
     some = [_take(parameters, values, piece) for piece in _pieces(parameters, values, chunk_bytes)]
     return _join([_marginal(parameters, v) for v in some])
 
@@ -95,9 +99,7 @@ def conditional(
         residual = (parameters.design.y - mean)[:, None, problem.order]
         white = whiten(problem, *parameters.row_parameters(some), columns=residual).columns
         empty = np.zeros((1, 0, problem.n))
-        found.append(
-            _finish(problem, some, *_products(parameters, problem, some, empty, white)[:2])
-        )
+        found.append(finish(problem, some, *products(parameters, problem, some, empty, white)[:2]))
     return _join(found)
 
 
@@ -110,11 +112,11 @@ def _marginal(parameters: ModelParameters, values: Values) -> LeftOut:
     direction = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
     q = white.shape[-2] - p - 1
     residual = np.matmul(direction[:, None, :], white[..., q:, :])
-    c, g, t = _products(parameters, problem, values, white[..., :q, :], residual)
-    return _finish(problem, values, *_eliminate_units(problem, e, factors, direction, c, g, t))
+    c, g, t = products(parameters, problem, values, white[..., :q, :], residual)
+    return finish(problem, values, *_eliminate_units(problem, e, factors, direction, c, g, t))
 
 
-def _products(
+def products(
     parameters: ModelParameters,
     problem: Problem,
     values: Values,
@@ -201,7 +203,7 @@ def _eliminate_units(
     return c, g
 
 
-def _finish(problem: Problem, values: Values, c: np.ndarray, g: np.ndarray) -> LeftOut:
+def finish(problem: Problem, values: Values, c: np.ndarray, g: np.ndarray) -> LeftOut:
     """Residuals and standard deviations in the design's row order."""
     residual, sd = np.empty_like(g), np.empty_like(g)
     residual[:, problem.order] = g / c

@@ -26,11 +26,12 @@ _ADVICE = {
 }
 
 
-def loo(posterior: Draws, kind: LooKind = "conditional") -> Any:
+def loo(posterior: Draws, kind: LooKind | None = None, group: str | None = None) -> Any:
     """Estimate how well the model predicts data it has not seen; see `Posterior.loo`."""
     limits = settings.CHECKS
     check_draws(posterior, "loo")
-    terms = pointwise(posterior, kind)
+    kind = check_kind(posterior, kind, group)
+    terms = pointwise(posterior, kind, group)
     if terms.shape[-1] == 1:
         raise FitError(
             f"loo: kind={kind!r} leaves out one {terms.dims[-1]} at a time, and there is one only; "
@@ -51,19 +52,53 @@ def loo(posterior: Draws, kind: LooKind = "conditional") -> Any:
         named = ", ".join(map(str, worst)) + (", ..." if bad > limits.max_names_in_notes else "")
         note = (
             f"loo, {kind}: Pareto k is above {found.good_k:.2f} for {bad} of "
-            f"{found.n_data_points} {what} ({named}); {_ADVICE[kind]}"
+            f"{found.n_data_points} {what} ({named})"
         )
+        if kind != "conditional" or not posterior.parameters.design.crossed:
+            note += f"; {_ADVICE[kind]}"
         warnings.warn(note, UserWarning, stacklevel=3)
     return found
 
 
-def pointwise(posterior: Draws, kind: LooKind) -> xr.DataArray:
+def check_kind(posterior: Draws, kind: LooKind | None, group: str | None) -> LooKind:
+    """The kind that is asked for; a group says it too.
+
+    Raises
+    ------
+    FitError
+        For a group that the model has not, or whose groups are not left out alone.
+    """
+    if kind is not None:
+        check_choice(kind, get_args(LooKind), "kind")
+    design = posterior.parameters.design
+    names = [level.group for level in design.levels]
+    listed = " or ".join(map(repr, names))
+    if group is None:
+        if kind == "group" and design.crossed:
+            raise FitError(f"loo: kind='group' needs the factor of the groups: group={listed}")
+        return "conditional" if kind is None else kind
+    if kind not in (None, "group"):
+        raise FitError(f"loo: group={group!r} leaves groups out, and kind={kind!r} rows; give one")
+    if group not in names:
+        known = f"is not {listed}" if names else "is not there: the model has no random effects"
+        raise FitError(f"loo: group: {group!r:.60} {known}")
+    if not design.crossed and group != names[0]:
+        raise FitError(
+            f"loo: group={group!r}: of nested random effects only the groups of the outermost "
+            f"level, {names[0]!r}, are left out; use kind='marginal' for single rows"
+        )
+    return "group"
+
+
+def pointwise(posterior: Draws, kind: LooKind, group: str | None = None) -> xr.DataArray:
     """Log predictive density of every row, or group, at every draw.
 
     Parameters
     ----------
     posterior : Draws
     kind : {"conditional", "marginal", "group"}
+    group : str, optional
+        The factor whose groups are left out, where random effects are crossed.
 
     Returns
     -------
@@ -81,11 +116,13 @@ def pointwise(posterior: Draws, kind: LooKind) -> xr.DataArray:
             f"loo: kind={kind!r} integrates the random effects out, which cannot be done where "
             "the variance depends on fitted values; use kind='conditional'"
         )
-    if kind != "conditional" and parameters.design.crossed:
+    if kind != "conditional" and parameters.design.related:
         raise FitError(
-            f"loo: kind={kind!r} integrates nested random effects out, and those of this fit are "
-            "crossed; use kind='conditional'"
+            f"loo: kind={kind!r}: what is left out is not independent of the groups of "
+            f"'{parameters.design.related[0]}', which are related; use kind='conditional'"
         )
+    if kind == "group" and parameters.design.crossed and group is not None:
+        return _of_factor(posterior, group)
     if kind == "group":
         return posterior.data["log_likelihood"].to_dataset()["y"]
     if kind == "marginal":
@@ -96,6 +133,20 @@ def pointwise(posterior: Draws, kind: LooKind) -> xr.DataArray:
     coords = {"chain": drawn["chain"], "draw": drawn["draw"], "row": row_labels(parameters)}
     shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
     return xr.DataArray(found.log_density.reshape(shape), coords, ("chain", "draw", "row"))
+
+
+def _of_factor(posterior: Draws, group: str) -> xr.DataArray:
+    """Log predictive densities of the groups of a crossed factor."""
+    from bayeslme.bayes.checks.crossed_left_out import crossed_groups
+
+    parameters, drawn = posterior.parameters, posterior.data["posterior"]
+    place = [level.level.group for level in parameters.levels].index(group)
+    found = crossed_groups(parameters, posterior.values, place)
+    level = parameters.levels[place]
+    dim = level.key
+    coords = {"chain": drawn["chain"], "draw": drawn["draw"], dim: list(level.level.labels)}
+    shape = (drawn.sizes["chain"], drawn.sizes["draw"], -1)
+    return xr.DataArray(found.reshape(shape), coords, ("chain", "draw", dim))
 
 
 def check_draws(posterior: Draws, verb: str) -> None:

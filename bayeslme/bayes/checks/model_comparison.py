@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def compare_models(
-    posteriors: Mapping[str, Posterior], kind: LooKind = "conditional"
+    posteriors: Mapping[str, Posterior],
+    kind: LooKind | None = None,
+    group: str | None = None,
 ) -> pd.DataFrame:
     """Rank models by leave-one-out cross-validation.
 
@@ -35,8 +37,10 @@ def compare_models(
     ----------
     posteriors : mapping of name to Posterior
         Two or more, of the same rows of the same response.
-    kind : {"conditional", "marginal", "group"}
+    kind : {"conditional", "marginal", "group"}, optional
         The question; see `bayeslme.bayes.checks.loo.loo`.
+    group : str, optional
+        The factor whose groups are left out, as there.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def compare_models(
     """
     check_posteriors("compare_models", posteriors)
     first, *others = posteriors
-    found = {name: loo(one, kind) for name, one in posteriors.items()}
+    found = {name: loo(one, kind, group) for name, one in posteriors.items()}
     for name in others:
         if not _same_pieces(found[first].elpd_i, found[name].elpd_i):
             raise SpecError(

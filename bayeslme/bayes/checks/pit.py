@@ -101,10 +101,10 @@ def pit(posterior: Draws, kind: PitKind = "marginal") -> Pit:
     parameters = posterior.parameters
     if kind not in get_args(PitKind):
         raise FitError(f"kind: {kind!r} is neither 'marginal' nor 'conditional'")
-    if kind == "marginal" and parameters.design.crossed:
+    if kind == "marginal" and parameters.design.related:
         raise FitError(
-            "pit: kind='marginal' integrates nested random effects out, and those of this fit are "
-            "crossed; use kind='conditional'"
+            f"pit: kind='marginal' integrates independent effects out, and the groups of "
+            f"'{parameters.design.related[0]}' are related; use kind='conditional'"
         )
     if kind == "marginal" and parameters.problem.needs_fitted_values:
         raise FitError(

@@ -31,6 +31,7 @@ from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.values.positions import Positions, distance_bins, lag_positions, positions
+from bayeslme.report.export import Exported
 from bayeslme.report.html import frames_html
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ CheckName = Literal["acf", "variogram", "sd_by_stratum", "sd_by_fitted"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Exported):
     """Observed numbers beside their envelope in replicated data.
 
     Attributes
@@ -234,6 +235,10 @@ class Check:
             return f"inside {what}"
         places = ", ".join(_place(v) for v in self.table.index[self.table["outside"]])
         return f"outside {what} at {self.table.index.name} {places}"
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The table under the name of its numbers."""
+        return {self.label: self.table}
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the observed numbers over the envelope.

@@ -89,20 +89,24 @@ class CheckVerbs(ParameterVerbs):
         """
         return sensitivity(self, priors)
 
-    def loo(self, kind: LooKind = "conditional") -> azs.ELPDData:
+    def loo(self, kind: LooKind | None = None, group: str | None = None) -> azs.ELPDData:
         """Estimate how well the model predicts data it has not seen.
 
         Parameters
         ----------
-        kind : {"conditional", "marginal", "group"}
-            Which question is asked. ``"conditional"``: how well is a row predicted, given the
-            random effects? The weights that leave the row out must also move the random effects,
-            and often fail to. ``"marginal"``: how well is a row predicted from all others, with the
+        kind : {"conditional", "marginal", "group"}, optional
+            Which question is asked. ``"conditional"``, the default: how well is a row predicted,
+            given the random effects? The weights that leave the row out must also move the random
+            effects, and often fail to. ``"marginal"``: how well is a row predicted from all others, with the
             random effects integrated out? It estimates the same as the first, with far more stable
             weights. ``"group"``: how well is a whole new outermost group predicted? (Without random
             effects a correlation group, or a row where there is none.) The first two are exact
             under residual correlation: a row is predicted from the others of its correlation group
-            too.
+            too. A group of crossed random effects is predicted from all other groups, with whose
+            rows it shares the effects of the other factors.
+        group : str, optional
+            The factor whose groups are left out, which implies ``kind="group"``: of crossed random
+            effects any, of nested ones the outermost.
 
         Returns
         -------
@@ -133,7 +137,7 @@ class CheckVerbs(ParameterVerbs):
         >>> int(posterior.loo("marginal").n_data_points)
         72
         """
-        return loo(self, kind)
+        return loo(self, kind, group)
 
     def pit(self, kind: PitKind = "marginal") -> Pit:
         """Compute the probability integral transform of every row, left out.

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from bayeslme.bayes.posterior.check_verbs import CheckVerbs
 from bayeslme.bayes.posterior.storage.storage import save
+from bayeslme.bayes.posterior.tidy import FrameVerbs
 
 if TYPE_CHECKING:
     from bayeslme.bayes.posterior.plots import PosteriorPlots
 
 
-class Posterior(CheckVerbs):
+class Posterior(CheckVerbs, FrameVerbs):
     """Draws from the posterior of a model.
 
     Attributes

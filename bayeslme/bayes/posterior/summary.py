@@ -12,6 +12,7 @@ import pandas as pd
 from bayeslme.bayes import settings
 from bayeslme.bayes.posterior.estimates import parts, sigma_mean, varcorr
 from bayeslme.fit.values.varcorr import nested_name
+from bayeslme.report.export import Exported
 from bayeslme.report.html import frames_html
 from bayeslme.report.pages import coefficients_text, groups_text
 from bayeslme.report.parts import random_text
@@ -27,7 +28,7 @@ _TITLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class PosteriorSummary:
+class PosteriorSummary(Exported):
     """Summary of a posterior.
 
     Attributes
@@ -46,6 +47,10 @@ class PosteriorSummary:
     variance: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
     text: str
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Coefficients, then the parameters of each group and of the rows' structures."""
+        return {"Fixed effects": self.fixed, **self.variance}
 
     def __str__(self) -> str:
         return self.text
@@ -119,15 +124,15 @@ def split_r_hat(draws: np.ndarray) -> float:
 def notes(posterior: Draws, tables: list[pd.DataFrame]) -> tuple[str, ...]:
     """Problems of the sampling, in words."""
     stats = posterior.data["sample_stats"]
-    found = []
-    if "diverging" in stats:
+    found = [str(text) for text in np.atleast_1d(stats.attrs.get("warnings", []))]
+    if "diverging" in stats and not any("divergent" in text for text in found):
         count = int(stats["diverging"].sum())
         if count:
             found.append(
                 f"{count} divergent transitions; use more informative priors, or more tuning"
             )
     worst = max((float(t["r_hat"].max()) for t in tables if len(t)), default=1.0)
-    if worst > settings.POSTERIOR.max_r_hat:
+    if worst > settings.POSTERIOR.max_r_hat and not any("R-hat" in text for text in found):
         found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
     return tuple(found)
 

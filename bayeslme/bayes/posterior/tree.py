@@ -6,7 +6,7 @@ This module imports xarray, so it is imported only after sampling.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,9 @@ from bayeslme.bayes.model_parameters import Block, ModelParameters
 from bayeslme.bayes.posterior.rows.random_effects import SEED, drawn_pieces, effects_and_terms
 from bayeslme.bayes.posterior.rows.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SAMPLE = ("chain", "draw")
 
@@ -199,8 +202,12 @@ def log_likelihood_dim(parameters: ModelParameters) -> tuple[str, list[Any]]:
 
 
 def row_labels(parameters: ModelParameters) -> np.ndarray:
-    """Labels of the rows: the index where it is simple and unique, else its text or positions."""
-    index = parameters.design.index
+    """Labels of the rows of a model; see `labels_of_rows`."""
+    return labels_of_rows(parameters.design.index, np.asarray(parameters.design.rows))
+
+
+def labels_of_rows(index: pd.Index, rows: np.ndarray) -> np.ndarray:
+    """The index where it is simple and unique, else its text or the rows' positions."""
     simple = index.is_unique and index.nlevels == 1
     if simple and index.dtype.kind in "iufU":
         return np.asarray(index)
@@ -208,7 +215,7 @@ def row_labels(parameters: ModelParameters) -> np.ndarray:
         labels = np.asarray(index.map(str), dtype=object)  # a file takes no other objects
         if len(set(labels)) == len(labels):
             return labels
-    return np.asarray(parameters.design.rows)
+    return rows
 
 
 def coordinates(parameters: ModelParameters) -> dict[str, Any]:

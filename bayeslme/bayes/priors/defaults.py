@@ -18,6 +18,7 @@ term; root mean square where nothing varies):
                         HalfStudentT(4, s sqrt(1 + sum (mean(z) / s_z)^2)) over the slopes z of
                         the same level, whose lines are extrapolated to zero
     sd, shared          HalfStudentT(4, s / root mean square of the columns)
+    sd, known groups    divided by the root of the mean diagonal of their known covariance
     cor                 LKJ(1), uniform over correlation matrices; a single correlation is
                         uniform over its interval
     varfunc, corstruct  see ``default_rows``
@@ -216,7 +217,7 @@ def _at_means(parameters: ModelParameters) -> dict[str, tuple[Prior, ...]]:
         swept = level.level.Z @ np.linalg.inv(effects.basis)
         spread, size = swept.std(axis=0), np.sqrt(np.mean(swept**2, axis=0))
         unit = np.where(spread > settings.PRIORS.constant_column * size, spread, size)
-        scales = _response_scale(parameters) / np.where(unit > 0, unit, 1.0)
+        scales = _response_scale(parameters) / np.where(unit > 0, unit, 1.0) / level.level.scale
         out[effects.sd] = tuple(_half_student(v) for v in scales)
         correlation = level.covariance_blocks[0].correlation
         out[effects.cor] = () if correlation is None else _default_cor(correlation)
@@ -237,7 +238,7 @@ def _sd_scales(level: LevelParameters, s: float) -> FloatArray:
         slopes = own[varies[own]]
         far = np.sqrt(1.0 + np.sum((centre[slopes] / spread[slopes]) ** 2))
         out += [s / spread[j] if varies[j] else s * far / (root[j] or 1.0) for j in own]
-    return np.array(out)
+    return np.array(out) / level.level.scale
 
 
 def _default_cor(block: Block) -> tuple[Prior, ...]:

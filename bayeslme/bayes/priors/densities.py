@@ -42,6 +42,66 @@ def normal_log(x: Any, a: Args) -> Any:
     return -0.5 * ((x - a["mu"]) / a["sigma"]) ** 2 - np.log(a["sigma"]) - _LOG_SQRT_2PI
 
 
+def truncated_log(x: Any, a: Args) -> Any:
+    """Log density of a normal variable given that it lies between two ends."""
+    return normal_log(x, a) - _log_between(a)
+
+
+def truncated_cdf(x: Any, a: Args) -> Any:
+    """Distribution function of a normal variable given that it lies between two ends."""
+    low, high = _ends(a)
+    z = np.clip((x - a["mu"]) / a["sigma"], low, high)
+    sign = -1.0 if low > 0 else 1.0  # in the lower tail, where differences keep their digits
+    part = sign * (special.ndtr(sign * z) - special.ndtr(sign * low))
+    return np.asarray(part / np.exp(_log_between(a)))
+
+
+def truncated_quantile(p: Any, a: Args) -> Any:
+    """Quantiles of a normal variable given that it lies between two ends."""
+    low, high = _ends(a)
+    sign = -1.0 if low > 0 else 1.0
+    below = special.ndtr(sign * low)
+    z = sign * special.ndtri(below + p * (special.ndtr(sign * high) - below))
+    return a["mu"] + a["sigma"] * np.clip(z, low, high)
+
+
+def _ends(a: Args) -> tuple[float, float]:
+    """The ends in standard deviations from the mean."""
+    return (a["lower"] - a["mu"]) / a["sigma"], (a["upper"] - a["mu"]) / a["sigma"]
+
+
+def _log_between(a: Args) -> float:
+    """Log probability that a normal variable lies between the ends."""
+    low, high = _ends(a)
+    if low > 0:
+        low, high = -high, -low
+    upper, lower = special.log_ndtr(high), special.log_ndtr(low)
+    return float(upper + np.log1p(-np.exp(lower - upper)))
+
+
+def skew_log(x: Any, a: Args) -> Any:
+    """Skew-normal log density (Azzalini 1985, Scandinavian Journal of Statistics 12, 171)."""
+    z = (x - a["mu"]) / a["sigma"]
+    return np.log(2.0) + normal_log(x, a) + special.log_ndtr(a["alpha"] * z)
+
+
+def skew_cdf(x: Any, a: Args) -> Any:
+    """Skew-normal distribution function, by Owen's T."""
+    z = (x - a["mu"]) / a["sigma"]
+    return np.clip(special.ndtr(z) - 2 * special.owens_t(z, a["alpha"]), 0.0, 1.0)
+
+
+def skew_quantile(p: Any, a: Args) -> Any:
+    """Skew-normal quantiles, by bisection."""
+    standard = {"mu": 0.0, "sigma": 1.0, "alpha": a["alpha"]}
+    low, high = np.full(np.shape(p), -40.0), np.full(np.shape(p), 40.0)
+    for _ in range(60):  # 80 / 2^60 is rounding
+        middle = 0.5 * (low + high)
+        below = skew_cdf(middle, standard) < p
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return a["mu"] + a["sigma"] * 0.5 * (low + high)
+
+
 def student_log(x: Any, a: Args) -> Any:
     """Student-t log density, about 0 where no location is given."""
     nu, z = a["nu"], (x - a.get("mu", 0.0)) / a["sigma"]

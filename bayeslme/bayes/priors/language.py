@@ -8,7 +8,7 @@ number } "]"
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -226,6 +226,7 @@ def _build(name: str, positional: list[Value], named: dict[str, Value], where: s
         hint = f" (did you mean {plain[near[0]]}?)" if near else ""
         msg = f"{where}: unknown distribution '{name}'{hint}; known are {', '.join(sorted(known))}"
         raise SpecError(msg)
+    named = _usual(family, named, where)
     arguments = known[family]
     if len(positional) > len(arguments):
         msg = f"{where}: {family} takes {len(arguments)} arguments ({', '.join(arguments)})"
@@ -247,6 +248,70 @@ def _build(name: str, positional: list[Value], named: dict[str, Value], where: s
     return checked(prior, where)
 
 
+Args = Mapping[str, np.ndarray]
+Change = Callable[[Args], dict[str, np.ndarray]]
+_SCALE: Mapping[tuple[str, ...], Change] = {("lam",): lambda a: {"sigma": a["lam"] ** -0.5}}
+_PRECISION: Mapping[tuple[str, ...], Change] = {("tau",): lambda a: {"sigma": a["tau"] ** -0.5}}
+_ALTERNATIVES: Mapping[str, Mapping[tuple[str, ...], Change]] = {
+    "Normal": _PRECISION,
+    "HalfNormal": _PRECISION,
+    "TruncatedNormal": _PRECISION,
+    "SkewNormal": _PRECISION,
+    "LogNormal": _PRECISION,
+    "StudentT": _SCALE,
+    "HalfStudentT": _SCALE,
+    "Exponential": {("scale",): lambda a: {"lam": 1 / a["scale"]}},
+    "Gamma": {
+        ("mu", "sigma"): lambda a: {
+            "alpha": (a["mu"] / a["sigma"]) ** 2,
+            "beta": a["mu"] / a["sigma"] ** 2,
+        }
+    },
+    "InverseGamma": {
+        ("mu", "sigma"): lambda a: {
+            "alpha": 2 + (a["mu"] / a["sigma"]) ** 2,
+            "beta": a["mu"] * (1 + (a["mu"] / a["sigma"]) ** 2),
+        }
+    },
+    "Beta": {
+        ("mu", "nu"): lambda a: {"alpha": a["mu"] * a["nu"], "beta": (1 - a["mu"]) * a["nu"]},
+        ("mu", "sigma"): lambda a: _beta(a["mu"], a["sigma"]),
+    },
+}
+"""Other arguments of PyMC's, and what they are in those that a prior is stored with."""
+
+
+def _beta(mu: np.ndarray, sigma: np.ndarray) -> dict[str, np.ndarray]:
+    size = mu * (1 - mu) / sigma**2 - 1
+    return {"alpha": mu * size, "beta": (1 - mu) * size}
+
+
+def _usual(family: str, named: dict[str, Value], where: str) -> dict[str, Value]:
+    """Arguments by name, with other parametrisations turned into the stored one.
+
+    Raises
+    ------
+    SpecError
+        For an argument out of its range.
+    """
+    for names, change in _ALTERNATIVES.get(family, {}).items():
+        if not set(names) <= set(named):
+            continue
+        given = {k: np.asarray(named[k], dtype=float) for k in names}
+        low = [k for k in names if not np.all((given[k] > 0) & np.isfinite(given[k]))]
+        if low:
+            msg = f"{where}: {family}'s argument {low[0]} = {_show(named[low[0]])} must be positive"
+            raise SpecError(msg)
+        rest = {k: v for k, v in named.items() if k not in names}
+        made = {k: _as_value(v, where) for k, v in change(given).items()}
+        twice = sorted(set(rest) & set(made))
+        if twice:
+            msg = f"{where}: {family} takes '{twice[0]}' or {', '.join(names)}, not both"
+            raise SpecError(msg)
+        return {**rest, **made}
+    return named
+
+
 def checked(prior: Prior, where: str) -> Prior:
     """Return a prior whose arguments are in their ranges.
 
@@ -258,13 +323,15 @@ def checked(prior: Prior, where: str) -> Prior:
     positive = FAMILIES[prior.family].positive if prior.family in FAMILIES else ("eta",)
     for key, value in prior.args:
         values = np.atleast_1d(np.asarray(value, dtype=float))
-        if not np.all(np.isfinite(values)) or (key in positive and np.any(values <= 0)):
+        open_end = prior.family == "TruncatedNormal" and key in ("lower", "upper")
+        sound = open_end or np.all(np.isfinite(values))
+        if not sound or (key in positive and np.any(values <= 0)):
             need = "positive" if key in positive else "finite"
             msg = f"{where}: {prior.family}'s argument {key} = {_show(value)} must be {need}"
             raise SpecError(msg)
     if prior.family.startswith("PC"):
         _check_statement(prior, where)
-    if prior.family == "Uniform":
+    if prior.family in ("Uniform", "TruncatedNormal"):
         args = dict(prior.args)
         if np.any(np.asarray(args["lower"]) >= np.asarray(args["upper"])):
             msg = f"{where}: {prior} is empty, lower must be below upper"

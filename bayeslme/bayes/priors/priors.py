@@ -48,13 +48,27 @@ class ParameterPrior:
 
     @property
     def mirrored(self) -> bool:
-        """Whether it covers both signs of a correlation of which data tell the size only."""
+        """Whether it covers both signs of correlations of which the data tell the size only.
+
+        Where several turn together, default priors are the same for both, and need no image.
+        """
+        if self.block.turned_together:
+            return self.named
         return self.block.image_lower is not None and self.block.lower[0] < 0
 
     def bounds(self, j: int) -> tuple[float, float]:
         """Interval where coefficient ``j`` has prior mass."""
         low, high = FAMILIES[self.priors[j].family].support(self.priors[j].numbers())
         return max(low, self.block.lower[j]), min(high, self.block.upper[j])
+
+    def middle(self, j: int) -> tuple[float, float]:
+        """Interval of the middle 99.8 % of the prior of coefficient ``j`` before it is cut."""
+        (low, high), one = self.bounds(j), self.priors[j]
+        quantile = FAMILIES[one.family].quantile
+        if quantile is None:
+            return low, high
+        a, b = (float(quantile(np.float64(q), one.numbers())) for q in (0.001, 0.999))
+        return (max(low, a), min(high, b)) if max(low, a) < min(high, b) else (low, high)
 
     def log_density(
         self, x: npt.ArrayLike, others: Mapping[str, npt.ArrayLike] | None = None
@@ -269,6 +283,14 @@ def _resolve_one(given: Any, block: Block, defaults: tuple[Prior, ...]) -> Param
                 msg = f"priors: '{block.name}' has no coefficient '{coef}'; it {what}"
                 raise SpecError(msg)
             chosen[block.coefs.index(coef)] = spread(as_prior(prior, coef), [coef], coef)[0]
+    elif isinstance(given, list | tuple):
+        if block.matrix or len(given) != len(block.coefs):
+            has = "takes one prior" if block.matrix else f"has {', '.join(block.coefs)}"
+            msg = f"priors: '{block.name}' {has}; {len(given)} priors are listed"
+            raise SpecError(msg)
+        named = set(block.coefs)
+        pairs = zip(given, block.coefs, strict=True)
+        chosen = [spread(as_prior(one, coef), [coef], coef)[0] for one, coef in pairs]
     else:
         prior = as_prior(given, block.name)
         count = block.coefs[:1] if block.matrix else block.coefs
@@ -291,6 +313,11 @@ def _statement(prior: Prior, block: Block, j: int) -> Prior:
     SpecError
         If there is none, or a range is given another dimension than its coordinates have.
     """
+    if prior.family == "TruncatedNormal":  # its own ends, inside of where the parameter lives
+        numbers = prior.numbers()
+        lower, upper = max(numbers["lower"], block.lower[j]), min(numbers["upper"], block.upper[j])
+        own = {**numbers, "lower": lower, "upper": upper}
+        return Prior(prior.family, tuple(own.items())) if lower < upper else prior
     if not prior.family.startswith("PC"):
         return prior
     about, args = (block.kind, block.structure, block.coefs[j]), dict(prior.args)

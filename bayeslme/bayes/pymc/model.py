@@ -6,151 +6,41 @@ varIdent and corAR1 the density and its gradient are some 200 nodes: half a minu
 compilation the first time on a machine, two seconds from numba's cache, 20 microseconds a call; for
 1e5 rows in 1e4 groups 6 milliseconds. Numba's cache is lost where a constant of the graph changes,
 so data, response and the arguments of priors are ``pm.Data``: another prior needs no compilation.
-The response is one observed ``pm.CustomDist``, so PyMC's own samplers, modes and predictive draws
-apply to it. Coefficients are sampled on a linear scale that makes X orthonormal.
+The response is one observed variable, so PyMC's own samplers, modes and predictive draws apply to
+it: ``open_rows`` adds it where residuals are independent, ``fixed_rows`` where they are correlated.
+Coefficients are sampled on a linear scale that makes X orthonormal.
 
 This module imports PyMC; it is itself imported only when a model is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
-from pytensor import shared
 
-from bayeslme.arrays import Tensor, pytensor_ops
+from bayeslme.arrays import Tensor
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import LOG_2PI, at_fitted, conditional, gaussian_beta, integrated
-from bayeslme.bayes.model_parameters import (
-    ModelParameters,
-    build_parameters,
-    without_fixed,
-)
-from bayeslme.bayes.posterior.rows.simulate import new_residuals, new_response
+from bayeslme.bayes.density import block_width, gaussian_beta
+from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors, PriorsLike
 from bayeslme.bayes.priors.proper import check_response
+from bayeslme.bayes.pymc import fixed_rows, open_rows
+from bayeslme.bayes.pymc.new_data import remember
 from bayeslme.bayes.pymc.transforms import Preconditioned, StructureSupport
 from bayeslme.bayes.pymc.variables import add_natural, add_variable
 from bayeslme.bayes.sampling.starting import starting_values
-from bayeslme.engine.likelihood.whiten import whiten
-from bayeslme.engine.problem import Problem
 from bayeslme.errors import SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayeslme.data.types import Design
-
-
-def add_hierarchical(
-    parameters: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
-) -> None:
-    """Add the random effects and the response to the model being built.
-
-    Parameters
-    ----------
-    parameters : ModelParameters
-    values : dict of variable name to tensor
-    data : dict of data name to tensor
-        ``X`` and ``Z_<group>``, design's row order.
-    """
-    means = _means(parameters, values, data)
-    if not parameters.problem.needs_fitted_values:
-        means = means[-1:]
-    blocks = (parameters.corstruct, parameters.varfunc, parameters.sigma)
-    rows = {b.name: values[b.name] for b in blocks if b is not None}
-    residual = _Residual(parameters, len(means), tuple(rows))
-    inputs = ["(n)"] * len(means) + [
-        f"(r{k})" if row.type.ndim else "()" for k, row in enumerate(rows.values())
-    ]
-    pm.CustomDist(
-        "y",
-        *means,
-        *rows.values(),
-        logp=residual.logp,
-        random=residual.random,
-        signature=",".join(inputs) + "->(n)",
-        observed=pm.Data("y_observed", parameters.design.y, dims="row"),
-        dims="row",
-    )
-
-
-def _means(
-    parameters: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
-) -> list[Tensor]:
-    """X beta, then with the random effects of one level more each; the effects join the model."""
-    n = parameters.problem.n
-    fixed = pt.dot(data["X"], values["fixef"]) if "fixef" in values else pt.zeros(n)
-    means = [fixed + data["offset"] if "offset" in data else fixed]
-    for level in parameters.levels:
-        dims = (level.key, f"{level.key}_effect")
-        z = pm.Normal(f"z_{level.key}", 0.0, 1.0, dims=dims)
-        factor = level.factor(values, pytensor_ops())
-        b = pm.Deterministic(f"ranef_{level.key}", pt.dot(z, factor.T), dims=dims)
-        means.append(means[-1] + (data[f"Z_{level.key}"] * b[level.level.code]).sum(axis=1))
-    return means
-
-
-@dataclass(frozen=True, slots=True)
-class _Residual:
-    """The response given its means and the residual structure.
-
-    Attributes
-    ----------
-    parameters : ModelParameters
-    depths : int
-        Number of means among the arguments, the one with all effects last.
-    names : tuple of str
-        Variables of the residual structure, the other arguments.
-    """
-
-    parameters: ModelParameters
-    depths: int
-    names: tuple[str, ...]
-
-    def logp(self, value: Tensor, *args: Tensor) -> Tensor:
-        """Log density of all rows, symbolic."""
-        xp, parameters, problem = pytensor_ops(), self.parameters, self.parameters.problem
-        mu, own, here = self._split(args)
-        residual = pt.specify_shape((value - mu)[problem.order][None, :], (1, problem.n))
-        rows_only = _without_effects(here)
-        white = whiten(rows_only, *parameters.row_parameters(own, xp), xp=xp, columns=residual)
-        sigma = parameters.sigma_of(own)
-        scale = problem.n * (0.5 * LOG_2PI + pt.log(sigma)) + white.half_logdet.sum()
-        return -scale - 0.5 * (white.columns**2).sum() / sigma**2
-
-    def random(self, *args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
-        """New responses, (n,) or (*size, n)."""
-        mu, own, here = self._split(args)
-        if not size:
-            return np.asarray(mu + new_residuals(self.parameters, own, rng, here))
-        count = int(np.prod(size))
-        draws = [mu + new_residuals(self.parameters, own, rng, here) for _ in range(count)]
-        return np.reshape(draws, (*size, self.parameters.problem.n))
-
-    def _split(self, args: Any) -> tuple[Any, dict[str, Any], Problem]:
-        """The mean, the structure's variables, and the problem with covariates at the means."""
-        own = dict(zip(self.names, args[self.depths :], strict=True))
-        return args[self.depths - 1], own, at_fitted(self.parameters, args[: self.depths])
-
-
-def _without_effects(problem: Problem) -> Problem:
-    """The residual structure alone."""
-    return replace(
-        problem,
-        stages=(),
-        row_starts=np.zeros(1, dtype=int),
-        x_basis=np.zeros((0, 0)),
-        shift=np.zeros(0),
-    )
 
 
 Form = Literal["marginal", "hierarchical"]
@@ -216,15 +106,21 @@ def build_model(
     _check_generative(parameters, form)
     _check_digits(parameters)
     resolved = priors if isinstance(priors, Priors) else resolve_priors(parameters, priors)
+    gaussian = gaussian_beta(resolved["fixef"]) if beta == "integrated" else None
+    correlated = parameters.problem.correlation is not None
+    eliminated_together = design.crossed and form == "marginal"
+    independent = not correlated and not parameters.levels and beta == "variable"
+    rows: Any = fixed_rows if correlated or eliminated_together else open_rows
     with pm.Model(coords=coordinates(parameters)) as model:
-        data = _add_data(parameters)
+        data = rows.add_data(parameters, groups=form == "marginal")
         values = _add_variables(parameters, resolved, beta)
-        if form == "hierarchical":
-            add_hierarchical(parameters, values, data)
+        if form == "hierarchical" or independent:
+            rows.add_given_effects(parameters, values, data)
         elif beta == "integrated":
-            _add_integrated(parameters, resolved["fixef"], values, data)
+            rows.add_integrated(parameters, gaussian, values, data)
         else:
-            _add_marginal(parameters, values, data)
+            rows.add_marginal(parameters, values, data)
+    remember(model, parameters)
     return model
 
 
@@ -253,6 +149,9 @@ def _check_digits(parameters: ModelParameters) -> None:
 
 
 def _check_generative(parameters: ModelParameters, form: Form) -> None:
+    if any(level.key == "mu" for level in parameters.levels):
+        msg = "the grouping column 'mu' has the name of the model's mean; rename the column"
+        raise SpecError(msg)
     sources = {c.source for c in parameters.design.variance}
     if "resid" in sources:
         msg = "weights: resid(.) has no generative model; use fitted(.) or a covariate"
@@ -260,28 +159,21 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
     if "fitted" in sources and form == "marginal":
         msg = "weights: with fitted(.) the marginal form is not closed; use form='hierarchical'"
         raise SpecError(msg)
-    if parameters.design.crossed and form == "marginal":
+    related = parameters.design.related
+    if related and form == "marginal":
         msg = (
-            "form: crossed random effects are variables of the model, they are not integrated out "
-            "symbolically; use form='hierarchical'"
+            f"form: the effects of '{related[0]}', whose groups are related, are variables of the "
+            "model; use form='hierarchical'"
         )
         raise SpecError(msg)
-
-
-def _add_data(parameters: ModelParameters) -> dict[str, Tensor]:
-    design = parameters.design
-    data = {"X": _held(pm.Data("X", design.X, dims=("row", "term")), design.X.shape)}
-    if not isinstance(design.offset, float):
-        data["offset"] = _held(pm.Data("offset", design.offset, dims=("row",)), design.y.shape)
-    for level in parameters.levels:
-        name, z = f"Z_{level.key}", level.level.Z
-        data[name] = _held(pm.Data(name, z, dims=("row", f"{level.key}_effect")), z.shape)
-    return data
-
-
-def _held(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Give static shapes; values may still be exchanged with ``pm.set_data``."""
-    return pt.specify_shape(x, shape)
+    width = block_width(parameters.problem) if form == "marginal" else 0
+    if width > settings.PYMC.max_crossed_columns:
+        msg = (
+            f"form: the crossed random effects leave a dense matrix of {width} columns, and at "
+            f"most {settings.PYMC.max_crossed_columns} are integrated out symbolically; use "
+            "form='hierarchical'"
+        )
+        raise SpecError(msg)
 
 
 def _add_variables(
@@ -319,107 +211,3 @@ def _transform(parameters: ModelParameters, prior: ParameterPrior) -> Transform 
         if all(prior.bounds(j) == own for j, own in enumerate(whole)):
             return StructureSupport(correlation)  # on the scale on which one unit of it can be seen
     return None
-
-
-def random_columns(parameters: ModelParameters, data: dict[str, Tensor]) -> list[Tensor]:
-    """Sorted, standardised columns of the random effects (q, n), innermost level first."""
-    order = parameters.problem.order
-    sorted_already = np.array_equal(order, np.arange(len(order)))
-    out = []
-    for level, stage in zip(reversed(parameters.levels), parameters.problem.stages, strict=True):
-        z = pt.dot(np.linalg.inv(stage.basis).T, data[f"Z_{level.key}"].T)
-        out.append(z if sorted_already else z[:, order])
-    return out
-
-
-def _add_marginal(
-    parameters: ModelParameters, values: dict[str, Tensor], data: dict[str, Tensor]
-) -> None:
-    design, problem = parameters.design, parameters.problem
-    reduced = without_fixed(problem)
-    split = _splitter(data, values)
-
-    def logp(value: Tensor, *args: Tensor) -> Tensor:
-        own, given = split(args)
-        fixed = pt.dot(given["X"], own["fixef"]) if "fixef" in own else 0.0
-        known = fixed + given.get("offset", 0.0)
-        residual = (_held(value, (problem.n,)) - known)[problem.order]
-        columns = pt.concatenate([*random_columns(parameters, given), residual[None, :]], axis=0)
-        return conditional(
-            parameters, reduced, _held(columns, reduced.columns.shape), own, pytensor_ops()
-        )
-
-    def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
-        own, given = split(args)
-        own.setdefault("fixef", np.zeros(0))
-        z = tuple(given[f"Z_{level.key}"] for level in parameters.levels)
-        if not size:
-            return new_response(parameters, own, given["X"], z, rng, offset=given.get("offset"))
-        draws = [
-            new_response(parameters, own, given["X"], z, rng, offset=given.get("offset"))
-            for _ in range(int(np.prod(size)))
-        ]
-        return np.reshape(draws, (*size, problem.n))
-
-    _observe([*data.values(), *values.values()], logp, random, design.y)
-
-
-def _add_integrated(
-    parameters: ModelParameters,
-    prior: ParameterPrior,
-    values: dict[str, Tensor],
-    data: dict[str, Tensor],
-) -> None:
-    problem = parameters.problem
-    gaussian = gaussian_beta(prior)
-    split = _splitter(data, values)
-    inverse, shift = shared(np.linalg.inv(problem.x_basis)), shared(problem.shift)
-
-    def logp(value: Tensor, *args: Tensor) -> Tensor:
-        own, given = split(args)
-        x = pt.dot(inverse.T, given["X"].T)[:, problem.order]
-        known = pt.dot(given["X"], shift) + given.get("offset", 0.0)
-        rest = (_held(value, (problem.n,)) - known)[problem.order]
-        columns = pt.concatenate([*random_columns(parameters, given), x, rest[None, :]], axis=0)
-        return integrated(
-            parameters, _held(columns, problem.columns.shape), own, gaussian, pytensor_ops()
-        )
-
-    def random(*args: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
-        if gaussian is None or gaussian.proper < problem.p:
-            msg = "beta is integrated over a flat prior, which cannot be drawn from"
-            raise SpecError(msg)
-        own, given = split(args)
-        z = tuple(given[f"Z_{level.key}"] for level in parameters.levels)
-        covariance = np.linalg.inv(gaussian.precision)
-        draws = []
-        for _ in range(int(np.prod(size)) if size else 1):
-            own["fixef"] = rng.multivariate_normal(gaussian.mean, covariance)
-            draws.append(
-                new_response(parameters, own, given["X"], z, rng, offset=given.get("offset"))
-            )
-        return np.reshape(draws, (*size, problem.n)) if size else draws[0]
-
-    _observe([*data.values(), *values.values()], logp, random, parameters.design.y)
-
-
-def _splitter(
-    data: dict[str, Tensor], values: dict[str, Tensor]
-) -> Callable[[tuple[Any, ...]], tuple[dict[str, Any], dict[str, Any]]]:
-    """Give the response's parameters back their names: variables and data."""
-    names = [*data, *values]
-
-    def split(args: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-        named = dict(zip(names, args, strict=True))
-        return {k: named[k] for k in values}, {k: named[k] for k in data}
-
-    return split
-
-
-def _observe(parameters: list[Tensor], logp: Any, random: Any, y: np.ndarray) -> None:
-    """Add the response; the first parameter is X, whose rows are those of the response."""
-    cores = [",".join([f"a{k}", f"b{k}"][: x.type.ndim]) for k, x in enumerate(parameters)]
-    signature = f"(n,p),{','.join(f'({core})' for core in cores[1:])}->(n)"
-    observed = pm.Data("y_observed", y, dims="row")
-    options = {"logp": logp, "random": random, "signature": signature}
-    pm.CustomDist("y", *parameters, observed=observed, dims="row", **options)

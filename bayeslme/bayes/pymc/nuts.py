@@ -14,6 +14,8 @@ sampling.
 from __future__ import annotations
 
 import threading
+import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -176,7 +178,7 @@ def _nutpie(
     progress: bool,
     target_accept: float,
 ) -> Drawn:
-    compiled = _compiled(model)
+    compiled = _compiled(model, chains * (draws + tune))
     trace = nutpie.sample(
         compiled,
         draws=draws,
@@ -198,7 +200,23 @@ def _nutpie(
     )
 
 
-def _compiled(model: pm.Model) -> Any:
+def _announce(gradient: Callable[[], Any], transitions: int) -> None:
+    """Warn of a run that takes long before it starts, by the time of one gradient."""
+    limits, times = settings.PYMC, []
+    for _ in range(limits.timed_gradients):
+        begin = time.perf_counter()
+        gradient()
+        times.append(time.perf_counter() - begin)
+    seconds = transitions * limits.usual_steps * min(times)
+    if seconds > limits.long_run_seconds:
+        text = (
+            f"NUTS starts now and may take {seconds:.0f} seconds, several times that where a prior "
+            "is tight or parameters are strongly correlated; fewer draws or chains take less"
+        )
+        warnings.warn(text, UserWarning, stacklevel=2)
+
+
+def _compiled(model: pm.Model, transitions: int) -> Any:
     """The model's density and gradient as nutpie takes them."""
     density = model.logp_dlogp_function(ravel_inputs=True)
     density.set_extra_values({})
@@ -212,6 +230,8 @@ def _compiled(model: pm.Model) -> Any:
             except np.linalg.LinAlgError:  # singular, far out: the sampler turns back
                 return -np.inf, np.zeros_like(x)
             return float(value), np.array(gradient)
+
+    _announce(lambda: logp(start), transitions)
 
     def expand(x: np.ndarray) -> dict[str, np.ndarray]:
         return {"unconstrained": np.asarray(x)}
@@ -241,6 +261,7 @@ def _pymc(
     progress: bool,
     target_accept: float,
 ) -> Drawn:
+    names = [rv.name for rv in model.free_RVs]
     try:
         trace: Any = pm.sample(
             draws=draws,
@@ -251,11 +272,11 @@ def _pymc(
             progressbar=progress,
             model=model,
             nuts={"target_accept": target_accept},
+            var_names=names,  # without the mean of every row
         )
     except ImportError as error:
         msg = f"nuts_sampler={sampler!r} is not installed: {error}; install it, or use 'nutpie'"
         raise FitError(msg) from error
-    names = [rv.name for rv in model.free_RVs]
     stats = trace["sample_stats"]
     known = {k: np.asarray(stats[k]) for k in stats.data_vars if stats[k].dims == ("chain", "draw")}
     return Drawn({n: np.asarray(trace["posterior"][n]) for n in names}, known)

@@ -24,6 +24,7 @@ from bayeslme.bayes.priors import densities
 from bayeslme.bayes.priors.distributions import FAMILIES, FLAT_FAMILIES, lkj_draws, lkj_log_constant
 from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.bayes.priors.scales import Combinations, RelativeConstants, TypicalScale
+from bayeslme.bayes.pymc.starts import starting_at
 from bayeslme.bayes.pymc.transforms import CorrelationMatrix, correlation_cholesky
 
 
@@ -131,6 +132,7 @@ PENALISED: dict[str, Any] = {
 }
 
 
+ENDED = (pm.Uniform, pm.TruncatedNormal)  # whose ends are constants, as their transforms are
 CENTRED = "_centred"  # ends the names of variables with the predictors at their means
 
 
@@ -162,25 +164,25 @@ def add_variable(
     block = prior.block
     if block.matrix:
         return _correlation_matrix(prior, start)
-    initval = (
-        _inside(prior, np.asarray(start, dtype=float))
-        if transform is None
-        else np.asarray(start, dtype=float)
-    )
+    begin = np.asarray(start, dtype=float)
+    begin = _inside(prior, begin) if transform is None else begin
     alike = (
         not isinstance(prior.scale, Combinations | RelativeConstants)
         and len({(p.family, prior.bounds(j)) for j, p in enumerate(prior.priors)}) == 1
     )
-    if block.dim is None or alike:
-        options = {
-            "initval": initval,
-            "default_transform": None,
-            "transform": transform or _interval(prior),
-        }
-        if block.dim is None:
-            return _scalar(prior, options, others or {})
-        return _vector(prior, options)
-    return _mixed(prior, initval, transform)
+    if block.dim is not None and not alike:
+        return _mixed(prior, begin, transform)
+    if block.dim is None:
+        drawn, begin = _scalar(prior, others or {}), begin.ravel()[0]
+    else:
+        drawn = _vector(prior)
+    return pm.modelcontext(None).register_rv(
+        starting_at(drawn, begin),
+        block.name,
+        dims=block.dim,
+        default_transform=None,
+        transform=transform or _interval(prior),
+    )
 
 
 def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None) -> Tensor:
@@ -225,37 +227,43 @@ def _mixed(prior: ParameterPrior, start: np.ndarray, transform: Transform | None
         dist=dist,
         signature="(p,p),(p,p),(h)->(p)",
         dims=block.dim,
-        initval=start,
+        support_point=_always(start),
         default_transform=None,
         transform=transform,
     )
 
 
-def _scalar(prior: ParameterPrior, options: dict[str, Any], others: Mapping[str, Tensor]) -> Tensor:
+def _always(start: np.ndarray) -> Any:
+    """A support point that is known."""
+    return lambda *_: pt.constant(np.asarray(start, dtype=float))
+
+
+def _scalar(prior: ParameterPrior, others: Mapping[str, Tensor]) -> Tensor:
+    """The variable of a single number, without its name."""
     name = prior.block.name
-    options["initval"] = float(np.ravel(options["initval"])[0])
     own, args = _class_and_args(prior, 0)
     if _is_cut(prior, 0):
         lower, upper = _limits(prior, 0)
-        return pm.Truncated(name, own.dist(**args), lower=lower, upper=upper, **options)
+        return pm.Truncated.dist(own.dist(**args), lower=lower, upper=upper)
     data = _as_data(prior, own, args)
     if isinstance(prior.scale, TypicalScale):
         # a scale family: sigma is that of a typical row over a factor
         weights = pm.Data(f"{name}_prior_weights", prior.scale.weights)
         data["sigma"] *= pt.exp(-pt.dot(others["varfunc"], weights) - prior.scale.constant)
-    return own(name, **data, **options)
+    return own.dist(**data)
 
 
-def _vector(prior: ParameterPrior, options: dict[str, Any]) -> Tensor:
+def _vector(prior: ParameterPrior) -> Tensor:
+    """The variable of several alike, without its name."""
     own, _ = _class_and_args(prior, 0)
     each = [_class_and_args(prior, j)[1] for j in range(len(prior.priors))]
     args = {key: np.array([a[key] for a in each]) for key in each[0]}
-    name, dim = prior.block.name, prior.block.dim
+    shape = (len(each),)
     if _is_cut(prior, 0):
         lower, upper = _limits(prior, 0)
-        base = own.dist(**args) if args else own.dist(shape=(len(each),))
-        return pm.Truncated(name, base, lower=lower, upper=upper, dims=dim, **options)
-    return own(name, **_as_data(prior, own, args), dims=dim, **options)
+        base = own.dist(**args) if args else own.dist(shape=shape)
+        return pm.Truncated.dist(base, lower=lower, upper=upper, shape=shape)
+    return own.dist(**_as_data(prior, own, args), shape=shape)
 
 
 def _as_data(prior: ParameterPrior, own: Any, args: dict[str, Any]) -> dict[str, Any]:
@@ -263,7 +271,7 @@ def _as_data(prior: ParameterPrior, own: Any, args: dict[str, Any]) -> dict[str,
 
     The ends of a uniform stay constants, for its transform has them too.
     """
-    if own is pm.Uniform:
+    if own in ENDED:
         return args
     name, dim = prior.block.name, prior.block.dim
     return {key: pm.Data(f"{name}_prior_{key}", value, dims=dim) for key, value in args.items()}
@@ -272,7 +280,7 @@ def _as_data(prior: ParameterPrior, own: Any, args: dict[str, Any]) -> dict[str,
 def _univariate(prior: ParameterPrior, j: int, args: dict[str, Any]) -> Tensor:
     own, constants = _class_and_args(prior, j)
     if not _is_cut(prior, j):
-        return own.dist(**(constants if own is pm.Uniform else args))
+        return own.dist(**(constants if own in ENDED else args))
     lower, upper = _limits(prior, j)
     return pm.Truncated.dist(own.dist(**constants), lower=lower, upper=upper)
 
@@ -382,7 +390,7 @@ def _correlation_matrix(prior: ParameterPrior, start: np.ndarray) -> Tensor:
         logp=logp,
         random=random,
         signature="(q,q),(h)->(q,q)",
-        initval=start,
+        support_point=_always(start),
         transform=CorrelationMatrix(q),
         dims=(block.dim, f"{block.dim}_bis"),
     )

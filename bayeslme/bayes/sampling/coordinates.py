@@ -354,17 +354,18 @@ def _floors(parameters: ModelParameters, start: NaturalPoint) -> list[np.ndarray
     Of every level, outermost first, for each standard deviation.
     """
     problem, out = parameters.problem, []
-    within = (
-        residual_scale(parameters, start) ** 2 / problem.n
-    )  # for each row; what is inside adds to it
+    # for each row; what is inside adds to it
+    rows = residual_scale(parameters, start) ** 2 / problem.n
+    within: dict[int, float] = {}
     for level, stage, natural in zip(
         reversed(parameters.levels), problem.stages, reversed(start.random), strict=True
     ):
-        groups = len(level.level.labels)
+        branch, groups = level.level.branch, len(level.level.labels)
         inverse = np.linalg.inv(stage.basis)
         if level.centred_effects is not None:
             inverse = level.centred_effects.basis @ inverse
-        error = np.sqrt(within * groups * np.square(inverse).sum(axis=1))
+        variance = within.setdefault(branch, rows)  # crossed effects average out
+        error = np.sqrt(variance * groups * np.square(inverse).sum(axis=1))
         own = [
             error[block.rows]
             if block.sds.stop - block.sds.start == block.q
@@ -373,5 +374,5 @@ def _floors(parameters: ModelParameters, start: NaturalPoint) -> list[np.ndarray
         ]
         out.append(np.concatenate(own))
         spread = stage.basis @ stage.structure.natural_factor(natural, stage.q)
-        within += float(np.square(spread).sum()) / groups
+        within[branch] += float(np.square(spread).sum()) / groups
     return out[::-1]

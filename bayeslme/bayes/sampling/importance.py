@@ -56,6 +56,11 @@ def smooth(u: np.ndarray, raw: np.ndarray) -> Weighted:
         return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
     floor = np.max(raw) - 700.0  # of weights that are zero, for the smoothing's arithmetic
     smoothed, k_hat = array_stats.psislw(-np.maximum(raw, floor))
+    limits = settings.SAMPLING
+    if k_hat > limits.good_pareto_k:
+        mean = logsumexp(raw) - np.log(len(raw))
+        if largest[-1] - mean < np.log(limits.max_even_weight):  # a shape without an extent
+            return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
     return Weighted(u, raw, np.asarray(smoothed) - logsumexp(smoothed), float(k_hat))
 
 

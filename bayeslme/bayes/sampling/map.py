@@ -25,6 +25,7 @@ from bayeslme.bayes.model_parameters import LevelParameters, ModelParameters, bu
 from bayeslme.bayes.priors.correlation import log_density
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
+from bayeslme.bayes.sampling.conflict import far_starts
 from bayeslme.bayes.sampling.coordinates import Coordinates
 from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
@@ -85,9 +86,17 @@ class PosteriorDensity:
         """Elimination, factor of [X | y]'V^-1[X | y] with beta's prior, sigma, log determinants."""
         e, half, typical = self.likelihood.natural(point, whole=whole)
         block = e.block / np.asarray(typical)[..., None, None] ** 2
-        if self.beta is not None:
-            block = block + bordered(*engine_scale(self.parameters.problem, self.beta))
-        return e, NUMPY.cholesky(block), typical, half + e.half_logdet
+        if self.beta is None:
+            return e, NUMPY.cholesky(block), typical, half + e.half_logdet
+        # y - X mean in place of y: a tight prior far away would take all digits of the rest
+        p = self.parameters.problem.p
+        mean, precision = engine_scale(self.parameters.problem, self.beta)
+        about = np.eye(p + 1)
+        about[:p, p] = -mean
+        block = about.T @ block @ about + bordered(np.zeros(p), precision)
+        factor = np.array(NUMPY.cholesky(block))
+        factor[..., p, :p] += np.einsum("...ij,i->...j", factor[..., :p, :p], mean)
+        return e, factor, typical, half + e.half_logdet
 
     def log_prior(self, point: NaturalPoint) -> np.ndarray:
         """Log prior density (b,) of everything but beta."""
@@ -181,8 +190,10 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
         return density(coordinates.decode(u))
 
     starts = np.stack([coordinates.encode(point) for point in points])
-    best = starts[int(np.argmax(objective(starts)))]
-    optimum = maximise(objective, best, coordinates.scale)
+    chosen = [starts[int(np.argmax(objective(starts)))]]
+    chosen += [coordinates.encode(p) for p in far_starts(parameters, points, first, resolved)]
+    found = [maximise(objective, start, coordinates.scale) for start in chosen]
+    optimum = max(found, key=lambda one: one.value if np.isfinite(one.value) else -np.inf)
     if not np.isfinite(optimum.value):
         msg = "priors: the posterior density is zero wherever the search looked; widen the priors"
         raise FitError(msg)
@@ -192,9 +203,9 @@ def map_estimate(design: Design, priors: PriorsLike) -> Estimate:
         )
         warnings.warn(note, stacklevel=2)
     point = coordinates.decode(optimum.theta[None])
-    found = _read_off(density, _clean(density, point, pd_parameters(parameters)))
+    estimate = _read_off(density, _clean(density, point, pd_parameters(parameters)))
     return replace(
-        found,
+        estimate,
         loglik=optimum.value,
         converged=optimum.converged,
         message=optimum.message,

@@ -39,14 +39,26 @@ class Proposal:
         Lower Cholesky factors of the scale matrices.
     even : bool array, shape (k,)
         Coordinates that are folded at zero.
-    df : float
+    fixed_df : float, optional
+        Degrees of freedom, where they are not those of the number of dimensions.
     """
 
     weight: np.ndarray
     mean: np.ndarray
     root: np.ndarray
     even: np.ndarray
-    df: float = settings.PROPOSAL.degrees_of_freedom
+    fixed_df: float | None = None
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom: so many that the distance from the centre keeps its spread.
+
+        The tails of a Student-t distribution of few degrees reach the farther out the more
+        dimensions there are, where a nearly Gaussian target has nothing.
+        """
+        if self.fixed_df is not None:
+            return self.fixed_df
+        return max(settings.PROPOSAL.degrees_of_freedom, float(self.mean.shape[1]))
 
     @cached_property
     def folded(self) -> np.ndarray:
@@ -142,7 +154,6 @@ def mixture(u: np.ndarray, weight: np.ndarray, start: Proposal) -> Proposal:
         start.mean,
         np.sqrt(limits.covariance_inflation) * start.root,
         start.even,
-        start.df,
     )
 
 
@@ -180,7 +191,7 @@ def _step(
     if not weights:
         return old
     total_mass = np.array(weights)
-    return Proposal(total_mass / total_mass.sum(), np.stack(means), np.stack(roots), old.even, df)
+    return Proposal(total_mass / total_mass.sum(), np.stack(means), np.stack(roots), old.even)
 
 
 def single(mean: np.ndarray, cov: np.ndarray, even: np.ndarray) -> Proposal:
@@ -196,7 +207,6 @@ def joined(parts: Sequence[tuple[float, Proposal]]) -> Proposal:
         np.concatenate([p.mean for _, p in parts]),
         np.concatenate([p.root for _, p in parts]),
         parts[0][1].even,
-        parts[0][1].df,
     )
 
 

@@ -5,6 +5,7 @@ Both leave the random effects out and draw them exactly afterwards.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from bayeslme.bayes import settings
+from bayeslme.bayes.density import block_width
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -128,7 +130,7 @@ def sample(
     parameters = build_parameters(fit.design)
     if fit.design.crossed and parameters.problem.needs_fitted_values:
         raise FitError(
-            "weights: the variance depends on fitted values, and the random effects are crossed: "
+            f"weights: the variance depends on fitted values, and {fit.design.crossed_how}: "
             "sample the PyMC model, fit.spec.to_pymc(data, form='hierarchical')"
         )
     resolved = resolve_priors(parameters, fit.spec.priors if priors is None else priors)
@@ -187,7 +189,15 @@ class _Asked:
         options: Any = {"seeds": self.seeds[1:], "effects": effects, "keep": self.keep}
         tree = build_tree(self.parameters, self.priors, values, stats, route=route, **options)
         tree["sample_stats"].attrs.update(attributes)
-        return Posterior(tree, self.fit, self.parameters, self.priors)
+        made = Posterior(tree, self.fit, self.parameters, self.priors)
+        announce(made)
+        return made
+
+
+def announce(posterior: Posterior) -> None:
+    """Give a UserWarning for each of the posterior's ``sample_stats.attrs["warnings"]``."""
+    for text in posterior.data["sample_stats"].attrs["warnings"]:
+        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _seeds(seed: int | None) -> tuple[int, int, int]:
@@ -202,7 +212,8 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
     from bayeslme.bayes.pymc.variables import natural_draws
 
     parameters, priors, (chains, draws) = asked.parameters, asked.priors, asked.shape
-    explicit = parameters.problem.needs_fitted_values or asked.fit.design.crossed
+    wide = block_width(parameters.problem) > settings.PYMC.max_crossed_columns
+    explicit = parameters.problem.needs_fitted_values or wide
     form: Form = "hierarchical" if explicit else "marginal"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
     model = build_model(asked.fit.design, form=form, priors=priors)
@@ -215,7 +226,36 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
             lv.key: drawn.values[f"z_{lv.key}"] @ np.swapaxes(lv.factor(values), -1, -2)
             for lv in parameters.levels
         }
-    return asked.posterior(values, drawn.stats, route, effects, method="nuts")
+    notes = _nuts_warnings(asked, values, drawn.stats)
+    return asked.posterior(values, drawn.stats, route, effects, method="nuts", warnings=notes)
+
+
+def _nuts_warnings(
+    asked: _Asked, values: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray]
+) -> list[str]:
+    """What the user of these draws must know: divergences, chains that differ, far priors."""
+    from bayeslme.bayes.posterior.summary import split_r_hat
+    from bayeslme.bayes.sampling.conflict import conflict_of
+
+    found = []
+    if "diverging" in stats and (count := int(np.sum(stats["diverging"]))):
+        found.append(f"{count} divergent transitions; use more informative priors, or more tuning")
+    columns = [v.reshape(*asked.shape, -1) for v in values.values()]
+    every = np.concatenate(columns, axis=-1)
+    each = [split_r_hat(v) for v in np.moveaxis(every, -1, 0) if np.ptp(v) > 0]
+    worst = max((r for r in each if np.isfinite(r)), default=1.0)
+    judged = asked.shape[1] >= settings.POSTERIOR.min_judged_draws
+    if judged and worst > settings.POSTERIOR.max_r_hat:
+        found.append(f"R-hat reaches {worst:.3f}; the chains do not agree yet, sample longer")
+    prior = asked.priors["fixef"]
+    conflict = conflict_of(prior, asked.fit.estimate)
+    if conflict is not None:
+        names = ", ".join(prior.block.coefs[j] for j in conflict.places)[:100]
+        found.append(
+            f"the priors of {names} lie far from the data; the posterior may have a second mode "
+            "that the chains did not visit"
+        )
+    return found
 
 
 def _try_collapsed(asked: _Asked, method: Method) -> tuple[Posterior | None, str]:
@@ -249,6 +289,8 @@ def _collapsed_posterior(asked: _Asked, drawn: CollapsedDraws) -> Posterior:
         k_hat=drawn.k_hat,
         efficiency=drawn.efficiency,
         weights_ess=drawn.effective,
+        warnings=drawn.warnings,
+        unvisited=drawn.unvisited,
         populations_r_hat=drawn.r_hat,
         log_evidence=drawn.log_evidence,
         log_evidence_mcse=drawn.log_evidence_mcse,

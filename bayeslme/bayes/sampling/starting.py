@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bayeslme import engine
 from bayeslme.bayes.centring import centred_of, natural_of
 from bayeslme.bayes.model_parameters import ModelParameters
-from bayeslme.bayes.priors.priors import Priors
+from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
 
@@ -83,6 +83,42 @@ def starting_points(
     point = engine.natural_point(design, first)
     points = [point, _brought_back(parameters, point)] if parameters.row_blocks else [point]
     return [_within(parameters, off_the_bounds(parameters, p), priors) for p in points]
+
+
+def middle_points(
+    parameters: ModelParameters, points: Sequence[NaturalPoint], priors: Priors
+) -> list[NaturalPoint]:
+    """Points moved into the middle of the priors that the user names; none where all are there.
+
+    Parameters
+    ----------
+    parameters : ModelParameters
+    points : sequence of NaturalPoint
+    priors : Priors
+    """
+    narrowed = Priors(priors.preset, tuple(_narrowed(p) for p in priors.parameters))
+    moved = [_within(parameters, point, narrowed) for point in points]
+    return [new for new, old in zip(moved, points, strict=True) if not _equal(new, old)]
+
+
+def _narrowed(prior: ParameterPrior) -> ParameterPrior:
+    """The prior with the interval of its middle for its bounds."""
+    if prior.block.matrix or not prior.named:
+        return prior
+    middle = [prior.middle(j) for j in range(len(prior.priors))]
+    block = replace(
+        prior.block, lower=tuple(a for a, _ in middle), upper=tuple(b for _, b in middle)
+    )
+    return replace(prior, block=block)
+
+
+def _equal(one: NaturalPoint, other: NaturalPoint) -> bool:
+    pairs = zip(
+        (*one.random, one.corstruct, one.varfunc, one.sigma),
+        (*other.random, other.corstruct, other.varfunc, other.sigma),
+        strict=True,
+    )
+    return all(a is b or np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
 
 
 def off_the_bounds(parameters: ModelParameters, point: NaturalPoint) -> NaturalPoint:

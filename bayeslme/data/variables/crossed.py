@@ -37,7 +37,13 @@ class Placed:
     alone: bool
 
 
-def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -> list[Placed]:
+def placed(
+    columns: Columns,
+    parts: Sequence[RandomPart],
+    *,
+    own_labels: bool,
+    correlated: Sequence[str] = (),
+) -> list[Placed]:
     """Groups of all levels, outermost first, branch by branch.
 
     Parameters
@@ -47,6 +53,10 @@ def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -
     parts : sequence of RandomPart
     own_labels : bool
         Whether each branch is one factor with its own labels, as in lme4.
+    correlated : sequence of str
+        Columns of the groups within which residuals are correlated. Factors that nest are crossed
+        all the same where these groups span several of the innermost, which the algebra of nested
+        levels does not have.
 
     Raises
     ------
@@ -69,7 +79,13 @@ def placed(columns: Columns, parts: Sequence[RandomPart], *, own_labels: bool) -
     if len(found) > 1:
         _check_constant(found)
         _check_same(found)
-    return _as_nested(found) or found
+    if any(part.structure.relates_groups for part in parts):
+        return found  # related groups nest in nothing
+    nested = _as_nested(found)
+    if nested is not None and correlated:
+        within = nest(columns, correlated)[-1].code
+        nested = nested if lies_within(within, nested[-1].grouping.code) else None
+    return nested or found
 
 
 def _named(grouping: Grouping, own: list[RandomPart], found: list[Placed], k: int) -> Grouping:
@@ -98,7 +114,8 @@ def _check_same(found: list[Placed]) -> None:
             same_effects = {str(f) for f in one.part.formulas} & {
                 str(f) for f in other.part.formulas
             }
-            if same_effects and _same(one.grouping.code, other.grouping.code):
+            apart = one.part.structure.relates_groups or other.part.structure.relates_groups
+            if same_effects and not apart and _same(one.grouping.code, other.grouping.code):
                 msg = (
                     f"random: '{other.grouping.name}' and '{one.grouping.name}' are two names of "
                     "one factor, they group the rows alike: leave one of the terms out"

@@ -10,13 +10,12 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from bayeslme.arrays import NUMPY
-from bayeslme.engine.crossed.eliminate import Swept, scaled_columns
+from bayeslme.engine.crossed.eliminate import Swept, scaled_columns, solve_lower
 from bayeslme.engine.crossed.grams import CrossedGrams
-from bayeslme.engine.crossed.problem import Crossed, as_array
+from bayeslme.engine.crossed.patterns import as_array
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.prediction.blup import Predicted, Targets, standard_rows
-
-CHUNK = 4_000_000  # numbers of the targets' shares in the block at a time
 
 
 def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -> Predicted:
@@ -40,17 +39,19 @@ def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -
     done = grams.swept(rows, factors)
     relative = float(np.exp(rows.centre))
     known = targets.known
+    unrelated = _unrelated(found, targets)
     targets, unseen = targets.unseen(tuple(f / relative for f in found.factors))
+    unseen = np.where(unrelated, np.nan, unseen)
     root = NUMPY.cholesky(done.block)[:p, :p]
     beta = problem.x_basis @ (found.beta - problem.shift)
-    step = max(1, CHUNK // problem.crossed.n_columns)
+    step = max(1, CROSSED.chunk_numbers // problem.crossed.n_columns)
     mean, spread = np.empty(len(targets.X)), np.empty(len(targets.X))
     for first in range(0, len(mean), step):
         part = slice(first, first + step)
         some = Targets(
             targets.X[part], tuple(z[part] for z in targets.Z), tuple(c[part] for c in targets.code)
         )
-        rest, own = _reduced(found, problem.crossed, done, factors, some)
+        rest, own = _reduced(found, grams, done, factors, some)
         if with_beta and p:
             through = solve_triangular(root, rest[:, :p].T, lower=True)
             own = own + np.square(through).sum(axis=0)
@@ -59,6 +60,16 @@ def crossed_blup(found: Estimate, targets: Targets, *, with_beta: bool = True) -
     mean = mean + targets.X @ problem.shift
     variance = (found.sigma * relative) ** 2 * (spread + unseen)
     return Predicted(np.where(known, mean, np.nan), np.where(known, variance, np.nan))
+
+
+def _unrelated(found: Estimate, targets: Targets) -> np.ndarray:
+    """Targets (m,) with effects of levels that a known matrix does not have: nobody knows them."""
+    out = np.zeros(len(targets.X), dtype=bool)
+    stages = found.problem.stages[::-1]
+    for stage, z, code in zip(stages, targets.Z, targets.code, strict=True):
+        if stage.related is not None:
+            out |= (code < 0) & np.any(z != 0.0, axis=1)
+    return out
 
 
 def _merged(
@@ -82,13 +93,13 @@ def _merged(
 
 def _reduced(
     found: Estimate,
-    crossed: Crossed,
+    grams: CrossedGrams,
     done: Swept,
     factors: tuple[np.ndarray, ...],
     targets: Targets,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is left of the targets' [X | y] parts (m, p + 1), and |L^-1 a|^2 (m,)."""
-    problem = found.problem
+    problem, crossed = found.problem, grams.crossed
     rows = standard_rows(found, targets)
     sizes = [stage.q for stage in problem.stages]
     places = np.cumsum([0, *sizes])
@@ -97,10 +108,16 @@ def _reduced(
     code = targets.code[::-1]
     m = len(rows)
     block = np.zeros((m, crossed.n_columns))
+    spread = np.zeros(m)
     for k, place in zip(crossed.block, crossed.columns, strict=True):
+        loadings, related = grams.loadings(k), problem.stages[k].related
+        if loadings is not None and related is not None:
+            own_columns = loadings[code[k]][:, :, None] * z[k][:, None, :]
+            block[:, place] += own_columns.reshape(m, -1)
+            spread += related.left[code[k]] * np.square(z[k] @ factors[k]).sum(axis=1)
+            continue
         for j in range(sizes[k]):
             block[np.arange(m), place.start + code[k] * sizes[k] + j] += z[k][:, j]
-    spread = np.zeros(m)
     shares: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {
         k: [(code[k], z[k])] for k in crossed.chain
     }
@@ -123,5 +140,5 @@ def _reduced(
                 block -= v[:, j, None] * as_array(rows_of)
     own_factors = [factors[k] for k in crossed.block]
     right = scaled_columns(block, own_factors, crossed).T
-    v = solve_triangular(done.lower, right, lower=True, check_finite=False)
+    v = solve_lower(done.lower, right)
     return fixed - v.T @ done.rest, spread + np.square(v).sum(axis=0)

@@ -18,7 +18,9 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from bayeslme.arrays import NUMPY
-from bayeslme.engine.crossed.problem import Crossed, Pattern
+from bayeslme.engine.crossed.patterns import Pattern
+from bayeslme.engine.crossed.problem import Crossed
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.likelihood.eliminate import _back_substitute, _factor_level
 from bayeslme.engine.problem import Problem
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from bayeslme.engine.crossed.grams import CrossedGram
 
 Noise = Callable[[Any], np.ndarray]
-FEW_GROUPS = 5_000  # up to which several effects are factored group by group
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ class Swept:
     ----------
     links : tuple of Link
         Levels of the chain, innermost first.
-    schur : array, shape (c, c)
-        Cross products of the block after the chain is out.
+    schur : array, shape (c, c), or (c,)
+        Cross products of the block after the chain is out; their diagonal where they have no other.
     side : array, shape (c, p + 1)
         The same of the block's columns by [X | y].
-    lower : array, shape (c, c)
-        L of the block.
+    lower : array, shape (c, c), or (c,)
+        L of the block; its diagonal where it is diagonal.
     rest : array, shape (c, p + 1)
         U of the block.
     block : array, shape (p + 1, p + 1)
@@ -101,6 +102,8 @@ def sweep(
     factors : tuple of arrays (q, q)
         Standard relative factors, in the order of the stages.
     """
+    if gram.block.ndim == 1:
+        return _diagonal(gram, float(factors[crossed.block[0]][0, 0]))
     links: list[Link] = []
     half, total = 0.0, gram.total.copy()
     schur, side = gram.block.copy(), gram.side.copy()
@@ -124,6 +127,25 @@ def sweep(
     rest, _ = lapack.dtrtrs(lower, scaled_columns(side.T, own, crossed).T, lower=1)
     half += float(np.log(np.diagonal(lower)).sum())
     return Swept(tuple(links), schur, side, lower, rest, total - rest.T @ rest, half)
+
+
+def _diagonal(gram: CrossedGram, a: float) -> Swept:
+    """Eliminate a block whose cross products are diagonal, and nothing else."""
+    lower = np.sqrt(1.0 + a * a * gram.block)
+    rest = a * gram.side / lower[:, None]
+    half = float(np.log(lower).sum())
+    return Swept((), gram.block, gram.side, lower, rest, gram.total - rest.T @ rest, half)
+
+
+def solve_lower(lower: np.ndarray, right: np.ndarray, *, transposed: bool = False) -> np.ndarray:
+    """L^-1, or L^-T, of the block by (c, r) or (c,)."""
+    if lower.ndim == 1:
+        return np.asarray(right / (lower if right.ndim == 1 else lower[:, None]))
+    return np.asarray(
+        solve_triangular(
+            lower, right, lower=True, trans="T" if transposed else "N", check_finite=False
+        )
+    )
 
 
 def _left_over(
@@ -157,7 +179,7 @@ def _factor_link(
 ) -> tuple[Link, float]:
     """Factor one level; columns of the identity beside its own give L^-1 A'."""
     q, _, count = left.shape
-    if q > 1 and count <= FEW_GROUPS:
+    if q > 1 and count <= CROSSED.max_looped_groups:
         upper, middle, rest, logs = _by_lapack(left, a)
     else:
         unit = np.broadcast_to(np.eye(q)[:, :, None], (q, q, count))
@@ -224,7 +246,7 @@ def block_modes(
     fixed = np.append(-beta, 1.0)
     own = [factors[k] for k in crossed.block]
     side = done.rest @ fixed if noise is None else done.rest @ fixed + noise(len(done.rest))
-    u = solve_triangular(done.lower, side, lower=True, trans="T", check_finite=False)
+    u = solve_lower(done.lower, side, transposed=True)
     effects = scaled_columns(u[None], own, crossed, transposed=True)[0]
     for k, place in zip(crossed.block, crossed.columns, strict=True):
         found[k] = effects[place].reshape(-1, problem.stages[k].q).T

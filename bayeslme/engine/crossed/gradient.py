@@ -21,12 +21,11 @@ from scipy.linalg import lapack
 from bayeslme.engine.crossed.eliminate import Link, Swept, scaled_columns
 from bayeslme.engine.crossed.grams import CrossedGrams
 from bayeslme.engine.crossed.problem import Crossed
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.likelihood.eliminate import Eliminated, _back_substitute
 from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem, Stage
 from bayeslme.engine.search.starts import scales
-
-STEP = 1e-4  # of a parameter's scale, for central differences
 
 
 def value_and_gradient(likelihood: Likelihood, theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -82,7 +81,7 @@ def _by_block(likelihood: Likelihood, block: np.ndarray, sigma: float) -> np.nda
 
 def _factor_slopes(stage: Stage, own: np.ndarray) -> np.ndarray:
     """Derivatives (k, q, q) of a stage's factor by its parameters."""
-    step = STEP * np.maximum(1.0, np.abs(own))
+    step = CROSSED.difference_step * np.maximum(1.0, np.abs(own))
     moves = np.diag(step)
     up, down = (stage.structure.factor(own + sign * moves, stage.basis) for sign in (1.0, -1.0))
     return np.asarray((up - down) / (2.0 * step[:, None, None]))
@@ -93,7 +92,7 @@ def _row_slopes(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     first = likelihood.problem.theta_correlation.start
     if first == len(theta):
         return np.zeros(0)
-    step = STEP * np.maximum(scales(likelihood.problem), np.abs(theta))
+    step = CROSSED.difference_step * np.maximum(scales(likelihood.problem), np.abs(theta))
     moves = np.diag(step)[first:]
     up, down = (likelihood(theta + sign * moves) for sign in (1.0, -1.0))
     with np.errstate(invalid="ignore"):
@@ -130,11 +129,20 @@ def _slopes(
     outer: np.ndarray,
 ) -> list[np.ndarray]:
     """Derivatives (q, q) by the factor of every stage, in their order."""
+    if done.lower.ndim == 1:
+        return [_diagonal_slope(done, factors[0], outer)]
     found: dict[int, np.ndarray] = {}
     adjoint = _block_step(problem, crossed, done, factors, outer, found)
     for at in range(len(crossed.chain) - 1, -1, -1):
         _chain_step(problem, crossed, done.links[at], factors, at, adjoint, found)
     return [found[k] for k in range(len(problem.stages))]
+
+
+def _diagonal_slope(done: Swept, factor: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """Derivative (1, 1) by the factor of a diagonal block D: a / (1 + a^2 D) by a, and its log."""
+    a, h = float(factor[0, 0]), np.square(done.lower)
+    by_block = np.einsum("ri,ij,rj->r", done.side, outer, done.side, optimize=True)
+    return np.array([[-2.0 * a * np.sum(by_block / h**2) - a * np.sum(done.schur / h)]])
 
 
 def _block_step(

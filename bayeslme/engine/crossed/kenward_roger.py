@@ -15,7 +15,8 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
 from bayeslme.arrays import NUMPY
-from bayeslme.engine.crossed.problem import as_array
+from bayeslme.engine.crossed.patterns import as_array
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference import settings
 from bayeslme.engine.inference.response_covariance import (
@@ -25,8 +26,6 @@ from bayeslme.engine.inference.response_covariance import (
     standard_covariance,
 )
 from bayeslme.errors import FitError
-
-MOST_COLUMNS = 5_000  # random effects in all: several dense matrices of 200 MB
 
 
 class CrossedCovariance:
@@ -39,18 +38,21 @@ class CrossedCovariance:
     Raises
     ------
     FitError
-        For more than ``MOST_COLUMNS`` random effects, or correlation groups of more than
-        ``INFERENCE.max_group_rows`` rows.
+        For more random effects than ``max_kenward_roger_columns``, or correlation groups of more
+        than ``INFERENCE.max_group_rows`` rows.
     """
 
     def __init__(self, found: Estimate) -> None:
         self.found, self.problem = found, found.problem
         stages = self.problem.stages
-        self.columns = np.cumsum([0, *(stage.q * stage.n_groups for stage in stages)])
-        if self.columns[-1] > MOST_COLUMNS:
+        self.counts = [stage.n_independent for stage in stages]
+        widths = [stage.q * n for stage, n in zip(stages, self.counts, strict=True)]
+        self.columns = np.cumsum([0, *widths])
+        most = CROSSED.max_kenward_roger_columns
+        if self.columns[-1] > most:
             msg = (
                 f"df: 'kenward-roger' needs dense matrices of all {self.columns[-1]} crossed "
-                f"random effects, more than {MOST_COLUMNS}; use 'satterthwaite'"
+                f"random effects, more than {most}; use 'satterthwaite'"
             )
             raise FitError(msg)
         self.bases = [linear_basis(stage) for stage in stages]
@@ -114,7 +116,11 @@ class CrossedCovariance:
             column = crossed.code[k][:, None] * stage.q + np.arange(stage.q)
             starts = np.arange(n + 1) * stage.q
             shape = (n, stage.q * stage.n_groups)
-            parts.append(sparse.csr_array((values.ravel(), column.ravel(), starts), shape=shape))
+            own = sparse.csr_array((values.ravel(), column.ravel(), starts), shape=shape)
+            if stage.related is not None:
+                root = sparse.csr_array(np.kron(stage.related.root, np.eye(stage.q)))
+                own = (own @ root).tocsr()
+            parts.append(own)
             at += stage.q
         return sparse.hstack(parts, format="csr")
 
@@ -167,12 +173,10 @@ class CrossedCovariance:
 
     def _middle(self, s: np.ndarray) -> np.ndarray:
         """C = A H^-1 A'."""
-        pairs = zip(self.problem.stages, self.found.factors[::-1], strict=True)
+        pairs = zip(self.counts, self.problem.stages, self.found.factors[::-1], strict=True)
         blocks = [
-            sparse.kron(
-                sparse.eye_array(stage.n_groups), sparse.coo_array(stage.basis @ own), format="csr"
-            )
-            for stage, own in pairs
+            sparse.kron(sparse.eye_array(n), sparse.coo_array(stage.basis @ own), format="csr")
+            for n, stage, own in pairs
         ]
         a = sparse.block_diag(blocks, format="csr")
         h = a.T @ (a.T @ s).T
@@ -184,7 +188,7 @@ class CrossedCovariance:
         out = []
         for k, stage in enumerate(self.problem.stages):
             place = slice(self.columns[k], self.columns[k + 1])
-            own = pulled[place].reshape(stage.n_groups, stage.q, -1)
+            own = pulled[place].reshape(self.counts[k], stage.q, -1)
             for e in self.bases[k]:
                 full = np.zeros_like(pulled)
                 full[place] = (e @ own).reshape(-1, pulled.shape[1])
@@ -233,7 +237,7 @@ class CrossedCovariance:
         one, two = self.problem.stages[k], self.problem.stages[other]
         rows, columns = self.columns[k : k + 2], self.columns[other : other + 2]
         own = matrix[rows[0] : rows[1], columns[0] : columns[1]]
-        return own.reshape(one.n_groups, one.q, two.n_groups, two.q)
+        return own.reshape(self.counts[k], one.q, self.counts[other], two.q)
 
 
 def _diagonal(groups: list[np.ndarray], blocks: list[np.ndarray], n: int) -> Any:

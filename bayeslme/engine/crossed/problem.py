@@ -8,140 +8,18 @@ each group of the chain meets few of them, and the pattern of these meetings is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
+from bayeslme.engine.crossed.patterns import Pattern
+from bayeslme.engine.crossed.related import Part, Turn, turn
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.errors import DataError, FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design, Level
-
-# Columns of the dense block: five matrices of so many rows and columns are held at a time.
-MOST_COLUMNS = 10_000
-MATRICES = 5
-MOST_LOCAL = 250_000_000  # numbers of the columns that whitening mixes, 2 GB
-DENSE = 200_000  # numbers of a matrix that is handled faster with all its zeros
-CHUNK = 4_000_000  # numbers of a product that is formed at a time
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """Which columns of the block the groups of a level meet, sorted by group, then column.
-
-    Attributes
-    ----------
-    group, column : int arrays, shape (m,)
-    n_groups, n_columns : int
-    """
-
-    group: np.ndarray
-    column: np.ndarray
-    n_groups: int
-    n_columns: int
-
-    def matrix(self, values: np.ndarray) -> Any:
-        """Values (q, m) as a matrix of q n_groups rows, effect by effect; a large one is sparse."""
-        q = len(values)
-        if self.full:
-            return values.reshape(q * self.n_groups, self.n_columns)
-        if q * self.n_groups * self.n_columns <= DENSE:
-            out = np.zeros((q, self.n_groups, self.n_columns))
-            out[:, self.group, self.column] = values
-            return out.reshape(q * self.n_groups, self.n_columns)
-        shape = (q * self.n_groups, self.n_columns)
-        starts = np.append((len(self.group) * np.arange(q)[:, None] + self._starts[:-1]).ravel(),
-                           q * len(self.group))  # fmt: skip
-        return sparse.csr_array((values.ravel(), np.tile(self.column, q), starts), shape=shape)
-
-    @cached_property
-    def full(self) -> bool:
-        """Whether every group meets every column."""
-        return len(self.group) == self.n_groups * self.n_columns
-
-    def mixed(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Values (q, m) of each group combined by its own weights (q, q, n_groups)."""
-        if len(values) == 1:
-            return np.asarray(weights[0, 0][self.group] * values)
-        if self.full:
-            shape = (len(values), self.n_groups, self.n_columns)
-            own = np.moveaxis(weights, -1, 0) @ np.swapaxes(values.reshape(shape), 0, 1)
-            return np.swapaxes(own, 0, 1).reshape(values.shape)
-        return np.asarray(np.einsum("abe,be->ae", weights[:, :, self.group], values))
-
-    def contracted(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Sums (a, b, n_groups) by group of products of values (a, m) and (b, m)."""
-        if not self.full:
-            return self.sums(left[:, None] * right)
-        one, other = (
-            np.swapaxes(x.reshape(len(x), self.n_groups, self.n_columns), 0, 1)
-            for x in (left, right)
-        )
-        return np.moveaxis(one @ np.swapaxes(other, 1, 2), 0, -1)
-
-    def spread(self, by_group: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Combinations (q, m) of values (w, m), by each group's weights (q, w, n_groups)."""
-        if not self.full:
-            return np.asarray(np.einsum("qde,de->qe", by_group[..., self.group], values))
-        own = np.swapaxes(values.reshape(len(values), self.n_groups, self.n_columns), 0, 1)
-        out = np.moveaxis(by_group, -1, 0) @ own
-        return np.swapaxes(out, 0, 1).reshape(len(by_group), -1)
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return np.searchsorted(self.group, np.arange(self.n_groups + 1))
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sums (..., n_groups) of values (..., m) by group."""
-        if self.full:
-            return values.reshape(*values.shape[:-1], self.n_groups, self.n_columns).sum(axis=-1)
-        flat = values.reshape(-1, values.shape[-1])
-        out = np.stack([np.bincount(self.group, one, self.n_groups) for one in flat])
-        return out.reshape(*values.shape[:-1], self.n_groups)
-
-    def products(self, values: np.ndarray) -> np.ndarray:
-        """Cross products (n_columns, n_columns) of the columns, values (q, m)."""
-        matrix = self.matrix(values)
-        turned = matrix.T if isinstance(matrix, np.ndarray) else matrix.T.tocsr()
-        return as_array(turned @ matrix)
-
-    def times(self, values: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Cross products (n_columns, r) with other columns (q, r, n_groups)."""
-        flat = np.swapaxes(right, 1, 2).reshape(-1, right.shape[1])
-        return np.asarray(self.matrix(values).T @ flat)
-
-    def pulled(self, values: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """The rows times a matrix (n_columns, n_columns), where they meet it, shape (q, m)."""
-        rows = self.matrix(values)
-        if isinstance(rows, np.ndarray):
-            full = (rows @ block).reshape(len(values), self.n_groups, self.n_columns)
-            return np.asarray(full[:, self.group, self.column])
-        out = np.empty(values.shape)
-        step = max(1, CHUNK // self.n_columns)
-        for a in range(len(values)):
-            for first in range(0, self.n_groups, step):
-                last = min(first + step, self.n_groups)
-                own = slice(self._starts[first], self._starts[last])
-                full = rows[a * self.n_groups + first : a * self.n_groups + last] @ block
-                out[a, own] = full[self.group[own] - first, self.column[own]]
-        return out
-
-    def inner(self, left: np.ndarray, right: np.ndarray, block: np.ndarray) -> float:
-        """Sum over all groups of left' block right, for values (m,) of one effect."""
-        one, other = self.matrix(left[None]), self.matrix(right[None])
-        if isinstance(one, np.ndarray):
-            return float(np.vdot(one @ block, other))
-        product = (one.T.tocsr() @ other).tocsr()
-        rows = np.repeat(np.arange(self.n_columns), np.diff(product.indptr))
-        return float(product.data @ block[rows, product.indices])
-
-
-def as_array(matrix: Any) -> np.ndarray:
-    """A matrix, sparse or not, with its zeros."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
 
 
 @dataclass(frozen=True)
@@ -169,6 +47,11 @@ class Crossed:
         Place, in the pattern of level ``j`` of the chain, of each meeting of level ``k``.
     local : Local or None
         Where whitening mixes rows: the columns that each correlation group meets.
+    correlation : int array, shape (n,), or None
+        Correlation group of each sorted row.
+    turn : Turn or None
+        Where groups are related: from the columns by group, in which ``column``, ``effect`` and
+        ``entry`` are, to those of independent effects, in which ``columns`` and ``patterns`` are.
     """
 
     chain: tuple[int, ...]
@@ -183,11 +66,33 @@ class Crossed:
     entry: tuple[np.ndarray, ...]
     up: dict[tuple[int, int], np.ndarray]
     local: Local | None
+    correlation: np.ndarray | None
+    turn: Turn | None = None
 
     @property
     def n_columns(self) -> int:
         """Number of columns of the block."""
         return int(self.columns[-1].stop)
+
+    @property
+    def n_by_group(self) -> int:
+        """Number of columns by group, before those of related groups are turned."""
+        return self.n_columns if self.turn is None else self.turn.parts[-1].before.stop
+
+    @property
+    def alone(self) -> bool:
+        """Whether one effect of related groups is all there is: its block can be made diagonal."""
+        return (
+            not self.chain
+            and len(self.block) == 1
+            and self.turn is not None
+            and (self.turn.parts[0].q == 1)
+        )
+
+    def n_meetings(self, at: int) -> int:
+        """Number of meetings of a level of the chain with the columns by group."""
+        before = self.patterns[at] if self.turn is None else self.turn.meetings[at].before
+        return len(before.group)
 
     @property
     def numbers(self) -> int:
@@ -246,10 +151,35 @@ def plan(
     chain = _chain(design, code, counts, sizes, corr)
     block = tuple(k for k in range(len(levels)) if k not in chain)
     _require_memory(levels, chain, block, counts, sizes)
+    return _turned(_arranged(code, counts, sizes, chain, corr), levels, sizes)
+
+
+def by_itself(crossed: Crossed, k: int, sizes: Sequence[int], counts: Sequence[int]) -> Crossed:
+    """The same levels with one of them as the chain, and all others in the block.
+
+    Raises
+    ------
+    DataError
+        Where correlation groups do not lie within the groups of the level.
+    """
+    corr = crossed.correlation
+    if corr is not None and not nests(corr, crossed.code[k]):
+        raise DataError("the correlation groups reach across the groups of this factor")
+    return _arranged(crossed.code, counts, sizes, (k,), corr)
+
+
+def _arranged(
+    code: tuple[np.ndarray, ...],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    chain: tuple[int, ...],
+    corr: np.ndarray | None,
+) -> Crossed:
+    block = tuple(k for k in range(len(code)) if k not in chain)
     columns, row, column, effect = _entries(code, counts, sizes, block)
     local = None
     if corr is not None:
-        local, row, column = _local(row, column, effect, corr, len(design.y), columns[-1].stop)
+        local, row, column = _local(row, column, effect, corr, len(code[0]), columns[-1].stop)
     patterns, entry = [], []
     for k in chain:
         pattern, where = _pattern(code[k][row], column, counts[k], columns[-1].stop)
@@ -260,16 +190,48 @@ def plan(
         for at, k in enumerate(chain)
         for j in chain[at + 1 :]
     }
-    up = {
+    up = _up(chain, parents, tuple(patterns))
+    return Crossed(
+        chain, block, code, parents, columns, row, column, effect, tuple(patterns), tuple(entry),
+        up, local, corr,
+    )  # fmt: skip
+
+
+def _up(
+    chain: tuple[int, ...],
+    parents: dict[tuple[int, int], np.ndarray],
+    patterns: tuple[Pattern, ...],
+) -> dict[tuple[int, int], np.ndarray]:
+    """Place of each meeting of a level in the pattern of a level outside it."""
+    return {
         (a, b): _places(patterns[b], parents[k, j][patterns[a].group], patterns[a].column)
         for a, k in enumerate(chain)
         for b, j in enumerate(chain)
         if b > a
     }
-    return Crossed(
-        chain, block, code, parents, columns, row, column, effect, tuple(patterns), tuple(entry),
-        up, local,
-    )  # fmt: skip
+
+
+def _turned(crossed: Crossed, levels: Sequence[Level], sizes: Sequence[int]) -> Crossed:
+    """The same with columns of independent effects where groups are related."""
+    block = crossed.block
+    if all(levels[k].related is None for k in block):
+        return crossed
+    parts, at = [], 0
+    for k, before in zip(block, crossed.columns, strict=True):
+        related = levels[k].related
+        width = before.stop - before.start if related is None else related.rank * sizes[k]
+        parts.append(Part(before, slice(at, at + width), sizes[k], related))
+        at += width
+    names = ", ".join(levels[k].group for k in block if levels[k].related is not None)
+    made = turn(parts, crossed.patterns, names)
+    patterns = tuple(one.after for one in made.meetings)
+    return replace(
+        crossed,
+        columns=tuple(part.after for part in parts),
+        patterns=patterns,
+        up=_up(crossed.chain, crossed.parents, patterns),
+        turn=made,
+    )
 
 
 def _chain(
@@ -280,9 +242,13 @@ def _chain(
     corr: np.ndarray | None,
 ) -> tuple[int, ...]:
     """The level with most effects that holds the correlation groups, and those it nests in."""
-    allowed = [k for k in range(len(counts)) if corr is None or nests(corr, code[k])]
-    if not allowed:
+    levels = design.levels[::-1]
+    apart = [k for k in range(len(counts)) if levels[k].related is None]
+    allowed = [k for k in apart if corr is None or nests(corr, code[k])]
+    if apart and not allowed:
         raise DataError(_no_level(design))
+    if not allowed:
+        return ()  # all groups are related: everything is one block
     by_size = sorted(allowed, key=lambda k: (-counts[k] * sizes[k], -counts[k], k))
     chain = [by_size[0]]
     for k in sorted(allowed, key=lambda k: (-counts[k], k)):
@@ -322,20 +288,24 @@ def _require_memory(
     sizes: Sequence[int],
 ) -> None:
     width = sum(counts[k] * sizes[k] for k in block)
-    if width <= MOST_COLUMNS:
+    if width <= CROSSED.max_columns:
         return
     names = ", ".join(levels[k].group for k in block[::-1])
-    memory = MATRICES * 8e-9 * width**2
+    memory = CROSSED.dense_matrices * 8e-9 * width**2
+    beside = f"beside {levels[chain[0]].group} the crossed" if chain else "the related"
     msg = (
-        f"random: beside {levels[chain[0]].group} the crossed factors ({names}) have {width} "
-        f"effects, whose dense matrices need {memory:.0f} GB; at most {MOST_COLUMNS} are fitted: "
-        "take fewer rows or levels, or make the smaller of the factors fixed"
+        f"random: {beside} factors ({names}) have {width} "
+        f"effects, whose dense matrices need {memory:.0f} GB; at most {CROSSED.max_columns} are "
+        "fitted: take fewer rows or levels, or make the smaller of the factors fixed"
     )
     raise FitError(msg)
 
 
 def _entries(
-    code: tuple[np.ndarray, ...], counts: list[int], sizes: Sequence[int], block: tuple[int, ...]
+    code: tuple[np.ndarray, ...],
+    counts: Sequence[int],
+    sizes: Sequence[int],
+    block: tuple[int, ...],
 ) -> tuple[tuple[slice, ...], np.ndarray, np.ndarray, np.ndarray]:
     """Columns of each stage of the block; row, column and effect of every entry, by rows."""
     n = len(code[0])
@@ -374,7 +344,7 @@ def _local(
     first = np.searchsorted(own.group, np.arange(own.n_groups + 1))
     slot = np.arange(len(own.group)) - first[own.group]
     most = int(slot.max()) + 1
-    if most * n > MOST_LOCAL:
+    if most * n > CROSSED.max_mixed_numbers:
         msg = (
             f"correlation: a group of it meets {most} crossed effects, and whitening them in {n} "
             f"rows needs {8e-9 * most * n:.0f} GB; take smaller correlation groups, or fewer rows"

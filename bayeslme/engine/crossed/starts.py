@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem
-from bayeslme.engine.search.optimise import STEP
+from bayeslme.engine.search.settings import OPTIMISER
 from bayeslme.engine.search.starts import generic_start, scales
-
-SIZES = (0.3, 1.0, 4.0)  # other starts of a small problem: all effects of one size over sigma
-LEAST, MOST = 0.05, 20.0  # sizes that moments may give
-SHARE = 0.1  # of the variance of the response, the least that is left for the residuals
-CURVED = 0.2  # of a row parameter's gradient over its scale, the least curvature it is given
 
 
 def crossed_candidates(problem: Problem, *, wide: bool) -> np.ndarray:
@@ -20,7 +16,9 @@ def crossed_candidates(problem: Problem, *, wide: bool) -> np.ndarray:
     first = moment_start(problem)
     if not wide:
         return first[None]
-    return np.stack([first, *(generic_start(problem, size) for size in SIZES)])
+    return np.stack(
+        [first, *(generic_start(problem, size) for size in CROSSED.other_start_factors)]
+    )
 
 
 def moment_start(problem: Problem) -> np.ndarray:
@@ -29,11 +27,15 @@ def moment_start(problem: Problem) -> np.ndarray:
     total = float(np.mean(y**2))
     codes = () if problem.crossed is None else problem.crossed.code
     variances = [_between(y, code, total) for code in codes]
-    left = max(total - sum(variances), SHARE * total)
+    left = max(total - sum(variances), CROSSED.min_residual_share * total)
     start = generic_start(problem, 1.0)
     for stage, variance in zip(problem.stages, variances, strict=True):
         if stage.structure.value is None:
-            start[stage.theta] *= float(np.clip(np.sqrt(variance / left), LEAST, MOST))
+            start[stage.theta] *= float(
+                np.clip(
+                    np.sqrt(variance / left), CROSSED.min_moment_factor, CROSSED.max_moment_factor
+                )
+            )
     return start
 
 
@@ -60,13 +62,15 @@ def inverse_curvature(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     if first == len(theta):
         return np.diag(out)
     scale = scales(problem)
-    step = STEP * np.maximum(scale, np.abs(theta))
+    step = OPTIMISER.difference_step * np.maximum(scale, np.abs(theta))
     moves = np.diag(step)[first:]
     values = likelihood(np.concatenate([theta[None], theta + moves, theta - moves]))
     up, down = np.split(values[1:], 2)
     with np.errstate(invalid="ignore"):
         curve = -(up - 2.0 * values[0] + down) / step[first:] ** 2
         slope = (up - down) / (2.0 * step[first:])
-    floor = np.maximum(CURVED * np.abs(slope) / scale[first:], 1e-3 / scale[first:] ** 2)
+    floor = np.maximum(
+        CROSSED.min_relative_curvature * np.abs(slope) / scale[first:], 1e-3 / scale[first:] ** 2
+    )
     out[first:] = 1.0 / np.where(np.isfinite(curve), np.maximum(curve, floor), 1.0)
     return np.diag(out)

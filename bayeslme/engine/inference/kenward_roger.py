@@ -230,7 +230,7 @@ class _Sums:
 
 def _whitened(root: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """L^-1 V_k L^-T of every group, in the place of the V_k (m, h, r, r)."""
-    if root.shape[-1] <= triangular.BLOCK:
+    if root.shape[-1] <= triangular.BLOCK_SIZE:
         inverse = np.linalg.inv(root)
         np.matmul(inverse @ slopes, np.swapaxes(inverse, -1, -2), out=slopes)
         return slopes

@@ -24,7 +24,7 @@ from bayeslme.engine.inference.parameter_blocks import ParameterBlock
 from bayeslme.engine.likelihood.likelihood import Likelihood, NaturalPoint
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Objective, maximise, second_differences
-from bayeslme.engine.search.search import WIDE_NUMBERS
+from bayeslme.engine.search.settings import SEARCH
 from bayeslme.engine.search.starts import scales
 from bayeslme.structures import Bound, Parameter
 
@@ -279,7 +279,7 @@ def profile_variances(found: Estimate, info: Information, quantile: float) -> Pr
     natural = {part.name: part.estimate for part in info.parts}
     here = np.array([axis.to_axis(float(natural[axis.part][axis.row])) for axis in axes])
     scale = np.array([axis.scale for axis in axes])
-    wide = likelihood.n_numbers < WIDE_NUMBERS
+    wide = likelihood.n_numbers < SEARCH.max_parallel_numbers
 
     def density(v: np.ndarray) -> np.ndarray:
         return likelihood.at_natural(point_at(problem, axes, info.scales.point, v))
@@ -441,7 +441,7 @@ def profile_coefficients(found: Estimate, guesses: np.ndarray, quantile: float) 
     """
     likelihood = found.likelihood()
     scale = scales(found.problem)
-    wide = likelihood.n_numbers < WIDE_NUMBERS
+    wide = likelihood.n_numbers < SEARCH.max_parallel_numbers
     top = float(likelihood(found.theta[None])[0])
     inverse = _inverse(_curvature(likelihood, found.theta, scale))
     out = np.empty((len(found.beta), 2))

@@ -24,7 +24,8 @@ import numpy as np
 
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.inference import settings
-from bayeslme.engine.likelihood.likelihood import ADJOINT, Likelihood, profile
+from bayeslme.engine.likelihood.likelihood import Likelihood, profile
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.search.optimise import curvature, extrapolated, stencil
 from bayeslme.engine.search.starts import scales
 
@@ -226,7 +227,7 @@ class _Surface:
 
     def gradients(self, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradients (b, m) of the log-likelihood and covariances (b, p, p) after moves (b, m)."""
-        pieces = self.likelihood.pieces(self.here + moves, ADJOINT)
+        pieces = self.likelihood.pieces(self.here + moves, LIKELIHOOD.gradient_memory)
         found = [self._gradients(piece) for piece in pieces]
         return np.concatenate([g for g, _ in found]), np.concatenate([c for _, c in found])
 

@@ -21,13 +21,10 @@ import numpy as np
 from bayeslme import triangular
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.likelihood.gradient import GramAdjoint
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.likelihood.whiten import Gram
 from bayeslme.engine.problem import Problem, Stage, runs
 from bayeslme.structures import Bound, CorrelationGroups, correlation_groups
-
-LONGEST = 12  # rows of a group that is a cell
-CLASSES = 64
-ROW_CLASSES = 4096  # where rows are independent, each class costs one cross product
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,7 @@ def _looks(lattice: CorrelationGroups, kinds: np.ndarray, rows: np.ndarray) -> n
 def _whole_groups(bound: Bound, kinds: np.ndarray) -> list[Class]:
     """Groups of a few rows with equal positions and variances."""
     lattice: CorrelationGroups = bound.coords
-    if lattice.sizes.max() > LONGEST:
+    if lattice.sizes.max() > LIKELIHOOD.max_class_rows:
         return []
     classes = []
     padded = np.append(kinds, -1)
@@ -129,15 +126,19 @@ def _split(rows: np.ndarray, first: int, code: np.ndarray) -> list[Class]:
 def _variance_kinds(problem: Problem) -> np.ndarray:
     """Code (n,) of rows with equal coordinates of the variance function."""
     kinds = np.zeros(problem.n, dtype=int)
-    most = ROW_CLASSES if problem.correlation is None else CLASSES
+    most = (
+        LIKELIHOOD.max_row_classes if problem.correlation is None else LIKELIHOOD.max_group_classes
+    )
     for one in () if problem.variance is None else problem.variance.parts:
         kinds = _joined(kinds, one.stratum, most)
         if one.covariate is not None:
-            kinds = _joined(kinds, _few(one.covariate, CLASSES), most)
+            kinds = _joined(kinds, _few(one.covariate, LIKELIHOOD.max_group_classes), most)
     return kinds
 
 
-def _joined(code: np.ndarray, values: np.ndarray, most: int = CLASSES) -> np.ndarray:
+def _joined(
+    code: np.ndarray, values: np.ndarray, most: int = LIKELIHOOD.max_group_classes
+) -> np.ndarray:
     """Code of equal pairs of a code and a value."""
     own = _few(values, most)
     return _few(code * (own.max(initial=0) + 1) + own, most)
@@ -149,12 +150,6 @@ def _few(values: np.ndarray, most: int) -> np.ndarray:
     if len(different) > most:
         raise _TooManyError
     return np.searchsorted(different, values)
-
-
-SMALL = 2e5  # numbers that are always worth keeping
-SHARE = 3.0  # of the rows' own numbers that the constants may take
-# Largest entry of W'W, correlation only, up to which the sum loses at most some three digits.
-STEEP = 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +221,7 @@ class Cells:
             white, half = structure.whiten(self.unit, cor, self.lattice, NUMPY)
             logs = self._own(half, white) @ self.counts
         white = np.where(self.kept, white, 0.0)
-        steep = ~(np.max(white**2, axis=(-2, -1)) <= STEEP)
+        steep = ~(np.max(white**2, axis=(-2, -1)) <= LIKELIHOOD.max_whitening_entry)
         if problem.variance is not None:
             log_sd = problem.variance.structure.log_sd(var, self.coords, NUMPY)
             centre = log_sd @ self.repeats / problem.n
@@ -274,7 +269,7 @@ def _combine(weights: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """Sum (..., K) times (K, ...) as products too small for threads that would be waited for."""
     flat = constants.reshape(len(constants), -1)
     out = np.empty((*weights.shape[:-1], flat.shape[1]))
-    step = max(1, triangular.SMALL // max(weights.size, 1))
+    step = max(1, triangular.MAX_SINGLE_THREAD_PRODUCT // max(weights.size, 1))
     for first in range(0, flat.shape[1], step):
         some = slice(first, first + step)
         out[..., some] = weights @ flat[:, some]
@@ -335,7 +330,9 @@ def build_cells(problem: Problem) -> Cells | None:
         Some of whose row parameters are free.
     """
     each = sum(stage.q * c * stage.n_groups for stage, c in _levels(problem))
-    most = (SHARE * problem.columns.size + SMALL) / (each + (problem.p + 1) ** 2)
+    most = (LIKELIHOOD.max_constants_ratio * problem.columns.size + LIKELIHOOD.small_constants) / (
+        each + (problem.p + 1) ** 2
+    )
     classes = find_classes(problem)
     if not classes or sum(c.m * (c.m + 1) // 2 for c in classes) > most:
         return None

@@ -28,11 +28,10 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.engine.likelihood.reproduced_rows import rows_of
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.likelihood.whiten import Gram, Split
 from bayeslme.engine.problem import Problem, Stage
 from bayeslme.structures.supports import Namespace
-
-FEW = 4  # effects up to which rows are worked off one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def _width(rest: Array, xp: Namespace) -> int:
 
 def _factor_level(s: Array, a: Array, q: int, xp: Namespace) -> tuple[Array, Array, Array]:
     """L' (..., q, q, G), U (..., q, rest, G) and log|L| (..., G) of one level."""
-    if not xp.symbolic and q <= FEW:
+    if not xp.symbolic and q <= LIKELIHOOD.max_unrolled_effects:
         return _factor_few(s, a, q)
     if not xp.symbolic and s.shape[-1] < q:
         return _factor_wide(s, a, q)
@@ -300,7 +299,7 @@ def _outer(left: Array, right: Array, xp: Namespace) -> Array:
 
 def _summed(rest: Array, xp: Namespace) -> Array:
     """Sum of U' U over the groups, (..., rest, rest), as one matrix product."""
-    if not xp.symbolic and rest.shape[-3] <= FEW:  # no copy of the rows
+    if not xp.symbolic and rest.shape[-3] <= LIKELIHOOD.max_unrolled_effects:  # no copy of the rows
         rows = [rest[..., j, :, :] for j in range(rest.shape[-3])]
         return sum(np.matmul(row, np.swapaxes(row, -1, -2)) for row in rows)
     swapped = xp.moveaxis(rest, -3, -2)  # (..., rest, q, G)

@@ -17,23 +17,13 @@ from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate
 from bayeslme.engine.likelihood.gradient import GramAdjoint, block_adjoint
 from bayeslme.engine.likelihood.one_level import one_level_adjoint
 from bayeslme.engine.likelihood.row_grams import RowGram, RowGrams
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.problem import Problem
 
 if TYPE_CHECKING:
     from bayeslme.engine.crossed.grams import CrossedGrams
 
 Method = Literal["REML", "ML", "OLS", "MAP"]
-BATCH_BYTES = 1e8  # temporary memory of one batch of theta values
-ADJOINT = 4.0  # numbers that derivatives hold at once, relative to those of a value
-ROW_STEP = 1e-4  # of a row parameter's scale: truncation of differences ~ 1e-8, rounding ~ 1e-12
-MOST_NEWTON = 8  # parameters of one known level, up to which Hessians are cheap
-MANY = 30  # parameters, from which on derivatives by differences are not
-OVERHEAD = 1e5  # numbers read times parameters, from which on a gradient is faster than a batch
-SCORING = 2  # steps that improve a start
-SINGULAR = 1e8  # condition number from which on a matrix is not inverted
-LEAST_SHARE = 1e-2  # of the largest variance of a start: zero is a point that no climb leaves
-THINNED = 300  # groups that stand for very many
-ROW_POINTS = 256  # points whose rows are whitened at once, where memory allows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +159,13 @@ class Likelihood:
         return self.grams
 
     @property
+    def crossed_grams(self) -> CrossedGrams:
+        """Cross products of a model whose random effects cross."""
+        if isinstance(self.grams, RowGrams):
+            raise TypeError("a crossed problem is needed")
+        return self.grams
+
+    @property
     def climbs_by(self) -> str:
         """What a climb asks for: values, gradients or Hessians (`search.optimise`).
 
@@ -179,9 +176,13 @@ class Likelihood:
         if self.problem.crossed is not None:
             return "values"  # the climb of crossed effects has a gradient of its own
         if self.nested_grams.one_level is not None:
-            return "hessians" if size <= MOST_NEWTON else "gradients"
-        many = size > MANY and self.problem.correlation is None
-        return "gradients" if many or self.n_numbers * size > OVERHEAD else "values"
+            return "hessians" if size <= LIKELIHOOD.max_newton_parameters else "gradients"
+        many = size > LIKELIHOOD.max_difference_parameters and self.problem.correlation is None
+        return (
+            "gradients"
+            if many or self.n_numbers * size > LIKELIHOOD.min_gradient_work
+            else "values"
+        )
 
     def thinned(self) -> Likelihood | None:
         """The likelihood of some of very many groups, each standing for several; else None.
@@ -189,7 +190,7 @@ class Likelihood:
         It is of the same size as that of all, and has its maximum nearby: a search begins with it.
         """
         level = None if self.problem.crossed is not None else self.nested_grams.one_level
-        if level is None or level.n_groups < 2 * THINNED:
+        if level is None or level.n_groups < 2 * LIKELIHOOD.thinned_groups:
             return None
         few = Likelihood.__new__(Likelihood)
         few.problem, few.method, few.sigma, few.evaluations = (
@@ -198,7 +199,10 @@ class Likelihood:
             self.sigma,
             0,
         )
-        few.grams, few._maps = self.nested_grams.thinned(level.n_groups // THINNED), self._maps
+        few.grams, few._maps = (
+            self.nested_grams.thinned(level.n_groups // LIKELIHOOD.thinned_groups),
+            self._maps,
+        )
         return few
 
     def factors(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -294,7 +298,7 @@ class Likelihood:
         Parameters of the rows are differentiated by differences of the Gram matrices only.
         """
         self.evaluations += len(theta)
-        pieces = self.pieces(theta, ADJOINT)
+        pieces = self.pieces(theta, LIKELIHOOD.gradient_memory)
         found = [self._derivatives(piece) for piece in pieces]
         if len(found) == 1:
             return found[0].values, found[0].slopes
@@ -358,18 +362,20 @@ class Likelihood:
             return theta
         stage = self.problem.stages[0]
         inverse = np.linalg.inv(stage.basis)
-        for _ in range(SCORING):
+        for _ in range(LIKELIHOOD.scoring_steps):
             factor = self.factors(theta[None])[0]
             e, sums = self.nested_grams.one_level_slopes(factor)
             rows = self.grams.at(*self.row_parameters(theta[None]))
             twice = one_level_adjoint(sums, self._block_adjoint(self.profiled(e, rows), rows))[0]
             curve = np.asarray(sums.curvature)[0]
-            if not (np.isfinite(twice).all() and np.linalg.cond(curve) < SINGULAR):
+            if not (np.isfinite(twice).all() and np.linalg.cond(curve) < LIKELIHOOD.max_condition):
                 return theta
             back = np.linalg.inv(curve)
             moved = factor[0] @ factor[0].T + stage.n_groups * (back @ twice @ back)
             values, vectors = np.linalg.eigh(moved)
-            kept = np.maximum(values, LEAST_SHARE * max(values[-1], LEAST_SHARE))
+            kept = np.maximum(
+                values, LIKELIHOOD.min_start_share * max(values[-1], LIKELIHOOD.min_start_share)
+            )
             root = inverse @ (vectors * np.sqrt(kept))
             theta = stage.structure.nearest(root @ root.T, stage.basis)
         return theta
@@ -402,10 +408,12 @@ class Likelihood:
             return np.broadcast_to(value, points.shape[:2])
 
         here = at(theta[None])[0]
-        at_once = max(1, min(ROW_POINTS, self._room(1.0)) // (2 * len(theta)))
+        at_once = max(1, min(LIKELIHOOD.max_row_points, self._room(1.0)) // (2 * len(theta)))
         for start in range(first, size, at_once):
             some = np.arange(start, min(start + at_once, size))
-            h = ROW_STEP * np.maximum(self.row_scale[some - first], np.abs(theta[:, some]))
+            h = LIKELIHOOD.row_step * np.maximum(
+                self.row_scale[some - first], np.abs(theta[:, some])
+            )
             points = np.tile(theta, (2 * len(some), 1, 1))
             both = np.arange(len(some))
             points[both, :, some] += h.T
@@ -437,7 +445,7 @@ class Likelihood:
         Those of row parameters are taken of their Gram matrices alone, the rest of the model held.
         """
         first, size = self.problem.theta_correlation.start, self.problem.size
-        h = ROW_STEP * np.maximum(1.0, np.abs(theta[:first]))
+        h = LIKELIHOOD.row_step * np.maximum(1.0, np.abs(theta[:first]))
         moved = theta + h[:, None] * np.eye(size)[:first]
         here = self._derivatives(theta[None])
         if not first:
@@ -464,8 +472,8 @@ class Likelihood:
     def n_numbers(self) -> int:
         """Numbers an evaluation reads: Gram matrices, and the rows where they depend on theta."""
         c, n = self.problem.source.shape
-        if self.problem.crossed is not None:
-            return self.problem.crossed.numbers + (0 if self.grams.row_free else c * n)
+        if not isinstance(self.grams, RowGrams):
+            return self.grams.numbers + (0 if self.grams.row_free else c * n)
         level = self.nested_grams.one_level
         if level is not None:
             return int(level.q * c * level.n_groups + c * c)
@@ -483,7 +491,9 @@ class Likelihood:
     def _room(self, share: float) -> int:
         """Points whose temporary arrays stay bounded, ``share`` times as large as of a value."""
         each = self.n_numbers / (len(self.grams.pieces) if self.problem.constant_rows else 1)
-        return int(max(1, BATCH_BYTES // (24.0 * share * (each + self.n_dense_numbers))))
+        if self.problem.crossed is not None and self.grams.row_free and self.crossed_grams.form:
+            each = self.problem.source.shape[0] ** 2  # batches are cut where they are eliminated
+        return int(max(1, LIKELIHOOD.batch_bytes // (24.0 * share * (each + self.n_dense_numbers))))
 
     def pieces(self, theta: np.ndarray, share: float = 1.0) -> list[np.ndarray]:
         """Cut a batch (b, k) into consecutive pieces whose temporary arrays stay bounded."""

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TWO = 2  # effects, of which the second pivot is the determinant over the first
-TOGETHER = 1 << 14  # numbers of one array that is worked on at a time: it stays in the cache
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
+
+PAIR = 2  # effects: their second pivot is the determinant over the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class OneLevel:
         products = np.zeros((b, q * c, q * c)) if slopes else None
         curvature = np.zeros((b, q, q)) if slopes else None
         width = c + q if slopes else c
-        groups = max(1, min(self.n_groups, TOGETHER // width))
-        points = max(1, TOGETHER // (width * groups))
+        groups = max(1, min(self.n_groups, LIKELIHOOD.block_numbers // width))
+        points = max(1, LIKELIHOOD.block_numbers // (width * groups))
         for first in range(0, self.n_groups, groups):
             own = slice(first, first + groups)
             for start in range(0, b, points):
@@ -145,7 +146,7 @@ class OneLevel:
         i = len(entries)
         own: np.ndarray = np.square(effects[i]).sum(axis=1)
         own += 1.0
-        if self.q == TWO and i == 1:
+        if self.q == PAIR and i == 1:
             first = 1.0 + np.square(effects[0]).sum(axis=1)
             whole = upper[0, 0] * upper[1, 1] * np.linalg.det(factor)[:, None]
             return np.asarray((own + (first - 1.0) + np.square(whole)) / first)
@@ -181,7 +182,7 @@ class OneLevel:
         found = np.empty((self.q, self.n_groups))
         square = factor @ factor.T
         given = np.append(-beta, 1.0)
-        groups = max(1, TOGETHER // (self.c + self.q))
+        groups = max(1, LIKELIHOOD.block_numbers // (self.c + self.q))
         for first in range(0, self.n_groups, groups):
             own = slice(first, first + groups)
             rows, _ = self._eliminated(factor[None], own, self.c + self.q)

@@ -20,11 +20,9 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY
 from bayeslme.engine import settings
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.likelihood.whiten import Gram, Split, products
 from bayeslme.engine.problem import Problem
-
-RANK = 1e-5  # smallest singular value of a group's rows over the largest, above which they differ
-MOST = 20  # effects of a group, up to which its eigenvectors cost little
 
 
 def filled_rows(
@@ -44,13 +42,15 @@ def filled_rows(
         Sorts the rows by group.
     """
     counts, q = np.bincount(code), z.shape[1]
-    if q > MOST or counts.max() > q:
+    if q > LIKELIHOOD.max_eigen_effects or counts.max() > q:
         return None
     starts = np.cumsum(counts) - counts
     own = z[order] @ inverse
     for m in np.unique(counts):
         sizes = np.linalg.svd(own[starts[counts == m][:, None] + np.arange(m)], compute_uv=False)
-        if not np.all((sizes[:, -1] > RANK * sizes[:, 0]) & (sizes[:, 0] > 0.0)):
+        if not np.all(
+            (sizes[:, -1] > LIKELIHOOD.min_rank_ratio * sizes[:, 0]) & (sizes[:, 0] > 0.0)
+        ):
             return None
     return counts
 
@@ -85,10 +85,6 @@ def rows_of(s: np.ndarray, counts: np.ndarray) -> Split:
     return Split(*(np.moveaxis(m, -3, -1) for m in (size[..., None] * turned, rows)))
 
 
-MOST_EFFECTS = 4  # effects of a group: they are worked off one by one
-SAME = 1e-13  # of a column's norm in a group: what is left below it, rounding made
-
-
 def split_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Split | None:
     """Split rows that are only divided by known standard deviations, in one pass over them.
 
@@ -104,7 +100,7 @@ def split_in_blocks(problem: Problem, log_sd: np.ndarray | None) -> Split | None
     """
     if (
         not problem.stages
-        or problem.stages[0].q > MOST_EFFECTS
+        or problem.stages[0].q > LIKELIHOOD.max_unrolled_effects
         or problem.stages[0].filled is not None
     ):
         return None
@@ -190,7 +186,9 @@ def _orthogonal(w: np.ndarray, q: int, starts: np.ndarray) -> tuple[np.ndarray, 
             for i in range(j):
                 upper[i, j] += _freed(w[j : j + 1], w[i], starts, sizes)[0]
         norm = np.sqrt(NUMPY.segment_sum(np.square(w[j]), starts))
-        own = norm > SAME * np.sqrt(before + np.sum(np.square(upper[:j, j]), axis=0))
+        own = norm > LIKELIHOOD.rounding_norm * np.sqrt(
+            before + np.sum(np.square(upper[:j, j]), axis=0)
+        )
         upper[j, j] = np.where(own, norm, 0.0)
         w[j] *= np.repeat(np.where(own, 1.0 / np.where(own, norm, 1.0), 0.0), sizes)
     for _ in range(2):

@@ -17,12 +17,9 @@ from bayeslme.engine.likelihood.eliminate import Eliminated, LevelTrace, elimina
 from bayeslme.engine.likelihood.gradient import GramAdjoint, eliminated_adjoint
 from bayeslme.engine.likelihood.one_level import OneLevel, OneLevelSums
 from bayeslme.engine.likelihood.reproduced_rows import gram_of, split_in_blocks
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.likelihood.whiten import Gram, Split, gram, gram_in_blocks, whiten
 from bayeslme.engine.problem import Problem
-
-MUCH = 1e5  # numbers of the rows read, from which on it pays to look for cells
-PIECE = 1 << 15  # numbers of one piece's Gram matrices
-LOST = 1e-13  # of a column's sum of squares: what is left below it, elimination has rounded away
 
 NO_GRAM = Gram((), np.zeros((0, 0)))  # where only the determinant is asked
 Parameters = np.ndarray | None
@@ -34,7 +31,7 @@ class RowGram:
 
     Attributes
     ----------
-    gram : Gram, or tuple of CrossedGram where random effects cross
+    gram : Gram, or tuple of CrossedGram, or DenseGram, where random effects cross
     half_logdet : array, shape (...,)
         log|R| / 2 over all rows.
     centre : array, shape (...,)
@@ -115,10 +112,10 @@ class RowGrams:
 
     def _worth_cells(self, cor: Parameters, var: Parameters) -> Cells | None:
         """Count what is read of the rows; once it is much, look for cells."""
-        if self._cells is None and self._read <= MUCH:
+        if self._cells is None and self._read <= LIKELIHOOD.min_numbers_to_compress:
             batch = max(par[..., 0].size for par in (cor, var) if par is not None and par.size)
             self._read += float(batch * np.prod(self.problem.source.shape))
-            if self._read > MUCH:
+            if self._read > LIKELIHOOD.min_numbers_to_compress:
                 self._cells = build_cells(self.problem)
         return self._cells
 
@@ -157,7 +154,7 @@ class RowGrams:
             e = eliminate(self.problem, rows.gram, factors, modes=False)
         else:
             e = self._summed(rows, factors)
-        lost = (np.einsum("...ii->...i", e.block) < LOST * e.whole).any(axis=-1)
+        lost = (np.einsum("...ii->...i", e.block) < LIKELIHOOD.lost_share * e.whole).any(axis=-1)
         if lost.any():
             return replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
         return e
@@ -205,7 +202,7 @@ class RowGrams:
             e = eliminate(self.problem, rows.gram, factors, modes=False, trace=traces[0])
         else:
             e = self._summed(rows, factors, traces)
-        lost = (np.einsum("...ii->...i", e.block) < LOST * e.whole).any(axis=-1)
+        lost = (np.einsum("...ii->...i", e.block) < LIKELIHOOD.lost_share * e.whole).any(axis=-1)
         if lost.any():
             e = replace(e, block=np.where(lost[..., None, None], np.nan, e.block))
         return e, traces
@@ -372,7 +369,7 @@ def _part_of(split: Split, places: tuple[slice, ...]) -> Split:
 
 
 def _pieces(problem: Problem) -> Iterator[tuple[Problem, tuple[slice, ...]]]:
-    """Consecutive outermost groups of some ``PIECE`` numbers, and their groups at every level."""
+    """Consecutive outermost groups of some ``piece_numbers``, and their groups at every level."""
     if not problem.stages:
         yield problem, ()
         return
@@ -380,7 +377,7 @@ def _pieces(problem: Problem) -> Iterator[tuple[Problem, tuple[slice, ...]]]:
     roots = problem.stages[last].n_groups
     c = problem.source.shape[0]
     numbers = sum(stage.q * c * stage.n_groups for stage in problem.stages)
-    count = min(roots, max(1, round(numbers / PIECE)))
+    count = min(roots, max(1, round(numbers / LIKELIHOOD.piece_numbers)))
     edges = np.linspace(0, roots, count + 1).astype(int)
     bounds = []
     for k, stage in enumerate(problem.stages):

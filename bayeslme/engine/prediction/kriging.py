@@ -8,7 +8,7 @@ conditioning on y alone is done by the elimination (`blup`): universal kriging, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -187,7 +187,9 @@ def _weights(
     require_dense(len(old) + len(new), "use_correlation")
     among, across, _ = joint_correlation(correlation, np.asarray(par), old, new, level)
     weights = triangular.solve(np.linalg.cholesky(among), np.nan_to_num(across))
-    return np.where(np.isnan(new).any(axis=1), np.nan, weights)
+    # A Toeplitz structure knows nothing of some lags, and a row without a position of none.
+    unknown = np.isnan(across).any(axis=0) | np.isnan(new).any(axis=1)
+    return np.where(unknown, np.nan, weights)
 
 
 def pairs_of(
@@ -218,8 +220,9 @@ def pairs_of(
     index = np.zeros((1, len(position)), dtype=int)
     if not structure.stationary:
         index[0] = _ranks(structure, groups, position[:, 0])
-    gaps = coordinate_gaps(ranks) if structure.by_coordinate else None
-    pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit, gaps=gaps)
+    pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
+    if structure.by_coordinate:
+        pairs = replace(pairs, gaps=coordinate_gaps(ranks), gap_units=groups.gap_units)
     return structure, own, pairs
 
 

@@ -12,20 +12,15 @@ import numpy as np
 
 from bayeslme.engine.search.optimise import (
     CONVERGED,
-    LONGEST,
     NO_STEP,
-    NOISE,
     TOO_LONG,
     UNDEFINED,
     Optimum,
     _update,
 )
+from bayeslme.engine.search.settings import OPTIMISER
 
 WithGradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
-SETTLED = 1e-10  # a predicted gain at which theta is good to some six digits
-LENGTHS = (1.0, 0.3, 0.09, 0.02, 0.003, 0.0003)
-ENOUGH = 1e-4  # share of the slope that a step must gain
-ROUNDING = 1e-12  # of a value, relative
 
 
 def ascend(
@@ -35,7 +30,7 @@ def ascend(
     inverse: np.ndarray,
     *,
     max_iter: int = 200,
-    tol: float = SETTLED,
+    tol: float = OPTIMISER.ascent_settled_gain,
 ) -> Optimum:
     """Maximise f from one start.
 
@@ -59,11 +54,13 @@ def ascend(
         gain = float(g @ step)
         if gain < tol:
             return Optimum(theta, value, g, True, CONVERGED, iteration, inverse)
-        step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
+        step *= min(
+            1.0, OPTIMISER.max_step_scales / np.max(np.abs(step) / np.maximum(scale, np.abs(theta)))
+        )
         found = _line(f, theta, value, g, step, gain, inverse)
         if found is None:
-            if fresh or gain < NOISE:
-                done = gain < NOISE
+            if fresh or gain < OPTIMISER.noise_gain:
+                done = gain < OPTIMISER.noise_gain
                 message = CONVERGED if done else NO_STEP
                 return Optimum(theta, value, g, done, message, iteration, inverse)
             inverse, fresh = first, True
@@ -85,13 +82,15 @@ def _line(
 ) -> tuple[np.ndarray, float, np.ndarray] | None:
     """The first length that gains a fair share of the slope, or lowers the gradient at the top."""
     slope = float(g @ step)
-    rounding = ROUNDING * max(1.0, abs(value))
-    for length in LENGTHS:
+    rounding = OPTIMISER.relative_rounding * max(1.0, abs(value))
+    for length in OPTIMISER.ascent_step_lengths:
         new = theta + length * step
         got, new_g = f(new)
         if not np.isfinite(got):
             continue
-        if got > value + ENOUGH * length * slope + (rounding if slope < rounding else 0.0):
+        if got > value + OPTIMISER.sufficient_gain * length * slope + (
+            rounding if slope < rounding else 0.0
+        ):
             return new, got, new_g
         if got > value - rounding and float(new_g @ inverse @ new_g) < 0.5 * gain:
             return new, got, new_g

@@ -15,9 +15,7 @@ from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.local_maxima import by_size
 from bayeslme.engine.search.optimise import Optimum
-
-NEAR_ZERO = 1e-2  # entries of a relative factor below it are tried at zero
-SAME = 1e-7  # log-likelihoods closer than this are equal
+from bayeslme.engine.search.settings import SEARCH
 
 
 def to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
@@ -29,7 +27,7 @@ def to_boundary(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     value = optimum.value
     for stage in likelihood.problem.stages:
         block = np.arange(stage.theta.start, stage.theta.stop)
-        small = block[np.abs(theta[block]) < NEAR_ZERO]
+        small = block[np.abs(theta[block]) < SEARCH.near_zero_factor]
         for chosen in ([small] if len(small) == len(block) else []) + [[j] for j in small]:
             trial = theta.copy()
             trial[chosen] = 0.0
@@ -54,7 +52,11 @@ def to_end(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     if np.array_equal(theta, optimum.theta):
         return optimum
     value = float(likelihood(theta[None])[0])
-    return replace(optimum, theta=theta, value=value) if value >= optimum.value - SAME else optimum
+    return (
+        replace(optimum, theta=theta, value=value)
+        if value >= optimum.value - SEARCH.equal_loglik
+        else optimum
+    )
 
 
 def normalised(likelihood: Likelihood, optimum: Optimum) -> Optimum:
@@ -70,7 +72,9 @@ def normalised(likelihood: Likelihood, optimum: Optimum) -> Optimum:
     theta[place] = bound.to_free(usual)
     value = float(likelihood(theta[None])[0])
     return (
-        replace(optimum, theta=theta, value=value) if abs(value - optimum.value) < SAME else optimum
+        replace(optimum, theta=theta, value=value)
+        if abs(value - optimum.value) < SEARCH.equal_loglik
+        else optimum
     )
 
 

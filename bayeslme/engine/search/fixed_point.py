@@ -31,18 +31,13 @@ from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Optimum, gradient
 from bayeslme.engine.search.search import search
+from bayeslme.engine.search.settings import ALTERNATION
 from bayeslme.engine.search.starts import generic_start, scales
 from bayeslme.errors import FitError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
     from bayeslme.engine.estimate import Estimate
-
-
-MEMORY = 5
-RIDGE = 1e-10  # relative, of the small least-squares problem
-MIXING_PATIENCE = 5  # further residuals that are not the least, after which mixing has lost its way
-FALLS = 3  # plain residuals in succession that get less, after which mixing is tried again
 
 
 @dataclass
@@ -76,15 +71,15 @@ class Mixer:
             T(x).
         """
         self._take_turns(float(np.linalg.norm(image - x)))
-        self.points = [*self.points, x][-MEMORY - 1 :]
-        self.residuals = [*self.residuals, image - x][-MEMORY - 1 :]
+        self.points = [*self.points, x][-ALTERNATION.mixing_memory - 1 :]
+        self.residuals = [*self.residuals, image - x][-ALTERNATION.mixing_memory - 1 :]
         if self.plain or len(self.points) == 1:
             return image
         residual = self.residuals[-1]
         moves = np.diff(self.points, axis=0)
         changes = np.diff(self.residuals, axis=0)
         gram = changes @ changes.T
-        gram = gram + RIDGE * np.trace(gram) * np.eye(len(gram))
+        gram = gram + ALTERNATION.mixing_ridge * np.trace(gram) * np.eye(len(gram))
         weights = np.linalg.lstsq(gram, changes @ residual, rcond=None)[0]
         out = x + residual - weights @ (moves + changes)
         return np.asarray(out) if np.all(np.isfinite(out)) else 0.5 * (x + image)
@@ -92,11 +87,11 @@ class Mixer:
     def _take_turns(self, size: float) -> None:
         """Change between mixing and plain iterates; every turn of these has to do better."""
         self.sizes.append(size)
-        enough = FALLS * self.turns
+        enough = ALTERNATION.decreases_before_mixing * self.turns
         if self.plain:
             over = len(self.sizes) > enough and bool(np.all(np.diff(self.sizes[-enough - 1 :]) < 0))
         else:
-            over = len(self.sizes) - int(np.argmin(self.sizes)) > MIXING_PATIENCE
+            over = len(self.sizes) - int(np.argmin(self.sizes)) > ALTERNATION.mixing_patience
         if over:
             self.plain = not self.plain
             self.turns += self.plain
@@ -105,22 +100,6 @@ class Mixer:
 
 type Covariates = tuple[np.ndarray | None, ...]
 type Reader = Callable[[Likelihood, Optimum], Estimate]
-
-SIZES = (0.0, 1.0)  # of the random effects behind further first covariates
-REFRESHES = 100  # of the covariate, searching
-NEAR = 1e-5  # relative change of theta and covariate at which steps take the place of searches
-JOINED = 1e-3  # distance from a fixed point that is known, at which another way there ends
-MAXIMA, HIGHER = (
-    3,
-    1e-6,
-)  # times a higher local maximum is followed, and by how much it has to be higher
-PATIENCE = 8  # further refreshes without getting nearer
-AWAY = 30.0  # times the least movement so far, at which steps only lead along a ridge
-CHORDS = 2  # steps in each
-SETTLED, STILL = 1e-11, 1e-9  # relative change of covariate and of theta at which all is done
-SLACK = 1e-4  # above it the two are said not to have settled
-STEP = 1e-3  # of a scale, for the Hessian
-FLAT = 1e-9  # curvature relative to the largest, below which a direction has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +143,10 @@ def agree(
     """
     plain = Likelihood(replace(problem, needs_fitted_values=False), design.spec.method)
     first = search(plain, max_iter=max_iter, around=False)
-    others = [replace(first, theta=generic_start(plain.problem, r)) for r in SIZES]
+    others = [
+        replace(first, theta=generic_start(plain.problem, r))
+        for r in ALTERNATION.other_start_factors
+    ]
     seen: list[Agreement] = []
     failed: list[FitError] = []
     others = [one for one in others if not np.array_equal(one.theta, first.theta)]
@@ -188,7 +170,7 @@ def agree(
         raise failed[0]
     best = max(tops, key=_merit)
     best = _steps(best, problem, design, read)
-    if best.moved >= SLACK:
+    if best.moved >= ALTERNATION.max_movement:
         warnings.warn(
             "the variance covariate and the fit did not settle on each other; simplify the weights",
             stacklevel=4,
@@ -197,7 +179,7 @@ def agree(
 
 
 def _merit(one: Agreement) -> tuple[bool, float]:
-    return one.moved < SLACK, one.found.loglik
+    return one.moved < ALTERNATION.max_movement, one.found.loglik
 
 
 def _alternate(
@@ -211,14 +193,19 @@ def _alternate(
 ) -> Agreement:
     """Refresh the covariates until they are nearly settled, or are on the way to what is known."""
     mixer, inverse = Mixer(), None
-    for k in range(REFRESHES):
+    for k in range(ALTERNATION.max_refreshes):
         likelihood = _bound(problem, design, covariates)
         if k and theta is not None and not np.isfinite(likelihood(theta[None])[0]):
             theta = None  # the last end makes no sense with the new covariates
         optimum = search(likelihood, max_iter=max_iter, start=theta, around=False, inverse=inverse)
         last = _look(design, likelihood, optimum, covariates, theta, read)
-        joined = [one for one in known if one.moved < NEAR and _apart(last, one) < JOINED]
-        if joined or last.moved < NEAR:
+        joined = [
+            one
+            for one in known
+            if one.moved < ALTERNATION.near_change
+            and _apart(last, one) < ALTERNATION.joined_distance
+        ]
+        if joined or last.moved < ALTERNATION.near_change:
             return joined[0] if joined else last
         theta, inverse = optimum.theta, optimum.inverse
         covariates = _mixed(mixer, covariates, last.fresh)
@@ -229,9 +216,9 @@ def _confirmed(
     last: Agreement, problem: Problem, design: Design, max_iter: int, read: Reader
 ) -> Agreement:
     """Look around from where the covariates settled: it may be a lower local maximum by now."""
-    for _ in range(MAXIMA):
+    for _ in range(ALTERNATION.max_higher_maxima):
         top = search(last.likelihood, max_iter=max_iter, start=last.optimum.theta)
-        if top.value <= last.optimum.value + HIGHER:
+        if top.value <= last.optimum.value + ALTERNATION.min_gain:
             break
         here = _look(design, last.likelihood, top, last.covariates, last.optimum.theta, read)
         known = np.isfinite(_bound(problem, design, here.fresh)(top.theta[None])[0])
@@ -249,16 +236,16 @@ def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> A
     """Refresh the covariates by Newton steps on the gradient, the curvature held."""
     mixer, best, inverse = Mixer(), last, _inverse_curvature(last.likelihood, last.optimum.theta)
     covariates, theta, since = last.covariates, last.optimum.theta, 0
-    while since < PATIENCE and not _settled(best):
+    while since < ALTERNATION.patience and not _settled(best):
         likelihood = _bound(problem, design, covariates)
         new = theta
-        for _ in range(CHORDS):
+        for _ in range(ALTERNATION.chord_steps):
             new = new + inverse @ gradient(likelihood, new, scales(likelihood.problem))[1]
         optimum = replace(last.optimum, theta=new, value=float(likelihood(new[None])[0]))
         if not np.isfinite(optimum.value):
             break
         now = _look(design, likelihood, optimum, covariates, theta, read)
-        if now.moved > AWAY * best.moved:
+        if now.moved > ALTERNATION.departure_multiple * best.moved:
             break
         since = 0 if now.moved < best.moved else since + 1
         best = now if now.moved < best.moved else best
@@ -268,7 +255,10 @@ def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> A
 
 def _settled(one: Agreement) -> bool:
     """Whether the covariates are those of their own fit; theta is noisier, by its curvature."""
-    return one.moved < STILL and _distance(one.covariates, one.fresh) < SETTLED
+    return (
+        one.moved < ALTERNATION.settled_theta
+        and _distance(one.covariates, one.fresh) < ALTERNATION.settled_covariate
+    )
 
 
 def _bound(problem: Problem, design: Design, covariates: Covariates) -> Likelihood:
@@ -294,7 +284,7 @@ def _look(
 def _inverse_curvature(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     """Inverse (k, k) of minus the Hessian in the directions that are curved downwards."""
     scale = scales(likelihood.problem)
-    h = STEP * np.maximum(scale, np.abs(theta))
+    h = ALTERNATION.hessian_step * np.maximum(scale, np.abs(theta))
     slopes = [
         [gradient(likelihood, theta + sign * move, scale)[1] for sign in (1, -1)]
         for move in np.diag(h)
@@ -302,7 +292,7 @@ def _inverse_curvature(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     hessian = np.array([(up - down) / (2 * h[j]) for j, (up, down) in enumerate(slopes)])
     unit = hessian.reshape(len(h), len(h)) * np.outer(scale, scale)
     values, vectors = np.linalg.eigh(-0.5 * (unit + unit.T))
-    keep = values > FLAT * np.max(values, initial=0.0)
+    keep = values > ALTERNATION.flat_curvature * np.max(values, initial=0.0)
     root = scale[:, None] * vectors[:, keep] / np.sqrt(values[keep])
     return np.asarray(root @ root.T)
 

@@ -18,18 +18,8 @@ import numpy as np
 from bayeslme.engine.likelihood.likelihood import Likelihood, profile
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Optimum, gradient, second_differences
+from bayeslme.engine.search.settings import DEGENERACY
 from bayeslme.engine.search.starts import scales
-
-PRECISION = 0.375  # relative precision factor of a start over the size of its column per group
-EM_STEPS = 25
-ARRIVED = 1e-7  # relative change of the entries, after which EM has come to its end
-STEP = 1e-3  # of a scale, for second differences
-FLAT, ROUNDING = 1e-4, 1e-14  # curvature per scale^2; that of values of size 1 over STEP^2
-CLEARLY = 1e3  # times the curvature that is none: what a climb's Hessian then says is enough
-LARGE = 2e5  # numbers an evaluation reads, from which on all pairs are asked only on suspicion
-MANY = 60  # parameters, from which on too
-SAME = 1e-9  # log-likelihoods closer than this are equal
-SEEN = 1e-6  # change of a relative covariance over a scale, below which it is none
 
 
 def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
@@ -44,24 +34,34 @@ def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
     size = np.maximum(scales(likelihood.problem), np.abs(end.theta))
     if end.hessian is not None and end.hessian.shape == (len(size), len(size)):
         curved = np.linalg.eigvalsh(-end.hessian * size * size[:, None])
-        if np.all(curved > CLEARLY * FLAT):
+        if np.all(curved > DEGENERACY.clear_multiple * DEGENERACY.flat_curvature):
             return np.zeros((0, len(size)))
-    large = likelihood.n_numbers >= LARGE or len(end.theta) > MANY
+    large = (
+        likelihood.n_numbers >= DEGENERACY.large_numbers
+        or len(end.theta) > DEGENERACY.many_parameters
+    )
     if large and likelihood.problem.crossed is not None:
         return np.zeros((0, len(end.theta)))  # two names of one factor are refused before
     if large and not _suspect(likelihood, end):
         return np.zeros((0, len(end.theta)))
     if likelihood.problem.crossed is None:
-        hessian = second_differences(lambda u: likelihood(end.theta + size * u), len(size), STEP)
+        hessian = second_differences(
+            lambda u: likelihood(end.theta + size * u), len(size), DEGENERACY.curvature_step
+        )
     else:
         from bayeslme.engine.crossed.gradient import hessian_of
 
-        hessian = np.outer(size, size) * hessian_of(likelihood, end.theta, STEP * size)
+        hessian = np.outer(size, size) * hessian_of(
+            likelihood, end.theta, DEGENERACY.curvature_step * size
+        )
     if not np.all(np.isfinite(hessian)):
         return np.zeros((0, len(size)))
     values, directions = np.linalg.eigh(hessian)
-    least = FLAT + ROUNDING * abs(end.value) / STEP**2
-    return np.asarray(STEP * size * directions[:, np.abs(values) < least].T)
+    least = (
+        DEGENERACY.flat_curvature
+        + DEGENERACY.value_rounding * abs(end.value) / DEGENERACY.curvature_step**2
+    )
+    return np.asarray(DEGENERACY.curvature_step * size * directions[:, np.abs(values) < least].T)
 
 
 def _suspect(likelihood: Likelihood, end: Optimum) -> bool:
@@ -72,11 +72,19 @@ def _suspect(likelihood: Likelihood, end: Optimum) -> bool:
         return True
     shares = np.ones((2 * len(stages), len(end.theta)))
     for k, stage in enumerate(stages):
-        shares[2 * k : 2 * k + 2, stage.theta] += np.array([[STEP], [-STEP]])
+        shares[2 * k : 2 * k + 2, stage.theta] += np.array(
+            [[DEGENERACY.curvature_step], [-DEGENERACY.curvature_step]]
+        )
     if not len(shares):
         return False
     curved = likelihood(end.theta * shares).reshape(-1, 2).sum(axis=1) - 2 * end.value
-    return bool(np.any(np.abs(curved) < FLAT * STEP**2 + ROUNDING * abs(end.value)))
+    return bool(
+        np.any(
+            np.abs(curved)
+            < DEGENERACY.flat_curvature * DEGENERACY.curvature_step**2
+            + DEGENERACY.value_rounding * abs(end.value)
+        )
+    )
 
 
 def move_effects(likelihood: Likelihood, end: Optimum, moves: np.ndarray) -> bool:
@@ -86,7 +94,7 @@ def move_effects(likelihood: Likelihood, end: Optimum, moves: np.ndarray) -> boo
         np.max(np.abs(_square(up) - _square(down)), initial=0.0)
         for up, down in zip(*sides, strict=True)
     ]
-    return max(changes, default=0.0) > SEEN * STEP
+    return max(changes, default=0.0) > DEGENERACY.covariance_change * DEGENERACY.curvature_step
 
 
 def reference_start(likelihood: Likelihood) -> np.ndarray:
@@ -95,9 +103,9 @@ def reference_start(likelihood: Likelihood) -> np.ndarray:
     plain = Likelihood(_without_rows(problem), likelihood.method, likelihood.sigma)
     theta = default_start(problem)
     effects = theta[: problem.theta_correlation.start]
-    for _ in range(EM_STEPS if problem.stages else 0):
+    for _ in range(DEGENERACY.em_steps if problem.stages else 0):
         last, effects = effects, _em(plain, effects)
-        if np.allclose(effects, last, rtol=ARRIVED, atol=0.0):
+        if np.allclose(effects, last, rtol=DEGENERACY.em_tolerance, atol=0.0):
             break
     return np.concatenate([effects, theta[len(effects) :]])
 
@@ -120,13 +128,13 @@ def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:
     trials = np.repeat(end.theta[None], len(choices), axis=0)
     for trial, chosen in zip(trials, choices, strict=True):
         trial[chosen] = start[chosen]
-    free = np.abs(likelihood(trials) - end.value) < SAME
+    free = np.abs(likelihood(trials) - end.value) < DEGENERACY.equal_loglik
     theta, value = end.theta.copy(), end.value
     for k in np.flatnonzero(free):
         trial = theta.copy()
         trial[choices[k]] = start[choices[k]]
         got = float(likelihood(trial[None])[0])
-        if abs(got - end.value) < SAME:
+        if abs(got - end.value) < DEGENERACY.equal_loglik:
             theta, value = trial, got
     return replace(end, theta=theta, value=value)
 
@@ -151,7 +159,7 @@ def _begun(problem: Problem, k: int) -> np.ndarray:
     at = sum(one.q for one in problem.stages[:k])
     own = stage.basis.T @ problem.columns[at : at + stage.q]
     squares = np.sum(np.square(own), axis=1) / stage.n_groups
-    precision = np.where(squares > 0.0, PRECISION**2 * squares, 1.0)
+    precision = np.where(squares > 0.0, DEGENERACY.start_precision**2 * squares, 1.0)
     return stage.structure.nearest(np.diag(1.0 / precision), stage.basis)
 
 

@@ -11,11 +11,8 @@ import numpy as np
 
 from bayeslme.engine.likelihood.likelihood import Likelihood
 from bayeslme.engine.search.optimise import CONVERGED, Optimum, maximise
+from bayeslme.engine.search.settings import SEARCH
 from bayeslme.engine.search.starts import kinks, scales
-
-NEAREST = 3  # distances to both sides of where the search gave up
-BESIDE = 1e-5  # of a scale, to both sides of a distance
-SLACK = 1e-7  # a log-likelihood higher by less is not beside a maximum
 
 
 def settle(likelihood: Likelihood, end: Optimum, max_iter: int) -> Optimum:
@@ -30,7 +27,7 @@ def settle(likelihood: Likelihood, end: Optimum, max_iter: int) -> Optimum:
     best = end
     for value in _near(likelihood, end.theta):
         found = _held(likelihood, end, value, max_iter)
-        if found.converged and found.value > best.value - SLACK:
+        if found.converged and found.value > best.value - SEARCH.kink_tolerance:
             best = found
     return best
 
@@ -42,7 +39,7 @@ def _near(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
         return np.zeros(0)
     bends = kinks(bound)
     at = int(np.searchsorted(bends, theta[place.start])) if len(bends) else 0
-    return bends[max(0, at - NEAREST) : at + NEAREST]
+    return bends[max(0, at - SEARCH.kinks_per_side) : at + SEARCH.kinks_per_side]
 
 
 def _held(likelihood: Likelihood, end: Optimum, value: float, max_iter: int) -> Optimum:
@@ -58,9 +55,9 @@ def _held(likelihood: Likelihood, end: Optimum, value: float, max_iter: int) -> 
     top = maximise(
         lambda free: likelihood(whole(free)), end.theta[others], scale[others], max_iter=max_iter
     )
-    step = BESIDE * scale[at]
+    step = SEARCH.kink_step * scale[at]
     sides = np.concatenate([whole(top.theta[None], value + s) for s in (step, -step)])
-    best = top.converged and np.max(likelihood(sides)) <= top.value + SLACK
+    best = top.converged and np.max(likelihood(sides)) <= top.value + SEARCH.kink_tolerance
     slope = np.zeros(len(others))
     slope[others] = top.gradient
     message = CONVERGED if best else end.message

@@ -18,17 +18,8 @@ import numpy as np
 
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.flat import default_start
+from bayeslme.engine.search.settings import SEARCH
 from bayeslme.engine.search.starts import several_maxima, starting_points
-
-SIZES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # entries of a relative factor
-MANY = 60  # parameters, from which on each is looked at in fewer places
-FEW_OFFSETS = (0.0, 0.5, 2.0, 8.0, -0.5, -2.0, -8.0)
-SHARES = (0.5, 0.8, 1.25, 2.0)  # of the entry itself
-OFFSETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of a row parameter, in scales, to both sides
-LINE_SHARES = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # shares of the way from a start
-BEYOND = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 1.0, 1.5, 2.0)  # of the way to the opposite
-BATCH = 128  # points evaluated at once: more would not be faster
-PROMINENT = 1e-4  # height above the surroundings that is no rounding
 
 
 def other_maxima(
@@ -52,7 +43,9 @@ def other_maxima(
         _mirror(problem, home, even),
     ]
     points = np.concatenate(lines)
-    values = np.concatenate([f(points[i : i + BATCH]) for i in range(0, len(points), BATCH)])
+    values = np.concatenate(
+        [f(points[i : i + SEARCH.batch_size]) for i in range(0, len(points), SEARCH.batch_size)]
+    )
     values = np.where(np.isfinite(values), values, -np.inf)
     pieces = np.split(values, np.cumsum([len(line) for line in lines])[:-1])
     found = [
@@ -104,17 +97,19 @@ def _factor_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
     """Other values of every entry of the random effects' factors."""
     signed = _signed(problem)
     for j in range(problem.theta_correlation.start):
-        values = np.concatenate([np.array(SIZES), theta[j] * np.array(SHARES)])
+        values = np.concatenate(
+            [np.array(SEARCH.factor_values), theta[j] * np.array(SEARCH.factor_multiples)]
+        )
         yield np.concatenate([values, -values]) if signed[j] else values
 
 
 def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
     """Other values of every parameter of the correlation and of the variance function."""
-    steps = np.array([*OFFSETS, *(-step for step in OFFSETS)])
+    steps = np.array([*SEARCH.row_offsets, *(-step for step in SEARCH.row_offsets)])
     for _, bound, place in problem.row_structures:
         for i, here in enumerate(theta[place]):
-            if problem.size > MANY:
-                yield here + bound.scale[i] * np.array(FEW_OFFSETS)
+            if problem.size > SEARCH.many_parameters:
+                yield here + bound.scale[i] * np.array(SEARCH.few_row_offsets)
             else:
                 yield np.concatenate([starting_points(bound, i), here + bound.scale[i] * steps])
 
@@ -131,14 +126,14 @@ def _signed(problem: Problem) -> np.ndarray:
 def _line_searches(theta: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
     """Points (s, k) from each start to theta."""
     for start in starts:
-        yield start + np.array(LINE_SHARES)[:, None] * (theta - start)
+        yield start + np.array(SEARCH.line_fractions)[:, None] * (theta - start)
 
 
 def _mirror(problem: Problem, theta: np.ndarray, even: np.ndarray) -> np.ndarray:
     """Points (s, k) towards the opposite of the row parameters, and beyond it."""
     rows = np.arange(problem.size) >= problem.theta_correlation.start
     opposite = np.where(rows & ~even, -theta, theta)
-    return np.asarray(theta + np.array(BEYOND)[:, None] * (opposite - theta))
+    return np.asarray(theta + np.array(SEARCH.mirror_fractions)[:, None] * (opposite - theta))
 
 
 def _local_maxima(values: np.ndarray, home: int) -> list[int]:
@@ -148,12 +143,7 @@ def _local_maxima(values: np.ndarray, home: int) -> list[int]:
     lowest = np.concatenate(  # between a place and home
         [np.minimum.accumulate(values[home::-1])[::-1], np.minimum.accumulate(values[home:])[1:]]
     )
-    return [int(i) for i in np.flatnonzero(tops & (lowest < values - PROMINENT))]
-
-
-MANY_SIZES = 5  # parameters of random effects; two levels, one with a slope, have four
-FAR = 10.0  # times the extent of the positions
-SLOPES = 2  # parameters of random effects that may stand in for a long range
+    return [int(i) for i in np.flatnonzero(tops & (lowest < values - SEARCH.min_prominence))]
 
 
 def unseen(problem: Problem, starts: np.ndarray) -> np.ndarray:
@@ -183,7 +173,7 @@ def _sizes(problem: Problem) -> np.ndarray:
     The candidates have equal sizes at each level, and lines move one size at a time.
     """
     one_matrix = len(problem.stages) == 1 and problem.stages[0].structure.unstructured
-    if problem.theta_correlation.start < MANY_SIZES or one_matrix:
+    if problem.theta_correlation.start < SEARCH.min_parameters_for_default_start or one_matrix:
         return np.zeros((0, problem.size))
     return default_start(problem)[None]
 
@@ -192,13 +182,13 @@ def _range(problem: Problem) -> np.ndarray:
     """A start (1, k) with a range far beyond the data, where random slopes may stand in for it."""
     bound, place = problem.correlation, problem.theta_correlation
     none = np.zeros((0, problem.size))
-    if bound is None or 0 not in bound.free or place.start < SLOPES:
+    if bound is None or 0 not in bound.free or place.start < SEARCH.min_parameters_for_long_range:
         return none
     if not bound.structure.spatial or bound.structure.compact:
         return none
     start = default_start(problem)
     natural = bound.natural(start[place])
     extent = float(np.linalg.norm(np.ptp(bound.coords.position, axis=0)))
-    natural[0] = FAR * extent / bound.coords.unit
+    natural[0] = SEARCH.long_range * extent / bound.coords.unit
     start[place] = bound.to_free(natural)
     return start[None]

@@ -28,15 +28,9 @@ from bayeslme.engine.likelihood.likelihood import Likelihood, Method
 from bayeslme.engine.problem import Problem
 from bayeslme.engine.search.optimise import Optimum
 from bayeslme.engine.search.reproduced import without_rest
+from bayeslme.engine.search.settings import DEGENERACY
 from bayeslme.errors import FitError
 from bayeslme.structures import Bound, CorrelationGroups
-
-FAR = 40.0  # scales of a parameter, from where twice as far shows what changes for ever
-EQUAL = 1e-6  # difference of rates of change that is none
-REPRODUCED = 1e-8  # residual over those of least squares
-FIRST = 32  # rows looked at first, then twice as many
-LARGE = 1e6  # numbers of a matrix of coefficients that is still asked
-BATCH = 1e6  # logarithms of standard deviations at once
 
 
 def exact_rows(problem: Problem) -> np.ndarray | None:
@@ -49,7 +43,7 @@ def exact_rows(problem: Problem) -> np.ndarray | None:
     bound = problem.variance
     if bound is None or not len(bound.free):
         return None
-    limit = REPRODUCED * problem.source.rest() / np.sqrt(problem.n)
+    limit = DEGENERACY.reproduced_residual * problem.source.rest() / np.sqrt(problem.n)
     kinds = (False, True) if problem.stages else (False,)
     for low in vanishing(bound, problem.n):
         rows = np.flatnonzero(low)
@@ -61,8 +55,12 @@ def exact_rows(problem: Problem) -> np.ndarray | None:
 def vanishing(bound: Bound, n: int) -> Iterator[np.ndarray]:
     """Sets (n,) of rows whose standard deviation over that of all others can go to zero."""
     k = len(bound.free)
-    moves = np.concatenate([-np.eye(k), np.eye(k), np.ones((int(k > 1), k))]) * bound.scale * FAR
-    step = max(1, int(BATCH // n))
+    moves = (
+        np.concatenate([-np.eye(k), np.eye(k), np.ones((int(k > 1), k))])
+        * bound.scale
+        * DEGENERACY.distant_scales
+    )
+    step = max(1, int(DEGENERACY.batch_numbers // n))
     for first in range(0, len(moves), step):
         some = moves[first : first + step]
         with np.errstate(all="ignore"):  # a power may overflow: that is no set
@@ -70,10 +68,10 @@ def vanishing(bound: Bound, n: int) -> Iterator[np.ndarray]:
                 bound.structure.log_sd(bound.natural(bound.start + m * some), bound.coords)
                 for m in (1.0, 2.0)
             )
-            rates = (far - near) / FAR
+            rates = (far - near) / DEGENERACY.distant_scales
         for rate in rates[np.isfinite(rates).all(axis=1)]:
-            low = np.abs(rate - rate.min()) < EQUAL
-            if not low.all() and np.all(low | (np.abs(rate - rate.max()) < EQUAL)):
+            low = np.abs(rate - rate.min()) < DEGENERACY.equal_rates
+            if not low.all() and np.all(low | (np.abs(rate - rate.max()) < DEGENERACY.equal_rates)):
                 yield low
 
 
@@ -82,7 +80,7 @@ def _reproduced(problem: Problem, rows: np.ndarray, limit: float, effects: bool)
 
     With or without ``effects`` that are random: their variance can be zero, too.
     """
-    count = min(FIRST, len(rows))
+    count = min(DEGENERACY.first_rows, len(rows))
     while True:
         some = rows[:count]
         columns = _coefficients(problem, some, effects)
@@ -104,19 +102,13 @@ def _coefficients(problem: Problem, rows: np.ndarray, effects: bool) -> np.ndarr
     for k, stage in enumerate(problem.stages if effects else ()):
         group = problem.group_of(k, rows)
         own, place = np.unique(group, return_inverse=True)
-        if len(rows) * len(own) * stage.q > LARGE:
+        if len(rows) * len(own) * stage.q > DEGENERACY.max_coefficient_numbers:
             return None
         z = known[at : at + stage.q, rows].T
         member = np.eye(len(own))[place]
         blocks.append((member[:, :, None] * z[:, None, :]).reshape(len(rows), -1))
         at += stage.q
     return np.concatenate(blocks, axis=1)
-
-
-FURTHER = 3.0  # times the relative factors of a level
-GAIN = 1.0  # in log-likelihood over such a way: more than any end that is near can hide
-BACK = 3.0  # of the logarithm of small standard deviations
-EXACT = 1e-6  # standard deviation over that of other rows and of the residuals of least squares
 
 
 def require_bound(likelihood: Likelihood, end: Optimum) -> None:
@@ -154,12 +146,14 @@ def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
 
     with np.errstate(over="ignore", invalid="ignore"):
         log_sd = at(end.theta)
-    low = log_sd - np.median(log_sd) < np.log(EXACT)
+    low = log_sd - np.median(log_sd) < np.log(DEGENERACY.exact_sd)
     if not low.any():
         return
     sigma = float(likelihood.profile(end.theta).sigma)
     sd = sigma * np.exp(log_sd[low] - log_sd.mean())
-    exact = not np.min(sd) * np.sqrt(problem.n) > EXACT * problem.source.rest()  # NaN too
+    exact = (
+        not np.min(sd) * np.sqrt(problem.n) > DEGENERACY.exact_sd * problem.source.rest()
+    )  # NaN too
     if exact and _grows_with_low_rows(likelihood, end, at, low):
         raise _without_bound(likelihood, int(low.sum()))
 
@@ -185,24 +179,23 @@ def _grows_with_low_rows(
     moves = np.eye(len(end.theta))[place]
     slopes = [log_sd(end.theta + move) - log_sd(end.theta - move) for move in moves]
     columns = np.stack([*(slope / 2 for slope in slopes), np.ones(len(low))], axis=1)
-    steps = np.linalg.lstsq(columns, BACK * low, rcond=None)[0][:-1]
-    return not end.value - likelihood((end.theta + steps @ moves)[None])[0] < GAIN  # NaN too
+    steps = np.linalg.lstsq(columns, DEGENERACY.backward_step * low, rcond=None)[0][:-1]
+    return (
+        not end.value - likelihood((end.theta + steps @ moves)[None])[0] < DEGENERACY.unbounded_gain
+    )  # NaN too
 
 
 def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
     """Random effects have taken up the residuals."""
     problem = likelihood.problem
     sigma = float(likelihood.profile(end.theta).sigma)
-    gone = sigma * np.sqrt(problem.n) < EXACT * problem.source.rest()
+    gone = sigma * np.sqrt(problem.n) < DEGENERACY.exact_sd * problem.source.rest()
     gone = gone and any(stage.filled is not None for stage in problem.stages)
     for k, stage in enumerate(problem.stages):
         further = end.theta.copy()
-        further[stage.theta] *= FURTHER
-        if gone or likelihood(further[None])[0] > end.value + GAIN:
+        further[stage.theta] *= DEGENERACY.further_multiple
+        if gone or likelihood(further[None])[0] > end.value + DEGENERACY.unbounded_gain:
             raise without_rest(problem, k)
-
-
-LEFT = 2  # dimensions in which some vector is in the null space of a correlation matrix
 
 
 def require_groups(problem: Problem, method: Method) -> None:
@@ -224,7 +217,7 @@ def require_groups(problem: Problem, method: Method) -> None:
     for groups, at in bound.coords.by_level():
         rows = at[_complete_groups(groups)]
         g, m = rows.shape
-        if g <= m - LEFT and _grows_under_reml(problem, rows, method):
+        if g <= m - DEGENERACY.null_dimensions and _grows_under_reml(problem, rows, method):
             those = "group has" if g == 1 else "groups have"
             msg = (
                 f"{bound.structure.r_name}: {g} {those} all of {m} positions, too few for "
@@ -252,4 +245,4 @@ def _grows_under_reml(problem: Problem, rows: np.ndarray, method: Method) -> boo
     along = x @ np.random.default_rng(0).standard_normal(m)
     if np.linalg.matrix_rank(along) < g:
         return True
-    return bool(np.linalg.matrix_rank(x.reshape(-1, m)) + g <= m - LEFT)
+    return bool(np.linalg.matrix_rank(x.reshape(-1, m)) + g <= m - DEGENERACY.null_dimensions)

@@ -14,23 +14,10 @@ from typing import Protocol, TypeGuard
 
 import numpy as np
 
+from bayeslme.engine.search.settings import OPTIMISER
+
 Objective = Callable[[np.ndarray], np.ndarray]
 
-# Of a coordinate's scale: truncation of central differences ~ 1e-8, rounding ~ 1e-16 |f| / STEP.
-STEP = 1e-4
-LENGTHS = np.array([1.0, 0.5, 0.2, 2.0, 0.05, 0.005])
-FULL = 0.9  # share of the best length's gain with which the full one is taken
-SHORTER = np.array([0.5, 0.2, 0.05, 0.005, 5e-4])  # tried where the full length gains too little
-LONGER = np.array([2.0, 4.0])  # tried where the slope at the full length is still steep
-ARMIJO, STEEP = 1e-4, 0.7  # shares of the slope: of a gain that is enough, and that is steep
-MANY = 30  # parameters, from which on an inverse Hessian begins as a diagonal matrix
-LONGEST = 8.0  # scales a step may go
-CURVED = 0.2  # where the objective is not concave a step is at most 1 / CURVED scales long,
-LEAST = 1e-7  # and never divides by less curvature than this, per squared scale
-NOISE = 1e-5  # a predicted gain that may be rounding of the differences
-SETTLED = 1e-11  # a predicted gain at which theta is good to some six digits
-POLISH = 4
-ROUGH = 1e-3  # a tolerance with which an end is not looked at again
 CONVERGED = "converged"
 UNDEFINED = "the likelihood is not defined at the starting values: give others"
 NO_STEP = "no step uphill found: a ridge or the edge of the parameters' range"
@@ -111,7 +98,7 @@ def _with_curves(
 
 def _stencil(theta: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points (2 k, k) to both sides of theta, and the distances (k,)."""
-    h = STEP * np.maximum(scale, np.abs(theta))
+    h = OPTIMISER.difference_step * np.maximum(scale, np.abs(theta))
     moves = np.diag(h)
     return np.concatenate([theta + moves, theta - moves]), h
 
@@ -143,8 +130,8 @@ def maximise(
         (b, k) -> (b,), minus infinity where undefined.
     start, scale : arrays, shape (k,)
     tol : float
-        Stop when the gain still predicted by the quadratic model is below it; from ``ROUGH`` on
-        at once, else after a look with fresh curvature.
+        Stop when the gain still predicted by the quadratic model is below it; from
+        ``rough_tolerance`` on at once, else after a step with a Hessian computed anew.
     wide : bool
         Ask for all step lengths of a line search in one batch (cheap evaluations) instead of one
         after the other.
@@ -168,7 +155,10 @@ def maximise(
         gain = float(g @ step)
         found = Step(theta, -np.inf, None)
         if gain >= tol:
-            step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
+            step *= min(
+                1.0,
+                OPTIMISER.max_step_scales / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))),
+            )
             found = _line_search(f, theta, value, step, gain, scale, wide=wide)
         if found.value > value:
             confirmed = confirmed and found.value - value <= tol
@@ -178,11 +168,11 @@ def maximise(
             inverse = _update(inverse, new - theta, g - new_g)
             theta, g = new, new_g
             continue
-        if gain < tol and tol >= ROUGH:
+        if gain < tol and tol >= OPTIMISER.rough_tolerance:
             return Optimum(theta, value, g, True, CONVERGED, iteration, inverse)
         theta, value, g, gain = _polish(f, theta, value, g, inverse, scale)
-        if confirmed or gain < SETTLED:
-            done = gain < NOISE
+        if confirmed or gain < OPTIMISER.settled_gain:
+            done = gain < OPTIMISER.noise_gain
             message = CONVERGED if done else NO_STEP
             return Optimum(theta, value, g, done, message, iteration, inverse)
         confirmed = True
@@ -200,15 +190,15 @@ def _polish(
 ) -> tuple[np.ndarray, float, np.ndarray, float]:
     """Steps judged by the gradient, past the point where values differ only by rounding."""
     gain = float(g @ inverse @ g)
-    for _ in range(POLISH):
+    for _ in range(OPTIMISER.max_polish_steps):
         new = theta + inverse @ g
         new_value, new_g = gradient(f, new, scale)
         new_gain = float(new_g @ inverse @ new_g)
-        if not (new_gain < 0.25 * gain and new_value > value - NOISE):
+        if not (new_gain < 0.25 * gain and new_value > value - OPTIMISER.noise_gain):
             break
         inverse = _update(inverse, new - theta, g - new_g)
         theta, value, g, gain = new, new_value, new_g, new_gain
-        if gain < 1e-4 * SETTLED:
+        if gain < 1e-4 * OPTIMISER.settled_gain:
             break
     return theta, value, g, gain
 
@@ -220,16 +210,18 @@ def _fresh(
 
     Where f knows its gradient, the Hessian is that of forward differences of gradients, all in one
     batch; otherwise, or where parameters are many, it is diagonal. Where f is not concave the step
-    is at most about 1 / CURVED scales along the gradient.
+    is at most about 1 / ``min_relative_curvature`` scales along the gradient.
     """
     if not _differentiable(f):
         value, g, curve = _with_curves(f, theta, scale)
-    elif len(theta) > MANY:
+    elif len(theta) > OPTIMISER.max_dense_parameters:
         value, g = gradient(f, theta, scale)
         curve = f.curvatures(theta)
     else:
         return _fresh_matrix(f, theta, scale)
-    floor = np.maximum(CURVED * np.abs(g) / scale, LEAST / scale**2)
+    floor = np.maximum(
+        OPTIMISER.min_relative_curvature * np.abs(g) / scale, OPTIMISER.min_curvature / scale**2
+    )
     return value, g, np.diag(1.0 / np.maximum(-curve, floor))
 
 
@@ -248,7 +240,7 @@ def _second_order(
 
     Zeros stand for what a step out of the region of the likelihood leaves unknown.
     """
-    h = STEP * np.maximum(scale, np.abs(theta))
+    h = OPTIMISER.difference_step * np.maximum(scale, np.abs(theta))
     values, slopes = f.value_and_gradient(np.concatenate([theta[None], theta + np.diag(h)]))
     g = slopes[0]
     hessian = (slopes[1:] - g) / h[:, None]
@@ -261,7 +253,9 @@ def _second_order(
 def _inverse(hessian: np.ndarray, g: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Inverse of minus a Hessian; bounded where it is not concave, as in ``_fresh``."""
     strength, vectors = np.linalg.eigh(-hessian * scale * scale[:, None])
-    floor = np.maximum(CURVED * np.abs((scale * g) @ vectors), LEAST)
+    floor = np.maximum(
+        OPTIMISER.min_relative_curvature * np.abs((scale * g) @ vectors), OPTIMISER.min_curvature
+    )
     turned = scale[:, None] * vectors
     return np.asarray((turned / np.maximum(strength, floor)) @ turned.T)
 
@@ -277,17 +271,23 @@ def _newton(
     for iteration in range(1, max_iter + 1):
         step = inverse @ g
         gain = float(g @ step)
-        if gain < SETTLED or (gain < tol and (tol >= ROUGH or gain > 0.25 * last)):
-            if gain < SETTLED:  # the value would change by less than rounding
+        if gain < OPTIMISER.settled_gain or (
+            gain < tol and (tol >= OPTIMISER.rough_tolerance or gain > 0.25 * last)
+        ):
+            if gain < OPTIMISER.settled_gain:  # the value would change by less than rounding
                 theta = theta + step
             return Optimum(theta, value, g, True, CONVERGED, iteration, inverse, hessian)
-        step *= min(1.0, LONGEST / np.max(np.abs(step) / np.maximum(scale, np.abs(theta))))
+        step *= min(
+            1.0, OPTIMISER.max_step_scales / np.max(np.abs(step) / np.maximum(scale, np.abs(theta)))
+        )
         new = theta + step
         got, new_g, new_hessian = _second_order(f, new, scale)
-        if not got > value + (ARMIJO * gain if gain >= tol else -NOISE):
+        if not got > value + (
+            OPTIMISER.sufficient_gain * gain if gain >= tol else -OPTIMISER.noise_gain
+        ):
             new = _shorter(f, theta, value, step, gain)
             if new is None:
-                done = gain < NOISE
+                done = gain < OPTIMISER.noise_gain
                 message = CONVERGED if done else NO_STEP
                 return Optimum(theta, value, g, done, message, iteration, inverse, hessian)
             got, new_g, new_hessian = _second_order(f, new, scale)
@@ -300,11 +300,16 @@ def _shorter(
     f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> np.ndarray | None:
     """The best point of shorter steps, asked in one batch; None where none gains its share."""
-    lines = theta + SHORTER[:, None] * step
+    lengths = np.array(OPTIMISER.shorter_lengths)
+    lines = theta + lengths[:, None] * step
     along = f(lines)
     along = np.where(np.isfinite(along), along, -np.inf)
     best = int(np.argmax(along))
-    return lines[best] if along[best] > value + ARMIJO * gain * SHORTER[best] else None
+    return (
+        lines[best]
+        if along[best] > value + OPTIMISER.sufficient_gain * gain * lengths[best]
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +325,12 @@ def _many_lengths(
     f: Objective, theta: np.ndarray, value: float, step: np.ndarray, scale: np.ndarray
 ) -> Step:
     """The best of several lengths, in one batch with the gradient at the full one."""
-    lines = theta + LENGTHS[:, None] * step
+    lines = theta + np.array(OPTIMISER.step_lengths)[:, None] * step
     around, h = _stencil(lines[0], scale)
     values = f(np.concatenate([lines, around]))
     along = np.where(np.isfinite(values[: len(lines)]), values[: len(lines)], -np.inf)
     best = int(np.argmax(along))
-    if along[0] - value >= FULL * (along[best] - value) > 0:
+    if along[0] - value >= OPTIMISER.full_step_share * (along[best] - value) > 0:
         return Step(lines[0], float(along[0]), _differences(along[0], values[len(lines) :], h)[0])
     return Step(lines[best], float(along[best]), None)
 
@@ -358,11 +363,11 @@ def _full_length_first(
     full = theta + step
     values, slopes = f.value_and_gradient(full[None])
     got, slope = float(values[0]), slopes[0]
-    enough = np.isfinite(got) and got > value + ARMIJO * gain
-    if enough and float(slope @ step) < STEEP * gain:
+    enough = np.isfinite(got) and got > value + OPTIMISER.sufficient_gain * gain
+    if enough and float(slope @ step) < OPTIMISER.steep_slope_share * gain:
         return Step(full, got, slope)
-    others = LONGER if enough else SHORTER
-    lines = theta + others[:, None] * step
+    others = OPTIMISER.longer_lengths if enough else OPTIMISER.shorter_lengths
+    lines = theta + np.array(others)[:, None] * step
     along = f(lines)
     along = np.where(np.isfinite(along), along, -np.inf)
     best = int(np.argmax(along))
@@ -398,18 +403,14 @@ def _update(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     )
 
 
-FEW = 60  # moves whose points are made at once; those of more would fill the memory
-PIECE = 2000  # points then made at a time
-
-
 def second_differences(f: Objective, m: int, step: float) -> np.ndarray:
     """Second derivatives (m, m) of f at 0, by steps of one length."""
     moves = step * np.eye(m)
-    if len(moves) <= FEW:
+    if len(moves) <= OPTIMISER.max_joint_moves:
         return curvature(f(stencil(moves)), m) / step**2
     i, j = np.triu_indices(m, 1)
     single = f(np.concatenate([np.zeros((1, m)), moves, -moves]))
-    pieces = np.array_split(np.arange(len(i)), -(-len(i) // PIECE))
+    pieces = np.array_split(np.arange(len(i)), -(-len(i) // OPTIMISER.points_per_piece))
     double = [
         [f(sign * (moves[i[piece]] + moves[j[piece]])) for piece in pieces] for sign in (1.0, -1.0)
     ]

@@ -20,33 +20,21 @@ import numpy as np
 
 from bayeslme.engine.estimate import Estimate, estimate, read_off
 from bayeslme.engine.likelihood.eliminate import eliminate
-from bayeslme.engine.likelihood.likelihood import BATCH_BYTES, Likelihood, Method, profile
+from bayeslme.engine.likelihood.likelihood import Likelihood, Method, profile
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.engine.likelihood.whiten import Gram, gram_in_blocks
 from bayeslme.engine.problem import Columns, Problem
-from bayeslme.engine.search.conventions import NEAR_ZERO
 from bayeslme.engine.search.flat import flat_moves, move_effects
-from bayeslme.engine.search.optimise import (
-    CONVERGED,
-    CURVED,
-    LEAST,
-    LENGTHS,
-    LONGEST,
-    NO_STEP,
-    NOISE,
-    STEP,
-    Optimum,
-)
-from bayeslme.engine.search.reproduced import SUSPECT, choices, dwarfing, require_rest
+from bayeslme.engine.search.optimise import CONVERGED, NO_STEP, Optimum
+from bayeslme.engine.search.reproduced import choices, dwarfing, require_rest
 from bayeslme.engine.search.search import search
+from bayeslme.engine.search.settings import DEGENERACY, OPTIMISER, REFIT, SEARCH
 from bayeslme.engine.search.starts import candidates, scales
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
 
 
-BEST = 2  # candidates of each response that are climbed from
-SAME = 1e-8  # log-likelihoods closer than this are the same
-TOL = 1e-10  # gain still predicted at which a response is done
 Objective = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -110,11 +98,13 @@ class Responses:
             Sums of squares of the responses.
         """
         rest = self.grams.total[:, -1, -1]
-        found = ~(rest > SUSPECT**2 * squares)
+        found = ~(rest > DEGENERACY.suspect_share**2 * squares)
         for chosen in choices(self.problem) if self.sigma is None else ():
             e = eliminate(self.problem, self.grams, dwarfing(self.problem, chosen))
             left = profile(self.problem, e, np.zeros(()), "ML").sigma
-            found |= ~(left * np.sqrt(self.problem.n) > SUSPECT * np.sqrt(rest))  # NaN too
+            found |= ~(
+                left * np.sqrt(self.problem.n) > DEGENERACY.suspect_share * np.sqrt(rest)
+            )  # NaN too
         return np.flatnonzero(found)
 
 
@@ -145,12 +135,12 @@ class _Climb:
         gain = np.einsum("mi,mi->m", self.slope[rows], direction)
         self.gain[rows] = gain
         size = np.max(np.abs(direction) / np.maximum(self.scale, np.abs(self.theta[rows])), axis=1)
-        direction *= np.minimum(1.0, LONGEST / np.maximum(size, 1e-300))[:, None]
-        trial = self.theta[rows] + LENGTHS[:, None, None] * direction
+        direction *= np.minimum(1.0, OPTIMISER.max_step_scales / np.maximum(size, 1e-300))[:, None]
+        trial = self.theta[rows] + np.array(OPTIMISER.step_lengths)[:, None, None] * direction
         values = self.f(trial, rows)
         best = np.argmax(values, axis=0)
         at = np.arange(len(rows))
-        up = (values[best, at] > self.value[rows]) & (gain >= TOL)
+        up = (values[best, at] > self.value[rows]) & (gain >= REFIT.tolerance)
         if up.any():
             self._move(rows[up], trial[best[up], at[up]])
         self._stop(rows[~up])
@@ -158,7 +148,7 @@ class _Climb:
     def _move(self, rows: np.ndarray, new: np.ndarray) -> None:
         value, slope, _ = differences(self.f, new, rows, self.scale)
         move, change = new - self.theta[rows], self.slope[rows] - slope
-        self.confirmed[rows] &= value - self.value[rows] <= TOL
+        self.confirmed[rows] &= value - self.value[rows] <= REFIT.tolerance
         self.inverse[rows] = _updated(self.inverse[rows], move, change)
         self.theta[rows], self.value[rows], self.slope[rows] = new, value, slope
 
@@ -179,7 +169,7 @@ def differences(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values (m,), slopes and second differences (m, k) at theta (m, k) from one batch."""
     k = theta.shape[1]
-    h = STEP * np.maximum(scale, np.abs(theta))
+    h = OPTIMISER.difference_step * np.maximum(scale, np.abs(theta))
     moves = np.einsum("ij,mi->imj", np.eye(k), h)
     values = f(np.concatenate([theta[None], theta + moves, theta - moves]), rows)
     up, down = values[1 : k + 1].T, values[k + 1 :].T
@@ -190,7 +180,9 @@ def differences(
 
 
 def _diagonal(slope: np.ndarray, curve: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    floor = np.maximum(CURVED * np.abs(slope) / scale, LEAST / scale**2)
+    floor = np.maximum(
+        OPTIMISER.min_relative_curvature * np.abs(slope) / scale, OPTIMISER.min_curvature / scale**2
+    )
     out: np.ndarray = (1.0 / np.maximum(-curve, floor))[:, :, None] * np.eye(len(scale))
     return out
 
@@ -251,7 +243,7 @@ def optima(responses: Responses, own: np.ndarray, max_iter: int) -> list[Optimum
     count = len(responses.grams.total)
     rows = np.arange(count)
     tried = [responses(np.broadcast_to(one, (1, count, len(one))), rows)[0] for one in starts]
-    order = np.argsort(-np.array(tried), axis=0, kind="stable")[:BEST]
+    order = np.argsort(-np.array(tried), axis=0, kind="stable")[: REFIT.starts_per_response]
     begins = [np.tile(own, (count, 1)), *(starts[chosen] for chosen in order)]
     ends = [maximise_many(responses, begin, scale, max_iter) for begin in begins]
     best = np.argmax([end.value for end in ends], axis=0)
@@ -260,7 +252,7 @@ def optima(responses: Responses, own: np.ndarray, max_iter: int) -> list[Optimum
         for name in ("theta", "value", "slope", "gain", "done")
     )
     _to_boundary(responses, theta, value)
-    settled = done & (gain < NOISE)
+    settled = done & (gain < OPTIMISER.noise_gain)
     return [
         Optimum(
             theta[i], float(value[i]), slope[i], bool(ok), CONVERGED if ok else NO_STEP, max_iter
@@ -274,20 +266,17 @@ def _to_boundary(responses: Responses, theta: np.ndarray, value: np.ndarray) -> 
     for stage in responses.problem.stages:
         block = np.arange(stage.theta.start, stage.theta.stop)
         for chosen in (block, *(block[j : j + 1] for j in range(len(block)))):
-            rows = np.flatnonzero(np.all(np.abs(theta[:, chosen]) < NEAR_ZERO, axis=1))
+            rows = np.flatnonzero(
+                np.all(np.abs(theta[:, chosen]) < SEARCH.near_zero_factor, axis=1)
+            )
             if not len(rows):
                 continue
             trial = theta[rows]
             trial[:, chosen] = 0.0
             got = responses(trial[None], rows)[0]
-            same = got >= value[rows] - SAME
+            same = got >= value[rows] - REFIT.equal_loglik
             theta[rows[same]] = trial[same]
             value[rows[same]] = np.maximum(got[same], value[rows[same]])
-
-
-BARELY = 0.1  # entries of a relative factor
-MOST = 250  # responses side by side
-COPIES = 6  # of the Gram matrices that elimination holds at a time
 
 
 def with_response(problem: Problem, y: np.ndarray) -> Problem:
@@ -347,8 +336,14 @@ class Refitter:
             return 1
         c = problem.source.shape[0]
         numbers = c * c + sum(stage.q * c * stage.n_groups for stage in problem.stages)
-        batch = 2 * problem.size + 1 + len(LENGTHS)
-        return max(1, min(MOST, int(BATCH_BYTES / (COPIES * 8 * numbers * batch))))
+        batch = 2 * problem.size + 1 + len(OPTIMISER.step_lengths)
+        return max(
+            1,
+            min(
+                REFIT.max_responses,
+                int(LIKELIHOOD.batch_bytes / (REFIT.gram_copies * 8 * numbers * batch)),
+            ),
+        )
 
     @np.errstate(under="ignore")  # a vanishing correlation is 0
     def optima(self, y: np.ndarray) -> list[Optimum]:
@@ -432,6 +427,6 @@ class Refitter:
         """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""
         theta = self.found.theta.copy()
         for stage in self.found.problem.stages:
-            if np.linalg.norm(theta[stage.theta]) < BARELY:
-                theta[stage.theta] = BARELY
+            if np.linalg.norm(theta[stage.theta]) < REFIT.min_start_factor:
+                theta[stage.theta] = REFIT.min_start_factor
         return theta

@@ -20,6 +20,7 @@ from bayeslme.engine import settings
 from bayeslme.engine.likelihood.likelihood import Likelihood, profile
 from bayeslme.engine.likelihood.row_grams import RowGrams
 from bayeslme.engine.problem import Columns, Problem, Stage, runs
+from bayeslme.engine.search.settings import DEGENERACY
 from bayeslme.errors import FitError
 from bayeslme.structures import PdIdent
 
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from bayeslme.engine.crossed.grams import CrossedGrams
 
     Grams = RowGrams | CrossedGrams
-
-RESOLVED = 2e-7  # the same beside random effects, over the norm X leaves: sums of squares tell less
-SUSPECT = 1e-5  # what one elimination has to leave for the rows to be asked
-LARGE = 1e5  # relative factors of effects that dwarf the residuals
-PASSES = 6
 
 
 def fixed_reproduce(problem: Problem) -> bool:
@@ -149,7 +145,8 @@ def choices(problem: Problem) -> Iterator[tuple[int, ...]]:
 def dwarfing(problem: Problem, chosen: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Relative factors beside which residuals are nothing; zero at levels that are not chosen."""
     return tuple(
-        LARGE * float(k in chosen) * np.eye(stage.q) for k, stage in enumerate(problem.stages)
+        DEGENERACY.dwarfing_factor * float(k in chosen) * np.eye(stage.q)
+        for k, stage in enumerate(problem.stages)
     )
 
 
@@ -160,7 +157,7 @@ def _suspect(problem: Problem, grams: Grams, chosen: tuple[int, ...]) -> bool:
     e = grams.reduce(rows, dwarfing(problem, chosen))
     left = profile(problem, e, rows.half_logdet, "ML").sigma
     whole = problem.source.rest() / np.sqrt(problem.n)
-    return not left > SUSPECT * whole  # NaN too
+    return not left > DEGENERACY.suspect_share * whole  # NaN too
 
 
 def _reproduced(problem: Problem, chosen: tuple[int, ...]) -> bool:
@@ -168,8 +165,8 @@ def _reproduced(problem: Problem, chosen: tuple[int, ...]) -> bool:
     y = problem.columns[-1]
     other = np.random.default_rng(0).standard_normal(problem.n)
     return bool(
-        _rest(problem, y, chosen) <= RESOLVED * np.linalg.norm(y)
-        and _rest(problem, other, chosen) > RESOLVED * np.linalg.norm(other)
+        _rest(problem, y, chosen) <= DEGENERACY.resolved_norm * np.linalg.norm(y)
+        and _rest(problem, other, chosen) > DEGENERACY.resolved_norm * np.linalg.norm(other)
     )
 
 
@@ -178,7 +175,7 @@ def _rest(problem: Problem, y: np.ndarray, chosen: tuple[int, ...]) -> float:
     columns, factors, p = problem.columns, dwarfing(problem, chosen), problem.p
     norm, rest = np.linalg.norm(y), y
     none = np.zeros(0)
-    for _ in range(PASSES):
+    for _ in range(DEGENERACY.max_passes):
         own = replace(problem, source=Columns.holding(np.concatenate([columns[:-1], rest[None]])))
         grams = Likelihood(own, "ML").grams
         rows = grams.at(none, none)

@@ -25,22 +25,9 @@ from bayeslme.engine.search.kinks import settle
 from bayeslme.engine.search.local_maxima import other_maxima, unseen
 from bayeslme.engine.search.no_maximum import require_bound
 from bayeslme.engine.search.optimise import Optimum, maximise
+from bayeslme.engine.search.settings import SEARCH
 from bayeslme.engine.search.starts import candidates, scales
 from bayeslme.errors import FitError
-
-# Below this many numbers an evaluation reads, a batch of six costs little more than one.
-WIDE_NUMBERS = 2e5
-SEEN = 8  # other starts from which a line of sight is drawn
-ROUNDS, MAXIMA = 3, 3  # looks around, and local maxima climbed after each
-ROUGH, ROUGH_TOL = 25, 1e-2  # of a first climb: iterations, and gain left
-WORTH = 0.1  # a first climb that ends lower than the best by more is given up
-WAY = np.linspace(0.0, 1.0, 10)[1:-1]  # from one end to another
-TIE = 1e-7  # log-likelihoods closer than this are equal; the converged one is kept
-NEARBY, ROUNDING = 1e-6, 1e-3  # a relative step, and how far values cannot be from a line over it
-FAR = 20.0  # on the unconstrained scale of correlations, where nothing changes any more
-CLEAR = 0.02  # relative size of random effects that is clearly not zero
-SHARPER = 0.1  # of a tolerance, where the gradient is exact
-SHRINKINGS = 8  # halvings of starts at which nothing is defined
 
 
 @np.errstate(over="ignore", invalid="ignore")  # out there the likelihood is not defined
@@ -101,7 +88,7 @@ def _near(likelihood: Likelihood, max_iter: int, *, around: bool) -> Optimum | N
         return None
     near = _highest(few, max_iter, around=around)
     sizes = [np.linalg.svd(a, compute_uv=False).min() for a in few.factors(near.theta)]
-    return near if near.converged and min(sizes) > CLEAR else None
+    return near if near.converged and min(sizes) > SEARCH.min_clear_factor else None
 
 
 def _highest(
@@ -114,7 +101,11 @@ def _highest(
     around: bool,
 ) -> Optimum:
     """The end of a climb from the best start, or of one from another local maximum."""
-    looks = around and likelihood.problem.size > 0 and likelihood.n_numbers < WIDE_NUMBERS
+    looks = (
+        around
+        and likelihood.problem.size > 0
+        and likelihood.n_numbers < SEARCH.max_parallel_numbers
+    )
     starts = np.zeros((0, likelihood.problem.size))
     if start is None or looks:
         starts = _candidates(likelihood) if grid is None else _ranked(likelihood, grid)
@@ -147,7 +138,7 @@ def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum
         return kept(likelihood, best, default_start(likelihood.problem))
     start = reference_start(likelihood)
     end = kept(likelihood, climb(likelihood, start, max_iter), start)
-    return end if end.converged and end.value > best.value - TIE else best
+    return end if end.converged and end.value > best.value - SEARCH.equal_loglik else best
 
 
 def _candidates(likelihood: Likelihood) -> np.ndarray:
@@ -155,14 +146,14 @@ def _candidates(likelihood: Likelihood) -> np.ndarray:
     problem = likelihood.problem
     if problem.crossed is None:
         return _ranked(likelihood, candidates(problem))
-    wide = likelihood.n_numbers < WIDE_NUMBERS
+    wide = likelihood.n_numbers < SEARCH.max_parallel_numbers
     starts = crossed_candidates(problem, wide=wide)
     return _ranked(likelihood, starts) if wide else starts
 
 
 def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
     """Starts (s, k), best first; drawn towards zero until the likelihood is defined somewhere."""
-    for _ in range(SHRINKINGS):
+    for _ in range(SEARCH.max_shrinkings):
         values = likelihood(starts)
         if np.isfinite(values).any():
             break
@@ -182,7 +173,7 @@ def climb(
     scale = scales(likelihood.problem)
     if likelihood.problem.crossed is not None and len(start):
         return _ascend(likelihood, start, scale, max_iter, tol, inverse)
-    wide = likelihood.n_numbers < WIDE_NUMBERS
+    wide = likelihood.n_numbers < SEARCH.max_parallel_numbers
     return maximise(
         likelihood, start, scale, max_iter=max_iter, tol=tol, wide=wide, inverse=inverse
     )
@@ -206,7 +197,9 @@ def _ascend(
     def f(theta: np.ndarray) -> tuple[float, np.ndarray]:
         return value_and_gradient(likelihood, theta)
 
-    return ascend(f, start, scale, inverse, max_iter=max_iter, tol=min(tol, 1.0) * SHARPER)
+    return ascend(
+        f, start, scale, inverse, max_iter=max_iter, tol=min(tol, 1.0) * SEARCH.exact_gradient_share
+    )
 
 
 def _look_around(
@@ -218,19 +211,22 @@ def _look_around(
     an end at which nothing is defined never takes the place of one with a likelihood.
     """
     sound = _sound(likelihood, best)
-    others, seen = unseen(likelihood.problem, starts), starts[:SEEN]
-    for _ in range(ROUNDS):
+    others, seen = unseen(likelihood.problem, starts), starts[: SEARCH.max_line_starts]
+    for _ in range(SEARCH.max_rounds):
         before, looked = best, sound
         points = (
             other_maxima(likelihood, likelihood.problem, best.theta, seen)
             if sound
             else np.concatenate([_inside(likelihood, best.theta)[None], seen])
         )
-        points, others = np.concatenate([points[:MAXIMA], others]), others[:0]
+        points, others = np.concatenate([points[: SEARCH.max_climbs_per_round], others]), others[:0]
         for point in points:
-            rough = climb(likelihood, point, min(ROUGH, max_iter), ROUGH_TOL)
+            rough = climb(
+                likelihood, point, min(SEARCH.rough_iterations, max_iter), SEARCH.rough_tolerance
+            )
             if sound and (
-                rough.value < best.value - WORTH or _same_maximum(likelihood, best, rough)
+                rough.value < best.value - SEARCH.max_deficit
+                or _same_maximum(likelihood, best, rough)
             ):
                 continue
             end = climb(likelihood, rough.theta, max_iter)
@@ -238,7 +234,7 @@ def _look_around(
                 trusted = _sound(likelihood, end)
                 if trusted > sound or (trusted == sound and _merit(end) > _merit(best)):
                     best, sound = end, trusted
-        if looked and best.value <= before.value + WORTH * 1e-2:
+        if looked and best.value <= before.value + SEARCH.max_deficit * 1e-2:
             break
     return best
 
@@ -247,30 +243,35 @@ def _same_maximum(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool
     """Whether the way from the end of a first climb to the top seen so far never goes down."""
     if rough.value > best.value:
         return False
-    way = rough.theta + WAY[:, None] * (best.theta - rough.theta)
+    way = rough.theta + np.array(SEARCH.path_fractions)[:, None] * (best.theta - rough.theta)
     values = np.concatenate([[rough.value], likelihood(way), [best.value]])
-    return bool(np.all(np.diff(values) >= -TIE))
+    return bool(np.all(np.diff(values) >= -SEARCH.equal_loglik))
 
 
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:
     """Whether the value is more than rounding, which is all there is beside a singular matrix."""
     signs = (-1.0) ** np.arange(len(end.theta))
-    near = likelihood(end.theta * (1 + NEARBY * np.stack([signs, -signs, 2 * signs, -2 * signs])))
+    near = likelihood(
+        end.theta * (1 + SEARCH.soundness_step * np.stack([signs, -signs, 2 * signs, -2 * signs]))
+    )
     bent = near[2:] - 2 * near[:2] + end.value  # to each side by itself: there may be a kink
-    if not np.max(np.abs(bent)) < ROUNDING:  # NaN is not
+    if not np.max(np.abs(bent)) < SEARCH.soundness_tolerance:  # NaN is not
         return False
     inside = _inside(likelihood, end.theta)
     if np.array_equal(inside, end.theta):
         return True
-    return climb(likelihood, inside, ROUGH).value > end.value - ROUNDING
+    return (
+        climb(likelihood, inside, SEARCH.rough_iterations).value
+        > end.value - SEARCH.soundness_tolerance
+    )
 
 
 def _inside(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     """The same with correlations drawn back from the ends of their ranges, where they are there."""
     out, place = theta.copy(), likelihood.problem.theta_correlation
-    out[place] = np.clip(out[place], -FAR, FAR)
+    out[place] = np.clip(out[place], -SEARCH.max_free_correlation, SEARCH.max_free_correlation)
     return out
 
 
 def _merit(end: Optimum) -> float:
-    return end.value + (TIE if end.converged else 0.0)
+    return end.value + (SEARCH.equal_loglik if end.converged else 0.0)

@@ -10,15 +10,8 @@ import itertools
 import numpy as np
 
 from bayeslme.engine.problem import Problem, Stage
+from bayeslme.engine.search.settings import SEARCH
 from bayeslme.structures import Bound, settings
-
-RELATIVE = (0.3, 1.0, 4.0, 20.0)  # sd of a random effect (on its standard scale) relative to sigma
-# A correlation that ends at the range has a kink, and often a narrow local maximum, at every
-# distance.
-FINE_RANGES = tuple(np.linspace(0.0, 9.5, 381).tolist())
-NEAR = np.array([0.0, 0.1, -0.1, 0.3, -0.3, 1.0, -1.0, 3.0, -3.0])
-MOST = 400  # candidates
-EQUAL = 9  # digits to which distances that are equal are
 
 
 def scales(problem: Problem) -> np.ndarray:
@@ -36,19 +29,19 @@ def candidates(problem: Problem) -> np.ndarray:
     """
     options = [_sizes(stage) for stage in _outermost_first(problem)]
     rows = [bound.starts for _, bound, _ in problem.row_structures]
-    grid = itertools.islice(itertools.product(*options, *rows), MOST)
+    grid = itertools.islice(itertools.product(*options, *rows), SEARCH.max_candidates)
     return np.stack([np.concatenate([*parts, np.zeros(0)]) for parts in grid])
 
 
 def starting_points(bound: Bound, i: int) -> np.ndarray:
     """Values of free parameter i near which a maximum may be: around its start and zero."""
-    start, near = bound.start[i], NEAR * min(1.0, bound.scale[i])
+    start, near = bound.start[i], np.array(SEARCH.start_shifts) * min(1.0, bound.scale[i])
     if i == 0 and bound.structure.spatial:
         bends = kinks(bound)
-        if 0 < len(bends) <= MOST:
+        if 0 < len(bends) <= SEARCH.max_candidates:
             return bends
         usual = settings.STRUCTURES.range_start_shifts
-        shifts = FINE_RANGES if bound.structure.compact else usual
+        shifts = SEARCH.fine_range_shifts if bound.structure.compact else usual
         grid = np.asarray(start + np.array(shifts))
         return grid if not len(bends) else bends[_nearest(bends, grid)]
     return np.concatenate([start + near, near])
@@ -62,9 +55,13 @@ def kinks(bound: Bound) -> np.ndarray:
     blocks = range(len(coords.blocks(bound.structure.stationary)))
     pairs = [bound.structure.pairs(coords, k) for k in blocks]
     distances = np.concatenate([p.distance[p.apart] for p in pairs])
-    _, first = np.unique(np.round(np.log(distances), EQUAL), return_index=True)
+    _, first = np.unique(
+        np.round(np.log(distances), SEARCH.equal_distance_digits), return_index=True
+    )
     own = distances[first]
-    return np.asarray(support.unconstrain(own[own > support.lower * (1 + 0.1**EQUAL)]))
+    return np.asarray(
+        support.unconstrain(own[own > support.lower * (1 + 0.1**SEARCH.equal_distance_digits)])
+    )
 
 
 def _nearest(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -88,7 +85,7 @@ def _sizes(stage: Stage) -> list[np.ndarray]:
     """A level's entries at every relative size."""
     unit = _unit_start(stage)
     given = stage.structure.value is not None
-    return [_stage_start(stage, r) if given and r == 1.0 else r * unit for r in RELATIVE]
+    return [_stage_start(stage, r) if given and r == 1.0 else r * unit for r in SEARCH.relative_sds]
 
 
 def _stage_start(stage: Stage, relative: float) -> np.ndarray:

@@ -19,6 +19,7 @@ from bayeslme.fit.inference.hypotheses import (
     sequential_contrasts,
     sequential_scores,
 )
+from bayeslme.report.export import Exported
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import table_text
 
@@ -29,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 AnovaType = Literal["sequential", "marginal"]
 
 
-class Anova(pd.DataFrame):
+class Anova(Exported, pd.DataFrame):  # type: ignore[misc] # its texts are the printed ones
     """A table of tests; a data frame that prints as nlme's.
 
     ``attrs["heading"]`` holds the lines above the table, ``attrs["notes"]`` what stands below.
@@ -43,6 +44,10 @@ class Anova(pd.DataFrame):
         made = Anova(pd.DataFrame(self).copy())
         made.attrs = deepcopy(self.attrs)
         return made
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The tests as printed, without the lines above and below."""
+        return {"": pd.DataFrame(self)}
 
     def __repr__(self) -> str:
         heading, notes = str(self.attrs.get("heading", "")), self.attrs.get("notes", ())

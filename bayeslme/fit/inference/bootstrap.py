@@ -17,6 +17,7 @@ from bayeslme.fit.arguments import check_choice, check_count, check_generator, c
 from bayeslme.fit.refit import Refits, parameters
 from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.simulate import simulate
+from bayeslme.report.export import Exported
 from bayeslme.report.tables import bootstrap_html, bootstrap_text
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ Kind = Literal["percentile", "basic", "normal"]
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Exported):
     """Replicates of statistics of a fit.
 
     Attributes
@@ -130,6 +131,10 @@ class Bootstrap:
             low, high = centre - width, centre + width
         columns = {"lower": low, "est.": self.estimate, "upper": high}
         return pd.DataFrame(columns, index=self.estimate.index)
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Bias and standard error, then percentile intervals."""
+        return {"Bootstrap": self.summary(), "Intervals": self.intervals()}
 
     def __str__(self) -> str:
         return bootstrap_text(self.summary(), self.intervals(), len(self.replicates), self.notes)

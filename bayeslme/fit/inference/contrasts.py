@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.errors import FitError, SpecError, known_names
 from bayeslme.fit.arguments import check_choice
+from bayeslme.report.export import Exported
 from bayeslme.report.grid import named
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import table_text
@@ -142,7 +143,7 @@ Labels = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimates:
+class Estimates(Exported):
     """Linear combinations of the coefficients with their limits.
 
     Attributes
@@ -172,6 +173,10 @@ class Estimates:
     @property
     def _names(self) -> str:
         return ", ".join(str(name) for name in self.table.index.names if name)
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The table under the names of its factors."""
+        return {self._names: self._shown()}
 
     def __repr__(self) -> str:
         return table_text(self._shown(), self._names, self.notes)

@@ -202,8 +202,8 @@ def small_sample(
         return _robust(fit, df, vcov)
     if df in ("inner-outer", "between-within") and fit.design.crossed:
         raise FitError(
-            f"df: {df!r} counts groups of nested levels, and the random effects of this fit are "
-            "crossed; use 'satterthwaite' or 'kenward-roger'"
+            f"df: {df!r} counts groups of nested levels, and {fit.design.crossed_how}; use "
+            "'satterthwaite' or 'kenward-roger'"
         )
     df = fit.default_df if df is None else df
     if df not in METHODS:

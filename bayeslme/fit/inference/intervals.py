@@ -19,6 +19,7 @@ from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.degrees import DfMethod, SmallSample, of_coefficients, small_sample
 from bayeslme.fit.inference.hypotheses import t_quantile
 from bayeslme.fit.settings import SETTINGS
+from bayeslme.report.export import Exported
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import intervals_text
 
@@ -138,7 +139,7 @@ Method = Literal["wald", "profile"]
 
 
 @dataclass(frozen=True, slots=True)
-class Intervals(Mapping[str, pd.DataFrame]):
+class Intervals(Mapping[str, pd.DataFrame], Exported):
     """Intervals part by part; prints as nlme's.
 
     Attributes
@@ -166,6 +167,10 @@ class Intervals(Mapping[str, pd.DataFrame]):
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The intervals, part by part."""
+        return self.parts
 
     def __str__(self) -> str:
         return intervals_text(self.parts, self.level, self.kind, self.notes)

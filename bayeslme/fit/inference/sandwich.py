@@ -79,6 +79,11 @@ def _pieces(fit: Numbers, kind: VcovType, cluster: Any) -> Sandwich:
         raise FitError(f"vcov: {kind!r} is for fits without priors; use fit.sample()")
     if kind == "model":
         raise FitError("vcov: 'model' has no clusters")
+    if fit.design.crossed:
+        raise FitError(
+            f"vcov: {kind!r} needs clusters that are independent, and {fit.design.crossed_how}; "
+            "take type='model'"
+        )
     code = subjects(fit.design) if cluster is None else _codes(fit, cluster)
     return sandwich(fit.estimate, kind, code)
 

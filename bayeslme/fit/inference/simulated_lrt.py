@@ -21,6 +21,7 @@ from bayeslme.fit.inference.bootstrap import responses, tracked
 from bayeslme.fit.inference.comparison import check_comparable, comparable_loglik, fixed_terms
 from bayeslme.fit.refit import Refits
 from bayeslme.fit.settings import SETTINGS
+from bayeslme.report.export import Exported
 from bayeslme.report.html import frames_html
 from bayeslme.report.tables import table_text
 
@@ -65,7 +66,7 @@ HEADING = "Likelihood-ratio test, simulated under the smaller model"
 
 
 @dataclass(frozen=True)
-class SimulatedTest:
+class SimulatedTest(Exported):
     """A likelihood ratio beside its simulated distribution.
 
     Attributes
@@ -108,6 +109,10 @@ class SimulatedTest:
         if self.mixture is None:
             return float("nan")
         return mixture_tail(self.observed, self.mixture)
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """The table below its heading."""
+        return {HEADING: self.table()}
 
     def table(self) -> pd.DataFrame:
         """One row for each distribution: df, L.Ratio, p-value."""

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import Fit
     from bayeslme.spec.model import LmeSpec
 
-MOST_PANELS = 36
-MOST_LINES = 60  # of a caterpillar
-
 
 def report(fit: Fit, path: str | Path, title: str | None = None, description: str = "") -> Path:
     """Write a page of tables and plots into one HTML file that needs nothing else.
@@ -81,14 +78,14 @@ def _random_effects(fit: Fit) -> Iterator[str]:
         yield heading("Singular or unidentified")
         yield looked._repr_html_()
     for level in fit.design.levels:
-        if len(level.labels) <= MOST_LINES:
+        if len(level.labels) <= SETTINGS.max_caterpillar_groups:
             axes = fit.plot.caterpillar(level.group)
             yield _picture(axes, f"Random effects of {level.group} with 95% intervals")
         if len(level.labels) > 2:  # noqa: PLR2004 - two points are always on a line
             axes = fit.plot.qq(group=level.group)
             yield _picture(axes, f"Random effects of {level.group} against normal quantiles")
     primary = default_primary(fit)
-    if primary is not None and len(fit.design.levels[-1].labels) <= MOST_PANELS:
+    if primary is not None and len(fit.design.levels[-1].labels) <= SETTINGS.max_report_panels:
         axes = fit.plot.aug_pred(primary, level=[0, len(fit.design.levels)])
         yield _picture(axes, "Observed responses, and predictions without and with random effects")
 

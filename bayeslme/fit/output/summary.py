@@ -23,6 +23,7 @@ from bayeslme.fit.values.residuals import quantiles
 from bayeslme.fit.values.varcorr import describe, flat_note, level_axes, nested_name, varcorr
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
+from bayeslme.report.export import Exported, page_tables
 from bayeslme.report.html import page_html
 from bayeslme.report.pages import summary_text
 from bayeslme.report.records import CorrelationPart, Page, VariancePart
@@ -183,12 +184,14 @@ def _has_twin(fit: ParameterVerbs, bound: Bound) -> bool:
     own = found.corstruct
     if own is None or not len(bound.free) or found.problem.stages or found.density is not None:
         return False
-    other = bound.structure.twin(own)
-    if np.array_equal(other, own) or not bound.parameters[0].support.contains(float(other[0])):
+    support = bound.parameters[0].support
+    others = [t for t in bound.structure.twins(own) if support.contains(float(t[0]))]
+    if not others:
         return False
-    theta = found.theta.copy()
-    theta[found.problem.theta_correlation] = bound.to_free(other)
-    return bool(found.likelihood()(theta[None])[0] > found.loglik - SETTINGS.equal_loglik)
+    thetas = np.tile(found.theta, (len(others), 1))
+    thetas[:, found.problem.theta_correlation] = bound.to_free(np.stack(others))
+    values = found.likelihood()(thetas)
+    return bool(np.nanmax(values, initial=-np.inf) > found.loglik - SETTINGS.equal_loglik)
 
 
 def _one_row_each(fit: ParameterVerbs) -> bool:
@@ -198,7 +201,7 @@ def _one_row_each(fit: ParameterVerbs) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Exported):
     """Summary of a fit.
 
     Attributes
@@ -220,6 +223,10 @@ class Summary:
     criteria: pd.Series
     quantiles: pd.Series
     page: Page
+
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Coefficients, then standard deviations, then the parameters of the rows' structures."""
+        return page_tables(self.page)
 
     def __str__(self) -> str:
         return summary_text(self.page)

@@ -157,8 +157,11 @@ def _rows(design: Design, group: str | None) -> IntArray:
     return np.flatnonzero(owner.code == owner.labels.index(str(group)))
 
 
-def _same(level: Level, rows: IntArray) -> npt.NDArray[np.bool_]:
+def _among(level: Level, rows: IntArray) -> npt.NDArray[np.float64 | np.bool_]:
+    """Covariance of the groups of rows: 1 within a group, 0 between, or as it is known."""
     code = level.code[rows]
+    if level.related is not None:
+        return level.related.matrix[np.ix_(code, code)]
     return np.equal.outer(code, code)
 
 
@@ -181,7 +184,7 @@ def _numbers(fit: RowVerbs, rows: IntArray) -> FloatArray:
     total = _residual(fit, rows)
     for level, factor in zip(fit.design.levels, fit.estimate.factors, strict=True):
         root = fit.sigma * level.Z[rows] @ factor
-        total += (root @ root.T) * _same(level, rows)
+        total += (root @ root.T) * _among(level, rows)
     return total
 
 
@@ -214,7 +217,7 @@ def _level_symbols(level: Level, rows: IntArray, number: int) -> npt.NDArray[np.
         for b in range(a, q):
             weight = np.outer(Z[:, a], Z[:, b])
             weight = weight if a == b else weight + weight.T
-            sums = _add(sums, _weighted(weight * _same(level, rows), _symbol(number, q, a, b)))
+            sums = _add(sums, _weighted(weight * _among(level, rows), _symbol(number, q, a, b)))
     return sums
 
 

@@ -15,6 +15,7 @@ from bayeslme.data.variables.groups import complete_groups
 from bayeslme.engine import depth_of
 from bayeslme.errors import DataError, SpecError
 from bayeslme.fit.arguments import check_count, check_number
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.fit.values.residuals import LevelName
 from bayeslme.formula.deparse import quoted_name
 from bayeslme.formula.expressions import Call, variables, walk
@@ -78,7 +79,6 @@ def _variables(fit: RowVerbs | LmList) -> list[str]:
 
 IntArray = npt.NDArray[np.intp]
 ALL = "all"  # the group of a fit that has none
-LENGTH = 51  # nlme's
 FACTOR_FUNCTIONS = frozenset({"factor", "ordered", "as.factor", "as.ordered", "C", "relevel"})
 Levels = LevelName | Sequence[str | int]
 
@@ -98,7 +98,7 @@ def aug_pred(
     *,
     minimum: float | None = None,
     maximum: float | None = None,
-    length: int = LENGTH,
+    length: int = SETTINGS.curve_points,
     groups: str | None = None,
 ) -> pd.DataFrame:
     """Observed responses, and predictions over a grid of one covariate in every group.

@@ -9,8 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayeslme.data.newdata import NewRows, new_correlation, new_rows, new_variance
+from bayeslme.data.newdata import (
+    NewRows,
+    level_codes,
+    new_correlation,
+    new_rows,
+    new_variance,
+)
 from bayeslme.data.types import VarianceCoords
+from bayeslme.data.variables.groups import group_columns, group_values
 from bayeslme.engine import Estimate, places_of
 from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.inference.satterthwaite import differentiated
@@ -68,7 +75,8 @@ def new_log_sd(fit: RowVerbs, new: NewRows, places: tuple[int, ...]) -> FloatArr
         return np.zeros(len(new.X))
     known = np.all([part.stratum >= 0 for part in coords], axis=0)
     filled = bound.structure.join([_filled(fit, new, part, places) for part in coords])
-    values = bound.structure.log_sd(fit.estimate.varfunc, filled)
+    with np.errstate(divide="ignore"):  # a new row may be without error, as the truth of a study is
+        values = bound.structure.log_sd(fit.estimate.varfunc, filled)
     return np.where(known, values, np.nan)
 
 
@@ -108,16 +116,20 @@ def mean_values(
     """
     unknown = 0.0 if fit.spec.new_groups_are_zero else np.nan
     each = (
-        (z, np.where(code[:, None] < 0, unknown, fit.estimate.modes[k][code]))
+        (z, np.where(code[:, None] < 0, unknown, _modes(fit, k)[code]), np.arange(len(code)))
         for k, z, code in zip(places, new.Z, new.code, strict=True)
         if reach is None or k in reach
     )
     return means_by_depth(new.X @ fit.estimate.beta + new.offset, each)[-1]
 
 
+def _modes(fit: RowVerbs, k: int) -> FloatArray:
+    """Effects of a level's groups, those without rows whose relation is known among them."""
+    return fit.design.levels[k].all_effects(fit.estimate.modes[k])
+
+
 CROSSED = (
-    "use_correlation: residuals are predicted in nested models only, and the random effects of "
-    "this fit are crossed; leave it out"
+    "use_correlation: residuals are predicted in nested models only, and {}; leave the argument out"
 )
 
 
@@ -204,7 +216,7 @@ class _Asked:
         targets = _targets(fit, self.new, self.places)
         if fit.design.crossed:
             if self.use_correlation:
-                raise FitError(CROSSED)
+                raise FitError(CROSSED.format(fit.design.crossed_how))
             from bayeslme.engine.crossed.blup import crossed_blup
 
             return crossed_blup(fit.estimate, targets)
@@ -266,7 +278,7 @@ def _targets(fit: RowVerbs, new: NewRows, places: tuple[int, ...]) -> Targets:
     for k in range(len(levels) - 2, -1, -1):  # where the groups of the levels asked for lie
         inner = fit.design.levels[k + 1]
         if k not in places and inner.branch == fit.design.levels[k].branch:
-            code[k] = inner.parent[np.maximum(code[k + 1], 0)]
+            code[k] = inner.parent[np.clip(code[k + 1], 0, len(inner.parent) - 1)]
     return Targets(new.X, tuple(Z), tuple(code), zero_unknown=fit.spec.new_groups_are_zero)
 
 
@@ -284,6 +296,16 @@ def _residuals(fit: RowVerbs, new: NewRows, log_sd: FloatArray, *, observed: boo
     return NewResiduals(group, position, log_sd)
 
 
+def _own_share(fit: RowVerbs, new: NewRows, k: int) -> FloatArray | float:
+    """Diagonal (m,) of a known covariance among groups, NaN where the group is none of them."""
+    level = fit.design.levels[k]
+    if level.related is None:
+        return 1.0
+    new.columns.require(list(group_columns(level.column, new.columns)), "random groups")
+    code = level_codes([level], [group_values(new.columns, level.column)])[0]
+    return np.where(code < 0, np.nan, np.diagonal(level.related.matrix)[code])
+
+
 def _own_variance(
     fit: RowVerbs, new: NewRows, log_sd: FloatArray, places: tuple[int, ...]
 ) -> FloatArray:
@@ -292,5 +314,6 @@ def _own_variance(
     for k, matrix in enumerate(fit.design.random_matrices):
         if k not in places:
             Z = matrix.apply(new.columns)
-            total = total + np.square(fit.sigma * Z @ fit.estimate.factors[k]).sum(axis=1)
+            own = np.square(fit.sigma * Z @ fit.estimate.factors[k]).sum(axis=1)
+            total = total + own * _own_share(fit, new, k)
     return np.asarray(total)

@@ -24,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 def ranef_errors(fit: LmeFit, k: int, *, conditional: bool = False) -> FloatArray:
     """Standard deviation of b less its prediction, for every group and effect of a level.
 
+    Groups without rows, whose relation to the others is known, come last.
+
     Parameters
     ----------
     fit : LmeFit
@@ -37,13 +39,15 @@ def ranef_errors(fit: LmeFit, k: int, *, conditional: bool = False) -> FloatArra
     (G, q) array
     """
     levels = fit.design.levels
-    groups, q = fit.estimate.modes[k].shape
+    groups, q = len(levels[k].all_labels), fit.estimate.modes[k].shape[1]
     m = groups * q
     code = [np.zeros(m, dtype=np.intp) for _ in levels]
     code[k] = np.repeat(np.arange(groups), q)
     chain = fit.design.outer(k)
     for outer, inner in zip(chain[-2::-1], chain[:0:-1], strict=True):
-        code[outer] = levels[inner].parent[code[inner]]
+        # A group without rows has no outer group; its own are asked for alone, any will do.
+        parent = levels[inner].parent
+        code[outer] = parent[np.minimum(code[inner], len(parent) - 1)]
     Z = [np.zeros((m, level.Z.shape[1])) for level in levels]
     Z[k] = np.tile(np.eye(q), (groups, 1))
     targets = Targets(np.zeros((m, len(fit.fixef))), tuple(Z), tuple(code))
@@ -63,8 +67,9 @@ CONDITIONAL = "conditional"
 
 def _frame(fit: LmeFit, k: int, se: ErrorKind, standard: bool) -> pd.DataFrame:
     level = fit.design.levels[k]
-    index = pd.Index(level.labels, name=level.group)
-    table = pd.DataFrame(fit.estimate.modes[k], index=index, columns=list(level.effects))
+    index = pd.Index(level.all_labels, name=level.group)
+    modes = level.all_effects(fit.estimate.modes[k])
+    table = pd.DataFrame(modes, index=index, columns=list(level.effects))
     if standard:
         sd = fit.varcorr()[level.group].sd
         return table / sd.where(sd > 0)
@@ -122,13 +127,17 @@ def coef(fit: LmeFit, level: LevelName = None) -> pd.DataFrame:
     included = fit.design.included(number - 1)
     effects = [e for k in included for e in fit.design.levels[k].effects]
     names = list(dict.fromkeys([*fit.fixef.index, *effects]))
+    alone = len(included) == 1
+    labels = level_.all_labels if alone else level_.labels  # those without rows lie in no group
     start = fit.fixef.reindex(names, fill_value=0.0).to_numpy()
     table = pd.DataFrame(
-        np.tile(start, (len(level_.labels), 1)),
-        index=pd.Index(level_.labels, name=level_.group),
+        np.tile(start, (len(labels), 1)),
+        index=pd.Index(labels, name=level_.group),
         columns=names,
     )
     owners = dict(zip(fit.design.outer(number - 1), ancestors(fit, number), strict=True))
-    for k, at in ((k, owners[k]) for k in included):
-        table[list(fit.design.levels[k].effects)] += fit.estimate.modes[k][at]
+    for k in included:
+        modes = fit.estimate.modes[k]
+        own = level_.all_effects(modes) if alone else modes[owners[k]]
+        table[list(fit.design.levels[k].effects)] += own
     return table

@@ -29,7 +29,7 @@ def simulate(
     draws = design.X @ estimate.beta + design.offset + fit.sigma * residual
     for level, factor in zip(design.levels, estimate.factors, strict=True):
         spherical = rng.standard_normal((nsim, len(level.labels), len(factor)))
-        effects = fit.sigma * spherical @ factor.T
+        effects = level.correlated(fit.sigma * spherical @ factor.T)
         draws += np.einsum("nq,snq->sn", level.Z, effects[:, level.code])
     names = [f"sim_{k + 1}" for k in range(nsim)]
     return pd.DataFrame(draws.T, index=design.index, columns=names)

@@ -21,9 +21,11 @@ from bayeslme.data.types import Design, Level
 from bayeslme.fit.settings import SETTINGS
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.formula import parse_formula
+from bayeslme.report.export import Exported, components
 from bayeslme.report.html import varcorr_html
-from bayeslme.report.lme4_page import SHORT_DIGITS, components_text
+from bayeslme.report.lme4_page import components_text
 from bayeslme.report.records import RandomBlock, RandomPart
+from bayeslme.report.settings import REPORT
 from bayeslme.report.tables import varcorr_text
 from bayeslme.structures import PdMat
 
@@ -55,7 +57,7 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class VarCorr(Mapping[str, Component]):
+class VarCorr(Mapping[str, Component], Exported):
     """Variance components by group, outermost first; prints as nlme's VarCorr, or lme4's.
 
     Attributes
@@ -83,9 +85,15 @@ class VarCorr(Mapping[str, Component]):
     def __len__(self) -> int:
         return len(self.components)
 
+    def exported(self) -> dict[str, pd.DataFrame]:
+        """Variances and standard deviations by group, the residual below the last."""
+        return components(self.parts, self.sigma)
+
     def __str__(self) -> str:
         if self.as_lme4:
-            return components_text(self.parts, self.sigma, digits=SHORT_DIGITS, variances=False)
+            return components_text(
+                self.parts, self.sigma, digits=REPORT.lme4_varcorr_digits, variances=False
+            )
         return varcorr_text(self.parts, self.sigma)
 
     __repr__ = __str__

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.report.plots.settings import PLOTS
 from bayeslme.report.plots.style import (
     COLOURS,
     LINES,
     MARKERS,
-    WIDEST,
     legend_above,
     legend_name,
     panels,
@@ -24,9 +24,6 @@ from bayeslme.report.plots.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-MOST_CHARACTERS = 30  # of a panel's title
 
 
 def rank_plot(shares: pd.DataFrame, band: pd.DataFrame) -> list[Axes]:
@@ -55,7 +52,7 @@ def rank_plot(shares: pd.DataFrame, band: pd.DataFrame) -> list[Axes]:
         ax.plot(x[outside], (y - x)[outside], MARKERS[1], color=COLOURS[1], ms=3.5)
         ax.set_title(plain(_title(*name)), fontsize=8)
         quiet(ax)
-    for ax in axes[-WIDEST:]:  # the last panel of each column
+    for ax in axes[-PLOTS.max_columns :]:  # the last panel of each column
         ax.tick_params(labelbottom=True)
     figure = axes[0].figure
     figure.supxlabel("rank of the true value, as a share", fontsize=9)
@@ -67,7 +64,11 @@ def _title(part: str, parameter: str) -> str:
     text = (
         parameter if part in (parameter, "fixed", "ranef", "likelihood") else f"{part} {parameter}"
     )
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "\u2026"
+    return (
+        text
+        if len(text) <= PLOTS.max_check_title_length
+        else text[: PLOTS.max_check_title_length - 1] + "\u2026"
+    )
 
 
 def coverage_plot(table: pd.DataFrame, level: float) -> Axes:

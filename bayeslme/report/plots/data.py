@@ -11,13 +11,11 @@ import pandas as pd
 from bayeslme.data.variables.labels import numbered
 from bayeslme.errors import DataError, SpecError
 from bayeslme.formula.formula import parse_formula
+from bayeslme.report.plots.settings import PLOTS
 from bayeslme.report.plots.style import (
     COLOURS,
     LINES,
-    LONGEST_NAME,
-    MANY_PANELS,
     MARKERS,
-    PANELS_WITH_LEGEND,
     axis_label,
     folded,
     label_axes,
@@ -107,7 +105,7 @@ def group_plot(
         _lines(one, part, response, covariate, own, alone=outer is None)
         quiet(one)
     if len(parts) > 1:
-        title_panels(axes, [name for name, _ in parts], MANY_PANELS)
+        title_panels(axes, [name for name, _ in parts], PLOTS.max_large_panels)
     label_axes(axes, (axis_label(data, covariate), axis_label(data, response)))
     return axes
 
@@ -166,10 +164,6 @@ def _dots(
     return [one]
 
 
-FEW_LINES = 8
-MOST_ENTRIES = 16  # of the legend in one column
-
-
 def interaction_plot(
     frame: pd.DataFrame,
     x: str,
@@ -219,7 +213,7 @@ def interaction_plot(
     if not pd.api.types.is_numeric_dtype(frame[response]):
         raise DataError(f"interaction_plot: {response!r} is not numeric, it has no means")
     means = frame.groupby([x, trace], observed=True)[response].mean().unstack()
-    many = means.shape[1] > FEW_LINES
+    many = means.shape[1] > PLOTS.max_labelled_lines
     told = legend if legend is not None else not many
     (ax,) = panels(1, ax)
     places = range(len(means))
@@ -252,13 +246,13 @@ def look(k: int) -> tuple[str, Any]:
 
 def _legend(ax: Axes, title: str, levels: list[Hashable]) -> None:
     """Names beside the axes, in as many columns as their height asks for."""
-    columns = -(-len(levels) // MOST_ENTRIES)
+    columns = -(-len(levels) // PLOTS.max_legend_rows)
     ax.legend(
         ax.lines,
-        list(map(plain, short_names(levels, LONGEST_NAME))),
+        list(map(plain, short_names(levels, PLOTS.max_name_length))),
         title=folded(title),
         ncols=columns,
-        fontsize=None if columns == 1 and len(levels) <= FEW_LINES else 7,
+        fontsize=None if columns == 1 and len(levels) <= PLOTS.max_labelled_lines else 7,
         frameon=False,
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
@@ -300,10 +294,10 @@ def curve_panels(
             one.plot(_drawn(own[x]), own[y], label=legend_name(kind), **style)
         quiet(one)
     if len(parts) > 1:
-        title_panels(axes, [name for name, _ in parts], MANY_PANELS)
+        title_panels(axes, [name for name, _ in parts], PLOTS.max_large_panels)
     label_axes(axes, (str(x), str(y)) if labels is None else labels)
     if len(kinds) > 1:
-        _curve_legend(axes, len(parts) > PANELS_WITH_LEGEND)
+        _curve_legend(axes, len(parts) > PLOTS.max_panels_with_legend)
     return axes
 
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.errors import DataError
+from bayeslme.report.plots.settings import PLOTS
 from bayeslme.report.plots.style import (
     COLOURS,
-    FEW_TICKS,
     MARKERS,
     folded,
     legend_above,
@@ -26,12 +26,6 @@ from bayeslme.report.plots.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-WIDEST = 4
-PANEL_WIDTH = 3.0
-ROW_HEIGHT = 0.26
-DODGE = 0.6  # of a row, over which the results are spread
 
 
 def forest_panels(frame: pd.DataFrame) -> list[Axes]:
@@ -49,9 +43,12 @@ def forest_panels(frame: pd.DataFrame) -> list[Axes]:
     import matplotlib.pyplot as plt
 
     results = list(dict.fromkeys(frame.columns.get_level_values(0)))
-    columns = min(WIDEST, len(frame))
+    columns = min(PLOTS.max_columns, len(frame))
     rows = -(-len(frame) // columns)
-    size = (PANEL_WIDTH * columns, (ROW_HEIGHT * len(results) + 0.75) * rows)
+    size = (
+        PLOTS.estimate_panel_width * columns,
+        (PLOTS.estimate_row_height * len(results) + 0.75) * rows,
+    )
     _, grid = plt.subplots(
         rows, columns, figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
@@ -86,7 +83,7 @@ def forest_rows(effects: Mapping[str, pd.DataFrame], group: str) -> list[Axes]:
     results = list(dict.fromkeys(first.columns.get_level_values(0)))
     lines = max(map(len, effects.values())) * (1 + len(results)) // 2
     axes = rows_of_panels(len(effects), lines)
-    step = DODGE / max(len(results), 1)
+    step = PLOTS.dodge / max(len(results), 1)
     for ax, (effect, frame) in zip(axes, effects.items(), strict=True):
         for k, result in enumerate(results):
             at = np.arange(len(frame)) + step * (k - (len(results) - 1) / 2)
@@ -106,9 +103,6 @@ def _mark(ax: Axes, table: pd.DataFrame, at: np.ndarray, k: int, label: str | No
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
     ax.hlines(at, table["lower"], table["upper"], color=colour, lw=1.5)
     ax.plot(table["Value"], at, marker, color=colour, ms=5, label=label)
-
-
-SIDE = 2.3
 
 
 def pairs_grid(frame: pd.DataFrame, marked: Sequence[int] = ()) -> npt.NDArray[np.object_]:
@@ -138,7 +132,7 @@ def pairs_grid(frame: pd.DataFrame, marked: Sequence[int] = ()) -> npt.NDArray[n
     whole = frame.notna().all(axis=1).to_numpy()
     complete = frame[whole]
     far = np.isin(np.arange(len(frame)), list(marked))[whole]
-    size = SIDE * k + 0.6
+    size = PLOTS.pair_panel_size * k + 0.6
     _, grid = plt.subplots(k, k, figsize=(size, size), layout="constrained", squeeze=False)
     for i, row in enumerate(frame.columns):
         for j, column in enumerate(frame.columns):
@@ -179,7 +173,7 @@ def _correlation(ax: Axes, x: pd.Series, y: pd.Series) -> None:
 
 def _ticks(ax: Axes, i: int, j: int, k: int) -> None:
     if i >= j:
-        ax.locator_params(axis="x", nbins=FEW_TICKS)
+        ax.locator_params(axis="x", nbins=PLOTS.max_ticks)
     ax.tick_params(labelsize=8, labelbottom=i == k - 1, labelleft=j == 0 and i > 0)
     if i == j:
         ax.tick_params(left=False)

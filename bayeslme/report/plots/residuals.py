@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from bayeslme.report.plots.settings import PLOTS
 from bayeslme.report.plots.style import (
     COLOURS,
-    MANY_PANELS,
     label_axes,
     level_names,
     list_names,
@@ -25,9 +25,6 @@ from bayeslme.report.plots.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-FEW_POINTS = 400
 
 
 def scatter_panels(
@@ -72,7 +69,7 @@ def scatter_panels(
         mark_points(one, list(own.index), list(own["x"]), list(own["y"]))
         quiet(one)
     if len(groups) > 1:
-        title_panels(axes, [name for name, _ in groups], MANY_PANELS)
+        title_panels(axes, [name for name, _ in groups], PLOTS.max_large_panels)
     label_axes(axes, labels)
     return axes
 
@@ -84,7 +81,7 @@ def _points(ax: Axes, part: pd.DataFrame, *, smooth: bool) -> None:
     if not pd.api.types.is_numeric_dtype(part["y"]):
         _boxes(ax, part["y"], part["x"], "horizontal")
         return
-    alpha = 0.75 if len(part) <= FEW_POINTS else 0.35
+    alpha = 0.75 if len(part) <= PLOTS.max_opaque_points else 0.35
     ax.scatter(part["x"], part["y"], s=16, color=COLOURS[0], alpha=alpha, linewidths=0)
     if smooth:
         ordered = part.sort_values("x")
@@ -133,9 +130,6 @@ def _line(ax: Axes, abline: float | tuple[float, float] | None, part: pd.DataFra
         ax.axline((at, intercept + slope * at), slope=slope, **look)
 
 
-QUARTER = 0.25
-
-
 def quantile_panels(
     frame: pd.DataFrame,
     ax: Axes | None = None,
@@ -172,9 +166,11 @@ def quantile_panels(
         one.scatter(values, normal, s=16, color=COLOURS[0], alpha=0.75, linewidths=0)
         far = np.abs(values) > beyond * (1.0 if standard else float(np.std(values, ddof=1)))
         mark_points(one, list(ordered.index[far]), list(values[far]), list(normal[far]))
-        low, high = np.quantile(values, [QUARTER, 1 - QUARTER])
+        low, high = np.quantile(values, [PLOTS.reference_quantile, 1 - PLOTS.reference_quantile])
         if high > low:
-            slope = (ndtri(1 - QUARTER) - ndtri(QUARTER)) / (high - low)
+            slope = (ndtri(1 - PLOTS.reference_quantile) - ndtri(PLOTS.reference_quantile)) / (
+                high - low
+            )
             one.axline(((low + high) / 2, 0.0), slope=slope, color="0.35", lw=0.9, zorder=1)
         one.set_ylabel("Quantiles of the standard normal")
         one.label_outer(remove_inner_ticks=False)
@@ -182,11 +178,8 @@ def quantile_panels(
         one.tick_params(labelbottom=True)
         quiet(one)
     if label is not None:
-        title_panels(axes, list(frame.columns), MANY_PANELS)
+        title_panels(axes, list(frame.columns), PLOTS.max_large_panels)
     return axes
-
-
-SPAN = 5  # points of the running mean
 
 
 def variogram_plot(
@@ -232,7 +225,7 @@ def variogram_plot(
 def _running_mean(table: pd.DataFrame) -> pd.DataFrame:
     weight = table["n_pairs"].astype(float)
     parts = pd.DataFrame({"top": weight * table["variog"], "weight": weight})
-    sums = parts.rolling(SPAN, center=True, min_periods=1).sum()
+    sums = parts.rolling(PLOTS.running_mean_points, center=True, min_periods=1).sum()
     return pd.DataFrame({"dist": table["dist"], "variog": sums["top"] / sums["weight"]})
 
 

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslme.report.plots.settings import PLOTS
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 
-LONGEST_NAME = 28  # characters beside a list of groups
-LONGEST_TITLE = 38  # over a panel
-LONGEST_SMALL_TITLE = 24  # over one of many
-LONGEST_MARK = 20  # beside a point
-LONGEST_LABEL = 34  # on a line of an axis label
-MOST_NAMES = 77  # in a list of groups: as many as have a line each on the highest figure
-RIGHT = 0.7  # of an axis, from where names stand to the left of their points
-MOST_UPRIGHT = 30  # names of levels side by side on the narrowest figure
-MOST_LETTERS = 36  # of level names side by side
 WORD_JOINER = "\u2060"  # has no width
 
 
@@ -88,33 +81,37 @@ def legend_name(name: Hashable) -> str:
 def title_panels(axes: Sequence[Axes], names: Sequence[Hashable], many: int) -> None:
     """Put names over panels, in smaller letters where there are more than `many`."""
     small = len(axes) > many
-    width = LONGEST_SMALL_TITLE if small else LONGEST_TITLE
+    width = PLOTS.max_small_title_length if small else PLOTS.max_title_length
     for ax, name in zip(axes, short_names(names, width), strict=True):
         ax.set_title(plain(name), fontsize=9 if small else 10, pad=3 if small else None)
 
 
 def list_names(ax: Axes, places: Sequence[int] | np.ndarray, names: Sequence[Hashable]) -> None:
     """Write names of groups up the vertical axis, or none where there are too many."""
-    shown = short_names(names, LONGEST_NAME) if len(names) <= MOST_NAMES else [""] * len(names)
+    shown = (
+        short_names(names, PLOTS.max_name_length)
+        if len(names) <= PLOTS.max_group_names
+        else [""] * len(names)
+    )
     ax.set_yticks(places, list(map(plain, shown)))
     ax.tick_params(axis="y", labelsize=8, length=0)
 
 
 def letters(names: Sequence[Hashable]) -> int:
     """Characters of the longest name that `list_names` writes."""
-    if len(names) > MOST_NAMES:
+    if len(names) > PLOTS.max_group_names:
         return 0
-    return max(map(len, short_names(names, LONGEST_NAME)), default=0)
+    return max(map(len, short_names(names, PLOTS.max_name_length)), default=0)
 
 
 def level_names(ax: Axes, places: Sequence[int] | range, names: Sequence[Hashable]) -> None:
     """Write levels along the horizontal axis, upright where they would collide; many not at all."""
-    if len(names) > MOST_UPRIGHT:
+    if len(names) > PLOTS.max_tick_names:
         ax.set_xticks([])
         return
     texts = [_number(name) for name in names]
-    crowded = sum(map(len, texts)) > MOST_LETTERS
-    shown = short_names(texts, LONGEST_NAME) if crowded else texts
+    crowded = sum(map(len, texts)) > PLOTS.max_tick_letters
+    shown = short_names(texts, PLOTS.max_name_length) if crowded else texts
     ax.set_xticks(places, list(map(plain, shown)), rotation=90 if crowded else 0)
 
 
@@ -127,8 +124,10 @@ def mark_points(
 ) -> None:
     """Write names beside points, to the left of those that stand at the right edge."""
     low, high = sorted(ax.get_xlim())
-    for name, at, height in zip(short_names(names, LONGEST_MARK), x, y, strict=True):
-        right = at > low + RIGHT * (high - low)
+    for name, at, height in zip(
+        short_names(names, PLOTS.max_point_label_length), x, y, strict=True
+    ):
+        right = at > low + PLOTS.label_left_from * (high - low)
         ax.annotate(
             plain(name),
             (at, height),
@@ -142,7 +141,7 @@ def mark_points(
 def folded(label: str) -> str:
     """Fold the label of an axis; a lone name in R's backticks goes without them."""
     name = label[1:-1] if label.count("`") == 2 and label[0] == label[-1] == "`" else label  # noqa: PLR2004 - a pair
-    return plain(fill(name, LONGEST_LABEL))
+    return plain(fill(name, PLOTS.max_label_line_length))
 
 
 def axis_label(data: pd.DataFrame, name: str) -> str:
@@ -163,14 +162,6 @@ def about(data: pd.DataFrame, key: str) -> dict[str, str]:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
-PANEL = (3.4, 3.0)
-WIDEST = 4
-MANY_PANELS = 9
-WIDEST_OF_MANY = 6
-PANELS_WITH_LEGEND = 1
-ROW = 0.17  # inches of a group in a list of groups
-LETTER = 0.066  # inches of a character of its name
-FEW_TICKS = 4  # of panels side by side
 
 
 def panels(count: int, ax: Axes | None = None, *, sharex: bool = True) -> list[Axes]:
@@ -191,10 +182,15 @@ def panels(count: int, ax: Axes | None = None, *, sharex: bool = True) -> list[A
         return [ax]
     import matplotlib.pyplot as plt
 
-    columns = min(count, WIDEST if count <= MANY_PANELS else WIDEST_OF_MANY)
+    columns = min(
+        count, PLOTS.max_columns if count <= PLOTS.max_large_panels else PLOTS.max_small_columns
+    )
     rows = -(-count // columns)
-    scale = 0.6 if count > MANY_PANELS else 1.0
-    size = (max(scale * PANEL[0] * columns, 4.6), scale * PANEL[1] * rows + 0.6)
+    scale = 0.6 if count > PLOTS.max_large_panels else 1.0
+    size = (
+        max(scale * PLOTS.panel_size[0] * columns, 4.6),
+        scale * PLOTS.panel_size[1] * rows + 0.6,
+    )
     _, grid = plt.subplots(
         rows,
         columns,
@@ -242,14 +238,17 @@ def rows_of_panels(
         return [ax]
     import matplotlib.pyplot as plt
 
-    beside = LETTER * letters(names) * (1 if sharey else count)
-    size = (max(PANEL[0] * count, 4.6) + beside, min(max(PANEL[1], ROW * groups + 0.9), 14.0))
+    beside = PLOTS.letter_width * letters(names) * (1 if sharey else count)
+    size = (
+        max(PLOTS.panel_size[0] * count, 4.6) + beside,
+        min(max(PLOTS.panel_size[1], PLOTS.group_row_height * groups + 0.9), 14.0),
+    )
     _, grid = plt.subplots(
         1, count, figsize=size, sharey=sharey, squeeze=False, layout="constrained"
     )
     axes: list[Axes] = list(np.ravel(grid))
     for one in axes if count > 1 else []:
-        one.locator_params(axis="x", nbins=FEW_TICKS)
+        one.locator_params(axis="x", nbins=PLOTS.max_ticks)
     return axes
 
 

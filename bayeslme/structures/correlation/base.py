@@ -50,6 +50,8 @@ class Pairs:
         In which distances are counted, in the user's units.
     gaps : float array, shape (d, r, m, m), or None
         Distance along each coordinate, for structures that take them apart; 0 in empty places.
+    gap_units : tuple of float
+        In which these are counted inside, in the user's units; empty without them.
     """
 
     distance: np.ndarray
@@ -59,6 +61,7 @@ class Pairs:
     place: np.ndarray | None = None
     unit: float = 1.0
     gaps: np.ndarray | None = None
+    gap_units: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -313,7 +316,8 @@ class CorStruct(HasLevels, RowStructure):
             )
         pairs = Pairs(np.where(apart, d, 1.0), apart, index, unit=groups.unit)
         if self.by_coordinate:
-            return replace(pairs, gaps=np.nan_to_num(coordinate_gaps(block.patterns)))
+            gaps = np.nan_to_num(coordinate_gaps(block.patterns))
+            return replace(pairs, gaps=gaps, gap_units=groups.gap_units)
         shared = self.stationary and d.size > settings.STRUCTURES.min_pairs_to_share
         return _with_few(pairs) if shared else pairs
 

@@ -15,6 +15,9 @@ from bayeslme.structures.base import Bound, DefaultPrior, Parameter
 from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import Namespace
 
+# Methods that take the parameters of one level: `member` gives the structure that has them.
+OF_ONE_LEVEL = frozenset({"correlation", "matrix_of"})
+
 
 @dataclass(frozen=True)
 class ByLevels:
@@ -38,7 +41,7 @@ class ByLevels:
     groups: CorrelationGroups
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "inner" not in vars(self):
+        if name.startswith("__") or name in OF_ONE_LEVEL or "inner" not in vars(self):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
@@ -116,16 +119,24 @@ class ByLevels:
         return [np.concatenate(one) for one in zip(*(b.starts for b in self.bounds), strict=True)]
 
     def mirrored(self, coords: Any) -> np.ndarray:
-        """None: the levels turn over one by one."""
-        return np.zeros(len(self.parameters(coords)), dtype=bool)
+        return np.concatenate([b.mirrored for b in self.bounds])
+
+    def turned_together(self, coords: Any) -> list[np.ndarray]:
+        """Those of each level: levels turn over one by one."""
+        every = self.mirrored(coords)
+        where = np.zeros((len(self.places), len(every)), dtype=bool)
+        for k, own in enumerate(self.places):
+            where[k, own] = every[own]
+        return [turns for turns in where if turns.any()]
 
     def require(self, coords: Any) -> None:
         for bound in self.bounds:
             bound.structure.require(bound.coords)
 
-    def twin(self, par: np.ndarray) -> np.ndarray:
+    def twins(self, par: np.ndarray) -> list[np.ndarray]:
         pairs = zip(self.bounds, self.parts(par), strict=True)
-        return np.concatenate([b.structure.twin(own) for b, own in pairs])
+        each = zip(*(b.structure.twins(own) for b, own in pairs), strict=True)
+        return [np.concatenate(one) for one in each]
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
         """Those of each level, its name before them."""
@@ -158,10 +169,6 @@ class ByLevels:
     ) -> tuple[Any, Array, CorrelationGroups]:
         """The structure, the parameters and the groups of one level."""
         return self.inner, self.parts(par)[level], groups.of_level(level)[0]
-
-    def correlation(self, par: Array, pairs: Any, xp: Namespace = NUMPY) -> Array:
-        """Of patterns whose levels are known: a structure of one level has to be asked."""
-        raise NotImplementedError("ask the member of a level")
 
     def matrix(self, par: Array, groups: CorrelationGroups, k: int, xp: Namespace = NUMPY) -> Array:
         """Correlation matrices (..., r, m, m) of the patterns of block ``k``."""

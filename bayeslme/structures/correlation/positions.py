@@ -264,11 +264,44 @@ class CorrelationGroups:
             self.cache["grid_neighbours"] = tuple(found)
         return self.cache["grid_neighbours"]  # type: ignore[return-value]
 
+    @property
+    def gap_units(self) -> tuple[float, ...]:
+        """Along each coordinate: how many whole steps are counted as one, as `counted_as_one`."""
+        if "gap_units" not in self.cache:
+            group = np.repeat(np.arange(len(self.starts)), self.sizes)
+            found = []
+            for column in self.position.T:
+                order = np.lexsort([column, group])
+                same = np.diff(group[order]) == 0
+                found.append(counted_as_one(np.diff(column[order])[same]))
+            self.cache["gap_units"] = tuple(found)
+        return self.cache["gap_units"]  # type: ignore[return-value]
+
     def extent(self, metric: str) -> float:
         """Largest distance that two rows of one group may have: between corners of its box."""
         ends = [f.reduceat(self.position, self.starts, axis=0) for f in (np.minimum, np.maximum)]
         corners = np.stack(ends, axis=1)
         return float(distances(corners, metric)[:, 0, 1].max())
+
+
+def counted_as_one(gaps: np.ndarray) -> float:
+    """How many whole steps are counted as one: the common divisor of all gaps, times an odd number.
+
+    With all gaps even only Phi^2 occurs, and its positive root is meant. Gaps that are long without
+    a common divisor are counted in the least one, or one less: an odd number leaves the sign.
+
+    Parameters
+    ----------
+    gaps : array, shape (m,)
+        Whole steps between neighbours; those of 0 do not count.
+    """
+    lags = np.rint(gaps).astype(np.int64)
+    lags = lags[lags > 0]
+    if not len(lags):
+        return 1.0
+    common = int(np.gcd.reduce(lags))
+    rest = int(lags.min()) // common
+    return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
 
 
 def correlation_groups(

@@ -12,7 +12,8 @@ from bayeslme.errors import SpecError
 from bayeslme.structures.base import Parameter, Values, as_named
 from bayeslme.structures.correlation.base import CorStruct, Pairs, half_logdet_by_group
 from bayeslme.structures.correlation.positions import CorrelationGroups
-from bayeslme.structures.supports import CORRELATION, UNIT, Namespace
+from bayeslme.structures.correlation.serial import autoregression, power_of
+from bayeslme.structures.supports import UNIT, Namespace
 
 AXES = 2
 
@@ -35,9 +36,11 @@ class CorAR1AR1(CorStruct):
 
     Notes
     -----
-    Where every group is a full grid, and without a nugget, C is a Kronecker product and rows are
-    whitened by differences along the columns, then along the rows, linear in n (Martin 1979,
-    Biometrika 66, 209; Gilmour, Cullis and Verbyla 1997, J. Agric. Biol. Environ. Stat. 2, 269).
+    Where rows of a group are an even number of rows apart, -Phi1 has the same likelihood as Phi1,
+    and the positive one is meant; so of columns and Phi2. Where every group is a full grid, and
+    without a nugget, C is a Kronecker product and rows are whitened by differences along the
+    columns, then along the rows, linear in n (Martin 1979, Biometrika 66, 209; Gilmour, Cullis and
+    Verbyla 1997, J. Agric. Biol. Environ. Stat. 2, 269).
 
     Examples
     --------
@@ -62,14 +65,23 @@ class CorAR1AR1(CorStruct):
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         if coords.position.shape[1] != AXES:
             raise SpecError("corAR1AR1: form needs two positions, such as ~ row + col | trial")
-        supports = {"Phi1": CORRELATION, "Phi2": CORRELATION}
-        supports |= {"nugget": UNIT} if self.nugget else {}
-        start = as_named(self.value, list(supports), "corAR1AR1 value", repeat=False)
-        usual = {"nugget": 0.1}
-        return tuple(
-            Parameter(name, support, start.get(name, usual.get(name, 0.0)), held=self.fixed)
-            for name, support in supports.items()
-        )
+        names = ["Phi1", "Phi2", *(["nugget"] if self.nugget else [])]
+        start = as_named(self.value, names, "corAR1AR1 value", repeat=False)
+        out = [
+            autoregression(name, start.get(name, 0.0), unit, held=self.fixed)
+            for name, unit in zip(names[:AXES], self._units(coords.gap_units), strict=True)
+        ]
+        if self.nugget:
+            out.append(Parameter("nugget", UNIT, start.get("nugget", 0.1), held=self.fixed))
+        return tuple(out)
+
+    def mirrored(self, coords: Any) -> np.ndarray:
+        nugget = [False] if self.nugget else []
+        return np.array([*(unit % 2 == 0 for unit in coords.gap_units), *nugget])
+
+    def _units(self, known: tuple[float, ...]) -> tuple[float, ...]:
+        """In which rows and columns are counted inside; held values are of the user's steps."""
+        return (1.0,) * AXES if self.fixed else known
 
     def starts(self, bound: Any) -> list[np.ndarray]:
         if len(bound.free) < AXES:
@@ -80,9 +92,11 @@ class CorAR1AR1(CorStruct):
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         value: Array = 1.0
         gaps = np.zeros((AXES, 1, 1, 1)) if pairs.gaps is None else pairs.gaps
-        for k, lag in enumerate(gaps):
+        units = self._units(pairs.gap_units or (1.0,) * AXES)
+        for k, (lag, unit) in enumerate(zip(gaps, units, strict=True)):
             phi = par[..., k][..., None, None, None]
-            value = value * xp.where(lag == 0, 1.0, phi ** np.where(lag == 0, 1.0, lag))
+            steps = np.where(lag == 0, unit, lag) / unit
+            value = value * xp.where(lag == 0, 1.0, power_of(phi, steps, unit, xp))
         return (1.0 - par[..., AXES][..., None, None, None]) * value if self.nugget else value
 
     def dense(self, groups: CorrelationGroups) -> bool:
@@ -94,9 +108,11 @@ class CorAR1AR1(CorStruct):
         if self.dense(groups):
             return self.whiten_dense(w, par, groups, xp)
         logs: Array = 0.0
+        units = self._units(groups.gap_units)
         for k, (before, lag) in enumerate(groups.grid_neighbours):
             inner = lag > 0
-            r = xp.where(inner, par[..., k : k + 1] ** np.where(inner, lag, 1.0), 0.0)
+            steps = np.where(inner, lag, units[k]) / units[k]
+            r = xp.where(inner, power_of(par[..., k : k + 1], steps, units[k], xp), 0.0)
             rest = 1.0 - r * r
             w = (w - r[..., None, :] * w[..., before]) / xp.sqrt(rest)[..., None, :]
             logs = logs + xp.log(rest)

@@ -14,7 +14,7 @@ import numpy as np
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.errors import SpecError
 from bayeslme.structures import settings
-from bayeslme.structures.base import DefaultPrior, Parameter, Values, as_named
+from bayeslme.structures.base import Bound, DefaultPrior, Parameter, Values, as_named
 from bayeslme.structures.correlation.arma import (
     autocorrelations,
     coefficients_to_partials,
@@ -29,7 +29,7 @@ from bayeslme.structures.correlation.base import (
     whiten_markov,
 )
 from bayeslme.structures.correlation.colouring import colour_arma, colour_exchangeable
-from bayeslme.structures.correlation.positions import CorrelationGroups
+from bayeslme.structures.correlation.positions import CorrelationGroups, counted_as_one
 from bayeslme.structures.supports import (
     CORRELATION,
     REAL,
@@ -62,17 +62,8 @@ def _printed_as_one(over_unit: float, unit: float) -> tuple[str, ...]:
 
 
 def _unit_of_lags(groups: CorrelationGroups) -> float:
-    """How many whole steps are counted as one: the common divisor of all lags, times an odd number.
-
-    With all lags even only Phi^2 occurs, and its positive root is meant. Lags that are long without
-    a common divisor are counted in the least one, or one less: an odd number leaves the sign.
-    """
-    lags = _lags(groups)
-    if not len(lags):
-        return 1.0
-    common = int(np.gcd.reduce(lags))
-    rest = int(lags.min()) // common
-    return float(common * (rest - 1 + rest % 2 if rest > 1 else 1))
+    """How many whole steps are counted as one."""
+    return counted_as_one(_lags(groups))
 
 
 def _lags(groups: CorrelationGroups) -> np.ndarray:
@@ -87,15 +78,15 @@ def _all_even(groups: CorrelationGroups) -> bool:
     return bool(len(lags)) and not np.any(lags % 2)
 
 
-def _autoregression(given: float, unit: float, *, held: bool) -> Parameter:
+def autoregression(name: str, given: float, unit: float, *, held: bool) -> Parameter:
     """Phi of a first-order autoregression, inside Phi^unit: positive where the unit is even."""
     support = UNIT if unit % 2 == 0 else CORRELATION
     shown = correlation_of(unit)
     begin = start_inside(shown, given, support, usual=0.0)
-    return Parameter("Phi", support, begin, held=held, shown=shown)
+    return Parameter(name, support, begin, held=held, shown=shown)
 
 
-def _power(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Array:
+def power_of(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Array:
     """Correlation at distances in a unit: Phi^lag of the number inside, Phi^unit."""
     if unit == 1.0:
         return par**distance
@@ -144,7 +135,7 @@ class CorAR1(CorStruct):
 
     def parameters(self, coords: Any) -> tuple[Parameter, ...]:
         start = as_named(self.value, ["Phi"], "corAR1 value")
-        return (_autoregression(start.get("Phi", 0.0), coords.unit, held=self.fixed),)
+        return (autoregression("Phi", start.get("Phi", 0.0), coords.unit, held=self.fixed),)
 
     def unit(self, groups: CorrelationGroups) -> float:
         return 1.0 if self.fixed else _unit_of_lags(groups)
@@ -156,7 +147,7 @@ class CorAR1(CorStruct):
         return _printed_as_one(float(par[0]), coords.unit)
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
-        return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
+        return power_of(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
 
     def memory(self, groups: CorrelationGroups) -> int | None:
         return 1
@@ -164,7 +155,7 @@ class CorAR1(CorStruct):
     def whiten(
         self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
-        return whiten_markov(w, _power(par[..., :1], groups.step, groups.unit, xp), groups, xp)
+        return whiten_markov(w, power_of(par[..., :1], groups.step, groups.unit, xp), groups, xp)
 
 
 @dataclass(frozen=True)
@@ -271,6 +262,11 @@ class CorARMA(CorStruct):
     r_name: ClassVar[str] = "corARMA"
     needs_integers = True
 
+    @property
+    def several_maxima(self) -> bool:  # type: ignore[override]
+        """From order 2 on: phi and theta may stand in for one another."""
+        return max(self.p, self.q) > 1
+
     def __post_init__(self) -> None:
         for name in ("p", "q"):
             order = getattr(self, name)
@@ -328,7 +324,7 @@ class CorARMA(CorStruct):
                 msg = f"corARMA: the value {part.tolist()} is not {what}"
                 raise SpecError(msg)
         if self._first_order:
-            return (_autoregression(float(given[0]), coords.unit, held=self.fixed),)
+            return (autoregression("Phi", float(given[0]), coords.unit, held=self.fixed),)
         support = (
             CORRELATION if max(self.p, self.q) == 1 else REAL
         )  # the region of higher orders is joint, no box
@@ -342,6 +338,20 @@ class CorARMA(CorStruct):
 
     def unit(self, groups: CorrelationGroups) -> float:
         return _unit_of_lags(groups) if self._first_order and not self.fixed else 1.0
+
+    def starts(self, bound: Bound) -> list[np.ndarray]:
+        """The usual ones, and where rows are some steps apart, correlations that last as long."""
+        out = super().starts(bound)
+        nearest = bound.coords.minimum_distance("euclidean")
+        if self._first_order or not self.p or not 1.0 < nearest < np.inf or not len(bound.free):
+            return out
+        for over_gap, moving in settings.STRUCTURES.arma_starts_over_gaps:
+            one = np.zeros(self.p + self.q)
+            one[0] = 2.0 * np.arctanh(over_gap ** (1.0 / nearest))
+            if self.q:
+                one[self.p] = 2.0 * np.arctanh(moving)
+            out.append(one)
+        return out
 
     def mirrored(self, coords: Any) -> np.ndarray:
         """Where all lags are even: the coefficients of odd order.
@@ -413,7 +423,7 @@ class CorARMA(CorStruct):
 
     def correlation(self, par: Array, pairs: Pairs, xp: Namespace = NUMPY) -> Array:
         if self._first_order:
-            return _power(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
+            return power_of(par[..., 0][..., None, None, None], pairs.distance, pairs.unit, xp)
         lags = np.rint(pairs.distance).astype(int)
         rho = autocorrelations(
             par[..., : self.p], par[..., self.p :], self.p, self.q, int(lags.max()), xp
@@ -432,7 +442,7 @@ class CorARMA(CorStruct):
         self, w: Array, par: Array, groups: CorrelationGroups, xp: Namespace = NUMPY
     ) -> tuple[Array, Array]:
         if self._first_order:
-            r = _power(par[..., :1], groups.step, groups.unit, xp)
+            r = power_of(par[..., :1], groups.step, groups.unit, xp)
             return whiten_markov(w, r, groups, xp)
         if xp.symbolic or not groups.regular:
             return self.whiten_dense(w, par, groups, xp)

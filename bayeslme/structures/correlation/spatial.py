@@ -47,26 +47,32 @@ class _Spatial(CorStruct):
     spatial = True
     smooth: ClassVar[int] = 1  # power of distance by which correlations begin to fall
 
-    def twin(self, par: np.ndarray) -> np.ndarray:
-        out = np.array(par, float)
+    def twins(self, par: np.ndarray) -> list[np.ndarray]:
+        """With a shorter and with a longer range, and the same fall of correlations at first."""
         shorter = settings.STRUCTURES.shorter_range
-        share = shorter**self.smooth
-        out[0] *= shorter
-        if self.nugget:  # sigma^2 nugget and sigma^2 (1 - nugget) / range stay
-            out[1] = out[1] / (out[1] + share * (1.0 - out[1]))
+        return [self._with_range(par, share) for share in (shorter, 1.0 / shorter)]
+
+    def _with_range(self, par: np.ndarray, share: float) -> np.ndarray:
+        """The range times `share`, sigma^2 nugget and sigma^2 (1 - nugget) / range kept."""
+        out = np.array(par, float)
+        out[0] *= share
+        if self.nugget:
+            out[1] = out[1] / (out[1] + share**self.smooth * (1.0 - out[1]))
         return out
 
     def remarks(self, par: np.ndarray, error: np.ndarray, coords: Any) -> tuple[str, ...]:
-        extent = coords.extent(self.metric)
+        extent, length = coords.extent(self.metric), par[0] * coords.unit
         known = settings.STRUCTURES
         certain = self.fixed or error[0] < known.uncertain_log_range
-        if certain or not par[0] > known.far_range * extent > 0.0:
+        least = 1.0 if np.isinf(error[0]) else known.far_range  # infinite where a twin fits as well
+        if certain or not length > least * extent > 0.0:
             return ()
+        beyond = "far beyond" if length > known.far_range * extent else "beyond"
         power = "" if self.smooth == 1 else f"^{self.smooth}"
         part = "sigma^2 (1 - nugget)" if self.nugget else "sigma^2"
         return (
-            f"{self.r_name}: the range of {par[0]:.4g} is far beyond the largest distance within "
-            f"groups, {extent:.4g}: the data tell only how correlations begin to fall, "
+            f"{self.r_name}: the range of {length:.4g} is {beyond} the largest distance "
+            f"within groups, {extent:.4g}: the data tell only how correlations begin to fall, "
             f"{part} / range{power}, not range and sigma themselves",
         )
 

@@ -93,7 +93,8 @@ def test_priors_of_coefficients_that_are_not_normal_count(rails: pd.DataFrame) -
         return float(np.exp(norm(mean, 20).logpdf(y).sum() + 40) * t(3, 60, 5).pdf(mean))
 
     integral, _ = quad(density, 0.0, 120.0, epsabs=0.0)
-    assert found == pytest.approx(np.log(integral) - 40, abs=4 * error + 1e-9)
+    # The scales of the heavy tail are summed over a grid, which is good for 2e-5 of a density.
+    assert found == pytest.approx(np.log(integral) - 40, abs=4 * error + 2e-5)
     assert error < 0.02
 
 

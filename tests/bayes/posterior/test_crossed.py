@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import pandas as pd
 import pytest
 
 import bayeslme
-from bayeslme import CorAR1, FitError, PdBlocked, PdIdent, VarIdent, lme, lmer
+from bayeslme import BayesLMEError, CorAR1, FitError, PdBlocked, PdIdent, VarIdent, lme, lmer
+from bayeslme.bayes.checks.crossed_left_out import crossed_groups
+from bayeslme.bayes.checks.left_out import marginal
 from bayeslme.bayes.density import by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.rows.random_effects import effects_and_terms
+from bayeslme.engine.crossed.settings import CROSSED
 
 PRIORS = {"sd_a": "Exponential(1)", "sd_b": "Exponential(1)", "sigma": "Exponential(1)"}
 
@@ -35,8 +40,17 @@ def frame(n: int = 90) -> pd.DataFrame:
     )
 
 
+def complete() -> pd.DataFrame:
+    """All pairs of six subjects and five items, twice: items can change places, and subjects."""
+    rng = np.random.default_rng(3)
+    a, b, x = (k.ravel() for k in np.meshgrid(range(6), range(5), [-0.5, 0.5], indexing="ij"))
+    y = (1 + x) * rng.normal(size=6)[a] + rng.normal(size=5)[b] + rng.normal(size=60)
+    return pd.DataFrame({"y": y, "x": x, "a": [f"a{k}" for k in a], "b": [f"b{k}" for k in b]})
+
+
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "intercepts": ("y ~ x + (1 | a) + (1 | b)", {}),
+    "balanced": ("y ~ x + (x | a) + (x | b)", {}),
     "slopes, chain": ("y ~ x + (x | a) + (1 | site) + (x || b)", {}),
     "rows": (
         "y ~ x + (1 | a) + (x | b)",
@@ -45,10 +59,12 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@cache
 def made(name: str) -> tuple[ModelParameters, dict[str, np.ndarray]]:
     """Parameters of a model, and draws that are all its estimate."""
     formula, options = MODELS[name]
-    posterior = lmer(formula, frame(), **options).sample(draws=125, chains=4, seed=1)
+    data = complete() if name == "balanced" else frame()
+    posterior = lmer(formula, data, **options).sample(draws=125, chains=4, seed=1)
     values = {k: np.repeat(v[:1], 1500, axis=0) for k, v in posterior.values.items()}
     return build_parameters(posterior.fit.design), values
 
@@ -168,9 +184,9 @@ def test_rows_left_out_given_the_effects(crossed: Posterior) -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda p: p.loo("marginal"), "crossed; use kind='conditional'"),
-        (lambda p: p.loo("group"), "crossed; use kind='conditional'"),
-        (lambda p: p.pit(), "crossed; use kind='conditional'"),
+        (lambda p: p.loo("group"), "needs the factor of the groups: group='a' or 'b'"),
+        (lambda p: p.loo("marginal", group="a"), "leaves groups out, and kind='marginal' rows"),
+        (lambda p: p.loo(group="c"), "'c' is not 'a' or 'b'"),
         (lambda p: p.fitted("b"), "those of 'b' alone"),
         (lambda p: p.predict(use_correlation=True), "nested models only"),
     ],
@@ -178,3 +194,86 @@ def test_rows_left_out_given_the_effects(crossed: Posterior) -> None:
 def test_what_is_refused_by_name(crossed: Posterior, call: Any, words: str) -> None:
     with pytest.raises(FitError, match=words):
         call(crossed)
+
+
+def parts_left_out(
+    parameters: ModelParameters, values: dict[str, np.ndarray], code: np.ndarray
+) -> np.ndarray:
+    """Log p(y_g | the other rows) of groups of rows, by the dense covariance at the first draw."""
+    z, g, r, rest = dense(parameters, values)
+    v = z @ g @ z.T + r
+    out = []
+    for k in range(int(code.max()) + 1):
+        own, others = np.flatnonzero(code == k), np.flatnonzero(code != k)
+        pull = np.linalg.solve(v[np.ix_(others, others)], v[np.ix_(others, own)]).T
+        mean, cov = pull @ rest[others], v[np.ix_(own, own)] - pull @ v[np.ix_(others, own)]
+        error = rest[own] - mean
+        quadratic = np.linalg.slogdet(2 * np.pi * cov)[1] + error @ np.linalg.solve(cov, error)
+        out.append(-0.5 * quadratic)
+    return np.array(out)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_and_groups_left_out_are_the_dense_ones(name: str) -> None:
+    parameters, values = made(name)
+    some = {k: one[:2] for k, one in values.items()}
+    found = marginal(parameters, some).log_density
+    rows = parts_left_out(parameters, values, np.arange(parameters.problem.n))
+    np.testing.assert_allclose(found, np.stack([rows, rows]), rtol=1e-7)
+    for place, level in enumerate(parameters.levels):
+        if name == "rows" and level.level.group != "a":
+            with pytest.raises(FitError, match="cuts the correlation groups"):
+                crossed_groups(parameters, some, place)
+            continue
+        expected = parts_left_out(parameters, values, level.level.code)
+        groups = crossed_groups(parameters, some, place)
+        np.testing.assert_allclose(groups, np.stack([expected, expected]), rtol=1e-7)
+
+
+SPEC = bayeslme.translate("lmer(y ~ x + (1 | a) + (1 | b))")
+BAD: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
+    "constant": (frame().assign(b="one"), {}, "'b' has one level in the data, 'one'"),
+    "two names": (
+        frame().assign(b=lambda d: d["a"].str.upper()),
+        {},
+        "'a' and 'b' are two names of one factor",
+    ),
+    "no factor": (
+        frame(),
+        {"correlation": CorAR1(form="~ t | site")},
+        r"groups \(site\) lie within no factor of the random effects \('a' and 'b'\)",
+    ),
+    "memory": (frame(), {}, r"crossed factors \(b\) have 5 effects, whose dense matrices need"),
+}
+
+
+@pytest.mark.parametrize("form", ["lmer", "marginal", "hierarchical"])
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_named_by_fits_and_models(
+    name: str, form: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, options, words = BAD[name]
+    text = "y ~ x + (1 | a) + (1 | b)"
+    if name == "memory":
+        few = replace(CROSSED, max_columns=4)
+        monkeypatch.setattr("bayeslme.engine.crossed.problem.CROSSED", few)
+    with pytest.raises(BayesLMEError, match=words) as caught:
+        if form == "lmer":
+            lmer(text, data, **options)
+        else:
+            spec = replace(SPEC, **options)
+            spec.to_pymc(data, form=form)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.filterwarnings("ignore:loo, group")  # one of nine groups is far out
+def test_posteriors_of_crossed_fits_stand_side_by_side(crossed: Posterior) -> None:
+    table = bayeslme.compare(crossed.fit, crossed)
+    text = str(table)
+    for name in ("a sd((Intercept))", "b sd((Intercept))"):
+        assert name in text
+    formulas = {"x": "y ~ x + (1 | a) + (1 | b)", "none": "y ~ 1 + (1 | a) + (1 | b)"}
+    some = {k: lmer(f, frame()).sample(draws=100, seed=2) for k, f in formulas.items()}
+    for how in ({"kind": "marginal"}, {"group": "a"}):
+        ranked = bayeslme.compare_models(some, **how)
+        assert set(ranked.index) == {"x", "none"}

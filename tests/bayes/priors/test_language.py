@@ -46,7 +46,7 @@ def test_texts_are_read(text: str, shown: str) -> None:
         ("Normal(0, -1)", "sigma = -1 must be positive"),
         ("Normal(inf, 1)", "must be finite"),
         ("Normal(0, 1, 2)", "takes 2 arguments"),
-        ("Normal(tau=1)", "'tau' is unknown; it has mu, sigma"),
+        ("Normal(width=1)", "'width' is unknown; it has mu, sigma"),
         ("Gamma(2)", "needs the argument 'beta'"),
         ("Uniform(1, 0)", "lower must be below upper"),
         ("", "a name is needed"),

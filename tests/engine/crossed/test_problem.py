@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.engine import estimate
 from bayeslme.engine.build import build_problem
+from bayeslme.engine.crossed import patterns
 from bayeslme.engine.crossed import problem as crossed
 from bayeslme.engine.crossed.blup import crossed_blup
 from bayeslme.engine.crossed.gradient import value_and_gradient
 from bayeslme.engine.crossed.kenward_roger import CrossedCovariance
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.inference.response_covariance import Bending, Covariance, linear_basis
 from bayeslme.engine.inference.satterthwaite import sensitivity
 from bayeslme.engine.likelihood.likelihood import Likelihood
@@ -168,8 +171,8 @@ def test_sparse_and_dense_patterns_agree(name: str, monkeypatch: pytest.MonkeyPa
     _, likelihood = made(name)
     theta = points(likelihood.problem.size)[0]
     value, slope = value_and_gradient(likelihood, theta)
-    monkeypatch.setattr(crossed, "DENSE", 0)
-    monkeypatch.setattr(crossed, "CHUNK", 20)
+    small = replace(CROSSED, max_dense_numbers=0, chunk_numbers=20)
+    monkeypatch.setattr(patterns, "CROSSED", small)
     sparse, sparse_slope = value_and_gradient(likelihood, theta)
     assert sparse == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(sparse_slope, slope, rtol=1e-9, atol=1e-9)
@@ -291,13 +294,13 @@ def test_the_correlation_groups_choose_the_chain() -> None:
 
 def test_what_is_too_large_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     design, _ = made("slopes")
-    monkeypatch.setattr(crossed, "MOST_COLUMNS", 13)
+    monkeypatch.setattr(crossed, "CROSSED", replace(CROSSED, max_columns=13))
     with pytest.raises(FitError, match=r"crossed factors \(item\) have 14 effects.* GB"):
         build_problem(design)
 
 
 def test_correlation_groups_that_meet_too_many_effects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crossed, "MOST_LOCAL", 500)
+    monkeypatch.setattr(crossed, "CROSSED", replace(CROSSED, max_mixed_numbers=500))
     with pytest.raises(FitError, match=r"meets \d+ crossed effects"):
         made("serial")
 

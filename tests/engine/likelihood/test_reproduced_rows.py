@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ import pytest
 import bayeslme
 from bayeslme.data.design import build
 from bayeslme.engine.build import build_problem
+from bayeslme.engine.likelihood import row_grams
 from bayeslme.engine.likelihood.likelihood import Likelihood
+from bayeslme.engine.likelihood.settings import LIKELIHOOD
 from bayeslme.structures import VarIdent
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayeslme.errors.IdentificationWarning")
@@ -85,7 +89,7 @@ def test_an_outer_level_of_single_rows(sigma: float) -> None:
 
 def test_pieces_are_one_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     data, (random, levels) = frame(), MODELS["nested"]
-    monkeypatch.setattr("bayeslme.engine.likelihood.row_grams.PIECE", 40)
+    monkeypatch.setattr(row_grams, "LIKELIHOOD", replace(LIKELIHOOD, piece_numbers=40))
     v = covariance(data, levels, [1.0, 0.7]) + 1e-16 * np.eye(len(data))
     np.testing.assert_allclose(at_sigma(data, random, [1.0, 0.7], 1e-8), dense(data, v), atol=1e-7)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from bayeslme.engine.build import bind_variance
 from bayeslme.engine.search import fixed_point
 from bayeslme.engine.search.optimise import gradient
 from bayeslme.engine.search.search import search
+from bayeslme.engine.search.settings import ALTERNATION
 from bayeslme.engine.search.starts import scales
 from bayeslme.errors import FitError
 from reference.corpus import FIT_FAMILIES, by_id, family, load_frame, weights_follow_the_fit
@@ -73,7 +75,8 @@ def test_weights_and_fit_agree(name: str) -> None:
 
 def test_of_several_fixed_points_the_highest(monkeypatch: pytest.MonkeyPatch) -> None:
     design, found = plain(SEVERAL)
-    monkeypatch.setattr(fixed_point, "SIZES", ())
+    alone = replace(ALTERNATION, other_start_factors=())
+    monkeypatch.setattr(fixed_point, "ALTERNATION", alone)
     alone = estimate(design)  # from the fit without weights only
     assert alone.loglik < found.loglik - 1
 

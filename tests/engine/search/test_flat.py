@@ -15,14 +15,13 @@ from bayeslme.data.design import build
 from bayeslme.engine import Estimate, Likelihood, build_problem, estimate
 from bayeslme.engine.search import flat
 from bayeslme.engine.search.flat import (
-    EM_STEPS,
-    PRECISION,
     flat_moves,
     move_effects,
     reference_start,
 )
 from bayeslme.engine.search.optimise import Optimum
 from bayeslme.engine.search.search import search
+from bayeslme.engine.search.settings import DEGENERACY
 from bayeslme.engine.search.starts import candidates
 from reference.corpus import by_id, load_frame
 from reference.fitting import fitted
@@ -55,7 +54,9 @@ def dense_em(frame: pd.DataFrame, method: str, steps: int) -> np.ndarray:
     z = pd.get_dummies(frame["Subject"], dtype=float).to_numpy()
     n, p = x.shape
     levels = (z, np.eye(n))
-    psi = np.array([1 / (PRECISION**2 * len(level) / level.shape[1]) for level in levels])
+    psi = np.array(
+        [1 / (DEGENERACY.start_precision**2 * len(level) / level.shape[1]) for level in levels]
+    )
     for _ in range(steps):
         v = np.eye(n) + sum(s * level @ level.T for s, level in zip(psi, levels, strict=True))
         inverse = np.linalg.inv(v)
@@ -74,7 +75,7 @@ def test_em_is_the_definitions(method: str) -> None:
     likelihood = likelihood_of(f"b_Stool_fm4_{method}")
     got = reference_start(likelihood)
     basis = np.array([stage.basis[0, 0] for stage in likelihood.problem.stages[::-1]])
-    want = dense_em(load_frame("ergoStool"), method, EM_STEPS)
+    want = dense_em(load_frame("ergoStool"), method, DEGENERACY.em_steps)
     np.testing.assert_allclose(got / basis, want, rtol=1e-6)
 
 
@@ -111,10 +112,12 @@ def test_an_optimum_and_an_edge_are_no_ridge(name: str) -> None:
 def test_a_variance_the_data_do_not_know_keeps_its_start() -> None:
     frame = load_frame("Orthodont").assign(one="a", half=lambda d: d["Sex"])
     one = found_of("lme(distance ~ age, random = ~ 1 | one)", frame)
-    np.testing.assert_allclose(one.factors[0], 1 / (PRECISION * np.sqrt(len(frame))), rtol=1e-4)
+    np.testing.assert_allclose(
+        one.factors[0], 1 / (DEGENERACY.start_precision * np.sqrt(len(frame))), rtol=1e-4
+    )
     fixed = found_of("lme(distance ~ age + Sex, random = ~ 1 | half/Subject)", frame)
     size = np.sqrt(len(frame) / frame["Sex"].nunique())
-    np.testing.assert_allclose(fixed.factors[0], 1 / (PRECISION * size), rtol=1e-3)
+    np.testing.assert_allclose(fixed.factors[0], 1 / (DEGENERACY.start_precision * size), rtol=1e-3)
     alone = found_of("lme(distance ~ age + Sex, random = ~ 1 | Subject)", frame)
     np.testing.assert_allclose(fixed.factors[1], alone.factors[0], rtol=1e-5)
 
@@ -123,7 +126,7 @@ def test_a_variance_the_data_do_not_know_keeps_its_start() -> None:
 def test_large_problems_are_suspected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     likelihood = likelihood_of(name)
     ordinary = search(likelihood, max_iter=MAX_ITER)
-    monkeypatch.setattr(flat, "LARGE", 0.0)
+    monkeypatch.setattr(flat, "DEGENERACY", replace(DEGENERACY, large_numbers=0.0))
     assert on_ridge(likelihood, ordinary)
     curved = likelihood_of("a_orth_fit1_REML")
     end = search(curved, max_iter=MAX_ITER)

@@ -12,7 +12,8 @@ from bayeslme.data.design import build
 from bayeslme.engine import Likelihood, build_problem
 from bayeslme.engine.search.kinks import settle
 from bayeslme.engine.search.search import climb, search
-from bayeslme.engine.search.starts import MOST, kinks, starting_points
+from bayeslme.engine.search.settings import SEARCH
+from bayeslme.engine.search.starts import kinks, starting_points
 from reference.corpus import load_frame
 
 MAX_ITER = 200
@@ -68,8 +69,8 @@ def test_many_distances_are_thinned() -> None:
     call = f"gls(yield ~ 1, correlation = corLin(form = {FORM}))"
     problem = build_problem(build(bayeslme.translate(call), frame))
     bends, chosen = kinks(problem.correlation), starting_points(problem.correlation, 0)
-    assert len(bends) > 20 * MOST
-    assert len(chosen) <= MOST
+    assert len(bends) > 20 * SEARCH.max_candidates
+    assert len(chosen) <= SEARCH.max_candidates
     assert np.isin(chosen, bends).all()
 
 

@@ -27,7 +27,7 @@ from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.data.variables.columns import as_frame
 from bayeslme.engine import depth_of
 from bayeslme.engine.fitted import means_by_depth
-from bayeslme.errors import FitError
+from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability, check_seed
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def _check_interval(interval: float | None, draws: bool) -> None:
 def _check_correlated(posterior: Draws, depth: int) -> None:
     if posterior.parameters.design.crossed:
         raise FitError(
-            "use_correlation: residuals are predicted in nested models only, and the random "
-            "effects of this fit are crossed; leave it out"
+            "use_correlation: residuals are predicted in nested models only, and "
+            f"{posterior.parameters.design.crossed_how}; leave the argument out"
         )
     if posterior.parameters.problem.correlation is None:
         raise FitError("use_correlation: this fit has no correlation structure to condition on")
@@ -168,7 +168,8 @@ class _Asked:
         jointly : bool
             Whether rows of one group are wanted together, or each for itself.
         """
-        each = ((z, self._effects(rows, k)) for k, z in enumerate(rows.Z))
+        own = np.arange(len(rows.X))
+        each = ((z, self._effects(rows, k), own) for k, z in enumerate(rows.Z))
         means = means_by_depth(self.posterior.values["fixef"] @ rows.X.T + rows.offset, each)
         if self.use_correlation and rows.place is not None:
             sd = self._sd(rows, means)
@@ -203,10 +204,15 @@ class _Asked:
     def _effects(self, rows: PredictionRows, k: int) -> np.ndarray:
         """Random effects of a level at the rows, (s, m, q)."""
         level, code, own = self.posterior.parameters.levels[k], rows.code[k], rows.own[k]
-        out = effects_of(self.posterior, level.key, code)
+        out = effects_of(self.posterior, level.key, code, self.rng)
         unknown = code < 0
         out[:, unknown] = 0.0 if self.posterior.fit.spec.new_groups_are_zero else np.nan
         unseen = unknown & (own >= 0)
+        if self.draw_groups and unseen.any() and level.level.related is not None:
+            raise DataError(
+                f"newdata: {int(unseen.sum())} row(s) have a '{level.level.group}' that the known "
+                "matrix does not have; add it to the matrix and fit again, or ask for level=0"
+            )
         if self.draw_groups and unseen.any():
             groups, place = np.unique(own[unseen], return_inverse=True)
             spherical = self.rng.standard_normal((len(out), len(groups), level.q))

@@ -8,7 +8,7 @@ seed that the posterior carries; means are summed up without holding them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,19 @@ from bayeslme.bayes import settings
 from bayeslme.bayes.density import (
     by_group,
     crossed_grams,
+    crossed_rows,
+    crossed_terms,
     draw_pieces,
-    eliminated_draws,
     engine_coefficients,
     residual_squares,
     terms_of_groups,
 )
-from bayeslme.bayes.model_parameters import ModelParameters, Values, without_fixed
+from bayeslme.bayes.model_parameters import (
+    LevelParameters,
+    ModelParameters,
+    Values,
+    without_fixed,
+)
 from bayeslme.bayes.posterior.estimates import flat_effects
 from bayeslme.engine import eliminate, gram, modes, whiten
 from bayeslme.errors import FitError
@@ -147,23 +153,14 @@ def _varying(parameters: ModelParameters) -> Complete:
 
 
 def _crossed(parameters: ModelParameters) -> Complete:
-    """Crossed random effects, eliminated draw by draw."""
+    """Crossed random effects, eliminated for many draws at once where they are few."""
     problem, grams = parameters.problem, crossed_grams(parameters)
 
     def complete(values: Values, rng: np.random.Generator) -> tuple[Drawn, np.ndarray]:
         beta = engine_coefficients(problem, values["fixef"])
-        drawn = [np.empty((len(beta), stage.n_groups, stage.q)) for stage in problem.stages]
-        terms = np.empty((len(beta), 1))
-        for s, term in eliminated_draws(parameters, grams, values):
-            terms[s] = term.log_density
-
-            def noise(shape: Any, scale: float = term.typical) -> np.ndarray:
-                return np.asarray(scale * rng.standard_normal(shape))
-
-            effects = grams.modes_of(term.done, term.factors, beta[s], noise)
-            for out, b in zip(drawn, effects, strict=True):
-                out[s] = b
-        return tuple(drawn), terms
+        own = crossed_rows(parameters, grams, values)
+        drawn, block, half = grams.drawn(own.rows, own.factors, beta, own.typical, rng)
+        return drawn, crossed_terms(problem, own, values, block, half)[:, None]
 
     return complete
 
@@ -231,12 +228,43 @@ def mean_effects(posterior: Draws) -> Effects:
     return total
 
 
-def effects_of(posterior: Draws, key: str, code: np.ndarray) -> np.ndarray:
-    """Draws of some groups of a level, (s, m, q)."""
+def effects_of(
+    posterior: Draws, key: str, code: np.ndarray, rng: np.random.Generator | None = None
+) -> np.ndarray:
+    """Draws of some groups of a level, (s, m, q).
+
+    Parameters
+    ----------
+    code : int array, shape (m,)
+        Those without rows, whose relation to the others is known, are counted on from these.
+    rng : Generator, optional
+        Draws what the others leave of them; by default they are as expected given the others.
+    """
+    (level,) = (lv for lv in posterior.parameters.levels if lv.key == key)
+    groups = len(level.level.labels)
+    if level.level.related is not None and np.any(code >= groups):
+        return _with_relatives(posterior, level, code, rng)
     if kept(posterior):
         return np.asarray(posterior.effects[key][:, code])
-    (level,) = (lv for lv in posterior.parameters.levels if lv.key == key)
     out = np.empty((len(posterior.values["fixef"]), len(code), level.q))
     for piece, some in effect_pieces(posterior):
         out[piece] = some[key][:, code]
+    return out
+
+
+def _with_relatives(
+    posterior: Draws, level: LevelParameters, code: np.ndarray, rng: np.random.Generator | None
+) -> np.ndarray:
+    """As ``effects_of``, of groups without rows too."""
+    related = level.level.related
+    assert related is not None
+    out = np.empty((len(posterior.values["fixef"]), len(code), level.q))
+    for piece, some in effect_pieces(posterior):
+        out[piece] = level.level.all_effects(some[level.key])[:, code]
+    if rng is not None:
+        further = code >= related.n_groups
+        others, place = np.unique(code[further], return_inverse=True)
+        spherical = rng.standard_normal((len(out), len(others), level.q))
+        factor = np.swapaxes(np.asarray(level.factor(posterior.values)), -1, -2)
+        out[:, further] += (related.unexplained(others) @ spherical @ factor)[:, place]
     return out

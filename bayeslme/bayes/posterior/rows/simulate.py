@@ -32,8 +32,10 @@ def new_effects(
     dict of group key to array (*shape, G, q), outermost first
     """
     return {
-        level.key: rng.standard_normal((*shape, len(level.level.labels), level.q))
-        @ np.swapaxes(np.asarray(level.factor(values)), -1, -2)
+        level.key: level.level.correlated(
+            rng.standard_normal((*shape, len(level.level.labels), level.q))
+            @ np.swapaxes(np.asarray(level.factor(values)), -1, -2)
+        )
         for level in parameters.levels
     }
 
@@ -68,7 +70,7 @@ def new_response(
     effects = new_effects(parameters, values, rng) if effects is None else effects
     fixed = X @ values["fixef"] + (parameters.design.offset if offset is None else offset)
     levels = zip(parameters.levels, Z, strict=True)
-    own = ((z, effects[level.key][level.level.code]) for level, z in levels)
+    own = ((z, effects[level.key], level.level.code) for level, z in levels)
     means = means_by_depth(fixed, own)
     return np.asarray(
         means[-1] + new_residuals(parameters, values, rng, at_fitted(parameters, means))
@@ -95,8 +97,11 @@ def new_residuals(
     eps = colour(problem, correlation, rng.standard_normal((*shape, problem.n)))
     if problem.variance is not None:
         eps = eps * np.exp(problem.variance.structure.log_sd(variance, problem.variance.coords))
+    eps *= np.asarray(parameters.sigma_of(values))[..., None]
+    if np.array_equal(problem.order, np.arange(problem.n)):
+        return np.asarray(eps)
     out = np.empty_like(eps)
-    out[..., problem.order] = eps * np.asarray(parameters.sigma_of(values))[..., None]
+    out[..., problem.order] = eps
     return out
 
 
@@ -134,7 +139,7 @@ def fitted(
     array, shape (s, n), design's row order
     """
     levels = parameters.levels[:depth]
-    each = ((one.level.Z, effects[one.key][:, one.level.code]) for one in levels)
+    each = ((one.level.Z, effects[one.key], one.level.code) for one in levels)
     return means_by_depth(values["fixef"] @ parameters.design.X.T + parameters.design.offset, each)[
         -1
     ]
@@ -165,7 +170,8 @@ def replicated(
         some = {name: v[own] for name, v in values.items()}
         means = fitted_by_depth(parameters, some, {key: b[own] for key, b in effects.items()})
         here = at_fitted(parameters, means)
-        out[piece] = means[-1] + new_residuals(parameters, some, rng, here, (len(own),))
+        new = new_residuals(parameters, some, rng, here, (len(own),))
+        np.add(means[-1], new, out=out[piece])
     return out
 
 

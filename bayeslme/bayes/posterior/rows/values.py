@@ -41,8 +41,9 @@ def ranef(posterior: Draws, level: LevelName = None) -> pd.DataFrame | dict[str,
 
 def _ranef(posterior: Draws, k: int) -> pd.DataFrame:
     parameters = posterior.parameters.levels[k]
-    index = pd.Index(parameters.level.labels, name=parameters.level.group)
-    mean = posterior.mean_effects[parameters.key]
+    level = parameters.level
+    index = pd.Index(level.all_labels, name=level.group)
+    mean = level.all_effects(posterior.mean_effects[parameters.key])
     return pd.DataFrame(mean, index=index, columns=list(parameters.level.effects))
 
 

@@ -11,6 +11,7 @@ with all their digits. Values that JSON does not know carry the name of their ki
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import math
@@ -39,14 +40,17 @@ from bayeslme.bayes.priors.priors import ParameterPrior, Priors
 from bayeslme.bayes.priors.scales import stored_scale
 from bayeslme.data.design import ORIGINS
 from bayeslme.data.variables.dates import Origin
-from bayeslme.errors import BayesLMEError, DataError, as_path
+from bayeslme.errors import BayesLMEError, DataError, as_path, shown
 from bayeslme.fit.api import fit_spec
 from bayeslme.spec.call import translate
+from bayeslme.spec.structure_reader import canonical
+from bayeslme.structures import PdLogChol, RelationMatrix, known_effects
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayeslme.bayes.posterior.posterior import Posterior
+    from bayeslme.spec.model import LmeSpec
 
 
 Record = dict[str, Any]
@@ -229,14 +233,16 @@ def save(posterior: Posterior, path: str | Path) -> None:
     spec = replace(posterior.fit.spec, subset=None, na_action="fail")
     structure = spec.correlation
     by = None if structure is None else structure.by
-    in_r = spec  # R has no word for parameters by level; a call of mmrm has them in its formula
+    in_r = _without_matrices(spec)
+    # R has no word for parameters by level; a call of mmrm has them in its formula.
     if structure is not None and by is not None and spec.mmrm is None:
-        in_r = replace(spec, correlation=replace(structure, by=None))
+        in_r = replace(in_r, correlation=replace(structure, by=None))
     frame = design.frame
     frame.attrs = dict(posterior.fit.data.attrs)
     record = {
         "call": in_r.to_r(),
         "by": by,
+        "matrices": _matrices_record(spec),
         "contrasts": list(spec.contrasts),
         "factor_contrasts": dict(spec.factor_contrasts),
         "frame": frame_record(frame),
@@ -283,7 +289,7 @@ def load_posterior(path: str | Path) -> Posterior:
     tree = read_tree(as_path(path))
     if ATTRIBUTE not in tree.attrs:
         how = "arviz.from_zarr" if Path(path).is_dir() else "arviz.from_netcdf"
-        msg = f"{path}: holds no model of this package; read it with {how}"
+        msg = f"{shown(path)}: holds no model of this package; read it with {how}"
         raise DataError(msg)
     try:
         head = json.loads(tree.attrs[ATTRIBUTE])
@@ -291,7 +297,8 @@ def load_posterior(path: str | Path) -> Posterior:
     except (BayesLMEError, Warning):
         raise
     except Exception as error:  # a damaged record can break anywhere
-        msg = f"{path}: the model's record is damaged ({type(error).__name__}: {str(error)[:100]})"
+        reason = f"{type(error).__name__}: {str(error)[:100]}"
+        msg = f"{shown(path)}: the model's record is damaged ({reason})"
         raise DataError(msg) from error
 
 
@@ -299,17 +306,17 @@ def _checked(head: dict[str, Any], tree: xr.DataTree, path: str | Path) -> dict[
     """The model's record, once all that is in the file has proved to be what was saved."""
     if head["format"] != FORMAT:
         raise DataError(
-            f"{path}: is in format {str(head['format'])[:20]!r}, and this version reads format "
-            f"{FORMAT}; read the draws with arviz, or use the version that wrote it"
+            f"{shown(path)}: is in format {str(head['format'])[:20]!r}, and this version reads "
+            f"format {FORMAT}; read the draws with arviz, or use the version that wrote it"
         )
     if zlib.crc32(head["model"].encode()) != head["checksum"]:
-        raise DataError(f"{path}: the model's record is damaged; read the draws with arviz")
+        raise DataError(f"{shown(path)}: the model's record is damaged; read the draws with arviz")
     record: dict[str, Any] = json.loads(head["model"])
     part = changed(tree, record["checksums"])
     if part is not None:
         raise DataError(
-            f"{path}: {part!r} is missing or not what was saved, so the file is damaged or was "
-            "changed; read what is left with arviz"
+            f"{shown(path)}: {part!r} is missing or not what was saved, so the file is damaged or "
+            "was changed; read what is left with arviz"
         )
     return record
 
@@ -323,12 +330,53 @@ def _rebuilt(record: dict[str, Any], tree: xr.DataTree) -> Posterior:
     )
     if spec.correlation is not None and record.get("by") is not None:
         spec = replace(spec, correlation=replace(spec.correlation, by=record["by"]))
+    spec = _with_matrices(spec, record.get("matrices", {}))
     frame = frame_of(record["frame"])
     if record["origins"]:
         frame.attrs[ORIGINS] = {k: Origin.from_record(v) for k, v in record["origins"].items()}
     fit = fit_spec(spec, frame)
     parameters = build_parameters(fit.design)
     return Posterior(tree, fit, parameters, _read_priors(parameters, record["priors"]))
+
+
+def _without_matrices(spec: LmeSpec) -> LmeSpec:
+    """The specification with groups that are independent: R has no word for related ones."""
+    random = tuple(
+        level
+        if level.structure.matrix is None
+        else replace(level, structure=PdLogChol(level.structure.value, level.structure.form))
+        for level in spec.random
+    )
+    return replace(spec, random=random)
+
+
+def _matrices_record(spec: LmeSpec) -> Record:
+    """Known covariances among groups, by the place of their level."""
+    out: Record = {}
+    for k, level in enumerate(spec.random):
+        one = level.structure.matrix
+        if one is not None:
+            numbers = zlib.compress(one.values.astype("<f8").tobytes())
+            out[str(k)] = {
+                "name": one.name,
+                "labels": None if one.labels is None else list(one.labels),
+                "counted": one.counted,
+                "values": base64.b64encode(numbers).decode(),
+            }
+    return out
+
+
+def _with_matrices(spec: LmeSpec, record: Record) -> LmeSpec:
+    random = list(spec.random)
+    for place, one in record.items():
+        numbers = np.frombuffer(zlib.decompress(base64.b64decode(one["values"])), "<f8")
+        size = math.isqrt(len(numbers))
+        labels = None if one["labels"] is None else tuple(one["labels"])
+        matrix = RelationMatrix(numbers.reshape(size, size), labels, one["counted"])
+        old = random[int(place)]
+        structure = known_effects(matrix, one["name"], str(old.structure.form))
+        random[int(place)] = replace(old, structure=canonical(structure))
+    return replace(spec, random=tuple(random))
 
 
 def _priors_record(priors: Priors) -> dict[str, Any]:

@@ -21,10 +21,13 @@ import numpy as np
 import xarray as xr
 
 from bayeslme.bayes import settings
-from bayeslme.errors import DataError
+from bayeslme.errors import DataError, shown
 
 ATTRIBUTE = "bayeslme"
 ZARR = ".zarr"
+
+
+WARNINGS = "warnings"  # the attribute that is a list of texts
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> None:
@@ -64,18 +67,26 @@ def read_tree(path: Path) -> xr.DataTree:
         For what is missing or cannot be read.
     """
     if not path.exists():
-        raise DataError(f"{path}: cannot be read, there is no such file or folder")
+        raise DataError(f"{shown(path)}: cannot be read, there is no such file or folder")
     what, options = (
         ("zarr store", {"engine": "zarr", "consolidated": False})
         if path.is_dir()
         else ("netCDF file", {"engine": "h5netcdf"})
     )
     if what == "netCDF file" and not path.is_file():
-        raise DataError(f"{path}: cannot be read as a {what}, it is not a regular file")
+        raise DataError(f"{shown(path)}: cannot be read as a {what}, it is not a regular file")
     with _told(path, f"cannot be read as a {what}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of strange files in a store: the checksums tell
         with xr.open_datatree(path, **options) as opened:
-            return opened.load()
+            return _with_lists(opened.load())
+
+
+def _with_lists(tree: xr.DataTree) -> xr.DataTree:
+    """Give the tree its lists of texts back: files return a single one without its list."""
+    for node in tree.subtree:
+        if WARNINGS in node.attrs:
+            node.attrs[WARNINGS] = [str(text) for text in np.atleast_1d(node.attrs[WARNINGS])]
+    return tree
 
 
 def checksums(tree: xr.DataTree) -> dict[str, int]:
@@ -112,11 +123,11 @@ def _check_replaceable(target: Path, path: Path, *, store: bool) -> None:
         return
     if not store and not target.is_file():
         what = "a folder" if target.is_dir() else "no regular file"
-        raise DataError(f"{path}: cannot be written, it is {what}; name a file")
+        raise DataError(f"{shown(path)}: cannot be written, it is {what}; name a file")
     if store and not _is_ours(target):
         raise DataError(
-            f"{path}: cannot be written, what is there is not a store of this package and is not "
-            "deleted; give another name, or remove it first"
+            f"{shown(path)}: cannot be written, what is there is no store of this package and is "
+            "not deleted; give another name, or remove it first"
         )
 
 
@@ -139,8 +150,10 @@ def _told(path: Path, what: str) -> Iterator[None]:
     except (DataError, Warning):
         raise
     except Exception as error:
-        short = " ".join(str(error).split())[: settings.POSTERIOR.max_quoted_characters]
-        raise DataError(f"{path}: {what} ({short or type(error).__name__})") from error
+        # The system's own reason; its file may be the one beside, which the caller did not name.
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        short = " ".join(said.split())[: settings.POSTERIOR.max_quoted_characters]
+        raise DataError(f"{shown(path)}: {what} ({short or type(error).__name__})") from error
 
 
 @contextmanager
