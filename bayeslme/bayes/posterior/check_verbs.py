@@ -99,9 +99,9 @@ class CheckVerbs(ParameterVerbs):
             given the random effects? The weights that leave the row out must also move the random
             effects, and often fail to. ``"marginal"``: how well is a row predicted from all others,
             with the random effects integrated out? It estimates the same as the first, with far
-            more stable weights. ``"group"``: how well is a whole new outermost group predicted? (Without random
-            effects a correlation group, or a row where there is none.) The first two are exact
-            under residual correlation: a row is predicted from the others of its correlation group
+            more stable weights. ``"group"``: how well is a whole new outermost group predicted?
+            (Without random effects a correlation group, or a row where there is none.) The first
+            two are exact under residual correlation: a row is predicted from the others of its correlation group
             too. A group of crossed random effects is predicted from all other groups, with whose
             rows it shares the effects of the other factors.
         group : str, optional
