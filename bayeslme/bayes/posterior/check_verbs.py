@@ -101,9 +101,9 @@ class CheckVerbs(ParameterVerbs):
             with the random effects integrated out? It estimates the same as the first, with far
             more stable weights. ``"group"``: how well is a whole new outermost group predicted?
             (Without random effects a correlation group, or a row where there is none.) The first
-            two are exact under residual correlation: a row is predicted from the others of its correlation group
-            too. A group of crossed random effects is predicted from all other groups, with whose
-            rows it shares the effects of the other factors.
+            two are exact under residual correlation: a row is predicted from the others of its
+            correlation group too. A group of crossed random effects is predicted from all other
+            groups, with whose rows it shares the effects of the other factors.
         group : str, optional
             The factor whose groups are left out, which implies ``kind="group"``: of crossed random
             effects any, of nested ones the outermost.
