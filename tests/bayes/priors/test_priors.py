@@ -149,7 +149,7 @@ def test_sweeping_keeps_the_fitted_values(rhs: str) -> None:
 @pytest.mark.parametrize(
     ("priors", "complaint"),
     [
-        ({"tau": "Normal(0, 1)"}, "no parameter of this model; it has fixef, sd_Subject"),
+        ({"tau": "Normal(0, 1)"}, "is not a parameter of this model; it has fixef, sd_Subject"),
         ({"sigma": "Uniform(-2, -1)"}, "has no mass where 'sigma'"),
         ({"corstruct": "Uniform(2, 3)"}, "has no mass where 'corstruct' (Phi) lives, (-1, 1)"),
         ({"fixef": {"age": "Normal(0, 1)"}}, "no coefficient 'age'; it has (Intercept)"),
