@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "bayeslme.errors": ("BayesLMEError", "DataError", "FitError", "SpecError"),
     "bayeslme.spec.bars": ("from_bambi",),
-    "bayeslme.spec.call": ("translate",),
+    "bayeslme.spec.script": ("translate",),
     "bayeslme.spec.model": ("LmeSpec",),
     "bayeslme.spec.modelfile": ("load_model",),
     "bayeslme.data.datasets": ("data_names", "load_data"),
@@ -108,6 +108,6 @@ if TYPE_CHECKING:
     from bayeslme.report.plots.data import group_plot as group_plot
     from bayeslme.report.plots.data import interaction_plot as interaction_plot
     from bayeslme.spec.bars import from_bambi as from_bambi
-    from bayeslme.spec.call import translate as translate
     from bayeslme.spec.model import LmeSpec as LmeSpec
+    from bayeslme.spec.script import translate as translate
     from bayeslme.structures import *  # noqa: F403

@@ -63,7 +63,7 @@ def build(spec: LmeSpec, frame: pd.DataFrame) -> Design:
     given = Columns(frame, origins)
     plan = Plan.of(spec, given, frame.attrs.get("formula"))
     names = plan.needed(given)
-    whole = Columns(owned(frame, [*names, *plan.read()]), origins)
+    whole = Columns(owned(frame, [*names, *plan.read(given)]), origins)
     memory = learned_before(spec, plan.terms, whole)
     subset = spec.subset if spec.mask is None else spec.mask
     values, groups = plan.made(whole), plan.made_groups(whole)

@@ -23,10 +23,22 @@ from bayeslme.data.variables.factors import Basis
 from bayeslme.data.variables.groups import group_columns, group_parts
 from bayeslme.errors import DataError, SpecError, listed, rows_of
 from bayeslme.formula.deparse import deparse
-from bayeslme.formula.expressions import Call, Expr, Name, Number, String, bare, variables, walk
+from bayeslme.formula.expressions import (
+    Call,
+    Dot,
+    Expr,
+    Name,
+    Number,
+    String,
+    bare,
+    variables,
+    walk,
+)
 from bayeslme.formula.formula import Formula, offsets, parse_formula
 from bayeslme.formula.functions import LEARNED
 from bayeslme.formula.terms import Terms, expand
+from bayeslme.spec.frame_expression import by_number
+from bayeslme.spec.make import row_numbers
 from bayeslme.spec.model import LmeSpec, RandomLevel
 from bayeslme.structures import PdMat
 
@@ -102,7 +114,9 @@ def _learned_from(expressions: Sequence[Expr]) -> list[Expr]:
         argument.value
         for call in reversed(calls)
         if function_name(call) in LEARNED
-        for argument in call.args
+        for k, argument in enumerate(call.args)
+        # other arguments are constants, though one may be learned, as knots = quantile(x, p) is
+        if argument.name == "x" or (k == 0 and argument.name is None)
         if columns_of(argument.value)
     ]
 
@@ -155,6 +169,8 @@ def _refused(counts: dict[str, int]) -> DataError:
 def subset_mask(subset: Any, columns: Columns) -> np.ndarray:
     """Rows that a subset keeps, (n,) bool; NA is dropped."""
     if hasattr(subset, "position"):
+        if by_number(subset):
+            return _numbered(row_numbers(subset, ""), columns.n)
         columns.require(variables(subset), "subset")
         return evaluate_mask(subset, columns)
     mask = np.asarray(subset)
@@ -166,6 +182,18 @@ def subset_mask(subset: Any, columns: Columns) -> np.ndarray:
             "row of the data"
         )
         raise DataError(msg)
+    return mask
+
+
+def _numbered(numbers: Sequence[int], n: int) -> np.ndarray:
+    """Rows with these numbers, counted from 1 as in R; negative ones are those left out."""
+    beyond = next((number for number in numbers if abs(number) > n), None)
+    if beyond is not None:
+        msg = f"subset: row {abs(beyond)} is none of the {n} rows of the data"
+        raise DataError(msg)
+    left_out = bool(numbers) and numbers[0] < 0
+    mask = np.full(n, left_out)
+    mask[np.abs(np.array(numbers, dtype=np.intp)) - 1] = not left_out
     return mask
 
 
@@ -270,9 +298,14 @@ class Plan:
         if self.spec.correlation is not None and self.spec.correlation.by is not None:
             yield group_columns(self.spec.correlation.by, columns), "correlation by"
 
-    def read(self) -> list[str]:
+    def read(self, columns: Columns) -> list[str]:
         """Names that the subset uses beside `needed`; some may be R's constants."""
-        return [] if self.spec.subset is None else list(variables(self.spec.subset))
+        subset = self.spec.subset
+        if subset is None:
+            return []
+        if any(isinstance(node, Dot) for node in walk(subset)):  # complete.cases(.)
+            return list(columns.frame.columns)
+        return list(variables(subset))
 
     def made(self, columns: Columns) -> list[Expr]:
         """Expressions whose values the model uses, one value a row; columns are among them."""

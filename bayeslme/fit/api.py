@@ -178,7 +178,9 @@ def lme(
         R expression on columns, or a mask of rows.
     method : {"REML", "ML"}
     na_action : {"fail", "omit", "exclude"}
-        What to do about missing values.
+        What to do about rows with missing values: refuse them, or leave them out; with
+        ``"exclude"`` fitted values, residuals and predictions of the fit then have a NaN for each
+        such row, and so the length of the data.
     control : dict, optional
         ``sigma`` holds the residual standard deviation fixed; ``max_iter`` limits the search. R's
         options for its own optimisers are read, and have no effect.
@@ -502,7 +504,7 @@ def lmlist(
     --------
     >>> import bayeslme
     >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
-    >>> fits.coef.loc[["M13", "F10"]]
+    >>> fits.coef().loc[["M13", "F10"]]
              (Intercept)   age
     Subject
     M13             2.80  1.95

@@ -19,6 +19,7 @@ from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.hypotheses import t_quantile, t_tail
 from bayeslme.fit.inference.intervals import COLUMNS
+from bayeslme.fit.values.padding import padded, shown_rows
 from bayeslme.report.grid import number_grid
 from bayeslme.report.html import html_table, wrap
 from bayeslme.report.numbers import format_numbers
@@ -39,7 +40,7 @@ class LmList:
     Attributes
     ----------
     spec : LmeSpec
-    coef : DataFrame, shape (G, p)
+    coefficients : DataFrame, shape (G, p)
         Coefficients by group; NaN where a group has too few distinct rows.
     stderr : DataFrame, shape (G, p)
         Their standard errors with the pooled residual standard deviation.
@@ -56,7 +57,7 @@ class LmList:
     """
 
     spec: LmeSpec[LmList]
-    coef: pd.DataFrame
+    coefficients: pd.DataFrame
     stderr: pd.DataFrame
     sigma: float
     df: int
@@ -65,6 +66,23 @@ class LmList:
     groups: Grouping
     data: pd.DataFrame
 
+    def coef(self) -> pd.DataFrame:
+        """Coefficients of each group, as `Fit.coef` gives them for a mixed model.
+
+        Returns
+        -------
+        DataFrame, shape (G, p)
+            NaN where a group has too few distinct rows.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("Orthodont"))
+        >>> fits.coef().loc["M13"].tolist()
+        [3.0, 1.95]
+        """
+        return self.coefficients
+
     def fitted(self) -> pd.Series:
         """Fitted values, each by its own group's coefficients.
 
@@ -72,9 +90,12 @@ class LmList:
         -------
         Series, length n
         """
-        own = self.coef.to_numpy()[self.groups.code]
-        values = np.einsum("np,np->n", self.design.X, own)
-        return pd.Series(values, index=self.design.index, name="fitted")
+        values = pd.Series(self._fitted(), index=self.design.index, name="fitted")
+        return padded(self.design, values)
+
+    def _fitted(self) -> FloatArray:
+        own = self.coefficients.to_numpy()[self.groups.code]
+        return np.asarray(np.einsum("np,np->n", self.design.X, own))
 
     def predict(self, newdata: pd.DataFrame | None = None) -> pd.Series:
         """Predict by each row's own group; NaN for groups without coefficients.
@@ -101,7 +122,7 @@ class LmList:
         X = self.design.matrix.apply(columns)
         assert self.groups.known is not None
         code = self.groups.known.find([group_values(columns, name) for name in names])
-        coef = np.where(code[:, None] < 0, np.nan, self.coef.to_numpy()[code])
+        coef = np.where(code[:, None] < 0, np.nan, self.coefficients.to_numpy()[code])
         values = np.einsum("mp,mp->m", X, coef)
         return pd.Series(values, index=newdata.index, name="predict")
 
@@ -175,8 +196,9 @@ class LmList:
         """
         check_choice(type, ("response", "pearson"), "type")
         scale = self.sigma if type == "pearson" else 1.0
-        values = (self.design.y - self.fitted().to_numpy()) / scale
-        return pd.Series(values, index=self.design.index, name="residuals")
+        values = (self.design.y - self._fitted()) / scale
+        found = pd.Series(values, index=self.design.index, name="residuals")
+        return padded(self.design, found)
 
     def intervals(self, level: float = 0.95) -> Tables:
         """Confidence intervals of each group's coefficients, with the pooled sigma.
@@ -205,10 +227,10 @@ class LmList:
         """
         check_probability(level)
         width = float(t_quantile(0.5 + level / 2, self.df)) * self.stderr
-        parts = [self.coef - width, self.coef, self.coef + width]
+        parts = [self.coefficients - width, self.coefficients, self.coefficients + width]
         return Tables(
             (name, pd.concat([part[name] for part in parts], axis=1, keys=COLUMNS))
-            for name in self.coef.columns
+            for name in self.coefficients.columns
         )
 
     def summary(self) -> Tables:
@@ -219,12 +241,12 @@ class LmList:
         Tables
             For each coefficient a DataFrame, shape (G, 4): Value, Std.Error, t-value, p-value.
         """
-        t = self.coef / self.stderr
+        t = self.coefficients / self.stderr
         p = pd.DataFrame(t_tail(t, self.df), index=t.index, columns=t.columns)
-        parts = {"Value": self.coef, "Std.Error": self.stderr, "t-value": t, "p-value": p}
+        parts = {"Value": self.coefficients, "Std.Error": self.stderr, "t-value": t, "p-value": p}
         return Tables(
             (name, pd.concat([part[name] for part in parts.values()], axis=1, keys=list(parts)))
-            for name in self.coef.columns
+            for name in self.coefficients.columns
         )
 
     def tidy(self, conf_int: bool = True, conf_level: float = 0.95) -> pd.DataFrame:
@@ -262,7 +284,7 @@ class LmList:
         -------
         DataFrame, one row
         """
-        row = {"nobs": self.nobs, "ngroups": len(self.coef), "sigma": self.sigma}
+        row = {"nobs": self.nobs, "ngroups": len(self.coefficients), "sigma": self.sigma}
         return pd.DataFrame([{**row, "df.residual": self.df}])
 
     def augment(self) -> pd.DataFrame:
@@ -272,8 +294,7 @@ class LmList:
         -------
         DataFrame
         """
-        picked = self.design.picked
-        used = self.data if picked is None else self.data.iloc[picked]
+        used = self.data.iloc[shown_rows(self.design)]
         made = {".fitted": np.asarray(self.fitted()), ".resid": np.asarray(self.residuals())}
         return used.assign(**made)
 
@@ -300,7 +321,7 @@ class LmList:
         --------
         >>> import bayeslme
         >>> fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
-        >>> fits.update(fixed="distance ~ I(age - 11)").coef.round(2).loc["M13"].to_dict()
+        >>> fits.update(fixed="distance ~ I(age - 11)").coef().round(2).loc["M13"].to_dict()
         {'(Intercept)': 24.25, 'I(age - 11)': 1.95}
         """
         from bayeslme.fit.refit import update
@@ -326,7 +347,7 @@ class LmList:
         left = f"{self.nobs} total; {self.df} residual"
         sigma = format_numbers([self.sigma])[0]
         foot = f"Degrees of freedom: {left}\nResidual standard error: {sigma}"
-        return f"{head}{number_grid(self.coef)}\n\n{foot}"
+        return f"{head}{number_grid(self.coefficients)}\n\n{foot}"
 
     __str__ = __repr__
 
@@ -334,7 +355,7 @@ class LmList:
         left = f"{self.nobs} rows, {self.df} residual degrees of freedom"
         sigma = format_numbers([self.sigma])[0]
         foot = f"<p>{left}; pooled residual standard deviation {escape(sigma)}</p>"
-        return wrap(html_table(self.coef, f"{self.spec.fixed}"), foot)
+        return wrap(html_table(self.coefficients, f"{self.spec.fixed}"), foot)
 
 
 def fit_list(spec: LmeSpec, data: pd.DataFrame) -> LmList:

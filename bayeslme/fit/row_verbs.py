@@ -9,6 +9,7 @@ import pandas as pd
 from bayeslme.data.variables.columns import as_frame
 from bayeslme.errors import FitError
 from bayeslme.fit.numbers import Numbers
+from bayeslme.fit.values.padding import padded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,9 @@ class RowVerbs(Numbers):
         from bayeslme.fit.values import residuals, several_levels
 
         if isinstance(level, SEVERAL):
-            return several_levels.fitted(self, level)
-        return residuals.fitted(self, level)
+            return padded(self.design, several_levels.fitted(self, level))
+        one: pd.Series = padded(self.design, residuals.fitted(self, level))
+        return one
 
     @overload
     def residuals(self, level: LevelName = None, type: ResidualType = "response") -> pd.Series: ...
@@ -109,8 +111,9 @@ class RowVerbs(Numbers):
         from bayeslme.fit.values import residuals, several_levels
 
         if isinstance(level, SEVERAL):
-            return several_levels.residuals(self, level, type)
-        return residuals.residuals(self, level, type)
+            return padded(self.design, several_levels.residuals(self, level, type))
+        one: pd.Series = padded(self.design, residuals.residuals(self, level, type))
+        return one
 
     def predict(
         self,
@@ -193,8 +196,10 @@ class RowVerbs(Numbers):
         if isinstance(level, SEVERAL):
             if se or use_correlation or interval is not None or df is not None:
                 raise FitError("level: errors and intervals are given for one level at a time")
-            return several_levels.predict(self, newdata, level)
-        return predict.predict(self, newdata, level, se, use_correlation, interval, df)
+            found: pd.Series | pd.DataFrame = several_levels.predict(self, newdata, level)
+        else:
+            found = predict.predict(self, newdata, level, se, use_correlation, interval, df)
+        return padded(self.design, found) if newdata is None else found
 
     def simulate(
         self, nsim: int = 1, seed: int | np.random.Generator | None = None

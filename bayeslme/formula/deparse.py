@@ -100,6 +100,8 @@ def deparse(node: Expr) -> str:
             text = op + _operand(operand, PREFIX_PRECEDENCE[op])
         case Binary():
             text = _chain(node)
+        case Call(function="[", args=(frame, *cells)):
+            text = f"{deparse(frame.value)}[{', '.join(map(_cell, cells))}]"
         case Call(function=function, args=args):
             text = f"{_function(function)}({', '.join(map(_argument, args))})"
     return text
@@ -151,6 +153,10 @@ def _tail(node: Expr) -> int:
 def _argument(arg: Arg) -> str:
     text = deparse(arg.value)
     return text if arg.name is None else f"{quoted_name(arg.name)} = {text}"
+
+
+def _cell(arg: Arg) -> str:
+    return "" if arg.value == Constant("NULL") else deparse(arg.value)
 
 
 def _function(name: str) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import (
+    COMPARISONS,
     Arg,
     Binary,
     Call,
@@ -195,7 +196,7 @@ def _bar_message(op: str) -> str:
 def _check_grouping(node: Expr, text: str) -> None:
     seen: set[str] = set()
     for part in _leaves(bare(node)):
-        if not isinstance(part, Name | Call):
+        if not isinstance(part, Name | Call) and not _is_condition(part):
             raise SpecError(
                 f"groups are columns, nested as a/b or combined as a * b, not {deparse(part)}",
                 text=text,
@@ -206,6 +207,13 @@ def _check_grouping(node: Expr, text: str) -> None:
                 f"group {deparse(part)} stands twice", text=text, position=part.position
             )
         seen.add(deparse(part))
+
+
+def _is_condition(node: Expr) -> bool:
+    """Whether an expression is TRUE or FALSE in each row, such as time > 2."""
+    if isinstance(node, Unary):
+        return node.op == "!"
+    return isinstance(node, Binary) and (node.op in COMPARISONS or node.op in ("&", "%in%"))
 
 
 def _leaves(node: Expr) -> list[Expr]:

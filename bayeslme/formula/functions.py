@@ -14,7 +14,7 @@ ELEMENTWISE = frozenset(
         "I", "abs", "acos", "asin", "atan", "ceiling", "cos", "cosh", "exp", "expm1", "floor",
         "log", "log10", "log1p", "log2", "logb", "round", "sign", "sin", "sinh", "sqrt", "tan",
         "tanh", "trunc", "pmax", "pmin", "ifelse", "is.na", "as.numeric", "as.integer",
-        "as.logical", "as.double", "as.Date",
+        "as.logical", "as.double", "as.Date", "complete.cases",
     }
 )  # fmt: skip
 FACTORS = frozenset(
@@ -31,8 +31,11 @@ FACTORS = frozenset(
     }
 )
 LEARNED = frozenset(
-    {"poly", "ns", "bs", "scale", "mean", "median", "min", "max", "sd", "var", "sum", "length"}
-)
+    {
+        "poly", "ns", "bs", "scale", "mean", "median", "min", "max", "sd", "var", "sum", "length",
+        "quantile",
+    }
+)  # fmt: skip
 BUILDERS = frozenset({"c", "offset"})
 VARIANCE_COVARIATES = frozenset({"fitted", "resid", "residuals"})
 FUNCTIONS = ELEMENTWISE | FACTORS | LEARNED | BUILDERS | VARIANCE_COVARIATES
@@ -45,6 +48,7 @@ ELSEWHERE = {
     **dict.fromkeys(("cbind", "mvbind"), "one response a model"),
     "gr": "groups are columns, (1 | g)",
     "weights": "weights are an argument, weights=VarFixed('~ v')",
+    "[": "choose rows by the argument subset",
 }
 PACKAGES = ("", "base", "stats", "splines")
 REFUSED_OPERATORS = {

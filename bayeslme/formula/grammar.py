@@ -46,10 +46,14 @@ _GRAMMAR = r"""
             | STRING                            -> string
             | LPAR chain RPAR                   -> paren
             | NAME LPAR [arg ("," arg)*] RPAR   -> call
+            | NAME LSQB [cell] ("," [cell])* RSQB -> index
     arg: chain | (NAME | STRING) "=" chain
+    cell: chain
 
     LPAR: "("
     RPAR: ")"
+    LSQB: "["
+    RSQB: "]"
     SIGN: /[+-]/
     TILDE: "~"
     BANG: "!"
@@ -65,7 +69,6 @@ _GRAMMAR = r"""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _HINTS = {
     "_": "; other names than R's go in backticks",
-    "[": "; choose rows by subset",
     ";": "; one call at a time",
     "{": "; write arithmetic as I(x + 1)",
     "\u2019": "; type straight quotes",
@@ -200,6 +203,15 @@ def _builder() -> Any:
         def call(self, items: list[Any]) -> Expr:
             args = tuple(item for item in items[2:-1] if item is not None)
             return Call(_plain(items[0]), args, position=_start(items[0]))
+
+        def cell(self, items: list[Expr]) -> Arg:
+            return Arg(None, items[0])
+
+        def index(self, items: list[Any]) -> Expr:
+            """``d[rows, columns]``, as R has it a call of ``[`` on d; what is left out is NULL."""
+            frame = Name(_plain(items[0]), position=_start(items[0]))
+            cells = (Arg(None, Constant("NULL")) if item is None else item for item in items[2:-1])
+            return Call("[", (Arg(None, frame), *cells), position=_start(items[1]))
 
     return Build()
 

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.constants import constant, locate_name, match_arguments
 from bayeslme.formula.deparse import deparse
-from bayeslme.formula.expressions import Call, Constant, Expr, Name, String, bare, start
+from bayeslme.formula.expressions import (
+    Arg,
+    Call,
+    Constant,
+    Dot,
+    Expr,
+    Name,
+    String,
+    bare,
+    start,
+    walk,
+)
 from bayeslme.formula.formula import Formula, as_formula, with_offset
-from bayeslme.formula.grammar import parse_expression
-from bayeslme.spec.lmer import prior_weights, read_lmer, read_matrices, reml
+from bayeslme.spec.frame_expression import (
+    FrameExpression,
+    both,
+    frames_named,
+    read_frame,
+    without_frame,
+)
+from bayeslme.spec.lmer import prior_weights, read_lmer, reml
 from bayeslme.spec.make import (
     check_fixed,
     check_method,
@@ -23,13 +39,11 @@ from bayeslme.spec.make import (
     make_mmrm,
 )
 from bayeslme.spec.model import (
-    DEFAULT_CONTRASTS,
     Control,
     LmeSpec,
     RandomLevel,
     check_option,
     contrast_name,
-    contrast_pair,
     make_control,
 )
 from bayeslme.spec.random import random_of, same_effects
@@ -47,75 +61,82 @@ if TYPE_CHECKING:
     from bayeslme.spec.model import Function
 
 _CONTROLS = ("lmeControl", "glsControl", "list")
-_PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest|mmrm)::")
-_ASSIGNMENT = re.compile(r"\s*(?:[^\W\d_]|\.(?!\d))[\w.]*\s*(?:<-|=)(?!=)")
+PACKAGE = re.compile(r"^(nlme|stats|lme4|lmerTest|mmrm)::")
 
 
-def translate(
-    call: str,
-    contrasts: Sequence[str] = DEFAULT_CONTRASTS,
-    data2: Mapping[str, Any] | None = None,
+@dataclass(frozen=True, slots=True)
+class FitCall:
+    """A call of a function that fits a model, its arguments matched to names.
+
+    Attributes
+    ----------
+    function : {"lme", "gls", "lm", "lmList", "lmer", "mmrm"}
+    given : dict of str to Expr
+        The arguments by R's names.
+    text : str
+        The source, for error messages.
+    position : int
+    frames : dict of str to FrameExpression
+        What statements before the call have chosen from data frames, by name.
+    """
+
+    function: Function
+    given: dict[str, Expr]
+    text: str
+    position: int
+    frames: dict[str, FrameExpression] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: Expr, text: str) -> FitCall | None:
+        """The call that an expression is, or None where it calls no such function."""
+        name = PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
+        function = next((known for known in SIGNATURES if known == name), None)
+        if function is None or not isinstance(node, Call):
+            return None
+        given = match_arguments(node, SIGNATURES[function].r_arguments, text)
+        return cls(function, given, text, node.position)
+
+    @property
+    def formula_argument(self) -> str:
+        """R's name of the argument that is the formula."""
+        return SIGNATURES[self.function].r_arguments[0]
+
+    def matched(self, args: Sequence[Arg], text: str) -> dict[str, Expr]:
+        """Further arguments of the function, matched to its names."""
+        call = Call(self.function, tuple(args), position=self.position)
+        return match_arguments(call, SIGNATURES[self.function].r_arguments, text)
+
+
+def read_call(
+    call: FitCall, contrasts: tuple[str, str], matrices: Mapping[str, Any]
 ) -> LmeSpec[Fit]:
-    """Read a call of lme, gls, lm, lmList, lmer or mmrm as R spells it.
+    """Read the arguments of a call into a specification.
 
     Parameters
     ----------
-    call : str
-        ``"lme(distance ~ age, random = ~ 1 | Subject, data = Orthodont)"``; an assignment in front
-        of it is skipped.
+    call : FitCall
     contrasts : pair of str
-        R's option ``contrasts`` for unordered and for ordered factors.
-    data2 : dict, optional
-        Matrices that the formula of a call of lmer names, as ``(1 | gr(animal, cov = A))`` does.
+        R's option ``contrasts``.
+    matrices : dict of str to KnownMatrix
+        Those that a formula of lmer may name.
 
     Returns
     -------
     LmeSpec
-        Its `fit` gives a `Fit`, of the class that belongs to the function; a call of lmList an
-        `LmList`.
 
     Raises
     ------
     SpecError
-        For what R's grammar or nlme does not know, with the token and its place.
-
-    Examples
-    --------
-    >>> spec = translate("lme(distance ~ age, random = ~ 1 | Subject, data = Orthodont)")
-    >>> print(spec)
-    lme("distance ~ age", data=Orthodont, random="~1 | Subject")
-    >>> spec.to_r()
-    'lme(distance ~ age, data = Orthodont, random = ~1 | Subject)'
+        For what R's grammar or nlme does not know, with its place.
     """
-    if not isinstance(call, str):
-        raise SpecError(f"translate() reads an R call, a string, not {type(call).__name__}")
-    if data2 is None:
-        return _translate(call, contrast_pair(contrasts))
-    return _read(call, contrast_pair(contrasts), read_matrices(data2))
-
-
-@lru_cache(maxsize=256)
-def _translate(text: str, contrasts: tuple[str, str]) -> LmeSpec[Fit]:
-    return _read(text, contrasts, {})
-
-
-def _read(text: str, contrasts: tuple[str, str], matrices: Mapping[str, Any]) -> LmeSpec[Fit]:
-    assignment = _ASSIGNMENT.match(text)
-    blank = " " * assignment.end() if assignment else ""
-    node = bare(parse_expression(blank + text[len(blank) :]))
-    name = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
-    function = next((known for known in SIGNATURES if known == name), None)
-    if not isinstance(node, Call) or function is None:
-        raise SpecError(_unknown(node, name), text=text, position=start(node))
-    given = match_arguments(node, SIGNATURES[function].r_arguments, text)
-    for argument, reason in SIGNATURES[function].r_refused:
-        if argument in given:
-            raise SpecError(reason, text=text, position=start(given[argument]))
-    if matrices and function != "lmer":
+    for argument, reason in SIGNATURES[call.function].r_refused:
+        if argument in call.given:
+            raise SpecError(reason, text=call.text, position=start(call.given[argument]))
+    if matrices and call.function != "lmer":
         raise SpecError(
-            f"data2: a call of {function} names no matrix; lmer(... (1 | gr(g, cov = A)))"
+            f"data2: a call of {call.function} names no matrix; lmer(... (1 | gr(g, cov = A)))"
         )
-    return _Reader(function, given, text, matrices).spec(node.position, contrasts)
+    return _Reader(call, matrices).spec(contrasts)
 
 
 _BARS = "; lmer() and from_bambi() read lme4's formulas"
@@ -129,30 +150,51 @@ _ELSEWHERE = {
 }
 
 
-def _unknown(node: Expr, function: str) -> str:
-    if not function:
-        return f"a call such as lme(y ~ x, random = ~ 1 | g) is needed, not {deparse(node):.40}"
-    hint = _ELSEWHERE.get(function, "")
-    return f"unknown function '{function}': translate() reads {', '.join(SIGNATURES)}{hint}"
+def no_fit(text: str, node: Expr | None) -> SpecError:
+    """The error for an expression that fits no model."""
+    function = PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
+    position = 0 if node is None else start(node)
+    if node is None or not function:
+        shown = "" if node is None else f", not {deparse(node):.40}"
+        message = f"a call such as lme(y ~ x, random = ~ 1 | g) is needed{shown}"
+    else:
+        hint = _ELSEWHERE.get(function, "")
+        known = ", ".join(SIGNATURES)
+        message = f"unknown function '{function}': translate() reads {known}{hint}"
+    return SpecError(message, text=text, position=position)
 
 
 class _Reader:
     """The arguments of one call, read one by one; errors carry their place."""
 
-    def __init__(
-        self, function: Function, given: dict[str, Expr], text: str, matrices: Mapping[str, Any]
-    ) -> None:
-        self.function, self.matrices = function, matrices
-        self.given = {name: node for name, node in given.items() if bare(node) != Constant("NULL")}
-        self.text = text
+    def __init__(self, call: FitCall, matrices: Mapping[str, Any]) -> None:
+        self.function, self.matrices, self.text = call.function, matrices, call.text
+        self.position = call.position
+        given = {name: v for name, v in call.given.items() if bare(v) != Constant("NULL")}
+        self.frame = self._frame(given, call.frames)
+        name = None if self.frame is None else self.frame.name
+        self.given = (
+            given if name is None else {k: without_frame(v, name) for k, v in given.items()}
+        )
 
-    def spec(self, position: int, contrasts: tuple[str, str]) -> LmeSpec:
+    def _frame(
+        self, given: Mapping[str, Expr], known: Mapping[str, FrameExpression]
+    ) -> FrameExpression | None:
+        """The data frame: the argument data, or the one whose columns are written as d$x."""
+        if "data" in given:
+            return read_frame(given["data"], self.text, known)
+        named = list({name: None for node in given.values() for name in frames_named(node)})
+        if len(named) != 1:
+            return None  # without data; columns of several frames are refused by their place
+        return known.get(named[0], FrameExpression(named[0]))
+
+    def spec(self, contrasts: tuple[str, str]) -> LmeSpec:
         """Read all arguments."""
         signature = SIGNATURES[self.function]
         formula_argument = signature.r_arguments[0]
         if formula_argument not in self.given:
             raise self._error(
-                f"{self.function}: the formula '{formula_argument}' is missing", position
+                f"{self.function}: the formula '{formula_argument}' is missing", self.position
             )
         for name in self.given.keys() & set(signature.r_ignored):
             constant(self.given[name], self.text)
@@ -170,13 +212,13 @@ class _Reader:
             random=random,
             correlation=self._located("correlation", self._correlation),
             weights=self._located("weights", self._weights),
-            subset=self._located("subset", lambda node: check_subset(node, self.text)),
+            subset=self._subset(),
             method=self._method(),
             na_action=self._located("na.action", self._na_action, signature.r_na_action),
             control=self._located("control", self._control, Control()),
             contrasts=contrasts,
             factor_contrasts=self._located("contrasts", self._contrasts, {}),
-            data=self._located("data", self._data),
+            data=None if self.frame is None else self.frame.name,
         )
 
     def _formula(self, node: Expr) -> tuple[Formula, tuple[RandomLevel, ...]]:
@@ -199,7 +241,7 @@ class _Reader:
             "REML": restricted,
             "df": self._located("method", self._degrees, "satterthwaite"),
             "na_action": self._located("na.action", self._na_action, "omit"),
-            "data": self._located("data", self._data),
+            "data": None if self.frame is None else self.frame.name,
         }
         self._located("vcov", lambda node: self._vcov(node, str(options["df"])))
         if options["df"] == "kenward-roger" and self._vcov_name() == "Kenward-Roger-Linear":
@@ -207,7 +249,7 @@ class _Reader:
         spec: LmeSpec = self._located(
             "formula", lambda node: make_mmrm(self._whole(node), **options)
         )
-        return replace(spec, contrasts=contrasts)
+        return replace(spec, contrasts=contrasts, subset=self._subset())
 
     def _whole(self, node: Expr) -> str:
         """The formula with the term of the argument covariance, where that is given."""
@@ -290,7 +332,7 @@ class _Reader:
 
     def _control(self, node: Expr) -> Control:
         node = bare(node)
-        function = _PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
+        function = PACKAGE.sub("", node.function) if isinstance(node, Call) else ""
         if self.function == "lmer" and function == "lmerControl":
             return Control()  # its options steer lme4's optimisers only
         if not isinstance(node, Call) or function not in _CONTROLS:
@@ -326,11 +368,20 @@ class _Reader:
             chosen[arg.name] = contrast_name(name.removeprefix("stats::"))
         return chosen
 
-    def _data(self, node: Expr) -> str:
-        node = bare(node)
-        if not isinstance(node, Name):
-            raise SpecError(
-                f"data is the name of a data frame, not {deparse(node)}: choose rows by subset, "
-                "and columns by their names"
+    def _subset(self) -> Expr | None:
+        """The argument subset and the rows that data chooses, together."""
+        own = self._located("subset", lambda node: check_subset(node, self.text))
+        if self.frame is None or self.frame.rows is None:
+            return own  # type: ignore[no-any-return]
+        if self.frame.columns and _has_dot(self.given[SIGNATURES[self.function].r_arguments[0]]):
+            raise self._error(
+                "a dot in the formula is every column of data, which keeps some only; write their "
+                "names",
+                self.position,
             )
-        return node.name
+        chosen = check_subset(self.frame.rows, self.text)
+        return both(chosen, own, self.text)
+
+
+def _has_dot(formula: Expr) -> bool:
+    return any(isinstance(node, Dot) for node in walk(formula))

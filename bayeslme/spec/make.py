@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from bayeslme.errors import SpecError
-from bayeslme.formula.expressions import Dot, Expr, is_expression, start, variables, walk
+from bayeslme.formula.constants import constant
+from bayeslme.formula.deparse import deparse
+from bayeslme.formula.expressions import Dot, Expr, is_expression, start, walk
 from bayeslme.formula.formula import Formula, offsets, parse_formula
 from bayeslme.formula.functions import check_functions, refuse_fitted
 from bayeslme.formula.grammar import parse_expression
 from bayeslme.formula.terms import expand
+from bayeslme.spec.frame_expression import by_number
 from bayeslme.spec.mmrm import read_mmrm
 from bayeslme.spec.model import Function, LmeSpec, NaAction, make_control, read_contrasts
 from bayeslme.spec.random import read_random, same_effects
@@ -148,16 +151,38 @@ def read_subset(subset: Any) -> tuple[Expr | None, npt.NDArray[np.bool_] | None]
 
 
 def check_subset(node: Expr, text: str) -> Expr:
-    """Return a subset expression after checking its functions."""
-    if not variables(node):
-        raise SpecError(
-            "subset is an expression on columns, such as age > 8",
-            text=text or None,
-            position=start(node),
-        )
+    """Return a subset expression after checking its functions, or that it numbers rows."""
+    if by_number(node):
+        row_numbers(node, text)
+        return node
     check_functions(node, text)
     refuse_fitted(node, "subset")
     return node
+
+
+def row_numbers(node: Expr, text: str) -> tuple[int, ...]:
+    """The numbers of rows in a subset such as ``1:20`` or ``-c(3, 5)``; all have one sign."""
+    try:
+        value = constant(node, text)
+    except SpecError:
+        value = None
+    items = value if isinstance(value, tuple) else (value,)
+    if not all(type(item) is float and item.is_integer() for item in items):
+        raise SpecError(
+            "subset is an expression on columns, such as age > 8, or numbers of rows, such as "
+            f"1:20 or -c(3, 5); not {deparse(node)}",
+            text=text or None,
+            position=start(node),
+        )
+    numbers = [int(item) for item in items if item]
+    if len({number > 0 for number in numbers}) > 1 or len(set(numbers)) < len(numbers):
+        raise SpecError(
+            f"subset: numbers of rows are all positive or all negative, each once; not "
+            f"{deparse(node)}",
+            text=text or None,
+            position=start(node),
+        )
+    return tuple(numbers)
 
 
 _READERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {

@@ -24,8 +24,8 @@ from pydantic import (
 )
 
 from bayeslme.errors import SpecError, as_path
-from bayeslme.spec.call import translate
 from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, contrast_name, contrast_pair
+from bayeslme.spec.script import translate
 
 if TYPE_CHECKING:
     import pandas as pd

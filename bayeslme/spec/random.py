@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bayeslme.errors import SpecError
+from bayeslme.formula.constants import match_arguments
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Call, Expr, String, bare, start
 from bayeslme.formula.formula import Formula, as_formula, offsets, parse_formula
@@ -132,7 +133,7 @@ def random_of(node: Expr, text: str, plain: Any = PdLogChol) -> tuple[RandomLeve
                     position=start(arg.value),
                 )
             levels.append(RandomLevel(arg.name, _structure(arg.value, text, plain)))
-        return _distinct(tuple(levels))
+        return _distinct(_merged(levels))
     if structure_class(node, PdMat) is not None:
         return _from_structure(structure_of(node, text, PdMat))
     hint = ": drop the quotes" if isinstance(node, String) else ""
@@ -144,16 +145,18 @@ def _effects(node: Expr, text: str) -> Formula:
 
 
 def _from_re_struct(call: Call, text: str) -> tuple[RandomLevel, ...]:
-    """R's ``reStruct(object, pdClass)``: formulas without a structure have that of ``pdClass``."""
-    given = {arg.name or ("object", "pdClass")[min(k, 1)]: arg for k, arg in enumerate(call.args)}
-    wrong = [name for name in given if name not in ("object", "pdClass")]
-    if wrong or len(given) != len(call.args) or "object" not in given:
+    """R's ``reStruct(object, pdClass)``: formulas without a structure have that of ``pdClass``.
+
+    Its REML and data are those of the call around it, as in nlme.
+    """
+    given = match_arguments(call, ("object", "pdClass", "REML", "data"), text)
+    if "object" not in given:
         raise SpecError(
             f"reStruct takes a formula or a list, and pdClass; not {deparse(call)}",
             text=text,
             position=start(call),
         )
-    name = bare(given["pdClass"].value) if "pdClass" in given else String(PdLogChol.r_name)
+    name = bare(given["pdClass"]) if "pdClass" in given else String(PdLogChol.r_name)
     classes = structure_classes(PdMat)
     del classes[PdBlocked.r_name]
     named = name.value if isinstance(name, String) else ""
@@ -163,7 +166,7 @@ def _from_re_struct(call: Call, text: str) -> tuple[RandomLevel, ...]:
             text=text,
             position=start(name),
         )
-    return random_of(given["object"].value, text, classes[named])
+    return random_of(given["object"], text, classes[named])
 
 
 def _structure(node: Expr, text: str, plain: Any = PdLogChol) -> Any:
@@ -222,6 +225,18 @@ def _replace_form(structure: Any, form: str) -> Any:
 def _refuse_groups(formula: Formula) -> None:
     if formula.groups:
         raise SpecError(f"random: the groups of {formula} are named twice")
+
+
+def _merged(levels: list[RandomLevel]) -> tuple[RandomLevel, ...]:
+    """Independent effects of one group, which R's list may name twice, as blocks of one level."""
+    own: dict[str | None, list[PdMat]] = {}
+    for level in levels:
+        own.setdefault(level.group, []).extend(level.structure.components)
+    whole = {level.group: level.structure for level in levels}
+    return tuple(
+        RandomLevel(group, whole[group] if len(blocks) == 1 else PdBlocked(blocks))
+        for group, blocks in own.items()
+    )
 
 
 def _distinct(levels: tuple[RandomLevel, ...]) -> tuple[RandomLevel, ...]:

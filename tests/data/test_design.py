@@ -13,8 +13,8 @@ from bayeslme.data.datasets import load_data
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.errors import BayesLMEError, DataError, IdentificationWarning
-from bayeslme.spec.call import translate
 from bayeslme.spec.make import make_gls, make_lm, make_lme
+from bayeslme.spec.script import translate
 from bayeslme.structures import PdBlocked, PdIdent, VarIdent
 from reference.corpus import FIT_FAMILIES, family, load_frame
 

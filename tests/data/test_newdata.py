@@ -10,8 +10,8 @@ from bayeslme.data.datasets import load_data
 from bayeslme.data.design import build
 from bayeslme.data.newdata import nested_labels, new_correlation, new_rows, new_variance
 from bayeslme.errors import DataError
-from bayeslme.spec.call import translate
 from bayeslme.spec.make import make_lme
+from bayeslme.spec.script import translate
 
 CALLS = [
     "lme(pixel ~ day + I(day^2), random = list(Dog = ~day, Side = ~1), data = Pixel, "

@@ -38,7 +38,7 @@ def test_groups_without_coefficients_have_no_values() -> None:
 
 def test_predictions_are_each_groups_own(fits: LmList) -> None:
     new = pd.DataFrame({"age": [10, 16, 16], "Subject": ["M13", "M13", "Z01"]})
-    intercept, slope = fits.coef.loc["M13"]
+    intercept, slope = fits.coef().loc["M13"]
     want = [intercept + 10 * slope, intercept + 16 * slope, np.nan]
     np.testing.assert_allclose(fits.predict(new), want)
     np.testing.assert_allclose(fits.predict(fits.data), fits.fitted())
@@ -50,7 +50,7 @@ def test_curves_beside_those_of_a_mixed_model(fits: LmList) -> None:
     mixed = bayeslme.lme("distance ~ age", fits.data, "~ age | Subject")
     table = bayeslme.compare_pred(fits, mixed, names=["alone", "mixed"], length=2)
     chosen = table[(table[".groups"] == "F10") & (table["age"] == 14.0)].set_index(".type")
-    assert chosen.loc["alone", "distance"] == pytest.approx(fits.coef.loc["F10"] @ [1, 14])
+    assert chosen.loc["alone", "distance"] == pytest.approx(fits.coef().loc["F10"] @ [1, 14])
     assert chosen.loc["mixed", "distance"] == pytest.approx(mixed.coef().loc["F10"] @ [1, 14])
     with pytest.raises(SpecError, match="groups of their own"):
         fits.aug_pred(groups="Sex")
@@ -60,11 +60,11 @@ def test_coefficients_side_by_side(fits: LmList) -> None:
     mixed = bayeslme.lme("distance ~ age", fits.data, "~ 1 | Subject")
     both = bayeslme.compare_fits(fits, mixed, names=["alone", "mixed"])
     assert list(both) == ["(Intercept)", "age"]
-    pd.testing.assert_series_equal(both["age"]["alone"], fits.coef["age"], check_names=False)
+    pd.testing.assert_series_equal(both["age"]["alone"], fits.coef()["age"], check_names=False)
     assert both["age"]["mixed"].nunique() == 1
     axes = both.plot(mark=mixed.fixef)
     alone, shrunk = axes[0].lines[1:]
-    np.testing.assert_allclose(alone.get_xdata(), fits.coef["(Intercept)"])
+    np.testing.assert_allclose(alone.get_xdata(), fits.coef()["(Intercept)"])
     np.testing.assert_allclose(shrunk.get_xdata(), mixed.coef()["(Intercept)"])
     assert axes[1].lines[0].get_xdata()[0] == mixed.fixef["age"]
     plt.close("all")

@@ -11,7 +11,7 @@ import pytest
 from bayeslme import structures
 from bayeslme.errors import SpecError
 from bayeslme.spec import make
-from bayeslme.spec.call import _translate, translate
+from bayeslme.spec.script import _translate, translate
 from bayeslme.spec.structure_reader import read_structure
 from bayeslme.structures import CorAR1, PdBlocked, PdDiag, PdIdent, PdLogChol, PdSymm, VarFixed
 from reference.corpus import by_id, family

@@ -10,9 +10,9 @@ import pytest
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.formula import parse_formula
-from bayeslme.spec.call import translate
 from bayeslme.spec.make import make_gls, make_lm, make_lme, make_lmlist
 from bayeslme.spec.model import make_control
+from bayeslme.spec.script import translate
 from bayeslme.structures import (
     CorAR1,
     CorARMA,

@@ -10,8 +10,8 @@ import pytest
 
 from bayeslme.data.datasets import load_data
 from bayeslme.errors import SpecError
-from bayeslme.spec.call import translate
 from bayeslme.spec.modelfile import load_model
+from bayeslme.spec.script import translate
 
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
 GOOD = """

@@ -10,7 +10,7 @@ import pytest
 
 from bayeslme.errors import SpecError
 from bayeslme.formula.formula import parse_formula
-from bayeslme.spec.call import translate
+from bayeslme.spec.script import translate
 from bayeslme.spec.update import update, update_formula
 from bayeslme.structures import CorAR1, VarPower
 

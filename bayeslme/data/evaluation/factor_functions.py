@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from bayeslme.data import settings
 from bayeslme.data.evaluation.calls import Arguments, Evaluation, Function
 from bayeslme.data.types import FloatArray
 from bayeslme.data.variables.factors import Factor, Value, cross, drop_unused, from_numbers, relabel
@@ -122,9 +123,11 @@ def with_contrasts(ev: Evaluation, call: Call) -> Value:
 
 
 def cut(ev: Evaluation, call: Call) -> Value:
-    """R's ``cut`` at given breaks."""
-    args = Arguments(call, ["x", "breaks", "labels", "include.lowest", "right", "ordered_result"])
-    x, breaks = args.column(ev, "x"), _breaks(ev, args)
+    """R's ``cut`` at given breaks, or into intervals of equal length over the data of the fit."""
+    names = ["x", "breaks", "labels", "include.lowest", "right", "dig.lab", "ordered_result"]
+    args = Arguments(call, names)
+    x = args.column(ev, "x")
+    breaks = _breaks(ev, args, x)
     right = args.flag(ev, "right", default=True)
     closed = args.flag(ev, "include.lowest")
     code = np.searchsorted(breaks, x, side="left" if right else "right") - 1
@@ -133,7 +136,7 @@ def cut(ev: Evaluation, call: Call) -> Value:
     inside = (code >= 0) & (code < len(breaks) - 1) & ~np.isnan(x)
     made = Factor(
         np.where(inside, code, -1).astype(np.intp),
-        _intervals(breaks, right=right, closed=closed),
+        _intervals(breaks, digits=_digits(ev, args), right=right, closed=closed),
         "ordered" if args.flag(ev, "ordered_result") else "factor",
     )
     if args.constant(ev, "labels", None) is False:  # numbers in place of intervals
@@ -142,24 +145,54 @@ def cut(ev: Evaluation, call: Call) -> Value:
     return made if labels is None else replace(_with_labels(args, made, labels), kind=made.kind)
 
 
-def _breaks(ev: Evaluation, args: Arguments) -> FloatArray:
+def _breaks(ev: Evaluation, args: Arguments, x: FloatArray) -> FloatArray:
     """The cut points, ascending; the outer ones may be infinite."""
     given = args.constant(ev, "breaks", ())
     items = given if isinstance(given, tuple) else (given,)
-    if len(items) < 2:  # noqa: PLR2004
-        raise args.error("needs the cut points themselves as breaks, such as c(0, 5, 10)")
+    if not items:
+        raise args.error("needs 'breaks': cut points such as c(0, 5, 10), or how many intervals")
     if any(isinstance(b, str) or np.isnan(b) for b in items):
         raise args.error("needs numbers for 'breaks'")
+    if len(items) == 1:
+        count = args.whole(ev, "breaks", 2, least=2, most=settings.DATA.max_term_numbers)
+        return _equal_lengths(ev, args, x, count)
     breaks = np.sort(np.array(items, dtype=float))
     if len(np.unique(breaks)) < len(breaks):
         raise args.error("has a cut point twice among its 'breaks'")
     return breaks
 
 
-def _intervals(breaks: FloatArray, *, right: bool, closed: bool) -> tuple[str, ...]:
-    """R's interval labels: as many significant digits, from three on, as keep the breaks apart."""
-    for digits in range(3, 17):
-        text = [f"{b:.{digits}g}" for b in breaks]
+def _equal_lengths(ev: Evaluation, args: Arguments, x: FloatArray, count: int) -> FloatArray:
+    """Cut points of intervals of equal length over the range of the data of the fit.
+
+    As in R, the outer cut points are moved outwards by a thousandth of the range, so that the
+    extremes lie inside.
+    """
+    key = deparse(args.call)
+    if key not in ev.memory:
+        present = x[~np.isnan(x)]
+        if not len(present) or not np.isfinite(present).all():
+            raise args.error(f"needs finite numbers, and '{deparse(args['x'])}' has others or none")
+        low, high = float(present.min()), float(present.max())
+        # R's rule for a column of one value: a range around it
+        reach = high - low or abs(low) or 1.0
+        wide = 0.0 if high > low else reach / 1000
+        points = np.linspace(low - wide, high + wide, count + 1)
+        if high > low:
+            points[[0, -1]] += np.array([-reach, reach]) / 1000
+        ev.memory[key] = points
+    breaks: FloatArray = ev.memory[key]
+    return breaks
+
+
+def _digits(ev: Evaluation, args: Arguments) -> int:
+    return args.whole(ev, "dig.lab", 3, least=1, most=16)
+
+
+def _intervals(breaks: FloatArray, *, digits: int, right: bool, closed: bool) -> tuple[str, ...]:
+    """R's interval labels: as many significant digits, from `digits` on, as keep breaks apart."""
+    for shown in range(digits, max(17, digits + 1)):
+        text = [f"{b:.{shown}g}" for b in breaks]
         if len(set(text)) == len(text):
             break
     left, end = ("(", "]") if right else ("[", ")")

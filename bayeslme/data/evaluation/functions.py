@@ -21,10 +21,18 @@ from bayeslme.data.evaluation.factor_functions import (
 from bayeslme.data.types import FloatArray
 from bayeslme.data.variables.columns import check_size
 from bayeslme.data.variables.dates import EPOCH, Dates, Day, parse_days
-from bayeslme.data.variables.factors import Basis, Factor, Scalar, Value, logical, relabel
+from bayeslme.data.variables.factors import (
+    Basis,
+    Factor,
+    Scalar,
+    Value,
+    from_logical,
+    logical,
+    relabel,
+)
 from bayeslme.errors import DataError, SpecError
 from bayeslme.formula.deparse import deparse
-from bayeslme.formula.expressions import Call
+from bayeslme.formula.expressions import Call, Dot, Expr, bare
 
 CUBIC = 3
 
@@ -263,6 +271,39 @@ def _of_column(args: Arguments, x: Any) -> float:
         return float(STATISTICS[name](x))
 
 
+def quantile(ev: Evaluation, call: Call) -> Value:
+    """R's ``quantile(x, probs)`` of type 7: constants, learned from the data of the fit."""
+    args, key = Arguments(call, ["x", "probs", "na.rm", "names"]), deparse(call)
+    x, probs = args.column(ev, "x"), args.numbers(ev, "probs")
+    args.flag(ev, "na.rm"), args.flag(ev, "names", default=True)
+    if probs is None:
+        probs = np.linspace(0, 1, 5)
+    if not ((probs >= 0) & (probs <= 1)).all():
+        raise args.error("needs probabilities from 0 to 1 for 'probs'")
+    if key not in ev.memory:
+        x = x[~np.isnan(x)]
+        if not len(x):
+            raise args.error(f"needs numbers, and '{deparse(args['x'])}' has none")
+        ev.memory[key] = tuple(np.quantile(x, probs).tolist())
+    result: tuple[float, ...] = ev.memory[key]
+    return result if len(result) > 1 else result[0]
+
+
+def complete_cases(ev: Evaluation, call: Call) -> Value:
+    """R's ``complete.cases``: rows without a missing value; a dot is every column of the data."""
+    if not call.args:
+        raise SpecError("complete.cases() needs columns, or a dot for all of them")
+    absent = np.zeros(ev.columns.n, dtype=bool)
+    for arg in call.args:
+        if isinstance(bare(arg.value), Dot):
+            each = (ev.columns.missing(name) for name in ev.columns.frame.columns)
+            for own in each:
+                absent |= False if own is None else own
+        else:
+            absent |= _absent(ev, arg.value, "complete.cases")
+    return from_logical(~absent)
+
+
 MATHS: dict[str, Callable[[Any], Any]] = {
     "log2": np.log2,
     "log10": np.log10,
@@ -385,14 +426,19 @@ def _as_logical(ev: Evaluation, call: Call) -> Value:
 
 
 def _is_na(ev: Evaluation, call: Call) -> Value:
-    args = Arguments(call, ["x"])
-    value = ev.value(args["x"])
+    return from_logical(_absent(ev, Arguments(call, ["x"])["x"], "is.na"))
+
+
+def _absent(ev: Evaluation, expr: Expr, where: str) -> np.ndarray:
+    """Rows in which an expression is missing, (n,) bool."""
+    value = ev.value(expr)
     if isinstance(value, Factor):
-        return logical(value.code < 0)
+        return np.asarray(value.code < 0)
     if isinstance(value, str | tuple):
-        raise args.error("needs a column, not constants")
+        msg = f"{where}() needs a column, not the constants {deparse(expr)}"
+        raise SpecError(msg)
     x = value.values.sum(axis=1) if isinstance(value, Basis) else np.asarray(value, dtype=float)
-    return logical(np.isnan(np.broadcast_to(x, (ev.columns.n,))))
+    return np.isnan(np.broadcast_to(x, (ev.columns.n,)))
 
 
 def _if_else(ev: Evaluation, call: Call) -> Value:
@@ -424,6 +470,8 @@ FUNCTIONS: dict[str, Function] = {
     "as.logical": _as_logical,
     "C": with_contrasts,
     "is.na": _is_na,
+    "complete.cases": complete_cases,
+    "quantile": quantile,
     "ifelse": _if_else,
     "cut": cut,
     "poly": poly,

@@ -26,6 +26,9 @@ from bayeslme.errors import DataError, SpecError, rows_of
 from bayeslme.formula.expressions import Binary, Expr, Name, bare, variables
 from bayeslme.formula.grammar import parse_expression
 
+# What tells an expression from the name of a column.
+_EXPRESSION_SIGNS = ("(", ":", "`", "<", ">", "==", "!", "%in%", "&")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownGroups:
@@ -102,8 +105,8 @@ class Grouping:
 
 
 def group_columns(name: str, columns: Columns) -> tuple[str, ...]:
-    """A group is a column, an expression such as factor(x), or a combination a:b of these."""
-    if name in columns or not ("(" in name or ":" in name or "`" in name):
+    """A group is a column, an expression such as x > 2, or a combination a:b of these."""
+    if name in columns or not any(sign in name for sign in _EXPRESSION_SIGNS):
         return (name,)
     return variables(parse_expression(name))
 

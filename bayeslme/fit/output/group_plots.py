@@ -258,4 +258,4 @@ class LmListPlots:
         """
         from bayeslme.report.plots.estimates import pairs_grid
 
-        return pairs_grid(self.fits.coef, far_out(self.fits.coef, id))
+        return pairs_grid(self.fits.coefficients, far_out(self.fits.coefficients, id))

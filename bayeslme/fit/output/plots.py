@@ -13,7 +13,7 @@ from bayeslme.fit.arguments import check_probability
 from bayeslme.fit.output.group_plots import GroupPlots, as_mixed
 from bayeslme.fit.output.plot_formula import NAMES, one_sided, plotted
 from bayeslme.fit.values.random_effects import ranef
-from bayeslme.fit.values.residuals import LevelName, ResidualType
+from bayeslme.fit.values.residuals import LevelName, ResidualType, residuals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,7 +211,7 @@ class Plots(GroupPlots):
         if group is not None:
             table: pd.DataFrame = ranef(as_mixed(self.fit, "qq"), group)  # type: ignore[assignment]
             return quantile_panels(table, ax, beyond=_quantile(id), standard=False)
-        values = self.fit.residuals(level=level, type=type)
+        values = residuals(self.fit, level, type)
         marks: Any = {"beyond": _quantile(id), "standard": type != "response"}
         if by is None:
             return quantile_panels(values.to_frame(NAMES[type]), ax, **marks)
@@ -230,7 +230,7 @@ def _wide(values: pd.Series, panel: pd.Series) -> pd.DataFrame:
 def _beyond(fit: Fit, level: float | None) -> list[int]:
     if level is None:
         return []
-    standard = np.abs(fit.residuals(type="pearson").to_numpy())
+    standard = np.abs(residuals(fit, type="pearson").to_numpy())
     return np.flatnonzero(standard > _quantile(level)).tolist()
 
 

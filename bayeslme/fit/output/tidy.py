@@ -18,6 +18,8 @@ from bayeslme.fit.arguments import check_probability
 from bayeslme.fit.inference.hypotheses import f_tail, t_quantile
 from bayeslme.fit.inference.intervals import Intervals, intervals
 from bayeslme.fit.output.summary import correlation_part, variance_parts
+from bayeslme.fit.values.padding import shown_rows
+from bayeslme.fit.values.residuals import residuals
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Level
@@ -229,9 +231,9 @@ def glance(fit: FrameVerbs) -> pd.DataFrame:
 def _least_squares(fit: FrameVerbs) -> dict[str, float]:
     """Shares of explained squares and their F test, each row by its precision."""
     y = fit.design.y
-    scaled = fit.residuals(type="pearson").to_numpy() * fit.sigma
+    scaled = residuals(fit, type="pearson").to_numpy() * fit.sigma
     deviance = float(scaled @ scaled)
-    spread = fit.residuals(type="response").to_numpy()
+    spread = residuals(fit, type="response").to_numpy()
     weight = np.divide(scaled**2, spread**2, out=np.ones(len(y)), where=spread != 0.0)
     df, rest = len(fit.fixef) - int(fit.design.has_intercept), fit.nobs - len(fit.fixef)
     centre = np.average(y, weights=weight) if fit.design.has_intercept else 0.0
@@ -257,8 +259,7 @@ def augment(fit: FrameVerbs, newdata: pd.DataFrame | None) -> pd.DataFrame:
     columns = {".fitted": fit.fitted(), ".resid": fit.residuals()}
     if fit.design.levels:
         columns[".fixed"] = fit.fitted(level=0)
-    picked = fit.design.picked
-    used = fit.data if picked is None else fit.data.iloc[picked]
+    used = fit.data.iloc[shown_rows(fit.design)]
     return used.assign(**{name: np.asarray(values) for name, values in columns.items()})
 
 

@@ -42,7 +42,7 @@ from bayeslme.data.design import ORIGINS
 from bayeslme.data.variables.dates import Origin
 from bayeslme.errors import BayesLMEError, DataError, as_path, shown
 from bayeslme.fit.api import fit_spec
-from bayeslme.spec.call import translate
+from bayeslme.spec.script import translate
 from bayeslme.spec.structure_reader import canonical
 from bayeslme.structures import PdLogChol, RelationMatrix, known_effects
 
