@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bayeslme.fit.inference.anova import Anova
     from bayeslme.fit.inference.degrees import DfMethod, VcovType
     from bayeslme.fit.inference.intervals import Intervals, Method, Which
-    from bayeslme.fit.inference.means import Means
+    from bayeslme.fit.inference.means import Means, Scale
     from bayeslme.fit.inference.reference_grid import Weights
     from bayeslme.fit.output.summary import Summary
     from bayeslme.fit.values.varcorr import VarCorr
@@ -192,6 +192,7 @@ class ParameterVerbs(RowVerbs):
         level: float = 0.95,
         df: DfMethod | None = None,
         vcov: VcovType | None = None,
+        type: Scale = "link",
     ) -> Means:
         """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
@@ -215,6 +216,10 @@ class ParameterVerbs(RowVerbs):
             have a part in it, where the intercept counts at the outermost level of grouping.
         vcov : {"model", "CR0", "CR1", "CR1S", "CR2", "CR3"}, optional
             Robust standard errors, with degrees of freedom of their own; see `vcov`.
+        type : {"link", "response"}
+            Where the response of the formula is transformed, as ``log(y)`` is: means on the scale
+            of the model, or taken back to the response. What is taken back is the mean on the
+            model's scale with its limits: of ``log(y)`` the geometric mean.
 
         Returns
         -------
@@ -247,7 +252,17 @@ class ParameterVerbs(RowVerbs):
         """
         from bayeslme.fit.inference.means import means
 
-        return means(self, factors, at, slope=slope, weights=weights, level=level, df=df, vcov=vcov)
+        return means(
+            self,
+            factors,
+            at,
+            slope=slope,
+            weights=weights,
+            level=level,
+            df=df,
+            vcov=vcov,
+            type=type,
+        )
 
     def intervals(
         self,

@@ -50,6 +50,22 @@ class FitSettings:
         Pairs of rows at one time that a message names; it stays under 300 characters.
     curve_points : int
         Points of a curve of predictions: nlme's number.
+    range_nodes : int
+        Nodes of the integral of the studentized range over the estimated standard deviation.
+    range_knots : int
+        Knots at which the distribution of the range of normal variables is computed, and nodes of
+        that integral: ten digits for 1,000 means.
+    range_tail : float
+        Probability left out at either end of the distribution of the standard deviation.
+    many_degrees : float
+        Degrees of freedom from which on a standard deviation counts as known: what is lost is of
+        the size of their inverse, and the density of more loses as much to rounding.
+    normal_reach : float
+        Standard deviations beyond which the normal density is left out, below 1e-15.
+    max_quantile_steps : int
+        Steps of the search for a quantile, which takes about ten.
+    quantile_tolerance : float
+        Probability by which a quantile may miss.
     """
 
     max_pairs: int = 20_000_000
@@ -71,6 +87,13 @@ class FitSettings:
     max_caterpillar_groups: int = 60
     max_repeated_pairs: int = 4
     curve_points: int = 51
+    range_nodes: int = 96
+    range_knots: int = 400
+    range_tail: float = 1e-13
+    many_degrees: float = 1e7
+    normal_reach: float = 8.5
+    max_quantile_steps: int = 100
+    quantile_tolerance: float = 1e-11
 
 
 SETTINGS = FitSettings()

@@ -16,6 +16,7 @@ from scipy.linalg import cholesky
 from scipy.special import chdtrc, fdtrc, ndtri, stdtr, stdtrit
 
 from bayeslme import triangular
+from bayeslme.fit.inference import studentized_range
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -108,10 +109,7 @@ def adjusted(
         return np.minimum(m * p, 1.0)
     if adjust == "holm":
         return holm(p)
-    from scipy.stats import studentized_range
-
-    tail = studentized_range.sf(np.sqrt(2.0) * np.abs(t), means, df)
-    return np.clip(tail, 0.0, 1.0)
+    return 1.0 - studentized_range.cdf(np.sqrt(2.0) * np.abs(t), means, df)
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -133,10 +131,8 @@ def holm(p: FloatArray) -> FloatArray:
 def critical(level: float, df: FloatArray, tests: int, means: int, adjust: Adjust) -> FloatArray:
     """Half-widths (m,) of limits in standard errors; Holm's method has Bonferroni's."""
     if adjust == "tukey" and tests > 1:
-        from scipy.stats import studentized_range
-
         places, back = np.unique(df, return_inverse=True)
-        at = np.asarray(studentized_range.ppf(level, means, places), float)
+        at = studentized_range.ppf(level, means, places)
         return np.asarray(at[back] / np.sqrt(2.0))
     tail = 0.5 + level / 2 if adjust == "none" else 1.0 - (1.0 - level) / (2 * tests)
     return t_quantile(tail, df)

@@ -8,13 +8,14 @@ the place of means, are linear combinations too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayeslme.data.plan import left_side
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice, check_probability
 from bayeslme.fit.inference.contrasts import (
@@ -25,6 +26,7 @@ from bayeslme.fit.inference.contrasts import (
     contrast_rows,
     index_of,
     text_of,
+    tuples_of,
 )
 from bayeslme.fit.inference.degrees import (
     DfMethod,
@@ -43,12 +45,15 @@ from bayeslme.fit.inference.reference_grid import (
     check_shown,
     check_slope,
 )
+from bayeslme.fit.inference.response_scale import ResponseScale, response_scale
+from bayeslme.formula.expressions import Name, bare
 from bayeslme.report.plots.style import axis_label
 
 if TYPE_CHECKING:
     from bayeslme.fit.parameter_verbs import ParameterVerbs
 
 FloatArray = npt.NDArray[np.float64]
+Scale = Literal["link", "response"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,12 +65,17 @@ class Means(Estimates):
     fit : Fit
     df : str
     level : float
+    vcov : str or None
+    scale : ResponseScale or None
+        The way from the transformed response of the model to the response, where the means are
+        given on the scale of the response.
     """
 
     fit: ParameterVerbs
     df: DfMethod | None
     level: float
     vcov: VcovType | None = None
+    scale: ResponseScale | None = None
 
     def contrasts(
         self,
@@ -91,6 +101,8 @@ class Means(Estimates):
         Returns
         -------
         Estimates
+            Of means on the response scale of a model of ``log(y)`` ratios, ``k / l``; of other
+            transformations differences on the scale of the model. Tests are on that scale always.
 
         Examples
         --------
@@ -118,7 +130,26 @@ class Means(Estimates):
         table.index = found.index
         most = max(own.stop - own.start for own in found.families)
         said = (_said(chosen, most, len(parts) > 1),) if most > 1 else ()
-        return self._contrasts(table, found.rows, *said)
+        if self.scale is None:
+            return self._contrasts(table, found.rows, *said)
+        if not self.scale.ratios:
+            note = f"contrasts are on the scale of {self.scale.link}"
+            return replace(self, notes=self.notes[:-1])._contrasts(table, found.rows, *said, note)
+        return self._ratios(table, found.rows, self.scale, said)
+
+    def _ratios(
+        self, table: pd.DataFrame, rows: FloatArray, scale: ResponseScale, said: tuple[str, ...]
+    ) -> Estimates:
+        """Contrasts of logarithms as ratios."""
+        table = table.copy()
+        value = scale.ratio(table["Value"])
+        table["Std.Error"] *= np.log(scale.base) * value
+        table["lower"], table["upper"] = scale.ratio(table["lower"]), scale.ratio(table["upper"])
+        table["Value"] = value
+        names = [(str(one[0]).replace(" - ", " / "), *one[1:]) for one in tuples_of(table.index)]
+        table.index = index_of(names, [str(name) for name in table.index.names])
+        notes = (*self.notes[:-1], *said, f"tests are on the scale of {scale.link}")
+        return Estimates(table, rows, notes, f"ratio: {scale.response}", False)
 
 
 def means(
@@ -131,6 +162,7 @@ def means(
     level: float = 0.95,
     df: DfMethod | None = None,
     vcov: VcovType | None = None,
+    type: Scale = "link",
 ) -> Means:
     """Marginal means of the response, for levels of some predictors; R's ``emmeans``.
 
@@ -141,9 +173,35 @@ def means(
     method = small_sample(fit, df, vcov)
     table = _limits(fit, rows, level, method)
     table.index = index_of(labels, [factors] if isinstance(factors, str) else list(factors))
-    said = (*notes, *(() if method is None else method.notes))
+    said = [*notes, *(() if method is None else method.notes)]
     what = of_what(fit, slope)
-    return Means(table, rows, said, what, slope is not None, fit, df, level, vcov)
+    scale = _scale(fit, type, slope)
+    if scale is not None:
+        table, what = _on_response(table, scale), scale.response
+        said.append(f"limits are back-transformed from the scale of {scale.link}")
+    elif slope is None and not isinstance(bare(left_side(fit.spec.fixed)), Name):
+        said.append(f"means are on the scale of {fit.design.response_label}, not of the response")
+    return Means(table, rows, tuple(said), what, slope is not None, fit, df, level, vcov, scale)
+
+
+def _scale(fit: ParameterVerbs, type: Scale, slope: str | None) -> ResponseScale | None:
+    """The way back to the scale of the response where that is asked for and there is one to go."""
+    check_choice(type, get_args(Scale), "type")
+    if type == "link":
+        return None
+    if slope is not None:
+        raise FitError("type: slopes are on the scale of the model; leave out type='response'")
+    return response_scale(left_side(fit.spec.fixed))
+
+
+def _on_response(table: pd.DataFrame, scale: ResponseScale) -> pd.DataFrame:
+    """Means, errors and limits on the scale of the response; a falling one swaps the limits."""
+    error = table["Std.Error"].to_numpy() * np.abs(scale.slope(table["Value"]))
+    ends = np.array([scale.back(table["lower"]), scale.back(table["upper"])])
+    value = scale.back(table["Value"])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    columns = {"Value": value, "Std.Error": error, "lower": low, "upper": high}
+    return table.assign(**columns)
 
 
 def marginal(
