@@ -39,8 +39,8 @@ NAMES: dict[type, str] = {
     GlsFit: COMMON + " kind",
     LmFit: COMMON + " kind",
     LmList: """
-        aug_pred augment coef data design df fitted glance groups intervals nobs plot predict
-        residuals sigma spec stderr summary tidy update
+        aug_pred augment coef coefficients data design df fitted glance groups intervals nobs plot
+        predict residuals sigma spec stderr summary tidy update
     """,
     LmeSpec: """
         contrasts control correlation crossed data factor_contrasts fit fixed function mask

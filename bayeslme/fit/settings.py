@@ -55,6 +55,8 @@ class FitSettings:
     range_knots : int
         Knots at which the distribution of the range of normal variables is computed, and nodes of
         that integral: ten digits for 1,000 means.
+    smooth_order : int
+        Power of zero from which on the integrand is smooth enough for these nodes.
     range_tail : float
         Probability left out at either end of the distribution of the standard deviation.
     many_degrees : float
@@ -89,6 +91,7 @@ class FitSettings:
     curve_points: int = 51
     range_nodes: int = 96
     range_knots: int = 400
+    smooth_order: int = 8
     range_tail: float = 1e-13
     many_degrees: float = 1e7
     normal_reach: float = 8.5

@@ -370,17 +370,18 @@ class _Reader:
 
     def _subset(self) -> Expr | None:
         """The argument subset and the rows that data chooses, together."""
-        own = self._located("subset", lambda node: check_subset(node, self.text))
-        if self.frame is None or self.frame.rows is None:
-            return own  # type: ignore[no-any-return]
+        own: Expr | None = self._located("subset", lambda node: check_subset(node, self.text))
+        if self.frame is None:
+            return own
         if self.frame.columns and _has_dot(self.given[SIGNATURES[self.function].r_arguments[0]]):
             raise self._error(
                 "a dot in the formula is every column of data, which keeps some only; write their "
                 "names",
                 self.position,
             )
-        chosen = check_subset(self.frame.rows, self.text)
-        return both(chosen, own, self.text)
+        if self.frame.rows is None:
+            return own
+        return both(check_subset(self.frame.rows, self.text), own, self.text)
 
 
 def _has_dot(formula: Expr) -> bool:

@@ -24,6 +24,7 @@ from bayeslme.formula.expressions import (
     String,
     Unary,
     bare,
+    mapped,
     spine,
     start,
     variables,
@@ -193,6 +194,23 @@ def _chain_without_frame(node: Binary, frame: str) -> Expr:
         else:
             left = Binary(step.op, left, without_frame(step.right, frame), position=step.position)
     return left
+
+
+def with_frame(node: Expr, frame: str) -> Expr:
+    """The expression with the dot of ``complete.cases(.)`` written as the frame, which R needs."""
+    match node:
+        case Dot():
+            return Name(frame, position=node.position)
+        case Call(args=args):
+            return replace(node, args=tuple(Arg(a.name, with_frame(a.value, frame)) for a in args))
+        case Unary(operand=operand):
+            return replace(node, operand=with_frame(operand, frame))
+        case Paren(inner=inner):
+            return replace(node, inner=with_frame(inner, frame))
+        case Binary():
+            return mapped(node, lambda operand: with_frame(operand, frame))
+        case _:
+            return node
 
 
 def frames_named(node: Expr) -> list[str]:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from bayeslme.errors import SpecError
+from bayeslme.errors import SpecError, listed
 from bayeslme.formula.constants import constant
 from bayeslme.formula.deparse import deparse
 from bayeslme.formula.expressions import Arg, Call, Expr, Name, String, bare, start
@@ -224,10 +223,9 @@ class _Script:
         first, *rest = node.args or (Arg(None, node),)
         old = bare(first.value)
         if not isinstance(old, Name) or old.name not in self.calls:
-            near = get_close_matches(deparse(old), self.calls, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            there = f"; there is {listed(list(self.calls))}" if self.calls else ""
             raise SpecError(
-                f"update() needs the name of a fit of this script, not {deparse(old):.40}{hint}",
+                f"update() needs the name of a fit of this script, not {deparse(old):.40}{there}",
                 text=self.text,
                 position=start(old),
             )
@@ -269,7 +267,7 @@ def _statements(text: str) -> Iterator[tuple[str | None, str]]:
             begin, pending = piece.end(), ""
         elif piece.lastgroup != "comment":
             pending += piece[0]
-    if pending.strip() or not begin:
+    if pending.strip():
         yield _split(text, begin, len(text))
 
 

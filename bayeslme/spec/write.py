@@ -11,6 +11,7 @@ from bayeslme.errors import SpecError
 from bayeslme.formula.deparse import deparse, quoted_name, quoted_string
 from bayeslme.formula.expressions import exact_number
 from bayeslme.formula.formula import parse_formula
+from bayeslme.spec.frame_expression import with_frame
 from bayeslme.spec.mmrm import MmrmCall, whole_formula
 from bayeslme.spec.model import DEFAULT_CONTRASTS, LmeSpec, RandomLevel
 from bayeslme.spec.signatures import SIGNATURES
@@ -39,7 +40,7 @@ def r_call(spec: LmeSpec) -> str:
     if spec.weights is not None:
         parts.append(f"weights = {r_structure(spec.weights)}")
     if spec.subset is not None:
-        parts.append(f"subset = {deparse(spec.subset)}")
+        parts.append(f"subset = {_r_subset(spec)}")
     if spec.method == "ML":
         parts.append('method = "ML"')
     if spec.na_action != SIGNATURES[spec.function].r_na_action:
@@ -50,6 +51,12 @@ def r_call(spec: LmeSpec) -> str:
     if spec.factor_contrasts:
         parts.append(f"contrasts = {r_value(spec.factor_contrasts, 'list')}")
     return f"{spec.function}({', '.join(parts)})"
+
+
+def _r_subset(spec: LmeSpec) -> str:
+    """A subset as R reads it, where complete.cases() of all columns needs the frame's name."""
+    assert spec.subset is not None
+    return deparse(with_frame(spec.subset, spec.data or "data"))
 
 
 def _lmer_call(spec: LmeSpec) -> str:
@@ -67,7 +74,7 @@ def _lmer_call(spec: LmeSpec) -> str:
     if spec.weights is not None:
         parts.append(f"weights = {weights_of(spec.weights) or r_structure(spec.weights)}")
     if spec.subset is not None:
-        parts.append(f"subset = {deparse(spec.subset)}")
+        parts.append(f"subset = {_r_subset(spec)}")
     if spec.na_action != SIGNATURES["lmer"].r_na_action:
         parts.append(f"na.action = na.{spec.na_action}")
     if spec.control.options:

@@ -72,6 +72,6 @@ def test_separate_fits_are_updated() -> None:
     assert centred.spec.fixed.groups == ("Subject",)
     assert centred.sigma == pytest.approx(fits.sigma, rel=1e-12)
     girls = fits.update(subset="Sex == 'Female'")
-    assert len(girls.coef) == 11
+    assert len(girls.coef()) == 11
     with pytest.raises(SpecError, match="cannot change 'weights'"):
         fits.update(weights=None)

@@ -120,9 +120,9 @@ def test_lmlist(case: dict[str, Any]) -> None:
     spec = bayeslme.translate(case["call"])
     fits = spec.fit(load_frame(str(spec.data)))
     want = case["result"]
-    assert list(fits.coef.index) == want["coef"]["rows"]
-    assert list(fits.coef.columns) == want["coef"]["cols"]
-    np.testing.assert_allclose(fits.coef, matrix(want["coef"]), rtol=1e-6, atol=1e-8)
+    assert list(fits.coef().index) == want["coef"]["rows"]
+    assert list(fits.coef().columns) == want["coef"]["cols"]
+    np.testing.assert_allclose(fits.coef(), matrix(want["coef"]), rtol=1e-6, atol=1e-8)
     for name, table in want["intervals"].items():
         values = np.array(matrix(table))
         known = np.isfinite(values)  # nlme leaves out groups with as many rows as coefficients

@@ -128,7 +128,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("f(a", 3, "ends too early"),
         ("a b", 2, "unexpected 'b'"),
         ("__import__('os')", 0, "unexpected character '_'"),
-        ("x[1]", 1, r"unexpected character '\['"),
+        ("f(x)[1]", 4, r"unexpected '\['"),
         ("a < b < c", 6, "do not chain"),
         ("f(a,)", 4, r"unexpected '\)'"),
         ("(lambda: 0)()", 11, r"unexpected '\('"),

@@ -66,9 +66,12 @@ def cdf(q: npt.ArrayLike, means: int, df: npt.ArrayLike) -> FloatArray:
     # From here on the range is below q s for certain, so that the rest is a chi-squared tail.
     end = np.clip(below.certain / np.maximum(q, tail), least, most)
     nodes, weights = np.polynomial.legendre.leggauss(SETTINGS.range_nodes)
-    half = ((end - least) / 2)[:, None]
-    s = least[:, None] + half * (1.0 + nodes)
-    each = half * weights * np.exp(_log_density(s, nu[:, None]))
+    # s = x^power, since the density has a root singularity at zero for few degrees of freedom.
+    power = np.maximum(1.0, np.ceil(SETTINGS.smooth_order / nu))[:, None]
+    low, high = least[:, None] ** (1 / power), end[:, None] ** (1 / power)
+    x = low + (high - low) / 2 * (1.0 + nodes)
+    s = x**power
+    each = (high - low) / 2 * weights * power * s / x * np.exp(_log_density(s, nu[:, None]))
     found = (each * below(q[:, None] * s)).sum(axis=1) + chdtrc(nu, nu * end**2)
     found = np.where(known, below(q), found)
     return np.where(valid, np.clip(found, 0.0, 1.0), np.nan)

@@ -50,7 +50,8 @@ def correlation_part(fit: ParameterVerbs) -> CorrelationPart | None:
     coef = fit.correlation_coef
     shared = structure.by is None
     matrix = structure.matrix_shown(coef.to_numpy()) if shared else None
-    shown = None if matrix is None else _matrix(matrix)
+    visits = None if coords.visits is None else coords.visits.levels
+    shown = None if matrix is None else _matrix(matrix, visits)
     return CorrelationPart(structure.label, _formula(structure.form, coords), coef, shown)
 
 
@@ -60,8 +61,9 @@ def _formula(form: Any, coords: CorrelationCoords) -> str:
     return f"~{deparse(formula.rhs)} | {groups}" if groups else f"~{deparse(formula.rhs)}"
 
 
-def _matrix(matrix: npt.NDArray[np.float64]) -> pd.DataFrame:
-    names = range(1, len(matrix) + 1)
+def _matrix(matrix: npt.NDArray[np.float64], visits: tuple[str, ...] | None) -> pd.DataFrame:
+    """Correlations among positions, under the labels of the factor that gives them, or numbered."""
+    names = pd.Index(visits if visits is not None else range(1, len(matrix) + 1))
     return pd.DataFrame(matrix, names, names)
 
 

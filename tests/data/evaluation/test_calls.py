@@ -44,7 +44,7 @@ def test_every_function_takes_or_refuses_every_constant(name: str) -> None:
         ('round(x, "a")', "whole number"),
         ('poly(x, "a")', "whole number"),
         ("poly(x, 1e6)", "1000000 asked for, 12 values"),
-        ('cut(x, "a")', "cut points"),
+        ('cut(x, "a")', "needs numbers for 'breaks'"),
         ("ns(x, NA)", "whole number"),
         ("ns(x, df = 1e8)", "at most 12 for 'df', not 100000000"),
         ("bs(x, degree = 1e9)", "at most 100"),

@@ -154,8 +154,8 @@ def test_missing_rows_are_left_out() -> None:
 def test_lists_of_models() -> None:
     fits = bayeslme.lmlist("distance ~ age | Subject", bayeslme.load_data("orthodont"))
     table = fits.tidy()
-    assert table.loc[0, "estimate"] == fits.coef.iloc[0, 0]
-    assert len(table) == fits.coef.size
+    assert table.loc[0, "estimate"] == fits.coef().iloc[0, 0]
+    assert len(table) == fits.coef().size
     made = fits.augment()
     np.testing.assert_allclose(made["distance"], made[".fitted"] + made[".resid"])
     assert fits.glance()["df.residual"].item() == fits.df
