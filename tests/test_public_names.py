@@ -25,9 +25,9 @@ PACKAGE = """
 
 COMMON = """
     acf aic anova as_lme4 aug_pred augment bic bootstrap coef converged correlation_coef data
-    default_df degrees design df estimate exported fitted fixef glance information intervals
-    loglik marginal_cov means
-    method nobs plot predict refit report residual_cov residuals sample satterthwaite sigma
+    default_df degrees design df estimate exported fitted fixef glance icc influence information
+    intervals loglik marginal_cov means
+    method nobs plot predict r2 refit report residual_cov residuals sample satterthwaite sigma
     simulate singular small_samples spec summary test_vcov tidy to_great_tables to_latex
     to_markdown update varcorr variogram vcov
     weights_coef
@@ -48,10 +48,11 @@ NAMES: dict[type, str] = {
         to_bambi to_pymc to_r update weights
     """,
     Posterior: """
-        augment check contrast data effects exported fit fitted fixef glance hypothesis intervals
-        loo
-        mean_effects means parameters pit plot ppc predict prior_predictive priors quantities ranef
-        residuals save sensitivity summary tidy to_great_tables to_latex to_markdown values varcorr
+        augment check contrast data effects exported fit fitted fixef glance hypothesis icc
+        intervals loo
+        mean_effects means parameters pit plot ppc predict prior_predictive priors quantities r2
+        ranef residuals save sensitivity summary tidy to_great_tables to_latex to_markdown values
+        varcorr
     """,
 }
 

@@ -87,7 +87,7 @@ class Estimate:
 
 
 @np.errstate(under="ignore")  # a correlation that underflows is 0
-def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
+def estimate(design: Design, *, start: np.ndarray | None = None, report: bool = True) -> Estimate:
     """Maximise the marginal likelihood of a design.
 
     Parameters
@@ -96,6 +96,8 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
         Its specification carries the method and the controls.
     start : array, shape (k,), optional
         Starting value of theta in place of the built-in ones.
+    report : bool
+        Whether to warn of a search that did not converge; the estimate says it too.
 
     Raises
     ------
@@ -114,13 +116,15 @@ def estimate(design: Design, *, start: np.ndarray | None = None) -> Estimate:
     if problem.needs_fitted_values:
         require_rest(Likelihood(replace(problem, needs_fitted_values=False), spec.method, sigma))
         found = agree(problem, design, max_iter, start, read_off)
-        _report(found)
+        if report:
+            _report(found)
         return found
     likelihood = Likelihood(problem, spec.method if spec.function != "lm" else "OLS", sigma)
     require_rest(likelihood)
     optimum = search(likelihood, max_iter=max_iter, start=start)
     found = read_off(likelihood, optimum)
-    _report(found)
+    if report:
+        _report(found)
     return found
 
 

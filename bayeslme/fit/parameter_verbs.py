@@ -264,6 +264,57 @@ class ParameterVerbs(RowVerbs):
             type=type,
         )
 
+    def r2(self) -> pd.Series:
+        """Share of the response's variance that the fixed part explains, and with random effects.
+
+        Returns
+        -------
+        Series
+            ``marginal`` of the fixed part alone, ``conditional`` of it and the random effects. For
+            models without random effects both are the same.
+
+        Notes
+        -----
+        The variance of random slopes is their mean over the rows, and where residual variances
+        differ, theirs is too. That of ``X beta`` has the divisor n - 1. An offset does not count.
+
+        References
+        ----------
+        Nakagawa, S. and Schielzeth, H. (2013), Methods in Ecology and Evolution 4, 133-142;
+        Johnson, P. C. D. (2014), Methods in Ecology and Evolution 5, 944-946.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("Orthodont"), "~ 1 | Subject")
+        >>> fit.r2().round(3).to_dict()
+        {'marginal': 0.252, 'conditional': 0.765}
+        """
+        from bayeslme.fit.values.variance_shares import r2
+
+        return r2(self)
+
+    def icc(self) -> pd.Series:
+        """Intraclass correlations: the share of each grouping level in the unexplained variance.
+
+        Returns
+        -------
+        Series
+            By grouping level, and of several levels ``all levels`` together. It is the correlation
+            of two rows that share a group of these levels; with random slopes their average
+            variance counts.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("yield ~ nitro", bayeslme.load_data("Oats"), "~ 1 | Block/Variety")
+        >>> fit.icc().round(3).to_dict()
+        {'Block': 0.423, 'Variety': 0.244, 'all levels': 0.667}
+        """
+        from bayeslme.fit.values.variance_shares import icc
+
+        return icc(self)
+
     def intervals(
         self,
         level: float = 0.95,

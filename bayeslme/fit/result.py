@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.priors.priors import PriorsLike
     from bayeslme.bayes.sampling.sample import Method, Sampler
     from bayeslme.fit.inference.bootstrap import Bootstrap, Statistic
+    from bayeslme.fit.inference.influence import Influence
     from bayeslme.fit.output.plots import Plots
     from bayeslme.fit.values.random_effects import ErrorKind
     from bayeslme.fit.values.residuals import LevelName
@@ -181,6 +182,50 @@ class Fit(FrameVerbs):
         from bayeslme.fit.inference.bootstrap import bootstrap
 
         return bootstrap(self, nsim, statistic, seed, progress=progress)
+
+    def influence(self, group: str | None = None, *, progress: bool = True) -> Influence:
+        """Leave out each group in turn and estimate again, variance parameters included.
+
+        Parameters
+        ----------
+        group : str, optional
+            A grouping level, or any column of the data; by default the outermost level. The
+            outermost groups of nested ones are taken out of the cross products, others by fits to
+            the rows that are left.
+        progress : bool
+            Show a bar on a terminal or in a notebook.
+
+        Returns
+        -------
+        Influence
+            Estimates without each group, Cook's distances and changes, with a plot. The coding of
+            the predictors is that of all rows.
+
+        Raises
+        ------
+        SpecError
+            For what is neither a level nor a column.
+        FitError
+            For more groups than can be left out by fits, and for fits with priors.
+
+        References
+        ----------
+        Demidenko, E. and Stukel, T. A. (2005), Statistics in Medicine 24, 893-909; the measures are
+        those of Belsley, D. A., Kuh, E. and Welsch, R. E. (1980), Regression Diagnostics.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("Orthodont"), "~ age | Subject")
+        >>> found = fit.influence()
+        >>> found.table["cooks.distance"].nlargest(2).round(2).to_dict()
+        {'M13': 0.26, 'M10': 0.13}
+        >>> round(found.deleted.loc["M13", "Subject sd(age)"], 3)
+        0.108
+        """
+        from bayeslme.fit.inference.influence import influence
+
+        return influence(self, group, progress=progress)
 
     def sample(
         self,

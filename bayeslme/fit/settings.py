@@ -50,6 +50,10 @@ class FitSettings:
         Pairs of rows at one time that a message names; it stays under 300 characters.
     curve_points : int
         Points of a curve of predictions: nlme's number.
+    shown_groups : int
+        Groups printed of a table of influence, those with the largest distances.
+    max_deletions : int
+        Groups that are left out by a fit to the other rows, each of which takes some 10 ms.
     range_nodes : int
         Nodes of the integral of the studentized range over the estimated standard deviation.
     range_knots : int
@@ -89,6 +93,8 @@ class FitSettings:
     max_caterpillar_groups: int = 60
     max_repeated_pairs: int = 4
     curve_points: int = 51
+    shown_groups: int = 10
+    max_deletions: int = 5000
     range_nodes: int = 96
     range_knots: int = 400
     smooth_order: int = 8

@@ -179,7 +179,8 @@ def _rows(out: Outcome, fit: Any, case: Case) -> None:
     if case["id"] in STOPPED_EARLY:
         unit = float(np.nanmedian(spread))
     for level, values in stored["fitted"].items():
-        mine = np.asarray(fit.fitted() if level == "fitted" else fit.fitted(level=level))
+        all_rows = fit.fitted() if level == "fitted" else fit.fitted(level=level)
+        mine = np.asarray(all_rows.dropna())  # the stored values are without na.exclude's NaN
         out.close(f"fitted {level}", mine[: len(values)], numbers(values), ROW * unit)
     widest = float(np.nanmax(spread))
     for kind, values in stored["residuals"].items():
@@ -191,7 +192,7 @@ def _rows(out: Outcome, fit: Any, case: Case) -> None:
 def _residuals(out: Outcome, fit: Any, case: Case, stored: tuple[str, list[Any], float]) -> None:
     kind, values, tol = stored
     want = [number(v) for v in values if v is not None]  # na.exclude pads
-    mine = np.asarray(fit.residuals(type=kind), float)
+    mine = np.asarray(fit.residuals(type=kind).dropna(), float)
     if kind == "normalized" and root_is_free(case):
         if (
             len(values) == len(want) == len(mine)

@@ -110,9 +110,9 @@ def test_linear_models_by_group(case: dict[str, Any]) -> None:
     formula, data = re.findall(r"lmList\((.*), data = (\w+)\)", case["call"])[0]
     mine = bayeslme.lmlist(formula, load_frame(data))
     want = case["result"]
-    assert list(mine.coef.index) == want["coef"]["rows"]
-    assert list(mine.coef.columns) == want["coef"]["cols"]
-    np.testing.assert_allclose(mine.coef, np.array(matrix(want["coef"]), float), **EXACT)
+    assert list(mine.coef().index) == want["coef"]["rows"]
+    assert list(mine.coef().columns) == want["coef"]["cols"]
+    np.testing.assert_allclose(mine.coef(), np.array(matrix(want["coef"]), float), **EXACT)
     np.testing.assert_allclose(mine.sigma, want["pooledSD"], **EXACT)
     intervals = mine.intervals()
     for name, table in (want["intervals"] or {}).items():

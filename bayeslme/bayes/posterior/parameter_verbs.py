@@ -47,6 +47,58 @@ class ParameterVerbs(RowVerbs):
     def _summary(self) -> PosteriorSummary:
         return summary(self)
 
+    def r2(self, level: float = 0.95, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Nakagawa's R squared in every draw; see `Fit.r2`.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the limits.
+        kind : {"eti", "hdi"}
+
+        Returns
+        -------
+        DataFrame, shape (2, 4)
+            Rows marginal and conditional; columns Value, SD, lower, upper.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> posterior = fit.sample(draws=500, seed=1)
+        >>> float(posterior.r2().loc["conditional", "Value"].round(1))
+        0.8
+        """
+        from bayeslme.bayes.posterior.variance_shares import of_draws, summarised
+
+        return summarised(of_draws(self).r2(), level, kind, "R2")
+
+    def icc(self, level: float = 0.95, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Intraclass correlations in every draw; see `Fit.icc`.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the limits.
+        kind : {"eti", "hdi"}
+
+        Returns
+        -------
+        DataFrame
+            A row for each grouping level; columns Value, SD, lower, upper.
+
+        Examples
+        --------
+        >>> import bayeslme
+        >>> fit = bayeslme.lme("distance ~ age", bayeslme.load_data("orthodont"), "~ 1 | Subject")
+        >>> posterior = fit.sample(draws=500, seed=1)
+        >>> posterior.icc()["Value"].round(1).to_dict()
+        {'Subject': 0.7}
+        """
+        from bayeslme.bayes.posterior.variance_shares import of_draws, summarised
+
+        return summarised(of_draws(self).icc(), level, kind, "ICC")
+
     def varcorr(self) -> VarCorr:
         """Posterior means of the variance components.
 

@@ -101,6 +101,16 @@ class InferenceSettings:
     no_mean_width, interpolation_distance : float
         Denominator degrees of freedom this close to 2, where the F variable has no mean, are
         interpolated from both sides at the second distance.
+    deletion_numbers : float
+        Numbers of the arrays of one evaluation without each group: 80 MB.
+    deletion_newton_steps : int
+        Newton steps at the end of a climb, each of which doubles the number of right digits.
+    deletion_difference_step : float
+        Step of the differences for them: truncation and rounding are then of order 1e-8.
+    min_pivot_share : float
+        Share of a column's square that the columns before it leave, below which it is rounding.
+    flat_curvature : float
+        Curvature, relative to the largest, below which no Newton step is taken along a direction.
     """
 
     hessian_step: float = 5e-4
@@ -143,6 +153,11 @@ class InferenceSettings:
     numbers_at_once: int = 4 * 10**6
     no_mean_width: float = 1e-2
     interpolation_distance: float = 2e-2
+    deletion_numbers: float = 1e7
+    deletion_newton_steps: int = 2
+    deletion_difference_step: float = 3e-4
+    min_pivot_share: float = 1e-10
+    flat_curvature: float = 1e-8
 
 
 INFERENCE = InferenceSettings()

@@ -45,7 +45,12 @@ class Profile:
 
 
 def profile(
-    problem: Problem, e: Eliminated, half_logdet: Array, method: Method, sigma: Array | None = None
+    problem: Problem,
+    e: Eliminated,
+    half_logdet: Array,
+    method: Method,
+    sigma: Array | None = None,
+    n: np.ndarray | None = None,
 ) -> Profile:
     """Profile beta, and sigma where it is not given, out of the last block.
 
@@ -55,13 +60,16 @@ def profile(
         log|R| / 2 over all rows.
     sigma : array, shape (...,), optional
         Residual standard deviation, where it is held or a parameter of its own.
+    n : int array, shape (...,), optional
+        Number of rows, where they are not those of the problem.
     """
-    n, p = problem.n, problem.p
+    p = problem.p
+    rows = problem.n if n is None else n
     factor = NUMPY.cholesky(e.block)
     diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         rss = diagonal[..., p] ** 2
-        df = n - p if method == "REML" else n
+        df = rows - p if method == "REML" else rows
         found = np.sqrt(rss / df) if sigma is None else np.asarray(sigma)
         loglik = (
             -0.5 * df * np.log(2 * np.pi)
@@ -77,7 +85,7 @@ def profile(
                 - np.log(np.abs(np.diagonal(problem.x_basis))).sum()
             )
         if method == "OLS":
-            found = np.sqrt(rss / (n - p)) if sigma is None else found
+            found = np.sqrt(rss / (rows - p)) if sigma is None else found
     return Profile(np.where(np.isfinite(loglik), loglik, -np.inf), found, factor)
 
 

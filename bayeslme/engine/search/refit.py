@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -36,6 +36,21 @@ if TYPE_CHECKING:
 
 
 Objective = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Several(Protocol):
+    """Several likelihoods of one theta, which are climbed side by side."""
+
+    @property
+    def problem(self) -> Problem:
+        """The problem on whose scales theta is."""
+
+    @property
+    def count(self) -> int:
+        """Number of likelihoods."""
+
+    def __call__(self, theta: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """Values (b, m) at theta (b, m, k) of the likelihoods ``which`` (m,)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,11 @@ class Responses:
         total[:, p, :p] = total[:, :p, p] = found.total[p:, :p]
         total[:, p, p] = np.diagonal(found.total)[p:]
         return cls(problem, Gram(levels, total), method, sigma)
+
+    @property
+    def count(self) -> int:
+        """Number of responses."""
+        return len(self.grams.total)
 
     def __call__(self, theta: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Log-likelihoods (b, m) of theta (b, m, k) for the responses ``which`` (m,)."""
@@ -223,12 +243,12 @@ def maximise_many(f: Objective, start: np.ndarray, scale: np.ndarray, max_iter: 
     return climb
 
 
-def optima(responses: Responses, own: np.ndarray, max_iter: int) -> list[Optimum]:
+def optima(responses: Several, own: np.ndarray, max_iter: int) -> list[Optimum]:
     """The highest end of climbs from a given start and from each response's best candidates.
 
     Parameters
     ----------
-    responses : Responses
+    responses : Several
     own : array, shape (k,)
         Start for all, beside the built-in candidates.
     max_iter : int
@@ -240,7 +260,7 @@ def optima(responses: Responses, own: np.ndarray, max_iter: int) -> list[Optimum
         Entries of the factors that the likelihood cannot tell from zero are zero.
     """
     scale, starts = scales(responses.problem), candidates(responses.problem)
-    count = len(responses.grams.total)
+    count = responses.count
     rows = np.arange(count)
     tried = [responses(np.broadcast_to(one, (1, count, len(one))), rows)[0] for one in starts]
     order = np.argsort(-np.array(tried), axis=0, kind="stable")[: REFIT.starts_per_response]
@@ -261,7 +281,7 @@ def optima(responses: Responses, own: np.ndarray, max_iter: int) -> list[Optimum
     ]
 
 
-def _to_boundary(responses: Responses, theta: np.ndarray, value: np.ndarray) -> None:
+def _to_boundary(responses: Several, theta: np.ndarray, value: np.ndarray) -> None:
     """Set factors, and entries of them, to zero in place where the likelihood stays the same."""
     for stage in responses.problem.stages:
         block = np.arange(stage.theta.start, stage.theta.stop)
@@ -295,6 +315,15 @@ def with_response(problem: Problem, y: np.ndarray) -> Problem:
     shift = np.linalg.solve(problem.x_basis, coef) if len(coef) else coef
     columns = np.concatenate([known[:-1], (own - coef @ x)[None]])
     return replace(problem, source=Columns.holding(columns), shift=shift)
+
+
+def bumped(found: Estimate) -> np.ndarray:
+    """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""
+    theta = found.theta.copy()
+    for stage in found.problem.stages:
+        if np.linalg.norm(theta[stage.theta]) < REFIT.min_start_factor:
+            theta[stage.theta] = REFIT.min_start_factor
+    return theta
 
 
 @dataclass(frozen=True)
@@ -361,7 +390,7 @@ class Refitter:
         several = Responses.of(self.found.problem, rest, self.found.method, sigma)
         for k in several.suspects(np.square(rest).sum(axis=1)):
             require_rest(self._likelihood(with_response(self.found.problem, rest[k])))
-        return optima(several, self._bumped(), self._max_iter)
+        return optima(several, bumped(self.found), self._max_iter)
 
     @np.errstate(under="ignore")  # a vanishing correlation is 0
     def estimate(self, y: np.ndarray, optimum: Optimum | None = None) -> Estimate:
@@ -418,15 +447,7 @@ class Refitter:
 
     def _search(self, problem: Problem, method: str | None = None) -> Optimum:
         """From the fit's own theta, and a look around from the top of its local maximum."""
-        likelihood, own = self._likelihood(problem, method), self._bumped()
+        likelihood, own = self._likelihood(problem, method), bumped(self.found)
         require_rest(likelihood)
         usable = problem.size > 0 and bool(np.isfinite(likelihood(own[None])[0]))
         return search(likelihood, max_iter=self._max_iter, start=own if usable else None)
-
-    def _bumped(self) -> np.ndarray:
-        """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""
-        theta = self.found.theta.copy()
-        for stage in self.found.problem.stages:
-            if np.linalg.norm(theta[stage.theta]) < REFIT.min_start_factor:
-                theta[stage.theta] = REFIT.min_start_factor
-        return theta

@@ -302,3 +302,52 @@ def compared_panels(
     axes[0].set_ylabel(plain(groups.name or ""))
     axes[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return axes
+
+
+def influence_stems(
+    values: pd.Series, about: float, label: str, group: str, labelled: int, ax: Axes | None
+) -> Axes:
+    """Draw a measure of influence as a stem for each group.
+
+    Parameters
+    ----------
+    values : Series
+        By group.
+    about : float
+        The value that says that there is no influence.
+    label, group : str
+        Of the axes.
+    labelled : int
+        Number of groups to label, those farthest from `about`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=PLOTS.influence_size, layout="constrained")
+    at, height = np.arange(len(values)), values.to_numpy(float)
+    ax.vlines(at, about, height, color=COLOURS[0], lw=1.2)
+    ax.plot(at, height, MARKERS[0], color=COLOURS[0], ms=4)
+    ax.axhline(about, color="0.6", lw=0.8)
+    far = np.argsort(-np.nan_to_num(np.abs(height - about), nan=-np.inf), kind="stable")
+    for k in far[:labelled].tolist():
+        if np.isfinite(height[k]):
+            up = height[k] >= about
+            ax.annotate(
+                plain(str(values.index[k])),
+                (at[k], height[k]),
+                xytext=(0, 5 if up else -5),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if up else "top",
+                fontsize=8,
+            )
+    ax.margins(y=0.12)
+    ax.set_xlabel(f"{plain(group)}, in the order of the levels")
+    ax.set_ylabel(plain(label))
+    quiet(ax)
+    return ax

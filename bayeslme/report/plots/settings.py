@@ -56,6 +56,8 @@ class PlotSettings:
         Inches of the width of a panel of estimates.
     estimate_row_height : float
         Inches of the height that each result takes.
+    influence_size : tuple[float, float]
+        Width and height of a plot of influence in inches.
     dodge : float
         Share of a row over which several results are spread.
     pair_panel_size : float
@@ -91,6 +93,7 @@ class PlotSettings:
     max_legend_rows: int = 16
     estimate_panel_width: float = 3.0
     estimate_row_height: float = 0.26
+    influence_size: tuple[float, float] = (7.0, 3.2)
     dodge: float = 0.6
     pair_panel_size: float = 2.3
     max_opaque_points: int = 400
