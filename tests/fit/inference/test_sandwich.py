@@ -6,9 +6,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.signal import lfilter
 
 import bayeslme
+from bayeslme.engine.inference.settings import INFERENCE
 from bayeslme.errors import FitError
 from bayeslme.structures import CorAR1, VarIdent
 
@@ -78,12 +81,48 @@ def test_formulas(make: Any, kind: Any) -> None:
     np.testing.assert_allclose(table["DF"], want, rtol=1e-6)
 
 
-def test_clusters_of_several_groups() -> None:
+@pytest.mark.parametrize("kind", ["CR0", "CR1S", "CR2", "CR3"])
+def test_clusters_of_several_groups(kind: Any) -> None:
     fit = serial()
-    dense = Dense(fit, fit.data["family"].to_numpy(), "CR2")
-    np.testing.assert_allclose(fit.vcov("CR2", cluster="family"), dense.vcov, rtol=1e-6)
+    dense = Dense(fit, fit.data["family"].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind, cluster="family"), dense.vcov, rtol=1e-6)
     labels = fit.data["family"].map(lambda v: f"f{v}")
-    np.testing.assert_allclose(fit.vcov("CR2", cluster=labels), dense.vcov, rtol=1e-6)
+    np.testing.assert_allclose(fit.vcov(kind, cluster=labels), dense.vcov, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR2", "CR3"])
+def test_clusters_of_independent_rows(kind: Any) -> None:
+    """The adjustment of CR2 has a closed form there."""
+    data = bayeslme.load_data("Orthodont").iloc[3:]
+    fit = bayeslme.lm("distance ~ Sex * age", data)
+    dense = Dense(fit, data["Subject"].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind, cluster="Subject"), dense.vcov, rtol=1e-8)
+
+
+@cache
+def long_series() -> tuple[Any, Any]:
+    """Four series, each longer than a dense matrix of its rows may be."""
+    rng, m = np.random.default_rng(5), INFERENCE.max_group_rows + 500
+    errors = lfilter([1.0], [1.0, -0.6], rng.normal(size=(5, m)), axis=1).ravel()
+    time = np.tile(np.arange(m), 5)
+    data = pd.DataFrame(
+        {"g": np.repeat(list("abcde"), m), "time": time, "x": rng.normal(size=5 * m)}
+    )
+    data["y"] = 2.0 + 0.3 * data["x"] + errors
+    held = CorAR1(0.6, form="~ time | g", fixed=True)
+    return data, bayeslme.gls("y ~ x", data, correlation=held)
+
+
+def test_long_groups_by_leaving_each_out() -> None:
+    """CR3 is the spread of the estimates that leave one cluster out, at the same covariance."""
+    data, fit = long_series()
+    without = [fit.update(data=data[data["g"] != g]).fixef - fit.fixef for g in "abcde"]
+    np.testing.assert_allclose(fit.vcov("CR3"), sum(np.outer(d, d) for d in without), rtol=1e-8)
+
+
+def test_long_groups_have_no_cr2() -> None:
+    with pytest.raises(FitError, match=r"'CR2' needs dense .* 3500 rows.* use 'CR3'"):
+        long_series()[1].vcov("CR2")
 
 
 def test_without_groups_it_is_that_of_single_rows() -> None:
