@@ -13,6 +13,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.structures import settings
 from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
 from bayeslme.structures.correlation.base import CorStruct, Pairs, follows
+from bayeslme.structures.correlation.partial import draw_partials, log_volume
 from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import CORRELATION, Interval, Namespace
 
@@ -138,6 +139,18 @@ class CorToep(CorStruct):
         logs = CORRELATION.log_jacobian(u, xp)  # log of (1 - r^2) / 2
         terms = [(lags - j) * logs[..., j] + (lags - j - 1) * np.log(2.0) for j in range(lags)]
         return sum(terms[1:], terms[0])
+
+    def uniform_draws(
+        self, parameters: tuple[Parameter, ...], n: int, rng: np.random.Generator
+    ) -> np.ndarray | None:
+        if isinstance(parameters[0].support, BandedCorrelation):
+            return None
+        powers = np.arange(len(parameters) - 1.0, -1.0, -1.0)  # as in log_jacobian
+        return np.asarray(_autocorrelations(draw_partials(powers, n, rng), len(powers), NUMPY))
+
+    def log_region(self, parameters: tuple[Parameter, ...]) -> float | None:
+        banded = isinstance(parameters[0].support, BandedCorrelation)
+        return None if banded else log_volume(np.arange(float(len(parameters))))
 
     def admissible(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         return np.asarray(np.isfinite(self.unconstrain(par, parameters)).all(axis=-1))
