@@ -70,14 +70,14 @@ def _crossed() -> pd.DataFrame:
 
 
 def _field() -> pd.DataFrame:
-    """A field of seven rows and six columns, without one plot in seven, in two halves."""
-    row, col = np.divmod(np.arange(42), 6)
+    """A field of five rows and columns, without one plot in seven, in two halves."""
+    row, col = np.divmod(np.arange(25), 5)
     field = pd.DataFrame(
         {
             "row": row,
             "col": col,
-            "half": np.where(col > 2, "east", "west"),
-            "y": np.random.default_rng(SEED).normal(size=42),
+            "half": np.where(col > 1, "east", "west"),
+            "y": np.random.default_rng(SEED).normal(size=25),
         }
     )
     return field[(2 * row + col) % 7 != 0].reset_index(drop=True)
