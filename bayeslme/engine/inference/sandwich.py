@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ from bayeslme.errors import FitError
 SandwichType = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sandwich:
     """The pieces of a cluster-robust covariance.
 
@@ -65,17 +66,35 @@ class Sandwich:
         root = self.to_natural @ self.bread @ self.scores.T
         return np.asarray(root @ root.T)
 
+    @cached_property
+    def without_variance(self) -> np.ndarray:
+        """The coefficients (p,) whose estimated variance is 0 whatever the data.
+
+        So is that of the indicator of a single cluster under CR0.
+        """
+        sides, root = self.to_natural @ self.bread, NUMPY.cholesky(self.bread)
+        own = np.einsum("rp,pq,rq->r", sides, self.spread.sum(axis=0), sides, optimize=True)
+        pulled = np.einsum("gpq,rq,ps->grs", self.reach, sides, root, optimize=True)
+        expected = own - np.square(pulled).sum(axis=(0, 2))
+        model = np.einsum("rp,rp->r", sides, self.to_natural)
+        return np.asarray(expected <= settings.INFERENCE.min_cluster_share * model)
+
     def degrees(self, rows: np.ndarray) -> float:
         """Degrees of freedom eta of the estimated covariance of contrasts (r, p).
 
         One contrast has t on eta degrees of freedom; for r of them the Wald statistic times
-        (eta - r + 1) / (eta r) has F on r and eta - r + 1.
+        (eta - r + 1) / (eta r) has F on r and eta - r + 1. NaN where the estimated covariance of a
+        contrast is 0 whatever the data, as of the indicator of a single cluster under CR0.
         """
         sides = rows @ self.to_natural @ self.bread
         own = np.einsum("rp,gpq,sq->grs", sides, self.spread, sides, optimize=True)
         root = NUMPY.cholesky(self.bread)
         pulled = np.einsum("gpq,rq,ps->grs", self.reach, sides, root, optimize=True)
         centre = own.sum(axis=0) - np.einsum("gap,gbp->ab", pulled, pulled)
+        model = NUMPY.cholesky(sides @ np.linalg.solve(self.bread, sides.T))
+        share = np.linalg.eigvalsh(np.linalg.solve(model, np.linalg.solve(model, centre).T))
+        if share[0] <= settings.INFERENCE.min_cluster_share:
+            return np.nan
         turn = np.linalg.inv(NUMPY.cholesky(centre))
         own = turn @ own @ turn.T
         pulled = turn @ pulled

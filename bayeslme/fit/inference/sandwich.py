@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.engine.inference.sandwich import Sandwich, sandwich
-from bayeslme.errors import FitError, rows_of
+from bayeslme.errors import FitError, listed, rows_of
 from bayeslme.fit.arguments import check_choice
 from bayeslme.fit.inference.degrees import VcovType, subjects
 from bayeslme.fit.inference.hypotheses import quadratic
@@ -45,7 +45,12 @@ class SandwichTests:
     @property
     def notes(self) -> tuple[str, ...]:
         """The covariance and the degrees of freedom."""
-        return (f"standard errors {self.kind}, robust; denominator DF by Bell and McCaffrey",)
+        said = f"standard errors {self.kind}, robust; denominator DF by Bell and McCaffrey"
+        zero = self.pieces.without_variance
+        names = [name for name, z in zip(self.fit.design.x_names, zero, strict=True) if z]
+        if not names:
+            return (said,)
+        return (said, f"{self.kind} of {listed(names, limit=4)} is 0 whatever the data: no tests")
 
     def test(self, rows: FloatArray) -> tuple[float, float]:
         """F of contrasts (r, p) and its denominator degrees of freedom.

@@ -137,6 +137,19 @@ def test_without_groups_it_is_that_of_single_rows() -> None:
     np.testing.assert_allclose(fit.vcov("CR3"), (bread * (e2 / (1 - leverage) ** 2)) @ bread.T)
 
 
+def test_a_coefficient_of_one_cluster_has_no_robust_test() -> None:
+    """Under CR0 scores of a cluster's own indicator are 0; the other coefficients have tests."""
+    growth = bayeslme.load_data("Orthodont")
+    fit = bayeslme.gls("distance ~ age + Subject", growth, CorAR1(form="~ 1 | Subject"))
+    summary = fit.summary(vcov="CR0")
+    assert summary.fixed["DF"].notna().tolist() == [True, True] + [False] * 26
+    assert summary.fixed["p-value"].isna().sum() == 26
+    assert "is 0 whatever the data" in str(summary)
+    table = fit.anova("marginal", vcov="CR0")
+    assert np.isnan(table.loc["Subject", "p-value"]) and table.loc["age", "p-value"] < 1e-6
+    assert fit.summary(vcov="CR2").fixed["DF"].notna().all()
+
+
 def test_several_contrasts_in_a_balanced_design_are_hotelling() -> None:
     """With as many columns as visits the statistic is Hotelling's T squared of the profiles."""
     data = bayeslme.load_data("Orthodont").query("Sex == 'Male'").reset_index(drop=True)
