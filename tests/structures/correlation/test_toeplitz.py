@@ -19,6 +19,8 @@ from bayeslme.structures import (
     CorMatern,
     CorSymm,
     CorToep,
+    PdBlocked,
+    PdIdent,
     VarIdent,
     correlation_groups,
 )
@@ -110,6 +112,25 @@ def test_separable_field_against_a_dense_likelihood(holes: bool, nugget: bool) -
     )
     assert fit.loglik == pytest.approx(dense, abs=1e-8)
     np.testing.assert_allclose(fit.marginal_cov().to_numpy(), s2 * c, rtol=1e-8, atol=1e-10)
+
+
+def test_a_field_with_random_rows_and_columns_against_asreml() -> None:
+    """Model 4 of Gilmour, Cullis and Verbyla (1997), as ASReml prints it (help page of agridat).
+
+    Rows and columns cross within the one field: blocks of one level.
+    """
+    field = bayeslme.load_data("slateHall")
+    field = field.assign(one="a", r=field["row"].astype(str), c=field["col"].astype(str))
+    fit = bayeslme.lme(
+        "yield ~ gen + row",
+        field,
+        {"one": PdBlocked([PdIdent("~ r - 1"), PdIdent("~ c - 1")])},
+        correlation=CorAR1AR1(form="~ row + col | one"),
+    )
+    assert fit.fixef["row"] == pytest.approx(31.72252, abs=5e-6)
+    assert fit.correlation_coef.to_list() == pytest.approx([0.125, 0.439], abs=5e-4)
+    variances = [*(fit.varcorr()["one"].sd.iloc[[0, -1]] ** 2), fit.sigma**2]
+    assert variances == pytest.approx([20290, 2519, 23950], rel=5e-4)
 
 
 def test_full_grids_need_no_dense_matrix() -> None:
