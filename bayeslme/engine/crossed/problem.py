@@ -263,7 +263,8 @@ def _no_level(design: Design) -> str:
     name = "/".join(own.groups) if own is not None and own.groups else "all rows"
     return (
         f"correlation: its groups ({name}) lie within no factor of the random effects ({groups}); "
-        "take the groups of one factor, or groups within it, as in form = ~ t | g"
+        "take groups of one factor, or within it, or, of effects that cross within them, "
+        "{'g': PdBlocked([PdIdent('~ row - 1'), PdIdent('~ col - 1')])}"
     )
 
 
