@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 import bayeslme
 from bayeslme.engine.inference.settings import INFERENCE
 from bayeslme.errors import FitError
-from bayeslme.structures import CorAR1, VarIdent
+from bayeslme.structures import CorAR1, PdDiag, VarIdent
 
 
 @cache
@@ -148,6 +148,28 @@ def test_a_coefficient_of_one_cluster_has_no_robust_test() -> None:
     table = fit.anova("marginal", vcov="CR0")
     assert np.isnan(table.loc["Subject", "p-value"]) and table.loc["age", "p-value"] < 1e-6
     assert fit.summary(vcov="CR2").fixed["DF"].notna().all()
+
+
+def test_more_contrasts_than_clusters_have_no_joint_test() -> None:
+    """Differences of visits in one arm rest on its three subjects, whose scores sum to zero."""
+    growth = bayeslme.load_data("Orthodont")
+    names = list(growth["Subject"].unique())
+    few = growth[growth["Subject"].isin(names[:3] + names[-3:])]
+    fit = bayeslme.gls("distance ~ factor(age) * Sex", few, CorAR1(form="~ 1 | Subject"))
+    table = fit.anova("marginal", vcov="CR2")
+    assert np.isnan(table.loc["factor(age)", "p-value"])
+    assert 0 < table.loc["Sex", "p-value"] < 1
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR3"])
+def test_effects_that_reach_all_rows_of_a_group(kind: Any) -> None:
+    """As many effects as rows, where elimination takes another way."""
+    growth = bayeslme.load_data("Orthodont").query("age < 11")
+    growth = growth.assign(y=growth["distance"] + np.cos(7.0 * np.arange(len(growth))))
+    fit = bayeslme.lme("y ~ Sex", growth, {"Subject": PdDiag("~ I(age - 8)")})
+    assert fit.estimate.problem.stages[0].filled is not None
+    dense = Dense(fit, growth["Subject"].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind), dense.vcov, rtol=1e-7)
 
 
 def test_several_contrasts_in_a_balanced_design_are_hotelling() -> None:
