@@ -136,8 +136,12 @@ class NumpyOps:
 
     @staticmethod
     def smallest_eigenvalue(c: Array) -> Array:
-        """Smallest eigenvalue (...) of symmetric matrices (..., m, m)."""
-        return np.linalg.eigvalsh(c)[..., 0]
+        """Smallest eigenvalue (...) of symmetric matrices (..., m, m), NaN of one not finite."""
+        finite = np.isfinite(c).all(axis=(-1, -2))
+        if finite.all():
+            return np.linalg.eigvalsh(c)[..., 0]
+        usable = np.where(finite[..., None, None], c, 0.0)
+        return np.where(finite, np.linalg.eigvalsh(usable)[..., 0], np.nan)
 
     @staticmethod
     def solve(a: Array, b: Array) -> Array:

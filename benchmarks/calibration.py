@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 import bayeslme
-from bayeslme import CorAR1, VarIdent
+from bayeslme import CorAnte, CorAR1, CorAR1AR1, CorToep, VarIdent
 from bayeslme.spec.model import LmeSpec
+from bayeslme.structures import CorStruct, VarFunc
 
 TABLE = Path(__file__).with_name("calibration.csv")
 REPLICATIONS = 500
@@ -66,6 +67,26 @@ def _crossed() -> pd.DataFrame:
             "y": np.random.default_rng(SEED + 1).normal(size=48),
         }
     )
+
+
+def _field() -> pd.DataFrame:
+    """A field of five rows and columns, without one plot in seven, in two halves."""
+    row, col = np.divmod(np.arange(25), 5)
+    field = pd.DataFrame(
+        {
+            "row": row,
+            "col": col,
+            "half": np.where(col > 1, "east", "west"),
+            "y": np.random.default_rng(SEED).normal(size=25),
+        }
+    )
+    return field[(2 * row + col) % 7 != 0].reset_index(drop=True)
+
+
+def _trial(correlation: CorStruct, weights: VarFunc | None = None) -> tuple[LmeSpec, Any]:
+    data = bayeslme.load_data("orthodont")
+    fit = bayeslme.gls("distance ~ I(age - 11)", data, correlation, weights)
+    return fit.spec, data
 
 
 def families() -> dict[str, tuple[str | LmeSpec, Any]]:
@@ -121,6 +142,16 @@ def families() -> dict[str, tuple[str | LmeSpec, Any]]:
         "corSpher": (
             "gls(yield ~ 1, correlation = corSpher(form = ~ latitude + longitude))",
             _first("Wheat2", "Block", 1),
+        ),
+        "corToep": _trial(CorToep(form="~ age | Subject")),
+        "corToep, bands": _trial(CorToep(form="~ age | Subject", bands=3)),
+        "corAnte, varIdent": _trial(CorAnte(form="~ age | Subject"), VarIdent(form="~ 1 | age")),
+        "corAR1 by arm, varIdent": _trial(
+            CorAR1(form="~ 1 | Subject", by="Sex"), VarIdent(form="~ 1 | Sex")
+        ),
+        "corAR1AR1, nugget": (
+            bayeslme.gls("y ~ half", _field(), CorAR1AR1(form="~ row + col", nugget=True)).spec,
+            _field(),
         ),
         "crossed": ("lmer(y ~ x + (x | subject) + (1 | item))", _crossed()),
         "crossed, varIdent, corAR1": (

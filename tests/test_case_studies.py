@@ -27,7 +27,9 @@ def code_cells(path: Path) -> list[str]:
 
 
 def test_there_are_case_studies() -> None:
-    assert {"piglets", "beech", "orthodont"} <= {path.stem for path in NOTEBOOKS}
+    assert {"piglets", "beech", "orthodont", "fev_trial", "slate_hall_field"} <= {
+        path.stem for path in NOTEBOOKS
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=named)

@@ -302,6 +302,14 @@ def block_width(problem: Problem) -> int:
     return problem.crossed.n_columns + outer
 
 
+def without_chain(problem: Problem) -> bool:
+    """Whether crossed effects have no level that is eliminated group by group: all are one block.
+
+    So it is where all groups are related, and where no level holds the groups of the correlation.
+    """
+    return problem.crossed is not None and not problem.crossed.chain
+
+
 def crossed_grams(parameters: ModelParameters) -> CrossedGrams:
     """Cross products of the rows of a crossed model."""
     from bayeslme.engine.crossed.grams import CrossedGrams

@@ -263,7 +263,8 @@ def lmer(
         Prior weights w, a column's name or an expression of columns: the variance of a residual is
         sigma^2 / w. Or a variance function, as in `lme`.
     correlation : CorStruct, optional
-        Of the residuals, within groups that lie within one of the factors.
+        Of the residuals, within groups; where these lie within none of the factors, all effects are
+        one dense matrix.
     na_action : {"omit", "fail", "exclude"}
         What to do about missing values; by default rows with any are left out, as by lme4.
     subset, contrasts, control, priors
@@ -283,8 +284,7 @@ def lmer(
     SpecError
         For a formula or an argument that cannot be read.
     DataError
-        For data that do not suit it: a factor of one level, two names of one factor, correlation
-        groups that lie within no factor.
+        For data that do not suit it: a factor of one level, two names of one factor.
     FitError
         Where the crossed effects do not fit into memory, and where no likelihood exists.
 

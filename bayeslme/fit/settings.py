@@ -48,6 +48,9 @@ class FitSettings:
         Groups up to which a report draws the random effects one by one.
     max_repeated_pairs : int
         Pairs of rows at one time that a message names; it stays under 300 characters.
+    singular_correlation : float
+        Smallest eigenvalue of the correlations of contrasts below which it is rounding: their
+        covariance is a sum over fewer clusters than there are contrasts.
     curve_points : int
         Points of a curve of predictions: nlme's number.
     shown_groups : int
@@ -80,6 +83,7 @@ class FitSettings:
     max_acf_lags: int = 100_000
     variogram_bins: int = 20
     singular_ratio: float = 1e-4
+    singular_correlation: float = 1e-10
     rounding_ratio: float = 1e-6
     max_names: int = 4
     min_ratio: float = -1e-3

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.checks import left_out
+from bayeslme.bayes.density import without_chain
 from bayeslme.bayes.posterior.tree import row_labels
 from bayeslme.errors import FitError
 from bayeslme.fit.arguments import check_choice
@@ -120,6 +121,11 @@ def pointwise(posterior: Draws, kind: LooKind, group: str | None = None) -> xr.D
         raise FitError(
             f"loo: kind={kind!r}: what is left out is not independent of the groups of "
             f"'{parameters.design.related[0]}', which are related; use kind='conditional'"
+        )
+    if kind != "conditional" and without_chain(parameters.problem):
+        raise FitError(
+            f"loo: kind={kind!r}: the groups of the correlation lie within no factor of the "
+            "crossed random effects; use kind='conditional'"
         )
     if kind == "group" and parameters.design.crossed and group is not None:
         return _of_factor(posterior, group)

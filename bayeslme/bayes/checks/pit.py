@@ -24,6 +24,7 @@ from scipy.special import ndtr
 from bayeslme.bayes import settings
 from bayeslme.bayes.checks import left_out
 from bayeslme.bayes.checks.loo import check_draws, relative_efficiency
+from bayeslme.bayes.density import without_chain
 from bayeslme.errors import FitError
 from bayeslme.report.html import frames_html
 
@@ -105,6 +106,11 @@ def pit(posterior: Draws, kind: PitKind = "marginal") -> Pit:
         raise FitError(
             f"pit: kind='marginal' integrates independent effects out, and the groups of "
             f"'{parameters.design.related[0]}' are related; use kind='conditional'"
+        )
+    if kind == "marginal" and without_chain(parameters.problem):
+        raise FitError(
+            "pit: kind='marginal': the groups of the correlation lie within no factor of the "
+            "crossed random effects; use kind='conditional'"
         )
     if kind == "marginal" and parameters.problem.needs_fitted_values:
         raise FitError(

@@ -6,11 +6,10 @@ import numpy as np
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters
-from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws, lkj_log_constant
+from bayeslme.bayes.priors.distributions import FAMILIES, lkj_draws
 from bayeslme.bayes.priors.priors import FloatArray, ParameterPrior, Priors
 from bayeslme.errors import SpecError
 from bayeslme.structures import Bound
-from bayeslme.structures.correlation.unstructured import n_positions
 
 
 def draw_priors(
@@ -95,10 +94,10 @@ def _joint_draws(
 ) -> FloatArray:
     """Draws that lie in the joint region of a structure, by rejection."""
     limits = settings.PRIORS
-    if correlation.structure.unstructured and _is_uniform(prior):
-        side = n_positions(len(correlation.parameters))
-        upper = np.triu_indices(side, 1)
-        return lkj_draws(side, 1.0, n, rng)[:, upper[0], upper[1]]
+    if _is_uniform(prior):
+        uniform = correlation.structure.uniform_draws(correlation.parameters, n, rng)
+        if uniform is not None:
+            return np.asarray(uniform)
     kept: list[FloatArray] = []
     count = 0
     for _ in range(limits.max_rounds):
@@ -119,10 +118,10 @@ def _joint_draws(
 def log_share_inside(prior: ParameterPrior, correlation: Bound) -> tuple[float, float]:
     """Log of the prior's mass in the joint region of a structure, and its Monte Carlo error."""
     limits = settings.PRIORS
-    if correlation.structure.unstructured and _is_uniform(prior):
-        k = len(correlation.parameters)
-        side = n_positions(k)
-        return lkj_log_constant(side, 1.0) - k * float(np.log(2.0)), 0.0
+    if _is_uniform(prior):
+        volume = correlation.structure.log_region(correlation.parameters)
+        if volume is not None:
+            return volume - len(correlation.parameters) * float(np.log(2.0)), 0.0
     n, rng = limits.share_rounds * limits.candidates_per_round, np.random.default_rng(0)
     count = sum(
         int(_inside(correlation, draw_one(prior, limits.candidates_per_round, rng)).sum())

@@ -24,7 +24,7 @@ from pymc.logprob.transforms import Transform
 
 from bayeslme.arrays import Tensor
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import block_width, gaussian_beta
+from bayeslme.bayes.density import block_width, gaussian_beta, without_chain
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.tree import coordinates
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -164,6 +164,12 @@ def _check_generative(parameters: ModelParameters, form: Form) -> None:
         msg = (
             f"form: the effects of '{related[0]}', whose groups are related, are variables of the "
             "model; use form='hierarchical'"
+        )
+        raise SpecError(msg)
+    if form == "marginal" and without_chain(parameters.problem):
+        msg = (
+            "form: the groups of the correlation lie within no factor of the crossed random "
+            "effects, which are variables of the model; use form='hierarchical'"
         )
         raise SpecError(msg)
     width = block_width(parameters.problem) if form == "marginal" else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from bayeslme.bayes import settings
-from bayeslme.bayes.density import block_width
+from bayeslme.bayes.density import block_width, without_chain
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.correlation import told_apart
 from bayeslme.bayes.priors.defaults import resolve_priors
@@ -213,7 +213,8 @@ def _nuts_posterior(asked: _Asked, reason: str, *, sampler: str, **options: Any)
 
     parameters, priors, (chains, draws) = asked.parameters, asked.priors, asked.shape
     wide = block_width(parameters.problem) > settings.PYMC.max_crossed_columns
-    explicit = parameters.problem.needs_fitted_values or wide
+    bound = bool(parameters.design.related) or without_chain(parameters.problem)
+    explicit = parameters.problem.needs_fitted_values or wide or bound
     form: Form = "hierarchical" if explicit else "marginal"
     route = f"nuts, {sampler}, {form} form" + (f"; not collapsed: {reason}" if reason else "")
     model = build_model(asked.fit.design, form=form, priors=priors)

@@ -142,13 +142,11 @@ def plan(
     ------
     FitError
         Where the block does not fit into memory.
-    DataError
-        Where correlation groups lie within no level.
     """
     levels = design.levels[::-1]
     code = tuple(level.code[order] for level in levels)
     counts = [len(level.labels) for level in levels]
-    chain = _chain(design, code, counts, sizes, corr)
+    chain = _chain(levels, code, counts, sizes, corr)
     block = tuple(k for k in range(len(levels)) if k not in chain)
     _require_memory(levels, chain, block, counts, sizes)
     return _turned(_arranged(code, counts, sizes, chain, corr), levels, sizes)
@@ -235,36 +233,27 @@ def _turned(crossed: Crossed, levels: Sequence[Level], sizes: Sequence[int]) -> 
 
 
 def _chain(
-    design: Design,
+    levels: Sequence[Level],
     code: tuple[np.ndarray, ...],
     counts: list[int],
     sizes: Sequence[int],
     corr: np.ndarray | None,
 ) -> tuple[int, ...]:
-    """The level with most effects that holds the correlation groups, and those it nests in."""
-    levels = design.levels[::-1]
+    """The level with most effects that holds the correlation groups, and those it nests in.
+
+    None where all groups are related, or where no level holds the correlation groups, as of a field
+    with random rows and columns: everything is one block.
+    """
     apart = [k for k in range(len(counts)) if levels[k].related is None]
     allowed = [k for k in apart if corr is None or nests(corr, code[k])]
-    if apart and not allowed:
-        raise DataError(_no_level(design))
     if not allowed:
-        return ()  # all groups are related: everything is one block
+        return ()
     by_size = sorted(allowed, key=lambda k: (-counts[k] * sizes[k], -counts[k], k))
     chain = [by_size[0]]
     for k in sorted(allowed, key=lambda k: (-counts[k], k)):
         if k not in chain and counts[k] <= counts[chain[-1]] and nests(code[chain[-1]], code[k]):
             chain.append(k)
     return tuple(chain)
-
-
-def _no_level(design: Design) -> str:
-    groups = " and ".join(f"'{level.group}'" for level in design.levels)
-    own = design.correlation
-    name = "/".join(own.groups) if own is not None and own.groups else "all rows"
-    return (
-        f"correlation: its groups ({name}) lie within no factor of the random effects ({groups}); "
-        "take the groups of one factor, or groups within it, as in form = ~ t | g"
-    )
 
 
 def nests(inner: np.ndarray, outer: np.ndarray) -> bool:

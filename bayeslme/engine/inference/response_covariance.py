@@ -266,6 +266,8 @@ class Covariance:
     found : Estimate
     who : str
         The argument that asks for it, for errors.
+    instead : str
+        What to take for larger groups, for errors.
 
     Raises
     ------
@@ -273,12 +275,17 @@ class Covariance:
         Where a group has more than ``max_group_rows`` rows.
     """
 
-    def __init__(self, found: Estimate, who: str = "df: 'kenward-roger'") -> None:
+    def __init__(
+        self,
+        found: Estimate,
+        who: str = "df: 'kenward-roger'",
+        instead: str = "'satterthwaite'",
+    ) -> None:
         self.found = found
         self.problem = found.problem
         self.starts = group_starts(found.problem)
         self.sizes = np.diff(np.append(self.starts, self.problem.n))
-        self.who = who
+        self.who, self.instead = who, instead
         stages = self.problem.stages
         self.check(int(self.sizes.max()), stages[-1].group if stages else "correlation")
         self.levels = [_Level(stage, found) for stage in self.problem.stages]
@@ -290,7 +297,7 @@ class Covariance:
         if longest > most:
             msg = (
                 f"{self.who} needs dense matrices of a group's rows; the largest {name} group has "
-                f"{longest} rows, more than {most}; use 'satterthwaite'"
+                f"{longest} rows, more than {most}; use {self.instead}"
             )
             raise FitError(msg)
 

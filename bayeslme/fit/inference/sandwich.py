@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayeslme.engine.inference.sandwich import Sandwich, sandwich
-from bayeslme.errors import FitError, rows_of
+from bayeslme.errors import FitError, listed, rows_of
 from bayeslme.fit.arguments import check_choice
 from bayeslme.fit.inference.degrees import VcovType, subjects
 from bayeslme.fit.inference.hypotheses import quadratic
+from bayeslme.fit.settings import SETTINGS
 
 if TYPE_CHECKING:
     from bayeslme.fit.numbers import Numbers
@@ -45,7 +46,12 @@ class SandwichTests:
     @property
     def notes(self) -> tuple[str, ...]:
         """The covariance and the degrees of freedom."""
-        return (f"standard errors {self.kind}, robust; denominator DF by Bell and McCaffrey",)
+        said = f"standard errors {self.kind}, robust; denominator DF by Bell and McCaffrey"
+        zero = self.pieces.without_variance
+        names = [name for name, z in zip(self.fit.design.x_names, zero, strict=True) if z]
+        if not names:
+            return (said,)
+        return (said, f"{self.kind} of {listed(names, limit=4)} is 0 whatever the data: no tests")
 
     def test(self, rows: FloatArray) -> tuple[float, float]:
         """F of contrasts (r, p) and its denominator degrees of freedom.
@@ -54,10 +60,20 @@ class SandwichTests:
         """
         r, eta = len(rows), self.pieces.degrees(rows)
         den = eta - r + 1
-        if not den > 0:
+        cov = rows @ self.vcov @ rows.T
+        if not den > 0 or not _regular(cov):
             return np.nan, np.nan
-        wald = quadratic(rows @ self.fit.estimate.beta, rows @ self.vcov @ rows.T)
+        wald = quadratic(rows @ self.fit.estimate.beta, cov)
         return wald * den / (eta * r), den
+
+
+def _regular(cov: FloatArray) -> bool:
+    """Whether a covariance (r, r) has an inverse, to rounding."""
+    sd = np.sqrt(np.diagonal(cov))
+    if not np.all(sd > 0):
+        return False
+    least = np.linalg.eigvalsh(cov / np.outer(sd, sd))[0]
+    return bool(least > SETTINGS.singular_correlation)
 
 
 def vcov(fit: Numbers, type: VcovType = "model", cluster: Any = None) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.structures import settings
-from bayeslme.structures.base import Bound, DefaultPrior, RowStructure, log_normal
+from bayeslme.structures.base import Bound, DefaultPrior, Parameter, RowStructure, log_normal
 from bayeslme.structures.correlation.by_level import ByLevels
 from bayeslme.structures.correlation.colouring import colour_banded, colour_dense
 from bayeslme.structures.correlation.positions import (
@@ -133,6 +133,19 @@ class CorStruct(HasLevels, RowStructure):
         array, shape (..., r, m, m)
             Entries where ``pairs.apart`` is False are not read, but must be finite.
         """
+
+    def uniform_draws(
+        self, parameters: tuple[Parameter, ...], n: int, rng: np.random.Generator
+    ) -> np.ndarray | None:
+        """Draws (n, k), uniform on the region of positive definite matrices.
+
+        None where the structure knows none: they are then found by rejection.
+        """
+        return None
+
+    def log_region(self, parameters: tuple[Parameter, ...]) -> float | None:
+        """Logarithm of the volume of that region; None where the structure does not know it."""
+        return None
 
     def matrix_shown(self, par: np.ndarray) -> np.ndarray | None:
         """The correlation matrix (m, m) that a page shows in the place of the parameters (k,)."""

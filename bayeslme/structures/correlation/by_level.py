@@ -107,6 +107,16 @@ class ByLevels:
     def admissible(self, par: np.ndarray, parameters: Any) -> np.ndarray:
         return np.asarray(np.logical_and.reduce(self._joined("admissible", par, parameters)))
 
+    def uniform_draws(self, parameters: Any, n: int, rng: np.random.Generator) -> np.ndarray | None:
+        found = [self.inner.uniform_draws(parameters[own], n, rng) for own in self.places]
+        known = [one for one in found if one is not None]
+        return np.concatenate(known, axis=-1) if len(known) == len(found) else None
+
+    def log_region(self, parameters: Any) -> float | None:
+        found = [self.inner.log_region(parameters[own]) for own in self.places]
+        known = [one for one in found if one is not None]
+        return sum(known) if len(known) == len(found) else None
+
     def in_region(self, par: np.ndarray, bound: Bound) -> np.ndarray:
         pairs = zip(self.bounds, self.parts(par), strict=True)
         return np.asarray(np.all([b.structure.in_region(own, b) for b, own in pairs], axis=0))

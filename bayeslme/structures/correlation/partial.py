@@ -7,11 +7,23 @@ one (Lewandowski, Kurowicka and Joe 2009, Journal of Multivariate Analysis 100, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import lgamma
 
 import numpy as np
 
 from bayeslme.arrays import NUMPY, Array
 from bayeslme.structures.supports import Namespace
+
+
+def draw_partials(powers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Independent partial correlations r (n, k) of densities in proportion to (1 - r^2)^power."""
+    return np.asarray(2.0 * rng.beta(powers + 1.0, powers + 1.0, (n, len(powers))) - 1.0)
+
+
+def log_volume(powers: np.ndarray) -> float:
+    """Logarithm of the product of the integrals of (1 - r^2)^power over -1 < r < 1."""
+    ends = [lgamma(e + 1.0) - lgamma(e + 1.5) for e in powers.tolist()]
+    return sum(ends) + len(ends) * 0.5 * float(np.log(np.pi))
 
 
 def factor_rows(partials: Array, q: int, xp: Namespace = NUMPY) -> list[list[Array]]:

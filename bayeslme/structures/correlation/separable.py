@@ -94,9 +94,10 @@ class CorAR1AR1(CorStruct):
         gaps = np.zeros((AXES, 1, 1, 1)) if pairs.gaps is None else pairs.gaps
         units = self._units(pairs.gap_units or (1.0,) * AXES)
         for k, (lag, unit) in enumerate(zip(gaps, units, strict=True)):
-            phi = par[..., k][..., None, None, None]
-            steps = np.where(lag == 0, unit, lag) / unit
-            value = value * xp.where(lag == 0, 1.0, power_of(phi, steps, unit, xp))
+            apart, place = np.unique(lag, return_inverse=True)  # few, of very many pairs
+            steps = np.where(apart == 0, unit, apart) / unit
+            powers = xp.where(apart == 0, 1.0, power_of(par[..., k : k + 1], steps, unit, xp))
+            value = value * powers[..., place.reshape(lag.shape)]
         return (1.0 - par[..., AXES][..., None, None, None]) * value if self.nugget else value
 
     def dense(self, groups: CorrelationGroups) -> bool:

@@ -13,6 +13,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.structures import settings
 from bayeslme.structures.base import Parameter, RowStructure, Values, as_named
 from bayeslme.structures.correlation.base import CorStruct, Pairs, follows
+from bayeslme.structures.correlation.partial import draw_partials, log_volume
 from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import CORRELATION, Interval, Namespace
 
@@ -115,29 +116,23 @@ class CorToep(CorStruct):
     def constrain(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
-        support = parameters[0].support
-        if isinstance(support, BandedCorrelation):
-            return u / (1.0 + _least_share(u, support.size, xp))[..., None]
-        partials = xp.tanh(u / 2)
-        return _autocorrelations(partials, len(parameters), xp)
+        return _region(parameters).constrain(u, xp)
 
     def unconstrain(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
-        support = parameters[0].support
-        if isinstance(support, BandedCorrelation):
-            left = 1.0 - _least_share(par, support.size, NUMPY)[..., None]
-            return np.asarray(np.where(left > 0, par / np.where(left > 0, left, 1.0), np.nan))
-        with np.errstate(all="ignore"):
-            return np.asarray(2 * np.arctanh(_partials(par)))
+        return _region(parameters).unconstrain(par)
 
     def log_jacobian(
         self, u: Array, parameters: tuple[Parameter, ...], xp: Namespace = NUMPY
     ) -> Array:
-        support, lags = parameters[0].support, len(parameters)
-        if isinstance(support, BandedCorrelation):
-            return -(lags + 1) * xp.log1p(_least_share(u, support.size, xp))
-        logs = CORRELATION.log_jacobian(u, xp)  # log of (1 - r^2) / 2
-        terms = [(lags - j) * logs[..., j] + (lags - j - 1) * np.log(2.0) for j in range(lags)]
-        return sum(terms[1:], terms[0])
+        return _region(parameters).log_jacobian(u, xp)
+
+    def uniform_draws(
+        self, parameters: tuple[Parameter, ...], n: int, rng: np.random.Generator
+    ) -> np.ndarray | None:
+        return _region(parameters).uniform_draws(n, rng)
+
+    def log_region(self, parameters: tuple[Parameter, ...]) -> float | None:
+        return _region(parameters).log_volume()
 
     def admissible(self, par: np.ndarray, parameters: tuple[Parameter, ...]) -> np.ndarray:
         return np.asarray(np.isfinite(self.unconstrain(par, parameters)).all(axis=-1))
@@ -160,6 +155,68 @@ class CorToep(CorStruct):
         if lags.max() > known:
             values = xp.where(lags > known, beyond, values)
         return xp.where(between, np.nan, values) if between.any() else values
+
+
+@dataclass(frozen=True, slots=True)
+class _AllLags:
+    """The region of the correlations of all lags, by partial autocorrelations."""
+
+    lags: int
+
+    def constrain(self, u: Array, xp: Namespace) -> Array:
+        return _autocorrelations(xp.tanh(u / 2), self.lags, xp)
+
+    def unconstrain(self, par: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(2 * np.arctanh(_partials(par)))
+
+    @property
+    def powers(self) -> np.ndarray:
+        """Of 1 - r^2 in the derivative of the correlations by each partial one, r."""
+        return np.arange(self.lags - 1.0, -1.0, -1.0)
+
+    def log_jacobian(self, u: Array, xp: Namespace) -> Array:
+        logs = CORRELATION.log_jacobian(u, xp)  # log of (1 - r^2) / 2
+        terms = [(e + 1) * logs[..., j] + e * np.log(2.0) for j, e in enumerate(self.powers)]
+        return sum(terms[1:], terms[0])
+
+    def uniform_draws(self, n: int, rng: np.random.Generator) -> np.ndarray | None:
+        partials = draw_partials(self.powers, n, rng)
+        return np.asarray(_autocorrelations(partials, self.lags, NUMPY))
+
+    def log_volume(self) -> float | None:
+        return log_volume(self.powers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bands:
+    """The region of a matrix (size, size) with bands, convex around zero."""
+
+    lags: int
+    size: int
+
+    def constrain(self, u: Array, xp: Namespace) -> Array:
+        return u / (1.0 + _least_share(u, self.size, xp))[..., None]
+
+    def unconstrain(self, par: np.ndarray) -> np.ndarray:
+        left = 1.0 - _least_share(par, self.size, NUMPY)[..., None]
+        return np.asarray(np.where(left > 0, par / np.where(left > 0, left, 1.0), np.nan))
+
+    def log_jacobian(self, u: Array, xp: Namespace) -> Array:
+        return -(self.lags + 1) * xp.log1p(_least_share(u, self.size, xp))
+
+    def uniform_draws(self, n: int, rng: np.random.Generator) -> np.ndarray | None:
+        return None
+
+    def log_volume(self) -> float | None:
+        return None
+
+
+def _region(parameters: tuple[Parameter, ...]) -> _AllLags | _Bands:
+    support, lags = parameters[0].support, len(parameters)
+    if isinstance(support, BandedCorrelation):
+        return _Bands(lags, support.size)
+    return _AllLags(lags)
 
 
 def _autocorrelations(partials: Array, lags: int, xp: Namespace) -> Array:

@@ -13,6 +13,7 @@ from bayeslme.errors import DataError, SpecError
 from bayeslme.structures import settings
 from bayeslme.structures.base import Bound, Parameter, RowStructure, Values, as_named, refuse_text
 from bayeslme.structures.correlation.base import CorStruct, Pairs, follows
+from bayeslme.structures.correlation.partial import draw_partials, factor_rows, log_volume
 from bayeslme.structures.correlation.positions import CorrelationGroups
 from bayeslme.structures.supports import CORRELATION, Namespace
 
@@ -122,6 +123,18 @@ class CorSymm(CorStruct):
         neighbours = settings.STRUCTURES.neighbour_start_correlations
         return [bound.start, *(bound.to_free(r ** (j - i)) for r in neighbours)]
 
+    def uniform_draws(
+        self, parameters: tuple[Parameter, ...], n: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        m = n_positions(len(parameters))
+        rows = factor_rows(draw_partials(_powers(m), n, rng), m)
+        i, j = np.triu_indices(m, 1)
+        pairs = (zip(rows[a], rows[b], strict=False) for a, b in zip(i, j, strict=True))
+        return np.stack([sum(a * b for a, b in pair) for pair in pairs], axis=-1)
+
+    def log_region(self, parameters: tuple[Parameter, ...]) -> float:
+        return log_volume(_powers(n_positions(len(parameters))))
+
     def linear_with(self, strata: np.ndarray, groups: CorrelationGroups) -> bool:
         return follows(strata, groups.position[:, 0])
 
@@ -141,6 +154,14 @@ class CorNatural(CorSymm):
     """
 
     r_name: ClassVar[str] = "corNatural"
+
+
+def _powers(m: int) -> np.ndarray:
+    """Of the partial correlations, row by row, of matrices that are uniform on their region.
+
+    Lewandowski, Kurowicka and Joe (2009), section 2.4.
+    """
+    return 0.5 * np.array([m - k - 2 for i in range(m) for k in range(i)])
 
 
 def n_positions(k: int) -> int:

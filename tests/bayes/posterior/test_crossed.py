@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 
 import bayeslme
-from bayeslme import BayesLMEError, CorAR1, FitError, PdBlocked, PdIdent, VarIdent, lme, lmer
+from bayeslme import (
+    BayesLMEError,
+    CorAR1,
+    CorAR1AR1,
+    FitError,
+    PdBlocked,
+    PdIdent,
+    VarIdent,
+    lme,
+    lmer,
+)
 from bayeslme.bayes.checks.crossed_left_out import crossed_groups
 from bayeslme.bayes.checks.left_out import marginal
 from bayeslme.bayes.density import by_group
@@ -238,11 +249,6 @@ BAD: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
         {},
         "'a' and 'b' are two names of one factor",
     ),
-    "no factor": (
-        frame(),
-        {"correlation": CorAR1(form="~ t | site")},
-        r"groups \(site\) lie within no factor of the random effects \('a' and 'b'\)",
-    ),
     "memory": (frame(), {}, r"crossed factors \(b\) have 5 effects, whose dense matrices need"),
 }
 
@@ -264,6 +270,39 @@ def test_bad_input_is_named_by_fits_and_models(
             spec = replace(SPEC, **options)
             spec.to_pymc(data, form=form)
     assert len(str(caught.value)) < 300
+
+
+def test_a_correlation_across_both_factors() -> None:
+    """Rows and columns of one field: the same model as one level of blocks, with its posterior."""
+    row, col = np.divmod(np.arange(30), 6)
+    rng = np.random.default_rng(2)
+    y = rng.normal(size=30) + rng.normal(size=5)[row] + rng.normal(size=6)[col]
+    field = pd.DataFrame({"y": y, "row": row, "col": col, "one": "a"})
+    field = field.assign(r=field["row"].astype(str), c=field["col"].astype(str))
+    along = CorAR1AR1(form="~ row + col | one")
+    fit = bayeslme.lme("y ~ 1", field, ["~ 1 | r", "~ 1 | c"], correlation=along)
+    blocks = {"one": PdBlocked([PdIdent("~ r - 1"), PdIdent("~ c - 1")])}
+    same = bayeslme.lme("y ~ 1", field, blocks, correlation=along)
+    assert fit.loglik == pytest.approx(same.loglik, rel=1e-9)
+    posterior = fit.sample(draws=100, seed=1, progress=False)
+    for call in (
+        lambda: fit.spec.to_pymc(field, form="marginal"),
+        lambda: posterior.loo("marginal"),
+        posterior.pit,
+    ):
+        with pytest.raises(BayesLMEError, match="lie within no factor of the crossed"):
+            call()
+    values = {k: v[:5] for k, v in posterior.values.items()}
+    got = by_group(posterior.parameters, values).sum(axis=1)
+    sigma = posterior.parameters.sigmas(values)
+    gap = [np.abs(np.subtract.outer(v, v)) for v in (row, col)]
+    equal = [np.equal.outer(v, v) for v in (row, col)]
+    for s in range(5):
+        phi = values["corstruct"][s]
+        v = sigma[s] ** 2 * phi[0] ** gap[0] * phi[1] ** gap[1]
+        v = v + values["sd_r"][s, 0] ** 2 * equal[0] + values["sd_c"][s, 0] ** 2 * equal[1]
+        mean = np.full(30, values["fixef"][s, 0])
+        assert got[s] == pytest.approx(multivariate_normal(mean, v).logpdf(y), rel=1e-8)
 
 
 @pytest.mark.filterwarnings("ignore:loo, group")  # one of nine groups is far out

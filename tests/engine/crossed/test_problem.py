@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayeslme import CorAR1, DataError, FitError, VarIdent
+from bayeslme import CorAR1, FitError, VarIdent
 from bayeslme.data.design import build
 from bayeslme.data.types import Design
 from bayeslme.engine import estimate
@@ -64,6 +64,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "serial": (
         "y ~ x + (x | subject) + (1 | site) + (1 | item)",
         {"correlation": CorAR1(form="~ t | subject"), "weights": VarIdent(form="~ 1 | kind")},
+    ),
+    "serial across both": (
+        "y ~ x + (1 | subject) + (1 | item)",
+        {"correlation": CorAR1(form="~ t | kind")},
     ),
     "serial by item": (
         "y ~ x + (1 | subject) + (1 | item)",
@@ -303,14 +307,6 @@ def test_correlation_groups_that_meet_too_many_effects(monkeypatch: pytest.Monke
     monkeypatch.setattr(crossed, "CROSSED", replace(CROSSED, max_mixed_numbers=500))
     with pytest.raises(FitError, match=r"meets \d+ crossed effects"):
         made("serial")
-
-
-def test_correlation_groups_lie_within_a_factor() -> None:
-    spec = make_lmer(
-        "y ~ x + (1 | subject) + (1 | item)", correlation=MODELS["serial"][1]["correlation"]
-    ).update(correlation="corAR1(form = ~ t | kind)")
-    with pytest.raises(DataError, match=r"\(kind\) lie within no factor"):
-        build_problem(build(spec, frame()))
 
 
 def test_effects_of_both_factors_that_reproduce_the_response_are_refused() -> None:

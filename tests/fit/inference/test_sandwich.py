@@ -6,11 +6,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.signal import lfilter
 
 import bayeslme
+from bayeslme.engine.inference.settings import INFERENCE
 from bayeslme.errors import FitError
-from bayeslme.structures import CorAR1, VarIdent
+from bayeslme.structures import CorAR1, PdDiag, VarIdent
 
 
 @cache
@@ -78,12 +81,48 @@ def test_formulas(make: Any, kind: Any) -> None:
     np.testing.assert_allclose(table["DF"], want, rtol=1e-6)
 
 
-def test_clusters_of_several_groups() -> None:
+@pytest.mark.parametrize("kind", ["CR0", "CR1S", "CR2", "CR3"])
+def test_clusters_of_several_groups(kind: Any) -> None:
     fit = serial()
-    dense = Dense(fit, fit.data["family"].to_numpy(), "CR2")
-    np.testing.assert_allclose(fit.vcov("CR2", cluster="family"), dense.vcov, rtol=1e-6)
+    dense = Dense(fit, fit.data["family"].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind, cluster="family"), dense.vcov, rtol=1e-6)
     labels = fit.data["family"].map(lambda v: f"f{v}")
-    np.testing.assert_allclose(fit.vcov("CR2", cluster=labels), dense.vcov, rtol=1e-6)
+    np.testing.assert_allclose(fit.vcov(kind, cluster=labels), dense.vcov, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR2", "CR3"])
+def test_clusters_of_independent_rows(kind: Any) -> None:
+    """The adjustment of CR2 has a closed form there."""
+    data = bayeslme.load_data("Orthodont").iloc[3:]
+    fit = bayeslme.lm("distance ~ Sex * age", data)
+    dense = Dense(fit, data["Subject"].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind, cluster="Subject"), dense.vcov, rtol=1e-8)
+
+
+@cache
+def long_series() -> tuple[Any, Any]:
+    """Four series, each longer than a dense matrix of its rows may be."""
+    rng, m = np.random.default_rng(5), INFERENCE.max_group_rows + 500
+    errors = lfilter([1.0], [1.0, -0.6], rng.normal(size=(5, m)), axis=1).ravel()
+    time = np.tile(np.arange(m), 5)
+    data = pd.DataFrame(
+        {"g": np.repeat(list("abcde"), m), "time": time, "x": rng.normal(size=5 * m)}
+    )
+    data["y"] = 2.0 + 0.3 * data["x"] + errors
+    held = CorAR1(0.6, form="~ time | g", fixed=True)
+    return data, bayeslme.gls("y ~ x", data, correlation=held)
+
+
+def test_long_groups_by_leaving_each_out() -> None:
+    """CR3 is the spread of the estimates that leave one cluster out, at the same covariance."""
+    data, fit = long_series()
+    without = [fit.update(data=data[data["g"] != g]).fixef - fit.fixef for g in "abcde"]
+    np.testing.assert_allclose(fit.vcov("CR3"), sum(np.outer(d, d) for d in without), rtol=1e-8)
+
+
+def test_long_groups_have_no_cr2() -> None:
+    with pytest.raises(FitError, match=r"'CR2' needs dense .* 3500 rows.* use 'CR3'"):
+        long_series()[1].vcov("CR2")
 
 
 def test_without_groups_it_is_that_of_single_rows() -> None:
@@ -96,6 +135,41 @@ def test_without_groups_it_is_that_of_single_rows() -> None:
     bread = np.linalg.inv(fit.design.X.T @ fit.design.X) @ fit.design.X.T
     e2 = fit.residuals().to_numpy() ** 2
     np.testing.assert_allclose(fit.vcov("CR3"), (bread * (e2 / (1 - leverage) ** 2)) @ bread.T)
+
+
+def test_a_coefficient_of_one_cluster_has_no_robust_test() -> None:
+    """Under CR0 scores of a cluster's own indicator are 0; the other coefficients have tests."""
+    growth = bayeslme.load_data("Orthodont")
+    fit = bayeslme.gls("distance ~ age + Subject", growth, CorAR1(form="~ 1 | Subject"))
+    summary = fit.summary(vcov="CR0")
+    assert summary.fixed["DF"].notna().tolist() == [True, True] + [False] * 26
+    assert summary.fixed["p-value"].isna().sum() == 26
+    assert "is 0 whatever the data" in str(summary)
+    table = fit.anova("marginal", vcov="CR0")
+    assert np.isnan(table.loc["Subject", "p-value"]) and table.loc["age", "p-value"] < 1e-6
+    assert fit.summary(vcov="CR2").fixed["DF"].notna().all()
+
+
+def test_more_contrasts_than_clusters_have_no_joint_test() -> None:
+    """Differences of visits in one arm rest on its three subjects, whose scores sum to zero."""
+    growth = bayeslme.load_data("Orthodont")
+    names = list(growth["Subject"].unique())
+    few = growth[growth["Subject"].isin(names[:3] + names[-3:])]
+    fit = bayeslme.gls("distance ~ factor(age) * Sex", few, CorAR1(form="~ 1 | Subject"))
+    table = fit.anova("marginal", vcov="CR2")
+    assert np.isnan(table.loc["factor(age)", "p-value"])
+    assert 0 < table.loc["Sex", "p-value"] < 1
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR3"])
+def test_effects_that_reach_all_rows_of_a_group(kind: Any) -> None:
+    """As many effects as rows, where elimination takes another way."""
+    growth = bayeslme.load_data("Orthodont").query("age < 11")
+    growth = growth.assign(y=growth["distance"] + np.cos(7.0 * np.arange(len(growth))))
+    fit = bayeslme.lme("y ~ Sex", growth, {"Subject": PdDiag("~ I(age - 8)")})
+    assert fit.estimate.problem.stages[0].filled is not None
+    dense = Dense(fit, growth["Subject"].to_numpy(), kind)
+    np.testing.assert_allclose(fit.vcov(kind), dense.vcov, rtol=1e-7)
 
 
 def test_several_contrasts_in_a_balanced_design_are_hotelling() -> None:

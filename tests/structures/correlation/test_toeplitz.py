@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,16 @@ from scipy.linalg import toeplitz
 
 import bayeslme
 from bayeslme.errors import BayesLMEError
+from bayeslme.spec.make import make_gls
 from bayeslme.structures import (
     CorAnte,
     CorAR1,
     CorAR1AR1,
     CorMatern,
+    CorSymm,
     CorToep,
+    PdBlocked,
+    PdIdent,
     VarIdent,
     correlation_groups,
 )
@@ -108,6 +114,25 @@ def test_separable_field_against_a_dense_likelihood(holes: bool, nugget: bool) -
     np.testing.assert_allclose(fit.marginal_cov().to_numpy(), s2 * c, rtol=1e-8, atol=1e-10)
 
 
+def test_a_field_with_random_rows_and_columns_against_asreml() -> None:
+    """Model 4 of Gilmour, Cullis and Verbyla (1997), as ASReml prints it (help page of agridat).
+
+    Rows and columns cross within the one field: blocks of one level.
+    """
+    field = bayeslme.load_data("slateHall")
+    field = field.assign(one="a", r=field["row"].astype(str), c=field["col"].astype(str))
+    fit = bayeslme.lme(
+        "yield ~ gen + row",
+        field,
+        {"one": PdBlocked([PdIdent("~ r - 1"), PdIdent("~ c - 1")])},
+        correlation=CorAR1AR1(form="~ row + col | one"),
+    )
+    assert fit.fixef["row"] == pytest.approx(31.72252, abs=5e-6)
+    assert fit.correlation_coef.to_list() == pytest.approx([0.125, 0.439], abs=5e-4)
+    variances = [*(fit.varcorr()["one"].sd.iloc[[0, -1]] ** 2), fit.sigma**2]
+    assert variances == pytest.approx([20290, 2519, 23950], rel=5e-4)
+
+
 def test_full_grids_need_no_dense_matrix() -> None:
     rows, columns = np.divmod(np.arange(60 * 50), 50)
     frame = pd.DataFrame({"row": rows, "col": columns})
@@ -192,3 +217,37 @@ def test_refusals(make: object) -> None:
     with pytest.raises(BayesLMEError) as caught:
         make()  # type: ignore[operator]
     assert len(str(caught.value)) <= 300
+
+
+@pytest.mark.parametrize("structure", [CorToep(), CorSymm()], ids=["corToep", "corSymm"])
+def test_uniform_draws_and_the_volume_of_the_region(structure: CorToep | CorSymm) -> None:
+    """Against draws of the box that have a positive definite matrix."""
+    bound = structure.bind(one_group(4))
+    k, rng = len(bound.parameters), np.random.default_rng(3)
+    box = rng.uniform(-1.0, 1.0, (60_000, k))
+    inside = box[bound.structure.in_region(box, bound)]
+    drawn = structure.uniform_draws(bound.parameters, 20_000, rng)
+    assert bound.structure.in_region(drawn[:500], bound).all()
+    share = len(inside) / len(box)
+    volume = np.exp(structure.log_region(bound.parameters)) / 2.0**k
+    assert volume == pytest.approx(share, abs=5 * np.sqrt(share / len(box)))
+    for power in (1, 2, 4):
+        error = np.sqrt(np.var(inside**power, axis=0) * (1 / len(inside) + 1 / len(drawn)))
+        off = np.mean(drawn**power, axis=0) - np.mean(inside**power, axis=0)
+        assert np.all(np.abs(off) < 5 * error)
+
+
+@pytest.mark.parametrize("by", [None, "arm"])
+@pytest.mark.parametrize(
+    "structure", [CorToep(), CorToep(bands=2), CorSymm()], ids=["toep", "bands", "us"]
+)
+def test_priors_of_many_visits_can_be_drawn(structure: CorToep | CorSymm, by: str | None) -> None:
+    """Twelve visits leave next to nothing of the box."""
+    visit, subject = np.tile(np.arange(12), 6), np.repeat(np.arange(6), 12)
+    frame = pd.DataFrame(
+        {"visit": visit, "g": subject, "arm": subject % 2, "y": np.cos(visit**2.0)}
+    )
+    own = dataclasses.replace(structure, form="~ visit | g", by=by)
+    spec = make_gls("y ~ 1", own)
+    prior = spec.prior_predictive(frame, draws=50, seed=1)["prior"]["corstruct"]
+    assert np.isfinite(prior.to_numpy()).all()
