@@ -364,6 +364,53 @@ class GibbsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectsSettings:
+    """Random effects in the variances (`sampling.linearised`, `sampling.fitted_variances`).
+
+    Attributes
+    ----------
+    newton_steps : int
+        Steps from the estimate's random effects to the modes of a draw's. What they leave is
+        corrected by the weights.
+    difference_step : float
+        Step in a fitted value, relative to it, for the slope of the log standard deviation.
+    tail_share, tail_df : float
+        Share of the groups whose effects are drawn from a Student-t distribution, and its degrees
+        of freedom: the likelihood of effects may have longer tails than its Gaussian.
+    full_share_groups : int
+        Groups up to which the share is as large as that; it falls with the root of their number,
+        as the weights of all groups multiply.
+    pairs : int
+        Pairs of draws of each group's effects, to begin with.
+    max_pairs : int
+        Pairs at most.
+    max_log_variance : float
+        Variance that these draws may add to the log weights; more pairs are drawn above it.
+    pilot_draws : int
+        Draws by which the number of pairs is chosen.
+    max_surplus : float
+        Candidates for each draw kept at most.
+    max_refinements : int
+        Refinements of the mixture where the weights are uneven.
+    numbers_per_batch : float
+        Numbers in one array of the rows of a batch: half a megabyte, which stays in the cache.
+    """
+
+    newton_steps: int = 2
+    difference_step: float = 1e-6
+    tail_share: float = 0.1
+    tail_df: float = 5.0
+    full_share_groups: int = 10
+    pairs: int = 2
+    max_pairs: int = 24
+    max_log_variance: float = 0.2
+    pilot_draws: int = 100
+    max_surplus: float = 3.0
+    max_refinements: int = 2
+    numbers_per_batch: float = 6e4
+
+
+@dataclass(frozen=True, slots=True)
 class AnnealingSettings:
     """Sequential Monte Carlo (`sampling.annealing`).
 
@@ -545,6 +592,7 @@ SAMPLING = SamplingSettings()
 MIXTURES = MixtureSettings()
 CONFLICT = ConflictSettings()
 GIBBS = GibbsSettings()
+EFFECTS = EffectsSettings()
 ANNEALING = AnnealingSettings()
 POSTERIOR = PosteriorSettings()
 CHECKS = CheckSettings()

@@ -1,0 +1,294 @@
+"""Draws of models whose variance depends on fitted values.
+
+Variance parameters and coefficients are sampled together by importance sampling, with the adaptive
+mixture of the collapsed sampler. Their density needs the random effects integrated out, which
+`GroupIntegrals` does by Laplace's approximation while the mixture adapts, and without bias for the
+draws that are kept, whose random effects come with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import logsumexp
+
+from bayeslme.bayes import settings
+from bayeslme.bayes.model_parameters import ModelParameters, Values
+from bayeslme.bayes.priors.priors import Priors
+from bayeslme.bayes.sampling.coordinates import Coordinates
+from bayeslme.bayes.sampling.importance import Adapted, Weighted, adapt, evaluate, fit, resample
+from bayeslme.bayes.sampling.importance import smooth as smoothed
+from bayeslme.bayes.sampling.linearised import Effects, GroupIntegrals
+from bayeslme.bayes.sampling.map import log_prior, natural_values
+from bayeslme.bayes.sampling.mixture import Proposal, boundary_components
+from bayeslme.bayes.sampling.modes import Mode, mode_from
+from bayeslme.engine.estimate import Estimate
+from bayeslme.engine.likelihood.likelihood import NaturalPoint
+from bayeslme.errors import FitError
+
+
+@dataclass(frozen=True)
+class FittedPosterior:
+    """The posterior density of variance parameters and coefficients, as one vector.
+
+    Coefficients are counted from the estimate, in units in which its covariance is the identity.
+
+    Attributes
+    ----------
+    parameters : ModelParameters
+    priors : Priors
+    coordinates : Coordinates
+        Of the variance parameters, which come first.
+    integrals : GroupIntegrals
+    estimate : Estimate
+    """
+
+    parameters: ModelParameters
+    priors: Priors
+    coordinates: Coordinates
+    integrals: GroupIntegrals
+    estimate: Estimate
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Factor (p, p) of the estimated covariance of the coefficients."""
+        return np.linalg.cholesky(self.estimate.vcov)
+
+    @property
+    def even(self) -> np.ndarray:
+        """Coordinates of which only the size counts, bool, shape (k + p,)."""
+        return np.concatenate([self.coordinates.even, np.zeros(len(self.root), dtype=bool)])
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Size of a visible step, shape (k + p,)."""
+        return np.concatenate([self.coordinates.scale, np.ones(len(self.root))])
+
+    def start(self, point: NaturalPoint) -> np.ndarray:
+        """Coordinates (k + p,) of a natural point, the coefficients at their estimate."""
+        return np.concatenate([self.coordinates.encode(point), np.zeros(len(self.root))])
+
+    def values(self, u: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Values of all variables at coordinates (b, k + p), and the log prior with Jacobians."""
+        k = self.coordinates.size
+        point, log_jacobian = self.coordinates.decode_with_jacobian(u[:, :k])
+        beta = self.estimate.beta + u[:, k:] @ self.root.T
+        values = {**natural_values(self.parameters, point), "fixef": beta}
+        total = log_jacobian + log_prior(self.parameters, self.priors, point)
+        total = total + self.priors["fixef"].log_density(beta, values)
+        return values, total + np.log(np.diagonal(self.root)).sum()
+
+    @property
+    def step(self) -> int:
+        """Draws in a batch."""
+        rows = self.parameters.problem.n
+        return max(1, int(settings.EFFECTS.numbers_per_batch // rows))
+
+    def _batches(self, u: np.ndarray) -> list[np.ndarray]:
+        return np.split(u, range(self.step, len(u), self.step))
+
+    def __call__(self, u: np.ndarray) -> np.ndarray:
+        """Log density (b,) by Laplace's approximation at coordinates (b, k + p)."""
+        found = []
+        for batch in self._batches(u):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+                values, total = self.values(batch)
+                found.append(total + self.integrals.laplace(values))
+        return _finite(np.concatenate(found))
+
+    def drawn(
+        self, u: np.ndarray, pairs: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Effects, np.ndarray]:
+        """Unbiased log density (b,) on the natural scale, random effects, and its variance (b,)."""
+        logs, effects, variances = [], [], []
+        for batch in self._batches(u):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+                values, total = self.values(batch)
+                value, own, variance = self.integrals.drawn(values, pairs, rng)
+            logs.append(total + value)
+            effects.append(own)
+            variances.append(variance)
+        levels = len(self.parameters.levels)
+        joined = tuple(np.concatenate([own[k] for own in effects]) for k in range(levels))
+        return _finite(np.concatenate(logs)), joined, np.concatenate(variances)
+
+
+def _finite(value: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(value), value, -np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedDraws:
+    """Draws of the posterior.
+
+    Attributes
+    ----------
+    values : dict of variable name to array (s, ...)
+    effects : dict of group key to array (s, G, q)
+    log_weight : array, shape (s,)
+        Raw log weights of the candidates kept.
+    k_hat : float
+        Of the importance weights.
+    efficiency : float
+        Kish's effective share of the candidates.
+    candidates : int
+    pairs : int
+        Pairs of draws of the random effects of each group behind a weight.
+    log_evidence : float
+        Log p(y) by the mean of the weights.
+    """
+
+    values: dict[str, np.ndarray]
+    effects: dict[str, np.ndarray]
+    log_weight: np.ndarray
+    k_hat: float
+    efficiency: float
+    candidates: int
+    pairs: int
+    log_evidence: float
+
+    @property
+    def effective(self) -> float:
+        """Effective number of draws by the weights."""
+        return self.efficiency * self.candidates
+
+    @property
+    def log_evidence_mcse(self) -> float:
+        """Monte Carlo standard error of the log evidence."""
+        return float(np.sqrt(max(1.0 / self.efficiency - 1.0, 0.0) / self.candidates))
+
+    @property
+    def mistrust(self) -> str | None:
+        """Why the draws are not to be used, or None."""
+        limits = settings.SAMPLING
+        if self.effective < min(limits.min_effective_draws, 0.5 * len(self.log_weight)):
+            return f"the weights of {self.candidates} draws are worth {self.effective:.0f}"
+        if not self.k_hat <= limits.max_pareto_k:
+            return f"Pareto k-hat {self.k_hat:.2f} is above {limits.max_pareto_k}"
+        return None
+
+    @property
+    def certificate(self) -> str:
+        """What is printed of the weights."""
+        how = f"{self.pairs} pairs of effects a group; " if self.pairs else ""
+        weights = f"k-hat {self.k_hat:.2f}, importance efficiency {self.efficiency:.0%}"
+        return f"laplace in groups; {how}{weights} of {self.candidates}"
+
+
+def refused(parameters: ModelParameters) -> str | None:
+    """Why the groups of a model cannot be integrated one by one, or None."""
+    if parameters.problem.crossed is not None or parameters.design.related:
+        return "the variance depends on fitted values, and groups are not independent"
+    return None
+
+
+@np.errstate(under="ignore")  # a vanishing correlation is 0
+def draw(
+    parameters: ModelParameters,
+    priors: Priors,
+    points: list[NaturalPoint],
+    n: int,
+    rng: np.random.Generator,
+    estimate: Estimate,
+) -> FittedDraws:
+    """Draw n times from the posterior.
+
+    Parameters
+    ----------
+    parameters : ModelParameters
+    priors : Priors
+    points : list of NaturalPoint
+        Where the search for the mode may start.
+    n : int
+    rng : Generator
+    estimate : Estimate
+        Of the same model: its coefficients and random effects are where approximations begin.
+
+    Raises
+    ------
+    FitError
+        Where the posterior has no mode to start from.
+    """
+    coordinates = Coordinates(parameters, points[0], priors)
+    integrals = GroupIntegrals(parameters, estimate.modes)
+    target = FittedPosterior(parameters, priors, coordinates, integrals, estimate)
+    mode = _mode(target, points)
+    edges = boundary_components(target, mode.component, target.scale)
+    found = adapt(target, mode.component, edges, rng)
+    pairs = _pairs(target, found, rng)
+    limits = settings.SAMPLING
+    share = min(limits.candidate_surplus / max(found.efficiency, 1e-3), settings.EFFECTS.max_surplus)
+    count = max(limits.min_candidates, int(np.ceil(n * share)))
+    u, weighted, effects = _weighed(target, found, count, pairs, rng)
+    kept = resample(weighted, n, rng)
+    values, _ = target.values(u[kept])
+    named = zip(parameters.levels, effects, strict=True)
+    return FittedDraws(
+        values,
+        {level.key: b[kept] for level, b in named},
+        weighted.log_weight[kept],
+        weighted.k_hat,
+        weighted.efficiency,
+        len(u),
+        pairs,
+        float(logsumexp(weighted.log_weight) - np.log(len(u))),
+    )
+
+
+def _mode(target: FittedPosterior, points: list[NaturalPoint]) -> Mode:
+    """The mode climbed to from the best of the points."""
+    starts = np.stack([target.start(point) for point in points])
+    best = int(np.argmax(target(starts)))
+    found = mode_from(target, target, starts[best], target.scale, target.even)
+    if found is None:
+        msg = "the posterior density is not finite at the starting values: check the priors"
+        raise FitError(msg)
+    return found
+
+
+def _pairs(target: FittedPosterior, found: Adapted, rng: np.random.Generator) -> int:
+    """Pairs of draws of the random effects that leave the weights even enough."""
+    limits = settings.EFFECTS
+    if target.integrals.exact:
+        return 0
+    u = np.abs(found.proposal.inside(limits.pilot_draws, rng))
+    u = np.where(target.even, u, found.proposal.inside(limits.pilot_draws, rng))
+    value, _, variance = target.drawn(u, limits.pairs, rng)
+    weight = value - found.proposal.log_density(u)
+    if not np.any(np.isfinite(weight)):
+        return limits.pairs
+    share = np.exp(weight - logsumexp(weight))
+    one = limits.pairs * float(share @ np.where(np.isfinite(variance), variance, 0.0))
+    return int(np.clip(np.ceil(one / limits.max_log_variance), 1, limits.max_pairs))
+
+
+def _weighed(
+    target: FittedPosterior, found: Adapted, count: int, pairs: int, rng: np.random.Generator
+) -> tuple[np.ndarray, Weighted, Effects]:
+    """Fresh draws with their weights and random effects; of a refined mixture where k-hat is high."""
+    limits, proposal = settings.SAMPLING, found.proposal
+    tried: list[tuple[np.ndarray, Weighted, Effects]] = []
+    for _ in range(1 + settings.EFFECTS.max_refinements):
+        own: list[Effects] = []
+
+        def unbiased(u: np.ndarray, own: list[Effects] = own) -> np.ndarray:
+            value, effects, _ = target.drawn(u, pairs, rng)
+            own.append(effects)
+            return value
+
+        u, value = evaluate(unbiased, proposal, count, rng)
+        weighted = smoothed(u, value - proposal.log_density(u))
+        tried.append((u, weighted, own[0]))
+        enough = weighted.efficiency * len(u) >= limits.good_efficiency * count
+        if weighted.k_hat <= limits.good_pareto_k and enough:
+            break
+        found.pool.add(
+            proposal, u[: limits.max_pooled_candidates], value[: limits.max_pooled_candidates]
+        )
+        proposal, _ = fit(found.pool, proposal, found.boundary)
+    return max(tried, key=lambda one: one[1].efficiency - max(one[1].k_hat, limits.good_pareto_k))
+
+
+__all__ = ["FittedDraws", "FittedPosterior", "Proposal", "Values", "draw", "refused"]
