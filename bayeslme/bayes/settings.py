@@ -386,6 +386,10 @@ class EffectsSettings:
         Pairs at most.
     max_log_variance : float
         Variance that these draws may add to the log weights; more pairs are drawn above it.
+    learned_draws : int
+        Draws from whose modes those of all others are predicted.
+    sufficient_efficiency : float
+        Share of effective draws at which adaptation stops: densities are expensive here.
     pilot_draws : int
         Draws by which the number of pairs is chosen.
     max_surplus : float
@@ -393,7 +397,7 @@ class EffectsSettings:
     max_refinements : int
         Refinements of the mixture where the weights are uneven.
     numbers_per_batch : float
-        Numbers in one array of the rows of a batch: half a megabyte, which stays in the cache.
+        Numbers in one array of the rows of a batch: not quite a megabyte, which stays in the cache.
     """
 
     newton_steps: int = 2
@@ -404,10 +408,12 @@ class EffectsSettings:
     pairs: int = 2
     max_pairs: int = 24
     max_log_variance: float = 0.2
+    learned_draws: int = 200
+    sufficient_efficiency: float = 0.5
     pilot_draws: int = 100
-    max_surplus: float = 3.0
+    max_surplus: float = 1.5
     max_refinements: int = 2
-    numbers_per_batch: float = 6e4
+    numbers_per_batch: float = 1e5
 
 
 @dataclass(frozen=True, slots=True)

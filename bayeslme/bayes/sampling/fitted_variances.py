@@ -8,14 +8,14 @@ draws that are kept, whose random effects come with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.special import logsumexp
 
 from bayeslme.bayes import settings
-from bayeslme.bayes.model_parameters import ModelParameters, Values
+from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.priors import Priors
 from bayeslme.bayes.sampling.coordinates import Coordinates
 from bayeslme.bayes.sampling.importance import Adapted, Weighted, adapt, evaluate, fit, resample
@@ -43,6 +43,8 @@ class FittedPosterior:
         Of the variance parameters, which come first.
     integrals : GroupIntegrals
     estimate : Estimate
+    predicted : tuple of arrays (1 + k + p, G, q), outermost first, or None
+        Intercepts and slopes of the random effects' modes in the coordinates.
     """
 
     parameters: ModelParameters
@@ -50,6 +52,7 @@ class FittedPosterior:
     coordinates: Coordinates
     integrals: GroupIntegrals
     estimate: Estimate
+    predicted: Effects | None = None
 
     @cached_property
     def root(self) -> np.ndarray:
@@ -80,6 +83,31 @@ class FittedPosterior:
         total = total + self.priors["fixef"].log_density(beta, values)
         return values, total + np.log(np.diagonal(self.root)).sum()
 
+    def starting_effects(self, u: np.ndarray) -> Effects | None:
+        """Effects (b, G, q) close to their modes at coordinates (b, k + p); None until learned."""
+        if self.predicted is None:
+            return None
+        full = np.concatenate([np.ones((len(u), 1)), u], axis=1)
+        return tuple(np.tensordot(full, own, axes=1) for own in self.predicted)
+
+    def learned(self, component: Proposal, rng: np.random.Generator) -> FittedPosterior:
+        """The same density, with modes predicted by least squares from those of some draws."""
+        if self.integrals.exact or not self.parameters.levels:
+            return self
+        u = component.inside(max(settings.EFFECTS.learned_draws, 5 * len(self.even)), rng)
+        full = np.concatenate([np.ones((len(u), 1)), u], axis=1)
+        found = [self.integrals.modes(self.values(batch)[0]) for batch in self._batches(u)]
+        every = [np.concatenate([own[k] for own in found]) for k in range(len(found[0]))]
+        sound = np.all([np.isfinite(b).all(axis=(1, 2)) for b in every], axis=0)
+        slopes = [
+            np.linalg.lstsq(full[sound], b[sound].reshape(int(sound.sum()), -1), rcond=None)[0]
+            for b in every
+        ]
+        predicted = tuple(
+            own.reshape(-1, *b.shape[1:]) for own, b in zip(slopes, every, strict=True)
+        )
+        return replace(self, predicted=predicted)
+
     @property
     def step(self) -> int:
         """Draws in a batch."""
@@ -95,7 +123,7 @@ class FittedPosterior:
         for batch in self._batches(u):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
                 values, total = self.values(batch)
-                found.append(total + self.integrals.laplace(values))
+                found.append(total + self.integrals.laplace(values, self.starting_effects(batch)))
         return _finite(np.concatenate(found))
 
     def drawn(
@@ -106,7 +134,8 @@ class FittedPosterior:
         for batch in self._batches(u):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
                 values, total = self.values(batch)
-                value, own, variance = self.integrals.drawn(values, pairs, rng)
+                start = self.starting_effects(batch)
+                value, own, variance = self.integrals.drawn(values, pairs, rng, start)
             logs.append(total + value)
             effects.append(own)
             variances.append(variance)
@@ -215,8 +244,10 @@ def draw(
     integrals = GroupIntegrals(parameters, estimate.modes)
     target = FittedPosterior(parameters, priors, coordinates, integrals, estimate)
     mode = _mode(target, points)
+    target = target.learned(mode.component, rng)
     edges = boundary_components(target, mode.component, target.scale)
-    found = adapt(target, mode.component, edges, rng)
+    enough = settings.EFFECTS.sufficient_efficiency
+    found = adapt(target, mode.component, edges, rng, sufficient=enough)
     pairs = _pairs(target, found, rng)
     limits = settings.SAMPLING
     share = min(limits.candidate_surplus / max(found.efficiency, 1e-3), settings.EFFECTS.max_surplus)
@@ -289,6 +320,3 @@ def _weighed(
         )
         proposal, _ = fit(found.pool, proposal, found.boundary)
     return max(tried, key=lambda one: one[1].efficiency - max(one[1].k_hat, limits.good_pareto_k))
-
-
-__all__ = ["FittedDraws", "FittedPosterior", "Proposal", "Values", "draw", "refused"]

@@ -162,7 +162,11 @@ class Adapted:
 
 
 def adapt(
-    target: LogDensity, first: Proposal, boundary: Sequence[Proposal], rng: np.random.Generator
+    target: LogDensity,
+    first: Proposal,
+    boundary: Sequence[Proposal],
+    rng: np.random.Generator,
+    sufficient: float | None = None,
 ) -> Adapted:
     """Improve a proposal until its weights are even enough, or nothing more is gained.
 
@@ -173,8 +177,11 @@ def adapt(
     boundary : sequence of Proposal
         Components where the target ends, which always keep a share.
     rng : Generator
+    sufficient : float, optional
+        Efficiency at which adaptation stops, that of the settings by default.
     """
     limits = settings.SAMPLING
+    sufficient = limits.sufficient_efficiency if sufficient is None else sufficient
     pool = Pool(np.zeros((0, len(first.even))), np.zeros(0))
     wide = Proposal(first.weight, first.mean, limits.tail_width * first.root, first.even)
     proposal = _defended(first, wide, boundary)
@@ -185,7 +192,7 @@ def adapt(
         pool.add(proposal, u, value)
         if own.efficiency > efficiency:
             best, efficiency, k_hat = proposal, own.efficiency, own.k_hat
-        if efficiency >= limits.sufficient_efficiency and k_hat < limits.good_pareto_k:
+        if efficiency >= sufficient and k_hat < limits.good_pareto_k:
             break
         proposal, expected = fit(pool, proposal, boundary)
         if (

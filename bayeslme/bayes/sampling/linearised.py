@@ -131,7 +131,7 @@ class GroupIntegrals:
 
     @cached_property
     def _y(self) -> np.ndarray:
-        return np.asarray((self.parameters.design.y - self.parameters.design.offset)[self.order])
+        return np.asarray(self.parameters.design.y[self.order])
 
     @property
     def order(self) -> np.ndarray:
@@ -221,7 +221,7 @@ class GroupIntegrals:
         log_sd = self.log_sd(varfunc, means)
         slopes = self.slopes(varfunc, means, log_sd)
         inverse = np.exp(-log_sd)
-        e = (self._y + self._offset - means[-1]) * inverse
+        e = (self._y - means[-1]) * inverse
         shape = (len(e), len(self._z) + 1, self.problem.n)
         rows, further = np.empty(shape), np.empty(shape)
         for j, (z, depth) in enumerate(zip(self._z, self._depth_of_column, strict=True)):
@@ -242,15 +242,23 @@ class GroupIntegrals:
         integral = -scale - half - 0.5 * rest
         return Linearised(white, further, log_sd, e_left, factors, sigma, np.asarray(integral))
 
-    def at_modes(self, values: Values, fixed: np.ndarray) -> tuple[Linearised, Effects]:
+    def at_modes(
+        self, values: Values, fixed: np.ndarray, start: Effects | None
+    ) -> tuple[Linearised, Effects]:
         """The groups linearised close to their modes, and the modes (b, G, q)."""
-        shape = (len(fixed),)
-        effects = tuple(np.broadcast_to(b, (*shape, *b.shape)) for b in self.start)
-        rounds = 1 if self.exact else settings.EFFECTS.newton_steps
-        for _ in range(rounds):
-            found = self.linearise(values, fixed, effects)
-            effects = self._effects(found, None)
-        return found, effects
+        steps = settings.EFFECTS.newton_steps if start is None else 1
+        effects = self._spread(len(fixed)) if start is None else start
+        found = self.linearise(values, fixed, effects)
+        for _ in range(0 if self.exact else steps - 1):
+            found = self.linearise(values, fixed, self._effects(found, None))
+        return found, self._effects(found, None)
+
+    def modes(self, values: Values) -> Effects:
+        """Modes (b, G, q) of the random effects, outermost level first."""
+        return self.at_modes(values, self.fixed(values["fixef"]), None)[1]
+
+    def _spread(self, count: int) -> Effects:
+        return tuple(np.broadcast_to(b, (count, *b.shape)) for b in self.start)
 
     def _effects(self, found: Linearised, spherical: tuple[np.ndarray, ...] | None) -> Effects:
         """Modes of the least-squares problems, or draws from standard normal numbers."""
@@ -264,26 +272,37 @@ class GroupIntegrals:
         """X beta (b, n) of sorted rows, with the offset."""
         return np.asarray(beta @ self._x + self._offset)
 
-    def laplace(self, values: Values) -> np.ndarray:
-        """Log likelihood (b,) by Laplace's approximation; exact where no variance has effects."""
+    def laplace(self, values: Values, start: Effects | None = None) -> np.ndarray:
+        """Log likelihood (b,) by Laplace's approximation; exact where no variance has effects.
+
+        Parameters
+        ----------
+        values : mapping of variable name to array (b, ...)
+        start : tuple of arrays (b, G, q), outermost first, optional
+            Effects close to the modes, one step away.
+        """
         fixed = self.fixed(values["fixef"])
         if not self.problem.stages:
             return self._without_effects(values, fixed)
-        found, _ = self.at_modes(values, fixed)
+        found, _ = self.at_modes(values, fixed, start)
         return np.asarray(found.log_integral.sum(axis=-1))
 
     def _without_effects(self, values: Values, fixed: np.ndarray) -> np.ndarray:
         corstruct, varfunc = self.parameters.row_parameters(values)
         log_sd = self.log_sd(varfunc, [fixed])
         sigma = self.parameters.sigmas(values)
-        e = (self._y + self._offset - fixed) * np.exp(-log_sd)
+        e = (self._y - fixed) * np.exp(-log_sd)
         white, half = self._uncorrelated(e[:, None, :], corstruct)
         scale = self.problem.n * (0.5 * LOG_2PI + np.log(sigma))
         rest = np.square(white[:, 0]).sum(axis=-1) / sigma**2
         return np.asarray(-scale - log_sd.sum(axis=-1) - half.sum(axis=-1) - 0.5 * rest)
 
     def drawn(
-        self, values: Values, pairs: int, rng: np.random.Generator
+        self,
+        values: Values,
+        pairs: int,
+        rng: np.random.Generator,
+        start: Effects | None = None,
     ) -> tuple[np.ndarray, Effects, np.ndarray]:
         """Unbiased log likelihood (b,), a draw of the effects with it, and its variance.
 
@@ -293,6 +312,8 @@ class GroupIntegrals:
         pairs : int
             Pairs of draws of each group.
         rng : Generator
+        start : tuple of arrays (b, G, q), outermost first, optional
+            As in `laplace`.
 
         Returns
         -------
@@ -304,20 +325,19 @@ class GroupIntegrals:
         fixed = self.fixed(values["fixef"])
         if not self.problem.stages:
             return self._without_effects(values, fixed), (), np.zeros(len(fixed))
-        found, at = self.at_modes(values, fixed)
+        found, at = self.at_modes(values, fixed, start)
         if self.exact:
             z = self._normal(len(fixed), rng)[0]
             total = found.log_integral.sum(axis=-1)
             return np.asarray(total), self._effects(found, z), np.zeros(len(fixed))
-        logs: list[np.ndarray] = []
-        every: list[Effects] = []
+        every, log_ratios = [], []
         for _ in range(pairs):
             z, log_ratio = self._normal(len(fixed), rng)
             one = self._effects(found, z)
-            for effects in (one, tuple(2 * m - b for m, b in zip(at, one, strict=True))):
-                logs.append(self._log_ratio(values, fixed, found, effects) + log_ratio)
-                every.append(effects)
-        log_w = np.where(np.isnan(logs), -np.inf, logs)
+            every += [one, tuple(2 * m - b for m, b in zip(at, one, strict=True))]
+            log_ratios += [log_ratio, log_ratio]
+        log_w = self._log_ratios(values, fixed, found, every) + np.stack(log_ratios)
+        log_w = np.where(np.isnan(log_w), -np.inf, log_w)
         log_mean = logsumexp(log_w, axis=0) - np.log(len(log_w))
         with np.errstate(invalid="ignore"):
             share = np.exp(log_w - log_mean)
@@ -350,15 +370,28 @@ class GroupIntegrals:
         log_t = log_t - half * np.log1p(square / df) + 0.5 * square  # over the normal density
         return tuple(z), -np.logaddexp(np.log1p(-share), np.log(share) + log_t)
 
-    def _log_ratio(
-        self, values: Values, fixed: np.ndarray, found: Linearised, effects: Effects
+    def _log_ratios(
+        self, values: Values, fixed: np.ndarray, found: Linearised, every: Sequence[Effects]
     ) -> np.ndarray:
-        """Log (b, G) of the likelihood given effects over that of the least-squares problem."""
+        """Log (m, b, G) of the likelihood given m effects over that of the least squares."""
         corstruct, varfunc = self.parameters.row_parameters(values)
-        means = self.means(fixed, effects)
-        log_sd = self.log_sd(varfunc, means)
-        e = (self._y + self._offset - means[-1]) * np.exp(-log_sd)
-        white, _ = self._uncorrelated(e[:, None, :], corstruct)
+        e = np.empty((len(fixed), len(every), self.problem.n))
+        rows = np.empty((len(every), *fixed.shape))
+        for m, effects in enumerate(every):
+            means = self.means(fixed, effects)
+            log_sd = self.log_sd(varfunc, means)
+            np.subtract(found.log_sd, log_sd, out=rows[m])
+            np.exp(-log_sd, out=e[:, m])
+            e[:, m] *= self._y - means[-1]
+        white, _ = self._uncorrelated(e, corstruct)
+        half = 0.5 / found.sigma[:, None] ** 2
+        for m, effects in enumerate(every):
+            linear, further = self._least_squares(found, effects)
+            rows[m] -= half * (np.square(white[:, m]) - np.square(linear) - np.square(further))
+        return np.asarray(NUMPY.segment_sum(rows, self.starts) - 0.5 * self.sizes)
+
+    def _least_squares(self, found: Linearised, effects: Effects) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals (b, n) of the rows of both kinds at some effects."""
         linear, further = found.white[:, -1].copy(), found.further[:, -1].copy()
         at = 0
         pairs = zip(self.problem.stages, effects[::-1], self._levels[::-1], strict=True)
@@ -369,9 +402,7 @@ class GroupIntegrals:
                 linear -= found.white[:, at] * own
                 further -= found.further[:, at] * own
                 at += 1
-        change = np.square(white[:, 0]) - np.square(linear) - np.square(further)
-        rows = found.log_sd - log_sd - 0.5 * change / found.sigma[:, None] ** 2
-        return np.asarray(NUMPY.segment_sum(rows, self.starts) - 0.5 * self.sizes)
+        return linear, further
 
     def _chosen(
         self, share: np.ndarray, every: Sequence[Effects], rng: np.random.Generator
