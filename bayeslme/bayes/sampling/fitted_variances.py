@@ -17,16 +17,23 @@ from scipy.special import logsumexp
 from bayeslme.bayes import settings
 from bayeslme.bayes.model_parameters import ModelParameters
 from bayeslme.bayes.priors.priors import Priors
+from bayeslme.bayes.sampling.conflict import conflict_of, far_starts
 from bayeslme.bayes.sampling.coordinates import Coordinates
 from bayeslme.bayes.sampling.importance import Adapted, Weighted, adapt, evaluate, fit, resample
 from bayeslme.bayes.sampling.importance import smooth as smoothed
 from bayeslme.bayes.sampling.linearised import Effects, GroupIntegrals
 from bayeslme.bayes.sampling.map import log_prior, natural_values
 from bayeslme.bayes.sampling.mixture import Proposal, boundary_components
-from bayeslme.bayes.sampling.modes import Mode, mode_from
+from bayeslme.bayes.sampling.modes import (
+    Mode,
+    distinct,
+    mode_from,
+    together,
+    unvisited,
+    unvisited_warnings,
+)
 from bayeslme.engine.estimate import Estimate
 from bayeslme.engine.likelihood.likelihood import NaturalPoint
-from bayeslme.errors import FitError
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,8 @@ class FittedDraws:
         Pairs of draws of the random effects of each group behind a weight.
     log_evidence : float
         Log p(y) by the mean of the weights.
+    unvisited : float
+        Estimated share of the posterior where no candidate lies.
     """
 
     values: dict[str, np.ndarray]
@@ -177,6 +186,7 @@ class FittedDraws:
     candidates: int
     pairs: int
     log_evidence: float
+    unvisited: float
 
     @property
     def effective(self) -> float:
@@ -199,11 +209,17 @@ class FittedDraws:
         return None
 
     @property
+    def warnings(self) -> list[str]:
+        """What the user of the draws must know."""
+        return unvisited_warnings(self.unvisited)
+
+    @property
     def certificate(self) -> str:
         """What is printed of the weights."""
         how = f"{self.pairs} pairs of effects a group; " if self.pairs else ""
         weights = f"k-hat {self.k_hat:.2f}, importance efficiency {self.efficiency:.0%}"
-        return f"laplace in groups; {how}{weights} of {self.candidates}"
+        missed = f"never visited {self.unvisited:.1%}"
+        return f"laplace in groups; {how}{weights} of {self.candidates}, {missed}"
 
 
 def refused(parameters: ModelParameters) -> str | None:
@@ -221,8 +237,8 @@ def draw(
     n: int,
     rng: np.random.Generator,
     estimate: Estimate,
-) -> FittedDraws:
-    """Draw n times from the posterior.
+) -> FittedDraws | None:
+    """Draw n times from the posterior; None where its density is zero at all starting values.
 
     Parameters
     ----------
@@ -234,25 +250,26 @@ def draw(
     rng : Generator
     estimate : Estimate
         Of the same model: its coefficients and random effects are where approximations begin.
-
-    Raises
-    ------
-    FitError
-        Where the posterior has no mode to start from.
     """
     coordinates = Coordinates(parameters, points[0], priors)
     integrals = GroupIntegrals(parameters, estimate.modes)
     target = FittedPosterior(parameters, priors, coordinates, integrals, estimate)
-    mode = _mode(target, points)
-    target = target.learned(mode.component, rng)
-    edges = boundary_components(target, mode.component, target.scale)
+    modes = _modes(target, points)
+    if not modes:
+        return None
+    first = together(modes)
+    target = target.learned(first, rng)
+    edges = boundary_components(target, modes[0].component, target.scale)
+    edges += [mode.component for mode in modes[1:]]
     enough = settings.EFFECTS.sufficient_efficiency
-    found = adapt(target, mode.component, edges, rng, sufficient=enough)
+    found = adapt(target, first, edges, rng, sufficient=enough)
     pairs = _pairs(target, found, rng)
     limits = settings.SAMPLING
     share = min(limits.candidate_surplus / max(found.efficiency, 1e-3), settings.EFFECTS.max_surplus)
     count = max(limits.min_candidates, int(np.ceil(n * share)))
-    u, weighted, effects = _weighed(target, found, count, pairs, rng)
+    u, weighted, effects, last = _weighed(target, found, count, pairs, rng)
+    log_evidence = float(logsumexp(weighted.log_weight) - np.log(len(u)))
+    missed = unvisited(target, last, modes, log_evidence, len(u), rng)
     kept = resample(weighted, n, rng)
     values, _ = target.values(u[kept])
     named = zip(parameters.levels, effects, strict=True)
@@ -264,19 +281,25 @@ def draw(
         weighted.efficiency,
         len(u),
         pairs,
-        float(logsumexp(weighted.log_weight) - np.log(len(u))),
+        log_evidence,
+        missed,
     )
 
 
-def _mode(target: FittedPosterior, points: list[NaturalPoint]) -> Mode:
-    """The mode climbed to from the best of the points."""
+def _modes(target: FittedPosterior, points: list[NaturalPoint]) -> list[Mode]:
+    """The modes climbed to from the data, and where priors lie far from these, from there too."""
     starts = np.stack([target.start(point) for point in points])
-    best = int(np.argmax(target(starts)))
-    found = mode_from(target, target, starts[best], target.scale, target.even)
-    if found is None:
-        msg = "the posterior density is not finite at the starting values: check the priors"
-        raise FitError(msg)
-    return found
+    best = starts[[int(np.argmax(target(starts)))]]
+    parameters, priors, estimate = target.parameters, target.priors, target.estimate
+    far = [target.start(point) for point in far_starts(parameters, points, estimate, priors)]
+    conflict = conflict_of(priors["fixef"], estimate)
+    if conflict is not None:
+        moved = np.linalg.solve(target.root, conflict.beta - estimate.beta)
+        far += [np.append(start[: target.coordinates.size], moved) for start in (*starts, *far)]
+    found = [
+        mode_from(target, target, start, target.scale, target.even) for start in (*best, *far)
+    ]
+    return distinct(found)
 
 
 def _pairs(target: FittedPosterior, found: Adapted, rng: np.random.Generator) -> int:
@@ -297,10 +320,10 @@ def _pairs(target: FittedPosterior, found: Adapted, rng: np.random.Generator) ->
 
 def _weighed(
     target: FittedPosterior, found: Adapted, count: int, pairs: int, rng: np.random.Generator
-) -> tuple[np.ndarray, Weighted, Effects]:
-    """Fresh draws with their weights and random effects; of a refined mixture where k-hat is high."""
+) -> tuple[np.ndarray, Weighted, Effects, Proposal]:
+    """Fresh draws with weights, random effects and proposal, refined where weights are uneven."""
     limits, proposal = settings.SAMPLING, found.proposal
-    tried: list[tuple[np.ndarray, Weighted, Effects]] = []
+    tried: list[tuple[np.ndarray, Weighted, Effects, Proposal]] = []
     for _ in range(1 + settings.EFFECTS.max_refinements):
         own: list[Effects] = []
 
@@ -311,7 +334,7 @@ def _weighed(
 
         u, value = evaluate(unbiased, proposal, count, rng)
         weighted = smoothed(u, value - proposal.log_density(u))
-        tried.append((u, weighted, own[0]))
+        tried.append((u, weighted, own[0], proposal))
         enough = weighted.efficiency * len(u) >= limits.good_efficiency * count
         if weighted.k_hat <= limits.good_pareto_k and enough:
             break
