@@ -189,6 +189,11 @@ class FittedDraws:
     unvisited: float
 
     @property
+    def route(self) -> str:
+        """How the draws were made."""
+        return "laplace"
+
+    @property
     def effective(self) -> float:
         """Effective number of draws by the weights."""
         return self.efficiency * self.candidates
@@ -265,7 +270,9 @@ def draw(
     found = adapt(target, first, edges, rng, sufficient=enough)
     pairs = _pairs(target, found, rng)
     limits = settings.SAMPLING
-    share = min(limits.candidate_surplus / max(found.efficiency, 1e-3), settings.EFFECTS.max_surplus)
+    share = min(
+        limits.candidate_surplus / max(found.efficiency, 1e-3), settings.EFFECTS.max_surplus
+    )
     count = max(limits.min_candidates, int(np.ceil(n * share)))
     u, weighted, effects, last = _weighed(target, found, count, pairs, rng)
     log_evidence = float(logsumexp(weighted.log_weight) - np.log(len(u)))
@@ -296,9 +303,7 @@ def _modes(target: FittedPosterior, points: list[NaturalPoint]) -> list[Mode]:
     if conflict is not None:
         moved = np.linalg.solve(target.root, conflict.beta - estimate.beta)
         far += [np.append(start[: target.coordinates.size], moved) for start in (*starts, *far)]
-    found = [
-        mode_from(target, target, start, target.scale, target.even) for start in (*best, *far)
-    ]
+    found = [mode_from(target, target, start, target.scale, target.even) for start in (*best, *far)]
     return distinct(found)
 
 

@@ -35,7 +35,6 @@ from bayeslme.engine.fitted import means_by_depth
 from bayeslme.engine.likelihood.eliminate import Eliminated, eliminate, modes
 from bayeslme.engine.likelihood.whiten import Gram, gram
 from bayeslme.engine.problem import Problem
-from bayeslme.structures import VarFunc
 
 Effects = tuple[np.ndarray, ...]  # of every level, outermost first, each (b, G, q)
 
@@ -165,13 +164,6 @@ class GroupIntegrals:
         stages = self.problem.stages
         return np.repeat(np.arange(len(stages), 0, -1), [stage.q for stage in stages])
 
-    @property
-    def _variance(self) -> VarFunc:
-        variance = self.parameters.problem.variance
-        if variance is None:
-            raise TypeError("a variance function is needed")
-        return variance.structure  # type: ignore[return-value]
-
     def means(self, fixed: np.ndarray, effects: Effects) -> list[np.ndarray]:
         """Fitted values (b, n) of sorted rows with 0, 1, ... levels of random effects."""
         pairs = zip(self._levels, effects, strict=True)
@@ -181,7 +173,7 @@ class GroupIntegrals:
         """Log standard deviation (b, n) over sigma of sorted rows."""
         variance = at_sorted_fitted(self.parameters, means).variance
         assert variance is not None
-        log_sd = self._variance.log_sd(varfunc, variance.coords)
+        log_sd = variance.structure.log_sd(varfunc, variance.coords)
         return np.broadcast_to(log_sd, np.shape(means[0]))
 
     def slopes(

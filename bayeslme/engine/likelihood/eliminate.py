@@ -343,8 +343,10 @@ def modes(
     found: list[np.ndarray] = []
     for k in range(len(problem.stages) - 1, -1, -1):
         right = _right_side(problem, k, e.rest[k], found[::-1], beta)
-        if sigma is not None and (spherical is not None or rng is not None):
-            z = rng.standard_normal(right.shape) if spherical is None else spherical[k]
+        z = None if spherical is None else spherical[k]
+        if rng is not None and sigma is not None:
+            z = rng.standard_normal(right.shape)
+        if z is not None:
             right = right + np.asarray(sigma)[..., None, None] * z
         u = _back_substitute(e.upper[k], right)
         found.append(np.matmul(factors[k], u))
