@@ -276,8 +276,11 @@ class GroupIntegrals:
         fixed = self.fixed(values["fixef"])
         if not self.problem.stages:
             return self._without_effects(values, fixed)
-        found, _ = self.at_modes(values, fixed, start)
-        return np.asarray(found.log_integral.sum(axis=-1))
+        found, effects = self.at_modes(values, fixed, start)
+        total = found.log_integral
+        if not self.exact:  # with the height at the mode itself, also where a step has led far off
+            total = total + self._log_ratios(values, fixed, found, [effects])[0]
+        return np.asarray(total.sum(axis=-1))
 
     def _without_effects(self, values: Values, fixed: np.ndarray) -> np.ndarray:
         corstruct, varfunc = self.parameters.row_parameters(values)
