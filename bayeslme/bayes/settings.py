@@ -372,6 +372,9 @@ class EffectsSettings:
     newton_steps : int
         Steps from the estimate's random effects to the modes of a draw's. What they leave is
         corrected by the weights.
+    max_log_integral : float
+        Size of a group's log integral, as the least squares have it, beyond which what is left of
+        it has too few digits: only far from the data.
     difference_step : float
         Step in a fitted value, relative to it, for the slope of the log standard deviation.
     tail_share, tail_df : float
@@ -401,6 +404,7 @@ class EffectsSettings:
     """
 
     newton_steps: int = 2
+    max_log_integral: float = 1e8
     difference_step: float = 1e-6
     tail_share: float = 0.1
     tail_df: float = 5.0

@@ -280,7 +280,7 @@ class GroupIntegrals:
         total = found.log_integral
         if not self.exact:  # with the height at the mode itself, also where a step has led far off
             total = total + self._log_ratios(values, fixed, found, [effects])[0]
-        return np.asarray(total.sum(axis=-1))
+        return _certain(found, total.sum(axis=-1))
 
     def _without_effects(self, values: Values, fixed: np.ndarray) -> np.ndarray:
         corstruct, varfunc = self.parameters.row_parameters(values)
@@ -338,7 +338,7 @@ class GroupIntegrals:
             share = np.exp(log_w - log_mean)
         of_pairs = np.nan_to_num(0.5 * (share[::2] + share[1::2]))
         variance = np.square(of_pairs - 1.0).sum(axis=0) / max(pairs * (pairs - 1), 1)
-        total = (found.log_integral + log_mean).sum(axis=-1)
+        total = _certain(found, (found.log_integral + log_mean).sum(axis=-1))
         return total, self._chosen(share, every, rng), np.asarray(variance.sum(axis=-1))
 
     def _normal(
@@ -413,6 +413,12 @@ class GroupIntegrals:
             own = which[:, root][None, :, :, None]
             out.append(np.take_along_axis(stacked, own, axis=0)[0])
         return tuple(out)
+
+
+def _certain(found: Linearised, total: np.ndarray) -> np.ndarray:
+    """Log integrals (b,), minus infinity where rounding has taken the digits of their parts."""
+    size = np.abs(found.log_integral).max(axis=-1)
+    return np.where(size < settings.EFFECTS.max_log_integral, total, -np.inf)
 
 
 def _sum(one: Gram, other: Gram) -> Gram:

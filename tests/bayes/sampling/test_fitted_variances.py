@@ -12,7 +12,6 @@ from scipy.special import logsumexp
 from scipy.stats import halfnorm, norm
 
 import bayeslme
-from bayeslme.errors import FitError
 
 WITHIN = 4.0  # standard errors of a difference of two Monte Carlo means
 
@@ -121,18 +120,6 @@ def test_trees_of_the_lecture() -> None:
     estimate = fit.estimate.beta
     spread = posterior.values["fixef"].std(axis=0)
     assert np.all(np.abs(posterior.values["fixef"].mean(axis=0) - estimate) < spread)
-
-
-def test_fitted_values_at_zero_are_left_to_nuts_or_refused() -> None:
-    """Where fitted values change their sign the effects' density has several maxima."""
-    rng = np.random.default_rng(1)
-    group = np.repeat(np.arange(12), 3)
-    mean = rng.normal(size=12)[group]
-    data = pd.DataFrame({"y": mean + 0.5 * np.abs(mean) * rng.normal(size=36), "g": group})
-    data["g"] = data["g"].astype(str)
-    fit = bayeslme.lme("y ~ 1", data, "~ 1 | g", weights=bayeslme.VarPower())
-    with pytest.raises(FitError, match=r"Pareto k-hat|are worth|use method='nuts'"):
-        fit.sample(seed=1, method="collapsed", progress=False)
 
 
 def test_priors_far_from_the_data_are_visited_or_announced() -> None:

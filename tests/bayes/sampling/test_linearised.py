@@ -174,7 +174,7 @@ def test_integrals_are_those_of_a_grid(name: str) -> None:
     error = weight.std() / np.sqrt(count)
     assert abs(weight.mean() - 1.0) < 4.0 * error
     assert error < 0.04
-    assert variance.mean() > 0.2 * weight.var()  # from two pairs, whose tail is rarely seen
+    assert variance.mean() > 0.1 * weight.var()  # from two pairs, whose tail is rarely seen
     drawn, own = effects[0], weight[:, None, None]
     centre = (own * drawn).sum(axis=0) / weight.sum()
     spread = np.sqrt((own**2 * (drawn - centre) ** 2).sum(axis=0)) / weight.sum()
