@@ -472,7 +472,14 @@ class PosteriorSettings:
     rows_of_draws_per_batch : float
         Rows times draws of one batch of predictions and means: 160 MB.
     max_stored_replicates : float
-        Numbers of stored posterior predictive draws; of more, only every few draws are kept.
+        Numbers of stored posterior predictive draws, 20 MB; of more, only every few draws have one.
+    max_replicated_draws : int
+        Draws that have a stored replicate at most: a predictive check asks for so many.
+    max_drawn_replicates : float
+        Numbers of replicates that a predictive check draws again where too few are stored.
+    max_single_term : float
+        Largest log likelihood of a piece of the data up to which they are stored in single
+        precision: its rounding is below 1e-4 then.
     interval_level : float
         Probability of the intervals that a summary prints.
     max_r_hat : float
@@ -494,7 +501,10 @@ class PosteriorSettings:
     max_bytes: float = 4e9
     numbers_per_batch: float = 2e6
     rows_of_draws_per_batch: float = 2e7
-    max_stored_replicates: float = 2e7
+    max_stored_replicates: float = 5e6
+    max_replicated_draws: int = 1000
+    max_drawn_replicates: float = 2e7
+    max_single_term: float = 1000.0
     interval_level: float = 0.95
     max_r_hat: float = 1.01
     sd_digits: int = 3

@@ -21,7 +21,11 @@ from bayeslme.bayes.priors.priors import Priors
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayeslme.bayes.posterior.draws import Draws
+
 _SAMPLE = ("chain", "draw")
+EVERY, REPLICATES_SEED = "every", "seed"  # attributes of posterior_predictive
+EARLIER_REPLICATES = 2e7  # numbers of replicates up to which every draw had one, without EVERY
 
 
 def flatten(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -77,12 +81,11 @@ def build_tree(
             attrs={"route": route, SEED: seeds[0]},
         ),
         "log_likelihood": xr.Dataset(
-            {"y": variable(terms.reshape(chains, draws, -1), (pieces,))}, attrs={"kind": kind}
+            {"y": variable(_shortened(terms).reshape(chains, draws, -1), (pieces,))},
+            attrs={"kind": kind},
         ),
         "log_prior": xr.Dataset({k: variable(v, ()) for k, v in prior.items()}),
-        "posterior_predictive": xr.Dataset(
-            {"y": _replicates(parameters, flat, drawn, (chains, draws), seeds[1])}
-        ),
+        "posterior_predictive": _replicates(parameters, flat, drawn, (chains, draws), seeds[1]),
         "observed_data": xr.Dataset({"y": ("row", parameters.design.y)}),
         "constant_data": xr.Dataset(_constant(parameters)),
     }
@@ -119,8 +122,15 @@ def _parameters(
     for level in parameters.levels if drawn else ():
         b = drawn[level.key]
         dims = (level.key, f"{level.key}_effect")
-        out[f"ranef_{level.key}"] = variable(b.reshape(*sample, *b.shape[1:]), dims)
+        own = b.reshape(*sample, *b.shape[1:]).astype(np.float32)
+        out[f"ranef_{level.key}"] = variable(own, dims)
     return out
+
+
+def _shortened(terms: np.ndarray) -> np.ndarray:
+    """Log likelihoods in single precision, where that leaves four decimals of them."""
+    largest = np.max(np.abs(terms), initial=0.0)
+    return terms.astype(np.float32) if largest < settings.POSTERIOR.max_single_term else terms
 
 
 def _replicates(
@@ -129,23 +139,30 @@ def _replicates(
     drawn: Mapping[str, np.ndarray],
     sample: tuple[int, int],
     seed: int,
-) -> xr.Variable:
-    """Replicated responses of the draws, or of some of them where rows are many."""
-    step = int(
-        max(
-            1,
-            np.ceil(
-                np.prod(sample) * parameters.problem.n / settings.POSTERIOR.max_stored_replicates
-            ),
-        )
-    )
-    kept = np.arange(np.prod(sample)).reshape(sample)[:, ::step]
+) -> xr.Dataset:
+    """Replicated responses of some of the draws, evenly spaced."""
+    limits, count = settings.POSTERIOR, int(np.prod(sample))
+    most = min(limits.max_stored_replicates / parameters.problem.n, limits.max_replicated_draws)
+    step = int(max(1, np.ceil(count / most)))
+    kept = np.arange(count).reshape(sample)[:, ::step]
     rng = np.random.default_rng(seed)
     if drawn or not parameters.levels:
         y = replicated(parameters, flat, drawn, kept.ravel(), rng)
     else:
         y = _replicated_anew(parameters, flat, kept.ravel(), rng)
-    return variable(y.reshape(*kept.shape, -1), ("row",))
+    y = y.reshape(*kept.shape, -1).astype(np.float32)
+    return xr.Dataset({"y": variable(y, ("row",))}, attrs={EVERY: step, REPLICATES_SEED: seed})
+
+
+def replicated_draws(posterior: Draws) -> np.ndarray:
+    """Which draws the stored replicates belong to, by chain, (chains, replicates of each)."""
+    stored, drawn = posterior.data["posterior_predictive"], posterior.data["posterior"]
+    chains = drawn.sizes["chain"]
+    every = np.arange(chains * drawn.sizes["draw"]).reshape(chains, -1)
+    if EVERY in stored.attrs:
+        return np.asarray(every[:, :: int(stored.attrs[EVERY])])
+    numbers = every.size * posterior.parameters.problem.n  # of a file of an earlier version
+    return np.asarray(every[:, :: int(max(1, np.ceil(numbers / EARLIER_REPLICATES)))])
 
 
 def _terms(

@@ -224,7 +224,7 @@ def mean_effects(posterior: Draws) -> Effects:
     total = {lv.key: np.zeros((len(lv.level.labels), lv.q)) for lv in posterior.parameters.levels}
     for _, some in effect_pieces(posterior):
         for key, b in some.items():
-            total[key] += b.sum(axis=0) / count
+            total[key] += b.sum(axis=0, dtype=float) / count
     return total
 
 
