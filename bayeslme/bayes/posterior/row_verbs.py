@@ -192,8 +192,8 @@ class RowVerbs(Draws):
         seed : int, optional
             Of replicates that are drawn now: those of new groups, and of `draws`.
         draws : int, optional
-            Number of replicates, as many of each chain, drawn now. By default those of groups in the
-            data are the stored ones: at most 1,000, evenly spaced among the draws.
+            Number of replicates, as many of each chain, drawn now. By default replicates of the
+            groups in the data are the stored ones: at most 1,000, evenly spaced among the draws.
 
         Returns
         -------
