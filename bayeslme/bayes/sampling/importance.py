@@ -17,6 +17,7 @@ from scipy.special import logsumexp
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.sampling.mixture import Proposal, covariance, joined, mixture, single
+from bayeslme.bayes.sampling.pareto import pareto_smoothed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,17 @@ def smooth(u: np.ndarray, raw: np.ndarray) -> Weighted:
     raw = np.where(np.isfinite(raw), raw, -np.inf)
     if not np.any(np.isfinite(raw)):
         return Weighted(u, raw, np.full(len(u), -np.log(len(u))), np.inf)
-    from arviz_stats.base import array_stats
-
     largest = np.sort(raw)[-int(np.ceil(min(0.2 * len(raw), 3 * np.sqrt(len(raw))))) :]
     if largest[0] == largest[-1]:  # weights that all end at the largest have no tail
         return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
     floor = np.max(raw) - 700.0  # of weights that are zero, for the smoothing's arithmetic
-    smoothed, k_hat = array_stats.psislw(-np.maximum(raw, floor))
+    smoothed, k_hat = pareto_smoothed(np.maximum(raw, floor))
     limits = settings.SAMPLING
     if k_hat > limits.good_pareto_k:
         mean = logsumexp(raw) - np.log(len(raw))
         if largest[-1] - mean < np.log(limits.max_even_weight):  # a shape without an extent
             return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
-    return Weighted(u, raw, np.asarray(smoothed) - logsumexp(smoothed), float(k_hat))
+    return Weighted(u, raw, smoothed, k_hat)
 
 
 @dataclass
