@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
@@ -170,6 +169,8 @@ def _pairs(
 def _near(
     where: Positions, groups: list[np.ndarray], metric: str, most: float
 ) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.spatial import cKDTree
+
     out = [np.zeros((0, 2), dtype=np.intp)]
     for rows in groups:
         tree = cKDTree(where.place[rows])

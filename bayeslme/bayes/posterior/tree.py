@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from xarray.indexes import PandasIndex
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import by_group, given_effects_by_group
@@ -19,8 +21,6 @@ from bayeslme.bayes.posterior.rows.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bayeslme.bayes.posterior.draws import Draws
 
 _SAMPLE = ("chain", "draw")
@@ -250,9 +250,17 @@ def coordinates(parameters: ModelParameters) -> dict[str, Any]:
 def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
     """Give a data set the labels of the dimensions it has."""
     sample = {d: np.arange(dataset.sizes[d]) for d in _SAMPLE if d in dataset.dims}
-    return dataset.assign_coords(
-        {**{k: v for k, v in coords.items() if k in dataset.dims}, **sample}
-    )
+    own = {**{k: v for k, v in coords.items() if k in dataset.dims}, **sample}
+    indexes = {dim: _index(dim, labels) for dim, labels in own.items()}
+    variables = {k: v for i in indexes.values() for k, v in i.create_variables().items()}
+    return dataset.assign_coords(xr.Coordinates(variables, indexes))
+
+
+def _index(dim: str, labels: Any) -> PandasIndex:
+    """Index of a dimension; from pandas' own, as xarray loads sparse and numba for any other."""
+    values = np.asarray(labels)
+    whole = pd.Index(values, dtype=object) if values.dtype.kind == "O" else pd.Index(values)
+    return PandasIndex(whole, dim, coord_dtype=values.dtype)
 
 
 def _constant(parameters: ModelParameters) -> dict[str, Any]:
