@@ -16,7 +16,13 @@ from xarray.indexes import PandasIndex
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import by_group, given_effects_by_group
 from bayeslme.bayes.model_parameters import Block, ModelParameters
-from bayeslme.bayes.posterior.rows.random_effects import SEED, drawn_pieces, effects_and_terms
+from bayeslme.bayes.posterior.rows.random_effects import (
+    BYTES,
+    PIECES,
+    SEED,
+    drawn_pieces,
+    effects_and_terms,
+)
 from bayeslme.bayes.posterior.rows.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
 
@@ -78,7 +84,7 @@ def build_tree(
         "posterior": xr.Dataset(_parameters(parameters, values, drawn)),
         "sample_stats": xr.Dataset(
             {k: variable(v, ()) for k, v in stats.items()},
-            attrs={"route": route, SEED: seeds[0]},
+            attrs={"route": route, SEED: seeds[0], PIECES: BYTES},
         ),
         "log_likelihood": xr.Dataset(
             {"y": variable(_shortened(terms).reshape(chains, draws, -1), (pieces,))},
