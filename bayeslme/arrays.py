@@ -173,12 +173,12 @@ def _whiten_one_by_one(
     rows = np.broadcast_to(rows, (*batch, *rows.shape[-3:]))
     white, logs = np.full(rows.shape, np.nan), np.full(c.shape[:-1], np.nan)
     for at in np.ndindex(*batch, c.shape[-3]):
-        factor = triangular.cholesky(c[at])
-        if factor is None:
-            continue
         groups = np.flatnonzero(pattern == at[-1])
         own = rows[at[:-1]][:, groups, :]
-        solved = triangular.solve_rows(factor, own.reshape(-1, own.shape[-1]))
+        found = triangular.factor_and_solve(c[at], own.reshape(-1, own.shape[-1]))
+        if found is None:
+            continue
+        factor, solved = found
         white[at[:-1]][:, groups, :] = solved.reshape(own.shape)
         logs[at] = _log_pivots(np.diagonal(factor))
     return white, logs

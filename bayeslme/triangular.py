@@ -10,6 +10,8 @@ which every library does in the thread that asks for them.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 BLOCK_SIZE = 64  # rows and columns: a product of two blocks starts no threads
@@ -25,9 +27,24 @@ def cholesky(c: np.ndarray) -> np.ndarray | None:
     c : array, shape (n, n)
         Symmetric; only the lower triangle is read.
     """
+    found = factor_and_solve(c, np.zeros((0, len(c))))
+    return None if found is None else found[0]
+
+
+def factor_and_solve(c: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lower factor L (n, n) of a matrix, and rows times L^-T, in one pass.
+
+    None where the matrix is not positive definite.
+
+    Parameters
+    ----------
+    c : array, shape (n, n)
+        Symmetric; only the lower triangle is read.
+    rows : array, shape (m, n)
+    """
     from scipy.linalg.lapack import dpotrf
 
-    tiles = _tiles(c)
+    tiles, extra = _tiles(c), _tiles(rows)
     a = tiles.reshape(-1, tiles.shape[-1])
     spans = _spans(len(c))
     for j, own in enumerate(spans):
@@ -36,11 +53,15 @@ def cholesky(c: np.ndarray) -> np.ndarray | None:
             return None
         a[own, own] = factor
         a[: own.start, own] = 0.0
+        inverse = _inverse(factor).T
         below = tiles[j + 1 :, :, own]
-        below[...] = np.matmul(below, _inverse(factor).T)
+        below[...] = np.matmul(below, inverse)
+        extra[..., own] = np.matmul(extra[..., own], inverse)
         for k, later in enumerate(spans[j + 1 :], start=j + 1):
-            tiles[k:, :, later] -= np.matmul(tiles[k:, :, own], a[later, own].T)
-    return np.asarray(a[: len(c)])
+            across = a[later, own].T
+            tiles[k:, :, later] -= np.matmul(tiles[k:, :, own], across)
+            extra[..., later] -= np.matmul(extra[..., own], across)
+    return np.asarray(a[: len(c)]), np.asarray(extra.reshape(-1, len(c))[: len(rows)])
 
 
 def solve_rows(lower: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -93,4 +114,10 @@ def _inverse(lower: np.ndarray) -> np.ndarray:
     from scipy.linalg.lapack import dtrtri
 
     inverse, singular = dtrtri(lower, lower=1)
-    return np.full(lower.shape, np.inf) if singular else np.tril(inverse)
+    return np.full(lower.shape, np.inf) if singular else inverse * _lower_half(len(lower))
+
+
+@cache
+def _lower_half(n: int) -> np.ndarray:
+    """Ones on and below the diagonal, (n, n); n is at most the size of a block."""
+    return np.tri(n)

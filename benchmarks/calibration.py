@@ -121,6 +121,7 @@ def families() -> dict[str, tuple[str | LmeSpec, Any]]:
             bayeslme.load_data("Orthodont"),
         ),
         "varPower": _growth("random = ~ 1 | Subject, weights = varPower(form = ~ I(age / 11))"),
+        "varPower of fitted values": _growth("random = ~ 1 | Subject, weights = varPower()"),
         "varExp": _gls("weights = varExp(form = ~ I(age - 11) | Sex)"),
         "varConstPower": _growth(
             "random = ~ 1 | Subject, weights = varConstPower(form = ~ I(age / 11))"
@@ -166,7 +167,10 @@ def families() -> dict[str, tuple[str | LmeSpec, Any]]:
     }
 
 
-PRIORS = {"StudentT coefficients": {"fixef": {"I(age - 11)": "StudentT(3, 0, 0.3)"}}}
+PRIORS: dict[str, Any] = {
+    "StudentT coefficients": {"fixef": {"I(age - 11)": "StudentT(3, 0, 0.3)"}},
+    "varPower of fitted values": {"varfunc": "Normal(0.5, 0.5)"},
+}
 
 
 def calibrate_family(name: str, call: str | LmeSpec, data: Any, replications: int) -> pd.DataFrame:

@@ -120,3 +120,37 @@ def collapsed(groups: int, draws: int, chains: int) -> dict[str, Any]:
         "compiling": 0.0,
         "per_second": effective / whole,
     }
+
+
+def trees(draws: int, chains: int) -> dict[str, Any]:
+    """The lecture's trees, whose variance is a power of the fitted values: first and second call.
+
+    "First" is a fresh process after the imports of the classical fit, which stands before it.
+    """
+    import bayeslme
+
+    data = bayeslme.load_data("trees")
+    fit = bayeslme.lme(
+        "dds.log ~ dbh.log + dbh + BAL + BA + SITES",
+        data,
+        "~ 1 | PLot/MP",
+        correlation=bayeslme.CorAR1(),
+        weights=bayeslme.VarPower(),
+    )
+    seconds = []
+    for seed in (1, 2):
+        start = time.perf_counter()
+        posterior = fit.sample(draws=draws, chains=chains, seed=seed, progress=False)
+        seconds.append(time.perf_counter() - start)
+    import arviz as az
+
+    names = ["fixef", "sd_PLot", "sd_MP", "corstruct", "varfunc", "sigma"]
+    worst = az.rhat(posterior.data["posterior"], var_names=names)
+    stats = posterior.data["sample_stats"].attrs
+    return {
+        "first": seconds[0],
+        "warm": seconds[1],
+        "effective": min(_least(posterior.data["posterior"], tuple(names)), stats["weights_ess"]),
+        "r_hat": float(max(np.max(worst[name]) for name in names)),
+        "k_hat": stats["k_hat"],
+    }

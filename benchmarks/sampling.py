@@ -35,3 +35,11 @@ def lines(groups: int = GROUPS, draws: int = 1000) -> Iterator[Line]:
     own = fresh("collapsed", **options)
     note = f"{own['effective']:.0f} effective draws in {own['sampling']:.2g} s"
     yield Line("the default sampler, which compiles nothing", own["per_second"], "/s", note=note)
+    found = fresh("trees", draws=draws, chains=4)
+    note = (
+        f"{found['effective']:.0f} effective draws, R-hat {found['r_hat']:.3f}, "
+        f"k-hat {found['k_hat']:.2f}"
+    )
+    name = "trees, variance of fitted values, first call"
+    yield Line(name, found["first"], "s", *goal(found["first"], 15))
+    yield Line("  a later call", found["warm"], "s", *goal(found["warm"], 5), note=note)

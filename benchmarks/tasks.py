@@ -67,7 +67,8 @@ def main(task: str, arguments: str) -> None:
     from benchmarks import draws
 
     tasks = {
-        f.__name__: f for f in (bayeslme, statsmodels, draws.collapsed, draws.nuts, draws.bambi)
+        f.__name__: f
+        for f in (bayeslme, statsmodels, draws.collapsed, draws.nuts, draws.bambi, draws.trees)
     }
     warnings.simplefilter("ignore")
     try:

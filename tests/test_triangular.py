@@ -108,3 +108,18 @@ def test_fits_in_threads_leave_other_codes_linear_algebra_alone() -> None:
     assert during == [before]
     # one fit of 160 places factors hundreds of matrices; what is left is read off the end
     assert woken < 100
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("m", [0, 1, 70])
+def test_rows_are_solved_with_the_factorisation(n: int, m: int) -> None:
+    rng = np.random.default_rng(n)
+    root = rng.normal(size=(n, n + 3))
+    c, rows = root @ root.T + np.eye(n), rng.normal(size=(m, n))
+    found = triangular.factor_and_solve(c, rows)
+    assert found is not None
+    lower, solved = found
+    np.testing.assert_allclose(lower @ lower.T, c, rtol=1e-12, atol=1e-10)
+    np.testing.assert_allclose(solved @ lower.T, rows, rtol=1e-10, atol=1e-10)
+    c[-1, -1] = -1.0
+    assert triangular.factor_and_solve(c, rows) is None

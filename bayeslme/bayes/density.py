@@ -434,13 +434,20 @@ def at_fitted(parameters: ModelParameters, means: Sequence[Array]) -> Problem:
     means : sequence of arrays (..., n)
         Fitted values with 0, 1, ... levels of random effects, design's row order.
     """
+    if not parameters.problem.needs_fitted_values:
+        return parameters.problem
+    return at_sorted_fitted(parameters, [mean[..., parameters.problem.order] for mean in means])
+
+
+def at_sorted_fitted(parameters: ModelParameters, means: Sequence[Array]) -> Problem:
+    """As ``at_fitted``, with the means (..., n) in the problem's row order."""
     problem = parameters.problem
     if not problem.needs_fitted_values or problem.variance is None:
         return problem
     made = []
     for c, b in zip(parameters.design.variance, problem.variance.parts, strict=True):
         mean = means[depth_of(parameters.design, c.level)] if c.source == "fitted" else None
-        made.append(b if mean is None else replace(b, covariate=mean[..., problem.order]))
+        made.append(b if mean is None else replace(b, covariate=mean))
     return replace(problem, variance=problem.variance.with_parts(made))
 
 

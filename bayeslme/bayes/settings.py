@@ -364,6 +364,63 @@ class GibbsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectsSettings:
+    """Random effects in the variances (`sampling.linearised`, `sampling.fitted_variances`).
+
+    Attributes
+    ----------
+    newton_steps : int
+        Steps from the estimate's random effects to the modes of a draw's. What they leave is
+        corrected by the weights.
+    max_log_integral : float
+        Size of a group's log integral, as the least squares have it, beyond which what is left of
+        it has too few digits: only far from the data.
+    difference_step : float
+        Step in a fitted value, relative to it, for the slope of the log standard deviation.
+    tail_share, tail_df : float
+        Share of the groups whose effects are drawn from a Student-t distribution, and its degrees
+        of freedom: the likelihood of effects may have longer tails than its Gaussian.
+    full_share_groups : int
+        Groups up to which the share is as large as that; it falls with the root of their number,
+        as the weights of all groups multiply.
+    pairs : int
+        Pairs of draws of each group's effects, to begin with.
+    max_pairs : int
+        Pairs at most.
+    max_log_variance : float
+        Variance that these draws may add to the log weights; more pairs are drawn above it.
+    learned_draws : int
+        Draws from whose modes those of all others are predicted.
+    sufficient_efficiency : float
+        Share of effective draws at which adaptation stops: densities are expensive here.
+    pilot_draws : int
+        Draws by which the number of pairs is chosen.
+    max_surplus : float
+        Candidates for each draw kept at most.
+    max_refinements : int
+        Refinements of the mixture where the weights are uneven.
+    numbers_per_batch : float
+        Numbers in one array of the rows of a batch: not quite a megabyte, which stays in the cache.
+    """
+
+    newton_steps: int = 2
+    max_log_integral: float = 1e8
+    difference_step: float = 1e-6
+    tail_share: float = 0.1
+    tail_df: float = 5.0
+    full_share_groups: int = 10
+    pairs: int = 2
+    max_pairs: int = 24
+    max_log_variance: float = 0.2
+    learned_draws: int = 200
+    sufficient_efficiency: float = 0.5
+    pilot_draws: int = 100
+    max_surplus: float = 1.5
+    max_refinements: int = 2
+    numbers_per_batch: float = 1e5
+
+
+@dataclass(frozen=True, slots=True)
 class AnnealingSettings:
     """Sequential Monte Carlo (`sampling.annealing`).
 
@@ -415,7 +472,14 @@ class PosteriorSettings:
     rows_of_draws_per_batch : float
         Rows times draws of one batch of predictions and means: 160 MB.
     max_stored_replicates : float
-        Numbers of stored posterior predictive draws; of more, only every few draws are kept.
+        Numbers of stored posterior predictive draws, 20 MB; of more, only every few draws have one.
+    max_replicated_draws : int
+        Draws that have a stored replicate at most: a predictive check asks for so many.
+    max_drawn_replicates : float
+        Numbers of replicates that a predictive check draws again where too few are stored.
+    max_single_term : float
+        Largest log likelihood of a piece of the data up to which they are stored in single
+        precision: its rounding is below 1e-4 then.
     interval_level : float
         Probability of the intervals that a summary prints.
     max_r_hat : float
@@ -437,7 +501,10 @@ class PosteriorSettings:
     max_bytes: float = 4e9
     numbers_per_batch: float = 2e6
     rows_of_draws_per_batch: float = 2e7
-    max_stored_replicates: float = 2e7
+    max_stored_replicates: float = 5e6
+    max_replicated_draws: int = 1000
+    max_drawn_replicates: float = 2e7
+    max_single_term: float = 1000.0
     interval_level: float = 0.95
     max_r_hat: float = 1.01
     sd_digits: int = 3
@@ -545,6 +612,7 @@ SAMPLING = SamplingSettings()
 MIXTURES = MixtureSettings()
 CONFLICT = ConflictSettings()
 GIBBS = GibbsSettings()
+EFFECTS = EffectsSettings()
 ANNEALING = AnnealingSettings()
 POSTERIOR = PosteriorSettings()
 CHECKS = CheckSettings()

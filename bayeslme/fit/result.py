@@ -250,10 +250,11 @@ class Fit(FrameVerbs):
         method : {"auto", "collapsed", "nuts"}
             ``"collapsed"`` draws the variance parameters by importance sampling and everything else
             exactly: independent draws in about a second. Where the Pareto k-hat of its weights
-            stays above 0.7 particles are annealed. ``"nuts"`` samples the marginal form of the PyMC
-            model. ``"auto"`` is the first, and the second where the first cannot say the model or
-            neither its weights nor its particles are to be trusted. ``sample_stats`` says which it
-            was.
+            stays above 0.7 particles are annealed. Where the variance depends on fitted values it
+            draws coefficients and random effects with weights too. ``"nuts"`` samples the marginal
+            form of the PyMC model, or the hierarchical one there. ``"auto"`` is the first, and the
+            second where the first cannot say the model or neither its weights nor its particles are
+            to be trusted. ``sample_stats`` says which it was.
         priors : None, preset name or mapping
             By default those of the specification, or the default preset.
         seed : int, optional

@@ -29,7 +29,7 @@ from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.priors.defaults import resolve_priors
 from bayeslme.bayes.priors.draws import check_drawable, draw_priors
 from bayeslme.bayes.priors.priors import Priors, PriorsLike
-from bayeslme.bayes.sampling.collapsed import collapsible
+from bayeslme.bayes.sampling.fitted_variances import refused
 from bayeslme.bayes.sampling.map import natural_values
 from bayeslme.data.design import build
 from bayeslme.errors import FitError, SpecError
@@ -111,11 +111,8 @@ def calibrate(
     design = build(spec, data)
     parameters = build_parameters(design)
     resolved = resolve_priors(parameters, spec.priors if priors is None else priors)
-    if parameters.problem.needs_fitted_values:
-        raise SpecError("calibrate: a variance that depends on fitted values needs NUTS each time")
-    reason = collapsible(parameters) if "posterior" in intervals else None
-    if reason:
-        raise SpecError(f"calibrate: {reason}, so the collapsed sampler cannot draw")
+    if parameters.problem.needs_fitted_values and (reason := refused(parameters)):
+        raise SpecError(f"calibrate: {reason}, so that it needs NUTS each time")
     check_seed(seed)
     root = np.random.SeedSequence(seed)
     first, *rest = root.spawn(replications + 1)

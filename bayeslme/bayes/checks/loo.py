@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import arviz_stats as azs
 import numpy as np
 import xarray as xr
 
@@ -29,6 +28,8 @@ _ADVICE = {
 
 def loo(posterior: Draws, kind: LooKind | None = None, group: str | None = None) -> Any:
     """Estimate how well the model predicts data it has not seen; see `Posterior.loo`."""
+    import arviz_stats as azs
+
     limits = settings.CHECKS
     check_draws(posterior, "loo")
     kind = check_kind(posterior, kind, group)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import arviz_stats as azs
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
@@ -66,6 +65,8 @@ def compare_models(
     >>> compare_models(found, "group").index[0]
     'two'
     """
+    import arviz_stats as azs
+
     check_posteriors("compare_models", posteriors)
     first, *others = posteriors
     found = {name: loo(one, kind, group) for name, one in posteriors.items()}

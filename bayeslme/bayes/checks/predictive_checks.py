@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior.rows import simulate
-from bayeslme.bayes.posterior.rows.values import fitted
+from bayeslme.bayes.posterior.rows.values import fitted, replicated_again
+from bayeslme.bayes.posterior.tree import replicated_draws
 from bayeslme.data.types import Design
 from bayeslme.errors import DataError, FitError
 from bayeslme.fit.arguments import check_choice, check_probability
@@ -169,6 +169,8 @@ def _pairs(
 def _near(
     where: Positions, groups: list[np.ndarray], metric: str, most: float
 ) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.spatial import cKDTree
+
     out = [np.zeros((0, 2), dtype=np.intp)]
     for rows in groups:
         tree = cKDTree(where.place[rows])
@@ -340,23 +342,19 @@ def _numbers(
 
 
 def replicates(posterior: Draws, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which draws have replicates, and these (s, n); at most so many, evenly spaced."""
-    limits = settings.CHECKS
+    """Some draws, evenly spaced, and a replicate of each (s, n): the stored ones, or new ones."""
+    kept = replicated_draws(posterior).ravel()
+    n, count = posterior.parameters.problem.n, len(posterior.values["fixef"])
     stored = posterior.data["posterior_predictive"]["y"]
-    drawn = posterior.data["posterior"]
-    count = drawn.sizes["chain"] * drawn.sizes["draw"]
-    step = int(
-        max(1, np.ceil(count * stored.sizes["row"] / settings.POSTERIOR.max_stored_replicates))
-    )
-    kept = np.arange(count).reshape(drawn.sizes["chain"], -1)[:, ::step].ravel()
-    y = stored.to_numpy().reshape(len(kept), -1)
-    if most < limits.min_envelope_draws or len(kept) < limits.min_envelope_draws:
-        raise FitError(
-            f"check: an envelope needs {limits.min_envelope_draws} draws or more, not "
-            f"{min(most, len(kept))}"
-        )
-    some = np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))
-    return kept[some], y[some]
+    most = min(most, count, max(len(kept), int(settings.POSTERIOR.max_drawn_replicates // n)))
+    least = settings.CHECKS.min_envelope_draws
+    if most < least:
+        raise FitError(f"check: an envelope needs {least} draws or more, not {most}")
+    if most <= len(kept):
+        some = np.unique(np.linspace(0, len(kept) - 1, most).astype(int))
+        return kept[some], stored.to_numpy().reshape(len(kept), -1)[some]
+    chosen = np.unique(np.linspace(0, count - 1, most).astype(int))
+    return chosen, replicated_again(posterior, chosen)
 
 
 def _acf(posterior: Draws, max_lag: int | None = None, form: str | None = None) -> Discrepancy:

@@ -11,18 +11,20 @@ import numpy as np
 import pandas as pd
 
 from bayeslme import engine
-from bayeslme.bayes.density import by_group
+from bayeslme.bayes.density import by_group, given_effects_by_group
 from bayeslme.bayes.model_parameters import ModelParameters, build_parameters
 from bayeslme.bayes.posterior.estimates import parts_of
 from bayeslme.bayes.posterior.rows.random_effects import random_effects
 from bayeslme.bayes.posterior.rows.simulate import new_effects, new_response
 from bayeslme.bayes.priors.priors import Priors
-from bayeslme.bayes.sampling import collapsed
+from bayeslme.bayes.sampling import collapsed, fitted_variances
+from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.errors import FitError
 from bayeslme.fit.api import FITS
 
 if TYPE_CHECKING:
     from bayeslme.bayes.sampling.collapsed import CollapsedDraws
+    from bayeslme.bayes.sampling.fitted_variances import FittedDraws
     from bayeslme.data.types import Design
 
 Quantity = tuple[str, str]
@@ -107,9 +109,9 @@ def replicate(task: Task, values: Draws, seed: np.random.SeedSequence) -> Replic
         drawn, message = _posterior(task, parameters, rng)
         messages += [f"posterior: {message}"] if message else []
         if drawn is not None:
-            found = quantities(
-                parameters, drawn.values, random_effects(parameters, drawn.values, rng)
-            )
+            own = getattr(drawn, "effects", None)
+            effects_drawn = random_effects(parameters, drawn.values, rng) if own is None else own
+            found = quantities(parameters, drawn.values, effects_drawn)
             ranks = {key: int((found[key] < truth[key][0]).sum()) for key in truth}
             limits["posterior"] = _equal_tailed(found, task.level)
             k_hat, route, trusted = drawn.k_hat, drawn.route, drawn.mistrust is None
@@ -123,15 +125,32 @@ def replicate(task: Task, values: Draws, seed: np.random.SeedSequence) -> Replic
 
 def _posterior(
     task: Task, parameters: ModelParameters, rng: np.random.Generator
-) -> tuple[CollapsedDraws | None, str]:
+) -> tuple[CollapsedDraws | FittedDraws | None, str]:
     """Draws of the posterior, and what their making complained of."""
+    made = _with_effects if parameters.problem.needs_fitted_values else _without_effects
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            drawn = collapsed.draw(parameters.design, parameters, task.priors, task.draws, rng)
+            drawn = made(task, parameters, rng)
         except FitError as error:
             return None, str(error)
     return drawn, _joined(caught)
+
+
+def _without_effects(
+    task: Task, parameters: ModelParameters, rng: np.random.Generator
+) -> CollapsedDraws:
+    return collapsed.draw(parameters.design, parameters, task.priors, task.draws, rng)
+
+
+def _with_effects(task: Task, parameters: ModelParameters, rng: np.random.Generator) -> FittedDraws:
+    """As ``_without_effects``, where the variance depends on fitted values."""
+    estimate = engine.estimate(parameters.design)
+    points = starting_points(parameters, estimate, parameters.design, task.priors)
+    drawn = fitted_variances.draw(parameters, task.priors, points, task.draws, rng, estimate)
+    if drawn is None:
+        raise FitError("the posterior density is zero at all starting values")
+    return drawn
 
 
 def _joined(caught: list[warnings.WarningMessage]) -> str:
@@ -174,7 +193,11 @@ def quantities(
         first = level.level.labels[0]
         for j, effect in enumerate(level.level.effects):
             out["ranef", f"{level.level.group} {first} {effect}"] = effects[level.key][:, 0, j]
-    out["likelihood", "log p(y | parameters)"] = by_group(parameters, values).sum(axis=1)
+    if parameters.problem.needs_fitted_values:
+        terms = given_effects_by_group(parameters, values, effects)
+        out["likelihood", "log p(y | parameters, effects)"] = terms.sum(axis=1)
+    else:
+        out["likelihood", "log p(y | parameters)"] = by_group(parameters, values).sum(axis=1)
     return out
 
 

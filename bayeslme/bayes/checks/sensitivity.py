@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import arviz_stats as azs
 import pandas as pd
 import xarray as xr
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 def sensitivity(posterior: Draws, priors: Sequence[str] | str | None = None) -> pd.DataFrame:
     """Power-scale sensitivity of every parameter; see `Posterior.sensitivity`."""
+    import arviz_stats as azs
+
     limits = settings.CHECKS
     chosen = scaled_priors(posterior, priors)
     rows = [(part, str(name)) for part, frame in parts(posterior).items() for name in frame]

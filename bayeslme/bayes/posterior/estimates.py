@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-import arviz_stats as azs
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -50,6 +49,8 @@ def limits(draws: FloatArray, level: float, kind: IntervalKind = "eti") -> Float
         raise FitError(f"kind: {kind!r} is neither 'eti' (equal tails) nor 'hdi' (the shortest)")
     if kind == "eti" or not draws.shape[1]:
         return np.asarray(np.quantile(draws, (0.5 - level / 2, 0.5 + level / 2), axis=0))
+    import arviz_stats as azs
+
     each = [azs.hdi(np.ascontiguousarray(column), prob=level) for column in draws.T]
     return np.asarray(each, dtype=float).T
 

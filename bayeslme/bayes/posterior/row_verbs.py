@@ -180,20 +180,30 @@ class RowVerbs(Draws):
             seed=seed,
         )
 
-    def ppc(self, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
+    def ppc(
+        self, conditional: bool = True, seed: int | None = None, draws: int | None = None
+    ) -> xr.DataTree:
         """Replicated responses beside the observed one, ready for ArviZ's predictive checks.
 
         Parameters
         ----------
         conditional : bool
-            For the groups in the data (as stored), or for new groups with the same design.
+            For the groups in the data, or for new groups with the same design.
         seed : int, optional
-            Of the new groups' draws.
+            Of replicates that are drawn now: those of new groups, and of `draws`.
+        draws : int, optional
+            Number of replicates, as many of each chain, drawn now. By default replicates of the
+            groups in the data are the stored ones: at most 1,000, evenly spaced among the draws.
 
         Returns
         -------
         DataTree
             ``posterior_predictive`` and ``observed_data``.
+
+        Raises
+        ------
+        SpecError
+            For a number of replicates that there is not.
 
         Examples
         --------
@@ -203,4 +213,4 @@ class RowVerbs(Draws):
         >>> sorted(posterior.ppc().children)
         ['observed_data', 'posterior_predictive']
         """
-        return ppc(self, conditional, seed)
+        return ppc(self, conditional, seed, draws)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import arviz_stats as azs
 import numpy as np
 import pandas as pd
 
@@ -95,6 +94,8 @@ def _table(posterior: Draws, draws: pd.DataFrame) -> pd.DataFrame:
 
 def effective_size(draws: np.ndarray) -> float:
     """Bulk effective sample size of draws (chains, draws); NaN where there are too few."""
+    import arviz_stats as azs
+
     return (
         float(azs.ess(draws, method="bulk"))
         if draws.shape[1] >= settings.POSTERIOR.min_diagnostic_draws
@@ -104,6 +105,8 @@ def effective_size(draws: np.ndarray) -> float:
 
 def effective_draws(posterior: Draws, draws: np.ndarray) -> float:
     """Effective number of draws (s,) for their mean, at most that of the importance weights."""
+    import arviz_stats as azs
+
     sizes = posterior.data["posterior"].sizes
     shaped = draws.reshape(sizes["chain"], sizes["draw"])
     most = float(posterior.data["sample_stats"].attrs.get("weights_ess", np.inf))
@@ -114,6 +117,8 @@ def effective_draws(posterior: Draws, draws: np.ndarray) -> float:
 
 def split_r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of draws (chains, draws); NaN where there are too few."""
+    import arviz_stats as azs
+
     return (
         float(azs.rhat(draws))
         if draws.shape[1] >= settings.POSTERIOR.min_diagnostic_draws

@@ -9,19 +9,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from xarray.indexes import PandasIndex
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.density import by_group, given_effects_by_group
 from bayeslme.bayes.model_parameters import Block, ModelParameters
-from bayeslme.bayes.posterior.rows.random_effects import SEED, drawn_pieces, effects_and_terms
+from bayeslme.bayes.posterior.rows.random_effects import (
+    BYTES,
+    PIECES,
+    SEED,
+    drawn_pieces,
+    effects_and_terms,
+)
 from bayeslme.bayes.posterior.rows.simulate import replicated
 from bayeslme.bayes.priors.priors import Priors
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bayeslme.bayes.posterior.draws import Draws
 
 _SAMPLE = ("chain", "draw")
+EVERY, REPLICATES_SEED = "every", "seed"  # attributes of posterior_predictive
+EARLIER_REPLICATES = 2e7  # numbers of replicates up to which every draw had one, without EVERY
 
 
 def flatten(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -74,15 +84,14 @@ def build_tree(
         "posterior": xr.Dataset(_parameters(parameters, values, drawn)),
         "sample_stats": xr.Dataset(
             {k: variable(v, ()) for k, v in stats.items()},
-            attrs={"route": route, SEED: seeds[0]},
+            attrs={"route": route, SEED: seeds[0], PIECES: BYTES},
         ),
         "log_likelihood": xr.Dataset(
-            {"y": variable(terms.reshape(chains, draws, -1), (pieces,))}, attrs={"kind": kind}
+            {"y": variable(_shortened(terms).reshape(chains, draws, -1), (pieces,))},
+            attrs={"kind": kind},
         ),
         "log_prior": xr.Dataset({k: variable(v, ()) for k, v in prior.items()}),
-        "posterior_predictive": xr.Dataset(
-            {"y": _replicates(parameters, flat, drawn, (chains, draws), seeds[1])}
-        ),
+        "posterior_predictive": _replicates(parameters, flat, drawn, (chains, draws), seeds[1]),
         "observed_data": xr.Dataset({"y": ("row", parameters.design.y)}),
         "constant_data": xr.Dataset(_constant(parameters)),
     }
@@ -119,8 +128,15 @@ def _parameters(
     for level in parameters.levels if drawn else ():
         b = drawn[level.key]
         dims = (level.key, f"{level.key}_effect")
-        out[f"ranef_{level.key}"] = variable(b.reshape(*sample, *b.shape[1:]), dims)
+        own = b.reshape(*sample, *b.shape[1:]).astype(np.float32)
+        out[f"ranef_{level.key}"] = variable(own, dims)
     return out
+
+
+def _shortened(terms: np.ndarray) -> np.ndarray:
+    """Log likelihoods in single precision, where that leaves four decimals of them."""
+    largest = np.max(np.abs(terms), initial=0.0)
+    return terms.astype(np.float32) if largest < settings.POSTERIOR.max_single_term else terms
 
 
 def _replicates(
@@ -129,23 +145,30 @@ def _replicates(
     drawn: Mapping[str, np.ndarray],
     sample: tuple[int, int],
     seed: int,
-) -> xr.Variable:
-    """Replicated responses of the draws, or of some of them where rows are many."""
-    step = int(
-        max(
-            1,
-            np.ceil(
-                np.prod(sample) * parameters.problem.n / settings.POSTERIOR.max_stored_replicates
-            ),
-        )
-    )
-    kept = np.arange(np.prod(sample)).reshape(sample)[:, ::step]
+) -> xr.Dataset:
+    """Replicated responses of some of the draws, evenly spaced."""
+    limits, count = settings.POSTERIOR, int(np.prod(sample))
+    most = min(limits.max_stored_replicates / parameters.problem.n, limits.max_replicated_draws)
+    step = int(max(1, np.ceil(count / most)))
+    kept = np.arange(count).reshape(sample)[:, ::step]
     rng = np.random.default_rng(seed)
     if drawn or not parameters.levels:
         y = replicated(parameters, flat, drawn, kept.ravel(), rng)
     else:
         y = _replicated_anew(parameters, flat, kept.ravel(), rng)
-    return variable(y.reshape(*kept.shape, -1), ("row",))
+    y = y.reshape(*kept.shape, -1).astype(np.float32)
+    return xr.Dataset({"y": variable(y, ("row",))}, attrs={EVERY: step, REPLICATES_SEED: seed})
+
+
+def replicated_draws(posterior: Draws) -> np.ndarray:
+    """Which draws the stored replicates belong to, by chain, (chains, replicates of each)."""
+    stored, drawn = posterior.data["posterior_predictive"], posterior.data["posterior"]
+    chains = drawn.sizes["chain"]
+    every = np.arange(chains * drawn.sizes["draw"]).reshape(chains, -1)
+    if EVERY in stored.attrs:
+        return np.asarray(every[:, :: int(stored.attrs[EVERY])])
+    numbers = every.size * posterior.parameters.problem.n  # of a file of an earlier version
+    return np.asarray(every[:, :: int(max(1, np.ceil(numbers / EARLIER_REPLICATES)))])
 
 
 def _terms(
@@ -233,9 +256,17 @@ def coordinates(parameters: ModelParameters) -> dict[str, Any]:
 def with_coords(dataset: xr.Dataset, coords: Mapping[str, Any]) -> xr.Dataset:
     """Give a data set the labels of the dimensions it has."""
     sample = {d: np.arange(dataset.sizes[d]) for d in _SAMPLE if d in dataset.dims}
-    return dataset.assign_coords(
-        {**{k: v for k, v in coords.items() if k in dataset.dims}, **sample}
-    )
+    own = {**{k: v for k, v in coords.items() if k in dataset.dims}, **sample}
+    indexes = {dim: _index(dim, labels) for dim, labels in own.items()}
+    variables = {k: v for i in indexes.values() for k, v in i.create_variables().items()}
+    return dataset.assign_coords(xr.Coordinates(variables, indexes))
+
+
+def _index(dim: str, labels: Any) -> PandasIndex:
+    """Index of a dimension; from pandas' own, as xarray loads sparse and numba for any other."""
+    values = np.asarray(labels)
+    whole = pd.Index(values, dtype=object) if values.dtype.kind == "O" else pd.Index(values)
+    return PandasIndex(whole, dim, coord_dtype=values.dtype)
 
 
 def _constant(parameters: ModelParameters) -> dict[str, Any]:

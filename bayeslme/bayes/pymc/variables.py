@@ -179,7 +179,7 @@ def add_variable(
     return pm.modelcontext(None).register_rv(
         starting_at(drawn, begin),
         block.name,
-        dims=block.dim,
+        dims=None if block.dim is None else (block.dim,),
         default_transform=None,
         transform=transform or _interval(prior),
     )

@@ -45,6 +45,7 @@ from bayeslme.bayes.sampling.modes import (
     subsets,
     together,
     unvisited,
+    unvisited_warnings,
 )
 from bayeslme.bayes.sampling.starting import starting_points
 from bayeslme.engine.estimate import Estimate
@@ -210,12 +211,7 @@ class CollapsedDraws:
     @property
     def warnings(self) -> list[str]:
         """What the user of the draws must know."""
-        if not self.unvisited > settings.CONFLICT.max_unvisited:
-            return []
-        return [
-            f"about {self.unvisited:.0%} of the posterior lies where no draw was made: priors and "
-            "data disagree; compare method='nuts', or use wider priors"
-        ]
+        return unvisited_warnings(self.unvisited)
 
     @property
     def certificate(self) -> str:
@@ -231,13 +227,6 @@ class CollapsedDraws:
             return f"{self.route}; {weights} of {self.candidates}{missed}"
         populations = f"R-hat of {settings.ANNEALING.populations} populations {self.r_hat:.3f}"
         return f"annealed, {populations}; before: {weights}"
-
-
-def collapsible(parameters: ModelParameters) -> str | None:
-    """Why a model cannot be collapsed, or None."""
-    return (
-        "the variance depends on fitted values" if parameters.problem.needs_fitted_values else None
-    )
 
 
 @np.errstate(under="ignore")  # a vanishing correlation is 0

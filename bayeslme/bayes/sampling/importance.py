@@ -17,6 +17,7 @@ from scipy.special import logsumexp
 
 from bayeslme.bayes import settings
 from bayeslme.bayes.sampling.mixture import Proposal, covariance, joined, mixture, single
+from bayeslme.bayes.sampling.pareto import pareto_smoothed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,17 @@ def smooth(u: np.ndarray, raw: np.ndarray) -> Weighted:
     raw = np.where(np.isfinite(raw), raw, -np.inf)
     if not np.any(np.isfinite(raw)):
         return Weighted(u, raw, np.full(len(u), -np.log(len(u))), np.inf)
-    from arviz_stats.base import array_stats
-
     largest = np.sort(raw)[-int(np.ceil(min(0.2 * len(raw), 3 * np.sqrt(len(raw))))) :]
     if largest[0] == largest[-1]:  # weights that all end at the largest have no tail
         return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
     floor = np.max(raw) - 700.0  # of weights that are zero, for the smoothing's arithmetic
-    smoothed, k_hat = array_stats.psislw(-np.maximum(raw, floor))
+    smoothed, k_hat = pareto_smoothed(np.maximum(raw, floor))
     limits = settings.SAMPLING
     if k_hat > limits.good_pareto_k:
         mean = logsumexp(raw) - np.log(len(raw))
         if largest[-1] - mean < np.log(limits.max_even_weight):  # a shape without an extent
             return Weighted(u, raw, raw - logsumexp(raw), -np.inf)
-    return Weighted(u, raw, np.asarray(smoothed) - logsumexp(smoothed), float(k_hat))
+    return Weighted(u, raw, smoothed, k_hat)
 
 
 @dataclass
@@ -162,7 +161,11 @@ class Adapted:
 
 
 def adapt(
-    target: LogDensity, first: Proposal, boundary: Sequence[Proposal], rng: np.random.Generator
+    target: LogDensity,
+    first: Proposal,
+    boundary: Sequence[Proposal],
+    rng: np.random.Generator,
+    sufficient: float | None = None,
 ) -> Adapted:
     """Improve a proposal until its weights are even enough, or nothing more is gained.
 
@@ -173,8 +176,11 @@ def adapt(
     boundary : sequence of Proposal
         Components where the target ends, which always keep a share.
     rng : Generator
+    sufficient : float, optional
+        Efficiency at which adaptation stops, that of the settings by default.
     """
     limits = settings.SAMPLING
+    sufficient = limits.sufficient_efficiency if sufficient is None else sufficient
     pool = Pool(np.zeros((0, len(first.even))), np.zeros(0))
     wide = Proposal(first.weight, first.mean, limits.tail_width * first.root, first.even)
     proposal = _defended(first, wide, boundary)
@@ -185,7 +191,7 @@ def adapt(
         pool.add(proposal, u, value)
         if own.efficiency > efficiency:
             best, efficiency, k_hat = proposal, own.efficiency, own.k_hat
-        if efficiency >= limits.sufficient_efficiency and k_hat < limits.good_pareto_k:
+        if efficiency >= sufficient and k_hat < limits.good_pareto_k:
             break
         proposal, expected = fit(pool, proposal, boundary)
         if (

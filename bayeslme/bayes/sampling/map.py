@@ -100,19 +100,27 @@ class PosteriorDensity:
 
     def log_prior(self, point: NaturalPoint) -> np.ndarray:
         """Log prior density (b,) of everything but beta."""
-        values = natural_values(self.parameters, point)
-        terms = [self._one_prior(name, values, point) for name in values]
-        if self.at_means:
-            terms += [-self.priors[name].scale.log_volume(v, values) for name, v in values.items()]
-        return np.asarray(sum(terms, np.zeros(())))
+        return log_prior(self.parameters, self.priors, point, at_means=self.at_means)
 
-    def _one_prior(
-        self, name: str, values: dict[str, np.ndarray], point: NaturalPoint
-    ) -> np.ndarray:
-        correlation, inside = self.parameters.problem.correlation, point.corstruct
+
+def log_prior(
+    parameters: ModelParameters, priors: Priors, point: NaturalPoint, *, at_means: bool = False
+) -> np.ndarray:
+    """Log prior density (b,) of everything but beta, at natural points (b).
+
+    With ``at_means`` it is that of what the priors are about; see `PosteriorDensity`.
+    """
+    values = natural_values(parameters, point)
+    terms = []
+    for name, own in values.items():
+        correlation, inside = parameters.problem.correlation, point.corstruct
         if name == "corstruct" and correlation is not None and inside is not None:
-            return log_density(self.priors[name], correlation, inside)
-        return self.priors[name].log_density(values[name], values)
+            terms.append(log_density(priors[name], correlation, inside))
+        else:
+            terms.append(priors[name].log_density(own, values))
+    if at_means:
+        terms += [-priors[name].scale.log_volume(v, values) for name, v in values.items()]
+    return np.asarray(sum(terms, np.zeros(())))
 
 
 def natural_values(parameters: ModelParameters, point: NaturalPoint) -> dict[str, np.ndarray]:

@@ -136,3 +136,13 @@ def unvisited(
         mass = np.exp(value - log_evidence - wide.log_density(u))
     absent = ratio > np.log(limits.seen_share * candidates)
     return float(min(np.where(absent, mass, 0.0).mean(), 1.0))
+
+
+def unvisited_warnings(share: float) -> list[str]:
+    """What the user must know of the share of the posterior that was not visited."""
+    if not share > settings.CONFLICT.max_unvisited:
+        return []
+    return [
+        f"about {share:.0%} of the posterior lies where no draw was made: priors and "
+        "data disagree; compare method='nuts', or use wider priors"
+    ]

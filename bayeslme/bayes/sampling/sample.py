@@ -1,6 +1,8 @@
 """``fit.sample``: the collapsed sampler where it can be trusted, NUTS elsewhere.
 
-Both leave the random effects out and draw them exactly afterwards.
+Both leave the random effects out and draw them exactly afterwards, but for models whose variance
+depends on fitted values: there `fitted_variances` draws them with their weights, and NUTS as
+variables.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from bayeslme.bayes.posterior.posterior import Posterior
     from bayeslme.bayes.pymc.model import Form
     from bayeslme.bayes.sampling.collapsed import CollapsedDraws
+    from bayeslme.bayes.sampling.fitted_variances import FittedDraws
     from bayeslme.fit.result import Fit
 
 
@@ -261,38 +264,70 @@ def _nuts_warnings(
 
 def _try_collapsed(asked: _Asked, method: Method) -> tuple[Posterior | None, str]:
     """The collapsed posterior, or None and why not."""
-    from bayeslme.bayes.sampling import collapsed
-
     if method == "nuts":
         return None, ""
-    fit, parameters = asked.fit, asked.parameters
-    reason = collapsed.collapsible(parameters)
-    if reason is None:
-        rng, count = np.random.default_rng(asked.seeds[0]), asked.shape[0] * asked.shape[1]
-        drawn = collapsed.draw(fit.design, parameters, asked.priors, count, rng, fit.estimate)
-        reason = drawn.mistrust
-        if reason is None:
-            return _collapsed_posterior(asked, drawn), ""
-    if method == "collapsed":
+    fitted = asked.parameters.problem.needs_fitted_values
+    found, reason = _fitted_variances(asked) if fitted else _collapsed(asked)
+    if found is None and method == "collapsed":
         msg = f"method='collapsed': {reason}; use method='nuts'"
         raise FitError(msg)
-    return None, reason
+    return found, reason
 
 
-def _collapsed_posterior(asked: _Asked, drawn: CollapsedDraws) -> Posterior:
+def _collapsed(asked: _Asked) -> tuple[Posterior | None, str]:
+    """The posterior with the coefficients integrated out, or None and why not."""
+    from bayeslme.bayes.sampling import collapsed
+
+    fit, count = asked.fit, asked.shape[0] * asked.shape[1]
+    rng = np.random.default_rng(asked.seeds[0])
+    drawn = collapsed.draw(fit.design, asked.parameters, asked.priors, count, rng, fit.estimate)
+    if drawn.mistrust is not None:
+        return None, drawn.mistrust
+    own = {"unvisited": drawn.unvisited, "populations_r_hat": drawn.r_hat}
+    made = _weighted_posterior(asked, drawn, drawn.route, None, warnings=drawn.warnings, **own)
+    return made, ""
+
+
+def _fitted_variances(asked: _Asked) -> tuple[Posterior | None, str]:
+    """The posterior where variances depend on fitted values, or None and why not."""
+    from bayeslme.bayes.sampling import fitted_variances
+    from bayeslme.bayes.sampling.starting import starting_points
+
+    fit, parameters, priors = asked.fit, asked.parameters, asked.priors
+    reason = fitted_variances.refused(parameters)
+    if reason is not None:
+        return None, reason
+    rng, count = np.random.default_rng(asked.seeds[0]), asked.shape[0] * asked.shape[1]
+    points = starting_points(parameters, fit.estimate, fit.design, priors)
+    drawn = fitted_variances.draw(parameters, priors, points, count, rng, fit.estimate)
+    if drawn is None:
+        return None, "the posterior density is zero at all starting values"
+    if drawn.mistrust is not None:
+        return None, drawn.mistrust
+    effects = {k: b.reshape(*asked.shape, *b.shape[1:]) for k, b in drawn.effects.items()}
+    own = {"unvisited": drawn.unvisited, "warnings": drawn.warnings}
+    return _weighted_posterior(asked, drawn, "laplace", effects, **own), ""
+
+
+def _weighted_posterior(
+    asked: _Asked,
+    drawn: CollapsedDraws | FittedDraws,
+    method: str,
+    effects: Mapping[str, np.ndarray] | None = None,
+    **attributes: Any,
+) -> Posterior:
+    """The posterior from draws with importance weights, which are described in its attributes."""
     values = {k: v.reshape(*asked.shape, *v.shape[1:]) for k, v in drawn.values.items()}
-    stats = {"log_weight": drawn.log_weight.reshape(asked.shape)}
     return asked.posterior(
         values,
-        stats,
+        {"log_weight": drawn.log_weight.reshape(asked.shape)},
         f"collapsed, {drawn.certificate}",
-        method=drawn.route,
+        effects,
+        method=method,
         k_hat=drawn.k_hat,
         efficiency=drawn.efficiency,
         weights_ess=drawn.effective,
-        warnings=drawn.warnings,
-        unvisited=drawn.unvisited,
-        populations_r_hat=drawn.r_hat,
         log_evidence=drawn.log_evidence,
         log_evidence_mcse=drawn.log_evidence_mcse,
+        **attributes,
     )

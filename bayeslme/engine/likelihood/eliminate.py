@@ -318,6 +318,7 @@ def modes(
     beta: np.ndarray,
     sigma: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
+    spherical: tuple[np.ndarray, ...] | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Conditional modes, or exact conditional draws, of the random effects.
 
@@ -332,6 +333,8 @@ def modes(
     sigma : array, shape (...,), optional
     rng : Generator, optional
         With ``sigma``: draw instead of taking the mode.
+    spherical : tuple of arrays (..., q, G), innermost first, optional
+        With ``sigma``: the standard normal numbers of such a draw, in place of ``rng``.
 
     Returns
     -------
@@ -340,8 +343,11 @@ def modes(
     found: list[np.ndarray] = []
     for k in range(len(problem.stages) - 1, -1, -1):
         right = _right_side(problem, k, e.rest[k], found[::-1], beta)
+        z = None if spherical is None else spherical[k]
         if rng is not None and sigma is not None:
-            right = right + np.asarray(sigma)[..., None, None] * rng.standard_normal(right.shape)
+            z = rng.standard_normal(right.shape)
+        if z is not None:
+            right = right + np.asarray(sigma)[..., None, None] * z
         u = _back_substitute(e.upper[k], right)
         found.append(np.matmul(factors[k], u))
     return tuple(

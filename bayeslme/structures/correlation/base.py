@@ -379,9 +379,13 @@ def whiten_markov(
     -------
     As ``CorStruct.whiten``.
     """
-    inner = (~groups.first).astype(float)
     r = xp.where(groups.first, 0.0, r)
     rest = 1.0 - r * r
-    before = w[..., previous_rows(groups)]
-    white = (w - (r * inner)[..., None, :] * before) / xp.sqrt(rest)[..., None, :]
+    if xp.symbolic:
+        before = w[..., previous_rows(groups)]
+        white = (w - r[..., None, :] * before) / xp.sqrt(rest)[..., None, :]
+    else:  # without copies of the rows: r is 0 where a group begins
+        scale = 1.0 / np.sqrt(rest)
+        white = w * scale[..., None, :]
+        white[..., 1:] -= w[..., :-1] * (r * scale)[..., None, 1:]
     return white, half_logdet_by_group(xp.log(rest), groups, xp)

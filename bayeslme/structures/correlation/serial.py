@@ -72,6 +72,9 @@ def _lags(groups: CorrelationGroups) -> np.ndarray:
     return np.asarray(lags[lags > 0])
 
 
+FEW_LAGS = 4  # rows for each different lag from which on powers are taken of the lags alone
+
+
 def _all_even(groups: CorrelationGroups) -> bool:
     """Whether no two rows of a group are an odd number of steps apart."""
     lags = _lags(groups)
@@ -88,6 +91,10 @@ def autoregression(name: str, given: float, unit: float, *, held: bool) -> Param
 
 def power_of(par: Array, distance: np.ndarray, unit: float, xp: Namespace) -> Array:
     """Correlation at distances in a unit: Phi^lag of the number inside, Phi^unit."""
+    if not xp.symbolic and np.ndim(distance) == 1 and np.size(par) > 1:
+        lags, place = np.unique(distance, return_inverse=True)
+        if len(lags) * FEW_LAGS <= len(distance):  # powers take longer than copies
+            return np.take(power_of(par, lags, unit, xp), place, axis=-1)
     if unit == 1.0:
         return par**distance
     size = xp.abs(par) ** distance

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -155,9 +156,22 @@ def test_a_fit_is_no_specification(rail: Any) -> None:
         bayeslme.calibrate(fit, rail)
 
 
-def test_variances_of_fitted_values_need_nuts(orthodont: Any) -> None:
+def test_variances_of_fitted_values_are_drawn_with_their_effects(orthodont: Any) -> None:
     spec = bayeslme.translate(
         "lme(distance ~ age, random = ~ 1 | Subject, weights = varPower(form = ~ fitted(.)))"
     )
-    with pytest.raises(SpecError, match="depends on fitted values"):
-        bayeslme.calibrate(spec, orthodont, 5)
+    priors = {"varfunc": "Normal(0.5, 0.5)"}
+    found = bayeslme.calibrate(
+        spec, orthodont, 4, draws=200, seed=1, priors=priors, workers=1, progress=False
+    )
+    assert list(found.draws_by["route"]) == ["laplace"] * 4
+    assert ("likelihood", "log p(y | parameters, effects)") in found.ranks.columns
+    assert ("ranef", "Subject M16 (Intercept)") in found.ranks.columns
+
+
+def test_crossed_variances_of_fitted_values_need_nuts() -> None:
+    data = bayeslme.load_data("Machines").copy()
+    crossed = bayeslme.lmer("score ~ 1 + (1 | Worker) + (1 | Machine)", data).spec
+    weighted = dataclasses.replace(crossed, weights=bayeslme.VarPower())
+    with pytest.raises(SpecError, match="needs NUTS each time"):
+        bayeslme.calibrate(weighted, data, 5)

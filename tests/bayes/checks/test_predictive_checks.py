@@ -94,8 +94,13 @@ def test_replicates_are_those_of_their_draws(
         settings, "POSTERIOR", replace(settings.POSTERIOR, max_stored_replicates=cells)
     )
     thinned = sampled["by sex"].fit.sample(seed=3, progress=False)
-    chosen, y = replicates(thinned, 1000)
-    assert len(chosen) == thinned.data["posterior_predictive"]["y"][..., 0].size == len(y)
+    stored = thinned.data["posterior_predictive"]["y"]
+    few, kept = replicates(thinned, 140)
+    assert len(few) == len(kept) == 140
+    rows = stored.to_numpy().reshape(-1, 108)
+    assert all((row == rows).all(axis=1).any() for row in kept)
+    chosen, y = replicates(thinned, 1000)  # more than are stored are drawn again
+    assert len(chosen) == len(y) == 1000 > len(rows)
     mean = fitted(
         thinned.parameters,
         {k: v[chosen] for k, v in thinned.values.items()},

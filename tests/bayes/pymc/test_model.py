@@ -104,6 +104,14 @@ def test_names_dims_and_coords(growth_fit: Any, orthodont: pd.DataFrame) -> None
     assert slope.named_vars_to_dims["cor_Subject"] == ("Subject_effect", "Subject_effect_bis")
 
 
+def test_dimensions_are_whole_names() -> None:
+    """A dimension for each letter of "sd_Variety" would leave no name for the response."""
+    call = "lme(yield ~ nitro, random = ~ 1 | Block/Variety)"
+    model = bayeslme.translate(call).to_pymc(bayeslme.load_data("Oats"), form="hierarchical")
+    assert min(len(name) for name in model.dim_lengths) > 1
+    assert model.named_vars_to_dims["sd_Variety"] == ("Variety_effect",)
+
+
 @pytest.mark.usefixtures("fast_compile")
 @pytest.mark.parametrize("form", ["marginal", "hierarchical"])
 def test_prior_predictive_draws_are_pymc_s_own(form: str, orthodont: pd.DataFrame) -> None:

@@ -13,9 +13,9 @@ from bayeslme.bayes.density import problem_of_draws
 from bayeslme.bayes.posterior.rows import simulate
 from bayeslme.bayes.posterior.rows.new_rows import depth_of_draws
 from bayeslme.bayes.posterior.rows.predict import by_chain
-from bayeslme.bayes.posterior.tree import row_labels
+from bayeslme.bayes.posterior.tree import REPLICATES_SEED, replicated_draws, row_labels
 from bayeslme.engine import depth_of
-from bayeslme.errors import FitError
+from bayeslme.errors import FitError, SpecError
 from bayeslme.fit.arguments import check_choice, check_seed
 from bayeslme.fit.values.residuals import LevelName, ResidualType
 from bayeslme.report.tables import Tables
@@ -89,20 +89,52 @@ def residuals(
     return pd.Series(total / count, index=design.index, name="residuals")
 
 
-def ppc(posterior: Draws, conditional: bool = True, seed: int | None = None) -> xr.DataTree:
+def ppc(
+    posterior: Draws, conditional: bool = True, seed: int | None = None, draws: int | None = None
+) -> xr.DataTree:
     """Replicated responses beside the observed one; see `Posterior.ppc`."""
     check_seed(seed)
     stored = posterior.data["posterior_predictive"].to_dataset()
     observed = posterior.data["observed_data"].to_dataset()
-    if not conditional:
-        chains, draws = stored.sizes["chain"], stored.sizes["draw"]
-        every = np.arange(len(posterior.values["fixef"])).reshape(
-            posterior.data["posterior"].sizes["chain"], -1
-        )
-        step = every.shape[1] // draws
-        chosen = every[:, ::step][:, :draws].ravel()
+    chosen = replicated_draws(posterior)
+    every = np.arange(len(posterior.values["fixef"])).reshape(len(chosen), -1)
+    if draws is not None:
+        check_count(draws, len(every), every.size)
+        own = np.linspace(0, every.shape[1] - 1, draws // len(every)).astype(int)
+        chosen = every[:, own]
+    if conditional and draws is not None:
+        new = replicated_again(posterior, chosen.ravel(), seed)
+    elif not conditional:
         new = simulate.replicated_new(
-            posterior.parameters, posterior.values, chosen, np.random.default_rng(seed)
+            posterior.parameters, posterior.values, chosen.ravel(), np.random.default_rng(seed)
         )
-        stored = stored.assign(y=(stored["y"].dims, new.reshape(chains, draws, -1)))
-    return xr.DataTree.from_dict({"posterior_predictive": stored, "observed_data": observed})
+    else:
+        return xr.DataTree.from_dict({"posterior_predictive": stored, "observed_data": observed})
+    y = (("chain", "draw", "row"), new.reshape(*chosen.shape, -1))
+    coords = {"chain": stored["chain"], "row": stored["row"], "draw": np.arange(chosen.shape[1])}
+    found = xr.Dataset({"y": y}, coords=coords)
+    return xr.DataTree.from_dict({"posterior_predictive": found, "observed_data": observed})
+
+
+def check_count(draws: int, chains: int, most: int) -> None:
+    """Refuse numbers of replicates that there are not.
+
+    Raises
+    ------
+    SpecError
+    """
+    whole = isinstance(draws, int | np.integer) and not isinstance(draws, bool)
+    if not whole or not chains <= draws <= most:
+        raise SpecError(
+            f"draws: a whole number from {chains} (one for each chain) to {most} is needed, not "
+            f"{draws!r:.40}"
+        )
+
+
+def replicated_again(posterior: Draws, chosen: np.ndarray, seed: int | None = None) -> np.ndarray:
+    """Draw replicates (r, n) of chosen draws (r,) of the groups in the data."""
+    stored = posterior.data["posterior_predictive"].attrs
+    rng = np.random.default_rng((int(stored.get(REPLICATES_SEED, 0)), 1) if seed is None else seed)
+    return simulate.replicated(
+        posterior.parameters, posterior.values, posterior.effects, chosen, rng
+    )

@@ -12,6 +12,7 @@ import pytest
 
 import bayeslme
 from bayeslme.bayes import settings
+from bayeslme.bayes.posterior.rows import random_effects
 from bayeslme.errors import FitError, SpecError
 from bayeslme.report.tables import Tables
 
@@ -31,7 +32,23 @@ def test_they_are_the_same_draws(both: tuple[Any, Any]) -> None:
     assert "ranef_Block" not in lean.data["posterior"]
     assert lean.data["log_likelihood"].to_dataset().equals(kept.data["log_likelihood"].to_dataset())
     for key, b in kept.effects.items():
-        np.testing.assert_array_equal(lean.effects[key], b)
+        assert b.dtype == np.float32  # as they are stored
+        np.testing.assert_allclose(lean.effects[key], b, rtol=1e-6)
+
+
+def test_pieces_are_those_that_the_draws_were_made_in(both: tuple[Any, Any]) -> None:
+    """A posterior of an earlier version does not say how large they were: they were larger."""
+    _, lean = both
+    attrs = lean.data["sample_stats"].attrs
+    assert attrs[random_effects.PIECES] == random_effects.BYTES
+    tree = lean.data.copy()
+    tree["sample_stats"].attrs = {k: v for k, v in attrs.items() if k != random_effects.PIECES}
+    earlier = type(lean)(tree, lean.fit, lean.parameters, lean.priors)
+    rng = np.random.default_rng(int(attrs[random_effects.SEED]))
+    expected = random_effects.random_effects(
+        lean.parameters, lean.values, rng, random_effects.EARLIER_BYTES
+    )
+    np.testing.assert_array_equal(earlier.effects["Block"], expected["Block"])
 
 
 def test_every_verb_has_them(both: tuple[Any, Any]) -> None:

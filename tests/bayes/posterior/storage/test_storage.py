@@ -21,10 +21,14 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import bayeslme
+from bayeslme.bayes.checks.predictive_checks import replicates
+from bayeslme.bayes.posterior.posterior import Posterior
 from bayeslme.bayes.posterior.storage import stored_files
 from bayeslme.bayes.posterior.storage.storage import frame_of, frame_record
+from bayeslme.bayes.posterior.tree import replicated_draws
 from bayeslme.errors import BayesLMEError, DataError, SpecError
 
 pytestmark = pytest.mark.pymc
@@ -414,3 +418,23 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
 def _content(path: Path) -> dict[str, bytes]:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     return {str(p): p.read_bytes() for p in files}
+
+
+def test_a_file_of_an_earlier_version_has_its_replicates(tmp_path: Path) -> None:
+    """One of every draw, all in double precision, without a word on which draws they belong to."""
+    made = sampled(data())
+    tree = made.data.copy()
+    count = tree["posterior"].sizes["draw"]
+    full = np.arange(2 * count * N, dtype=float).reshape(2, count, N)
+    old = xr.Dataset({"y": (("chain", "draw", "row"), full)})
+    tree["posterior_predictive"] = xr.DataTree(old)
+    double = made.data["posterior"].to_dataset().astype(float)
+    tree["posterior"] = xr.DataTree(double)
+    earlier = Posterior(tree, made.fit, made.parameters, made.priors)
+    earlier.save(tmp_path / "earlier.nc")
+    again = bayeslme.load_posterior(tmp_path / "earlier.nc")
+    assert replicated_draws(again).ravel().tolist() == list(range(2 * count))
+    chosen, y = replicates(again, 100)
+    assert np.array_equal(y[:, 0], chosen * float(N))
+    assert again.effects["g"].dtype == float
+    assert again.ppc()["posterior_predictive"]["y"].sizes["draw"] == count
