@@ -220,7 +220,7 @@ class Fit(FrameVerbs):
         >>> found = fit.influence()
         >>> found.table["cooks.distance"].nlargest(2).round(2).to_dict()
         {'M13': 0.26, 'M10': 0.13}
-        >>> round(found.deleted.loc["M13", "Subject sd(age)"], 3)
+        >>> float(found.deleted.loc["M13", "Subject sd(age)"].round(3))
         0.108
         """
         from bayeslme.fit.inference.influence import influence

@@ -53,6 +53,8 @@ class FitSettings:
         covariance is a sum over fewer clusters than there are contrasts.
     curve_points : int
         Points of a curve of predictions: nlme's number.
+    max_weight : float
+        Weight in a contrast whose square, times a variance, is still a number.
     shown_groups : int
         Groups printed of a table of influence, those with the largest distances.
     max_deletions : int
@@ -97,6 +99,7 @@ class FitSettings:
     max_caterpillar_groups: int = 60
     max_repeated_pairs: int = 4
     curve_points: int = 51
+    max_weight: float = 1e100
     shown_groups: int = 10
     max_deletions: int = 5000
     range_nodes: int = 96

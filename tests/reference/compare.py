@@ -180,7 +180,7 @@ def _rows(out: Outcome, fit: Any, case: Case) -> None:
         unit = float(np.nanmedian(spread))
     for level, values in stored["fitted"].items():
         all_rows = fit.fitted() if level == "fitted" else fit.fitted(level=level)
-        mine = np.asarray(all_rows.dropna())  # the stored values are without na.exclude's NaN
+        mine = _present(all_rows)  # the stored values are without na.exclude's NaN
         out.close(f"fitted {level}", mine[: len(values)], numbers(values), ROW * unit)
     widest = float(np.nanmax(spread))
     for kind, values in stored["residuals"].items():
@@ -189,10 +189,16 @@ def _rows(out: Outcome, fit: Any, case: Case) -> None:
         _residuals(out, fit, case, (kind, right or values, ROW * widest))
 
 
+def _present(values: Any) -> np.ndarray:
+    """Values of the rows of the fit, without those of excluded rows."""
+    numbers = np.asarray(values, float)
+    return numbers[~np.isnan(numbers)]
+
+
 def _residuals(out: Outcome, fit: Any, case: Case, stored: tuple[str, list[Any], float]) -> None:
     kind, values, tol = stored
     want = [number(v) for v in values if v is not None]  # na.exclude pads
-    mine = np.asarray(fit.residuals(type=kind).dropna(), float)
+    mine = _present(fit.residuals(type=kind))
     if kind == "normalized" and root_is_free(case):
         if (
             len(values) == len(want) == len(mine)

@@ -3,8 +3,8 @@
 Priors are those of the printed parameters, in the user's unit of time. Where that is small, Phi is
 within rounding of 1, and a density such as Beta(86400, 1) is taken from its logarithm. Where the
 likelihood does not tell a point from its mirror image (Phi from -Phi, all lags being even), and a
-prior of the user's covers both, the density at a point is that of the two together, and a draw
-is turned over with the share of its image.
+prior of the user's covers both, the density at a point is that of the two together (half of it
+where both are in the space that is sampled), and a draw is turned over with the share of its image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ def log_density(prior: ParameterPrior, correlation: Bound, par: np.ndarray) -> F
     printed = np.asarray(correlation.printed_free(par))
     if prior.mirrored:
         image = np.asarray(correlation.mirror(printed))
-        return np.asarray(np.logaddexp(prior.log_density(printed), prior.log_density(image)))
+        both = np.logaddexp(prior.log_density(printed), prior.log_density(image))
+        # where several turn together, both points are in the space, and share the density
+        return np.asarray(both - np.log(2.0) if prior.block.turned_together else both)
     (one, *more), shown = prior.priors, correlation.parameters[free[0]].shown
     if more or shown.steps == 1.0 or one.family not in ("Beta", "StepCorrelation"):
         return prior.log_density(printed)

@@ -363,11 +363,33 @@ def _modes(
             tied = replace(target, density=replace(target.density, beta=beta), mixed=None)
             start = every[int(np.argmax(tied(every)))]
             found.append(mode_from(tied, target, start, scale, even))
+    block = parameters.corstruct
+    if block is not None and block.turned_together:
+        tops = [mode.component.mean[0] for mode in found if mode is not None]
+        images = [_image(target, top) for top in tops]
+        found += [mode_from(target, target, image, scale, even) for image in images]
     modes = distinct(found)
     if not modes:
         msg = "the posterior density is not finite at the starting values: check the priors"
         raise FitError(msg)
     return modes
+
+
+def _image(target: CollapsedPosterior, top: np.ndarray) -> np.ndarray:
+    """Coordinates (k,) of the point whose correlations have the other signs.
+
+    Where the data leave the signs open, each maximum has an image of the same likelihood, and half
+    of the evidence lies there.
+    """
+    bound = target.density.parameters.problem.correlation
+    point = target.coordinates.decode(top[None])
+    assert bound is not None
+    assert point.corstruct is not None
+    here = point.corstruct[0]
+    turned = np.where(bound.mirrored, -here, here)
+    random = tuple(own[0] for own in point.random)
+    variance = None if point.varfunc is None else point.varfunc[0]
+    return target.coordinates.encode(NaturalPoint(point.sigma[0], random, turned, variance))
 
 
 def _proposal(target: CollapsedPosterior, modes: list[Mode]) -> tuple[Proposal, list[Proposal]]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayeslme.errors import FitError, SpecError, known_names
 from bayeslme.fit.arguments import check_choice
+from bayeslme.fit.settings import SETTINGS
 from bayeslme.report.export import Exported
 from bayeslme.report.grid import named
 from bayeslme.report.html import frames_html
@@ -80,6 +81,8 @@ def contrasts(L: Any, names: Sequence[str]) -> Contrasts:
     rows = np.array([_row(row, names) for row in listed])
     if not np.all(np.isfinite(rows)):
         raise FitError("L: a number is missing or infinite; coefficients without a part have 0")
+    if _out_of_range(rows):
+        raise FitError(f"L: its numbers are {OUT_OF_RANGE}")
     empty = np.flatnonzero(~rows.any(axis=1))
     if len(empty):
         which = labels[empty[0]] if labels else empty[0] + 1
@@ -88,6 +91,19 @@ def contrasts(L: Any, names: Sequence[str]) -> Contrasts:
     if rank < len(rows):
         raise FitError(f"L: its {len(rows)} rows have rank {rank}; leave out the dependent ones")
     return Contrasts(rows, labels, tuple(names))
+
+
+OUT_OF_RANGE = (
+    "too large or too small for double precision; multiply the contrast by a power of ten, which "
+    "changes no test"
+)
+
+
+def _out_of_range(weights: FloatArray) -> bool:
+    """Whether the square of a weight overflows, or that of the largest weight of a row vanishes."""
+    largest = np.abs(np.atleast_2d(weights)).max(axis=1)
+    used = largest[largest > 0]
+    return bool(np.any((used > SETTINGS.max_weight) | (used < 1.0 / SETTINGS.max_weight)))
 
 
 def _listed(L: Any) -> tuple[list[Any], tuple[str, ...]]:
@@ -316,6 +332,8 @@ def _weights(contrast: str, row: Any, means: Labels) -> FloatArray:
             )
     if not np.all(np.isfinite(weights)):
         raise FitError(f"kind: a weight in {contrast!r} is missing or infinite")
+    if _out_of_range(weights):
+        raise FitError(f"kind: the weights in {contrast!r} are {OUT_OF_RANGE}")
     if not weights.any():
         raise FitError(f"kind: all weights in {contrast!r} are zero; there is nothing to test")
     return weights

@@ -19,14 +19,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import BSpline, make_interp_spline
 from scipy.special import chdtrc, chdtri, gammaln, ndtr, ndtri
 
 from bayeslme.errors import FitError
 from bayeslme.fit.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from scipy.interpolate import BSpline
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -134,6 +137,8 @@ def _range(means: int) -> _Range:
 
     The probability of a range above w is at most that of all pairs apart by w together.
     """
+    from scipy.interpolate import make_interp_spline  # it takes as long to import as a fit
+
     pairs = means * (means - 1) / 2
     certain = float(-np.sqrt(2.0) * ndtri(SETTINGS.range_tail / (2 * pairs)))
     w = np.linspace(0.0, certain, SETTINGS.range_knots)

@@ -80,6 +80,7 @@ def test_rows_keep_their_names() -> None:
         ({"null": {"Time": 0}}, "row null is zero"),
         ([0, 0, 0, 0, np.nan, 1], "missing or infinite"),
         ({"Time": None}, "missing or infinite"),
+        ({"Time": 1e308}, "too large or too small for double precision"),
         ({"Time": "a"}, "not made of numbers"),
         ("Time", "not made of numbers"),
         ([{"Time": 1}, {"Time": 2}], "rank 1"),

@@ -214,6 +214,8 @@ def test_weights_by_name_are_weights_in_order() -> None:
         (lambda m: m.contrasts({"x": {"Male": np.inf}}), FitError, "infinite"),
         (lambda m: m.contrasts({"x": {"Male": 0}}), FitError, "'x' are zero"),
         (lambda m: m.contrasts({"x": {}}), FitError, "'x' are zero"),
+        (lambda m: m.contrasts({"x": [1e308, -1e308]}), FitError, "'x' are too large or too small"),
+        (lambda m: m.contrasts({"x": {"Male": 1e-320}}), FitError, "too large or too small"),
         (lambda m: m.contrasts({"x": {"Male": 1, ("Male",): 2}}), FitError, "a mean twice"),
         (lambda m: m.contrasts({"x": "Male - Female"}), FitError, "not made of numbers"),
         (lambda m: m.contrasts({"x": [["a"]]}), FitError, "not made of numbers"),

@@ -73,8 +73,9 @@ def test_a_posterior_beside_a_fit(fits: list[bayeslme.LmeFit]) -> None:
     tidy = posterior.tidy("all")
     assert len(tidy) == 2 + 27 + 2
     assert (tidy["conf.low"] < tidy["conf.high"]).all()
+    # random effects are kept in single precision
     ranef = tidy[tidy["effect"] == "ran_vals"].set_index("level")["estimate"]
-    assert ranef["M01"] == pytest.approx(posterior.ranef().loc["M01"].item(), rel=1e-9)
+    assert ranef["M01"] == pytest.approx(posterior.ranef().loc["M01"].item(), rel=1e-6)
     made = posterior.augment()
     assert (made[".se.fit"] > 0).all()
     assert (made[".fitted"] + made[".resid"] - made["distance"]).abs().max() < 1e-9
