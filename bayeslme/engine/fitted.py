@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayeslme.engine.settings import PROBLEM
 from bayeslme.errors import SpecError
 
 if TYPE_CHECKING:
     from bayeslme.data.types import Design
     from bayeslme.engine.estimate import Estimate
-
-CACHE = 50_000  # numbers of a piece of the means
 
 
 def fitted_values(
@@ -60,7 +59,7 @@ def _added(mean: np.ndarray, z: np.ndarray, effects: np.ndarray, code: np.ndarra
     out = np.broadcast_to(mean, shape).reshape(-1, len(z)).copy()
     flat = np.broadcast_to(effects, (*shape[:-1], *effects.shape[-2:]))
     flat = flat.reshape(-1, *effects.shape[-2:])
-    step = max(1, CACHE // max(len(z), 1))
+    step = max(1, PROBLEM.numbers_per_piece // max(len(z), 1))
     for first in range(0, len(out), step):
         own = slice(first, first + step)
         for j in range(z.shape[1]):

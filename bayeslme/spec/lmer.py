@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from bayeslme.fit.result import LmeFit
 
 BARS = frozenset({"|", "||"})
-TAGS = ("us", "diag", "homdiag", "cs", "homcs", "ar1", "hetar1", "toep", "gr", "mm")
 _NO_TAG = {
     "cs": "cs() with one variance for each effect is not here; write cs(..., hom = TRUE), or "
     "(x | g) for any covariance",

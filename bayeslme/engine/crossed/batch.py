@@ -22,14 +22,10 @@ from scipy.linalg import lapack
 from bayeslme.arrays import NUMPY
 from bayeslme.engine.crossed.balance import Balanced, balance
 from bayeslme.engine.crossed.dense import DenseForm, DenseGram, Layout
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.engine.likelihood.eliminate import _factor_level
 
 Factors = tuple[np.ndarray, ...]
-MOST_WIDTH = 400  # columns of F up to which calls cost more than the arithmetic within them
-MOST_ROWS = 1_000_000  # numbers of F by group
-MOST_PRODUCTS = 4_000_000  # numbers of the cross products by class, 32 MB
-CACHE = 250_000  # numbers of the matrices that are stacked, what a core's cache holds
-SAME = 1e-11  # relative difference of cross products that is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +87,15 @@ class Prepared:
             numbers += sum(one.side[0].size for one in self.balanced.contrasts)
         if self.classes is None:
             numbers += self.gram.rows.shape[-3] * self.gram.rows.shape[-2] * self.layout.width
-        return max(1, CACHE // numbers)
+        return max(1, CROSSED.stacked_numbers // numbers)
 
 
 def fits(form: DenseForm) -> bool:
     """Whether a problem is small enough for the dense form to be the faster one."""
-    return form.layout.width <= MOST_WIDTH and form.numbers <= MOST_ROWS
+    return (
+        form.layout.width <= CROSSED.max_batched_columns
+        and form.numbers <= CROSSED.max_batched_numbers
+    )
 
 
 def prepare(form: DenseForm, gram: DenseGram) -> Prepared:
@@ -104,7 +103,9 @@ def prepare(form: DenseForm, gram: DenseGram) -> Prepared:
     classes = _classes(form.layout, gram)
     if classes is None:
         return Prepared(gram, form.layout, gram.base)
-    found = balance(form.layout, np.concatenate([gram.base[None], classes.products]), SAME)
+    found = balance(
+        form.layout, np.concatenate([gram.base[None], classes.products]), CROSSED.equal_products
+    )
     if found is None:
         return Prepared(gram, form.layout, gram.base, classes)
     base, products = found.matrices[0], found.matrices[1:]
@@ -117,11 +118,11 @@ def _classes(layout: Layout, gram: DenseGram) -> Classes | None:
     q, _, groups = gram.own.shape
     flat = gram.own.reshape(q * q, groups)
     size = np.abs(flat).max()
-    keys = np.round(flat / (SAME * (size if size > 0 else 1.0)))
+    keys = np.round(flat / (CROSSED.equal_products * (size if size > 0 else 1.0)))
     _, first, code = np.unique(keys, axis=1, return_index=True, return_inverse=True)
     code = code.ravel()
     k, pairs, w = len(first), q * (q + 1) // 2, layout.width
-    if k * (q + 1) > 2 * groups or k * pairs * w * w > MOST_PRODUCTS:
+    if k * (q + 1) > 2 * groups or k * pairs * w * w > CROSSED.max_class_numbers:
         return None
     order = np.argsort(code, kind="stable")
     bounds = np.searchsorted(code[order], np.arange(k + 1))

@@ -14,10 +14,9 @@ import numpy as np
 from scipy import sparse
 
 from bayeslme.engine.crossed.patterns import Pattern
+from bayeslme.engine.crossed.settings import CROSSED
 from bayeslme.errors import FitError
 from bayeslme.structures import Related
-
-MOST_MEETINGS = 250_000_000  # numbers of the columns that the chain meets, 2 GB
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _meetings(bare: Turn, pattern: Pattern, names: str) -> Meetings:
             keys.append(pattern.group[here] * width + column)
         else:
             dense += part.after.stop - part.after.start
-    if dense * pattern.n_groups > MOST_MEETINGS:
+    if dense * pattern.n_groups > CROSSED.max_related_numbers:
         raise FitError(
             f"random: {pattern.n_groups} groups beside {dense} effects of related groups ({names}) "
             f"need {8e-9 * dense * pattern.n_groups:.0f} GB; take fewer rows or levels"

@@ -42,6 +42,19 @@ class CrossedSettings:
     min_residual_share : float
         Share of the variance of the response that is left at least for the residuals of a
         starting value.
+    max_batched_columns : int
+        Columns of the dense block up to which many evaluations are stacked: calls cost more than
+        the arithmetic within them.
+    max_batched_numbers : int
+        Numbers of the block's columns by group up to which they are stacked.
+    max_class_numbers : int
+        Numbers of the cross products by class of equal groups: 32 MB.
+    stacked_numbers : int
+        Numbers of the matrices that are stacked at a time, what the cache of a core holds.
+    equal_products : float
+        Relative difference of cross products that is rounding.
+    max_related_numbers : int
+        Numbers of the columns that a chain of related groups meets: 2 GB.
     min_relative_curvature : float
         Least curvature of a row parameter over its gradient, in its scale, so that a first
         step stays short.
@@ -60,6 +73,12 @@ class CrossedSettings:
     min_moment_factor: float = 0.05
     max_moment_factor: float = 20.0
     min_residual_share: float = 0.1
+    max_batched_columns: int = 400
+    max_batched_numbers: int = 1_000_000
+    max_class_numbers: int = 4_000_000
+    stacked_numbers: int = 250_000
+    equal_products: float = 1e-11
+    max_related_numbers: int = 250_000_000
     min_relative_curvature: float = 0.2
 
 
