@@ -1,7 +1,7 @@
-"""Maximisation by quasi-Newton steps with a gradient that is known exactly.
+"""Maximisation by quasi-Newton steps with an exact gradient.
 
-BFGS in the sense of Nocedal and Wright (2006), chapter 6. Close to the top, where values differ by
-no more than their rounding, a step is judged by the gradient.
+The method is BFGS (Nocedal and Wright 2006, chapter 6). Near the maximum, where values differ by no
+more than their rounding, a step is judged by the gradient.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _line(
     gain: float,
     inverse: np.ndarray,
 ) -> tuple[np.ndarray, float, np.ndarray] | None:
-    """The first length that gains a fair share of the slope, or lowers the gradient at the top."""
+    """Return the first step length that gains enough, or that lowers the gradient near the top."""
     slope = float(g @ step)
     rounding = OPTIMISER.relative_rounding * max(1.0, abs(value))
     for length in OPTIMISER.ascent_step_lengths:

@@ -1,8 +1,9 @@
-"""One answer where several values of the parameters stand for the same model.
+"""One result where several values of the parameters stand for the same model.
 
-Variances that cannot be told from zero are zero, what counts by its size has its start's sign, and
-a variance function of which only multiples of sigma are known has its usual size. What runs to the
-end of its range stands at one value next to it.
+Variances that the likelihood does not distinguish from zero are set to zero. A parameter of which
+only the absolute value counts gets the sign of its start. A variance function that is known up to a
+multiple of sigma gets its usual size. A parameter that runs to the end of its range is placed at
+one value next to it.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def normalised(likelihood: Likelihood, optimum: Optimum) -> Optimum:
 
 
 def upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
-    """Turn parameters that count by their size only, as varConstProp's, to their starts' signs."""
+    """Give parameters of which only the size counts, as varConstProp's, their starts' signs."""
     problem = likelihood.problem
     optimum = _represented(problem, optimum)
     even = by_size(problem, optimum.theta)
@@ -92,7 +93,7 @@ def upright(likelihood: Likelihood, optimum: Optimum) -> Optimum:
 
 
 def _represented(problem: Problem, optimum: Optimum) -> Optimum:
-    """Turn a correlation's parameters to the signs that stand for all of the same likelihood."""
+    """Choose, among correlation parameters of the same likelihood, those with positive signs."""
     bound, place = problem.correlation, problem.theta_correlation
     if bound is None or not bound.two_signs:
         return optimum

@@ -1,19 +1,20 @@
 """Variance functions of the fitted values: a fixed point of fit and weights.
 
-Optimise with the covariate held, refresh it by the new fitted values, until nothing moves: the
-answer is a fixed point, as in nlme (Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert
-1988), not the maximum of a likelihood, and there may be several. Covariates that differ little
-leave fixed points that differ much where the map is nearly the identity, so the last refreshes
-take Newton steps on an accurate gradient in place of searches.
+The likelihood is maximised with the covariate held, the covariate is refreshed by the new fitted
+values, and this is repeated until neither changes. The result is a fixed point, as in nlme
+(Pinheiro and Bates 2000, section 5.2.2; Carroll and Ruppert 1988), and not the maximum of a
+likelihood; there may be several. Where the map is nearly the identity, covariates that differ
+little belong to fixed points that differ much, so the last refreshes take Newton steps on an
+accurate gradient in place of searches.
 
-Fixed points x = T(x) of a map that is expensive, by Anderson's mixing. Plain iteration may crawl or
-swing between two points; combining the last few residuals T(x) - x so that they nearly cancel
-settles both (Anderson 1965, Journal of the ACM 12, 547; Walker and Ni 2011, SIAM Journal on
-Numerical Analysis 49, 1715). The fixed points are those of T.
+Fixed points x = T(x) are found by Anderson mixing, since T is expensive and plain iteration may
+converge slowly or oscillate: the last few residuals T(x) - x are combined so that they nearly
+cancel (Anderson 1965, Journal of the ACM 12, 547; Walker and Ni 2011, SIAM Journal on Numerical
+Analysis 49, 1715).
 
-Where T nearly has a fixed point, mixing stays: the residuals are least there, and never vanish.
-Plain iterates pass such a place, so they take turns: mixing while its residuals get less, plain
-iterates until theirs do.
+Where T nearly has a fixed point without having one, mixing stagnates: the residuals are small there
+and never vanish. Plain iterates pass such a point. The two methods are therefore alternated: mixing
+while its residuals decrease, and plain iterates until theirs do.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Mixer:
-    """The last iterates and their images.
+    """Anderson mixing: the last iterates, their images, and the next iterate from them.
 
     Examples
     --------
@@ -85,7 +86,7 @@ class Mixer:
         return np.asarray(out) if np.all(np.isfinite(out)) else 0.5 * (x + image)
 
     def _take_turns(self, size: float) -> None:
-        """Change between mixing and plain iterates; every turn of these has to do better."""
+        """Change between mixing and plain iterates; each period of mixing has to do better."""
         self.sizes.append(size)
         enough = ALTERNATION.decreases_before_mixing * self.turns
         if self.plain:
@@ -104,7 +105,7 @@ type Reader = Callable[[Likelihood, Optimum], Estimate]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Where alternation has come to.
+    """The state of the alternation between fit and covariates.
 
     Attributes
     ----------
@@ -191,7 +192,7 @@ def _alternate(
     read: Reader,
     known: Sequence[Agreement] = (),
 ) -> Agreement:
-    """Refresh the covariates until they are nearly settled, or are on the way to what is known."""
+    """Refresh the covariates until they settle, or approach a fixed point that is known."""
     mixer, inverse = Mixer(), None
     for k in range(ALTERNATION.max_refreshes):
         likelihood = _bound(problem, design, covariates)
@@ -215,7 +216,7 @@ def _alternate(
 def _confirmed(
     last: Agreement, problem: Problem, design: Design, max_iter: int, read: Reader
 ) -> Agreement:
-    """Look around from where the covariates settled: it may be a lower local maximum by now."""
+    """Search again from settled covariates, since another local maximum may be higher by now."""
     for _ in range(ALTERNATION.max_higher_maxima):
         top = search(last.likelihood, max_iter=max_iter, start=last.optimum.theta)
         if top.value <= last.optimum.value + ALTERNATION.min_gain:
@@ -228,12 +229,12 @@ def _confirmed(
 
 
 def _apart(one: Agreement, other: Agreement) -> float:
-    """Largest relative difference of theta and of the covariates they lead to."""
+    """Return the largest relative difference of theta and of the covariates of two agreements."""
     return max(_movement(one.optimum.theta, other.optimum.theta), _distance(one.fresh, other.fresh))
 
 
 def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> Agreement:
-    """Refresh the covariates by Newton steps on the gradient, the curvature held."""
+    """Refresh the covariates by Newton steps on the gradient, with one Hessian for several."""
     mixer, best, inverse = Mixer(), last, _inverse_curvature(last.likelihood, last.optimum.theta)
     covariates, theta, since = last.covariates, last.optimum.theta, 0
     while since < ALTERNATION.patience and not _settled(best):
@@ -254,7 +255,7 @@ def _steps(last: Agreement, problem: Problem, design: Design, read: Reader) -> A
 
 
 def _settled(one: Agreement) -> bool:
-    """Whether the covariates are those of their own fit; theta is noisier, by its curvature."""
+    """Whether the covariates reproduce themselves; theta is less precise, by its curvature."""
     return (
         one.moved < ALTERNATION.settled_theta
         and _distance(one.covariates, one.fresh) < ALTERNATION.settled_covariate
@@ -274,7 +275,7 @@ def _look(
     theta: np.ndarray | None,
     read: Reader,
 ) -> Agreement:
-    """What an optimum makes of the covariates, and how far it is from the last theta."""
+    """Return the covariates that an optimum leads to, and the change of theta."""
     found = read(likelihood, optimum)
     fresh = variance_covariates(design, found)
     moved = max(_movement(optimum.theta, theta), _distance(covariates, fresh))
@@ -282,7 +283,7 @@ def _look(
 
 
 def _inverse_curvature(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
-    """Inverse (k, k) of minus the Hessian in the directions that are curved downwards."""
+    """Inverse (k, k) of minus the Hessian in the directions in which it is negative."""
     scale = scales(likelihood.problem)
     h = ALTERNATION.hessian_step * np.maximum(scale, np.abs(theta))
     slopes = [
@@ -298,7 +299,7 @@ def _inverse_curvature(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
 
 
 def _distance(old: Covariates, new: Covariates) -> float:
-    """Largest change of a covariate over its spread."""
+    """Return the largest change of a covariate relative to its spread."""
     return max(
         float(np.max(np.abs(b - a)) / (np.std(b) + np.abs(np.mean(b))))
         for a, b in zip(old, new, strict=True)
@@ -307,7 +308,7 @@ def _distance(old: Covariates, new: Covariates) -> float:
 
 
 def _mixed(mixer: Mixer, old: Covariates, new: Covariates) -> Covariates:
-    """The next covariates; those that are data stay None."""
+    """Return the next covariates; those that are data stay None."""
     own = [k for k, c in enumerate(new) if c is not None]
     flat = mixer.next(
         np.concatenate([c for c in old if c is not None]),

@@ -1,12 +1,12 @@
-"""Ridges: what a search does where the likelihood does not say where on a line its maximum is.
+"""Likelihoods that are flat along a line, and the point that a search then returns.
 
-Where a random effect is confounded with the residuals or with another term, the likelihood is the
-same along a curve, and a search ends wherever it happened to meet it. The answer is then where the
-start that nlme documents leads: every effect with a relative precision factor of 0.375 root(sum of
-squares of its column per group), followed by 25 iterations of the EM algorithm for independent
-rows (Laird and Ware 1982; Pinheiro and Bates 2000, section 2.2.8). EM moves towards the ridge, not
-along it, so a parameter the data do not know keeps its start, and the answer depends on nothing
-else.
+Where a random effect is confounded with the residuals or with another term, the likelihood is
+constant along a curve, and where a search ends on it is arbitrary. The result is then the point
+that nlme's documented start leads to: every effect has a relative precision factor of 0.375 times
+the root of the sum of squares of its column per group, followed by 25 iterations of the EM
+algorithm for independent rows (Laird and Ware 1982; Pinheiro and Bates 2000, section 2.2.8). EM
+moves towards the curve and not along it, so that a parameter on which the data have no information
+keeps its start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bayeslme.engine.search.starts import scales
 
 
 def flat_moves(likelihood: Likelihood, end: Optimum) -> np.ndarray:
-    """Short moves (m, k) from an optimum along which the likelihood does not change.
+    """Return short moves (m, k) from an optimum along which the likelihood does not change.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def default_start(problem: Problem) -> np.ndarray:
 
 
 def kept(likelihood: Likelihood, end: Optimum, start: np.ndarray) -> Optimum:
-    """Give parameters that can be anything, the others held, their starts.
+    """Return the starts of parameters that are not identified while the others are held.
 
     A search moves them by rounding.
     """
@@ -152,7 +152,7 @@ def _without_rows(problem: Problem) -> Problem:
 
 
 def _begun(problem: Problem, k: int) -> np.ndarray:
-    """Entries of theta of the level ``k`` (innermost 0) before EM."""
+    """Return the entries of theta of level ``k`` (innermost 0) with which EM begins."""
     stage = problem.stages[k]
     if getattr(stage.structure, "value", None) is not None:
         return stage.structure.nearest(np.asarray(stage.structure.value), stage.basis)
@@ -164,7 +164,7 @@ def _begun(problem: Problem, k: int) -> np.ndarray:
 
 
 def _em(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
-    """One iteration: every level's covariance by the mean of its effects' squares given the data.
+    """Take one EM step: each level's covariance from the expected squares of its effects.
 
     By Fisher's identity that is Psi + (2 / G) Psi l'(Psi) Psi with the slope of the log-likelihood,
     which is A (I + A' l'(A) / G) A' for Psi = A A'.

@@ -1,8 +1,9 @@
-"""Maxima at a kink: where a range reaches one more pair of rows.
+"""Maxima at points where the likelihood has no derivative.
 
-A correlation that falls to zero with a slope, as corLin's, bends at every range that is a distance
-between two rows. A maximum is often on such a bend, where no slope is zero and no quasi-Newton step
-helps. There the other parameters are maximised with the range held at the distance.
+A correlation that reaches zero with a slope, as corLin does, has a kink at every range that is a
+distance between two rows. A maximum is often at such a kink, where no derivative is zero and no
+quasi-Newton step helps. The other parameters are then maximised with the range held at the
+distance.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bayeslme.engine.search.starts import kinks, scales
 
 
 def settle(likelihood: Likelihood, end: Optimum, max_iter: int) -> Optimum:
-    """The maximum at a kink near ``end``, where there is one; else ``end``.
+    """Return the maximum at a kink near ``end`` where there is one, else ``end``.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
-"""Other local maxima: what is asked of a likelihood once a search has ended.
+"""Whether a likelihood has local maxima other than the one at which a search has ended.
 
-Cheap questions, asked together: along every coordinate through the end (a slice), along the
-straight line from every other starting value (a line of sight), and towards the opposite row
-parameters. A sampled value that is higher than those around it, apart from the end, proves another
+The likelihood is evaluated, in one batch, along every coordinate axis through the end, along the
+straight line from every other starting value to the end, and on the line to the row parameters of
+opposite sign. A value that is higher than its neighbours on a line proves that there is another
 local maximum, and a search is begun there.
 
-Starts on local maxima that no line through the top of another one shows. Where several parameters
-have to move together, each line from one top to the next goes down only. These few starts are
-climbed from whatever the search has seen.
+A maximum that can only be reached by several parameters moving together is seen on none of these
+lines. A few starting values that lead to such maxima are therefore climbed from in any case
+(`unseen`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bayeslme.engine.search.starts import several_maxima, starting_points
 def other_maxima(
     f: Callable[[np.ndarray], np.ndarray], problem: Problem, end: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
-    """Points (h, k) on local maxima other than that of ``end`` (k,), highest first.
+    """Return points (h, k) near local maxima other than that at ``end`` (k,), highest first.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def canonical(problem: Problem, theta: np.ndarray) -> np.ndarray:
 
 
 def by_size(problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """Row parameters that count by their size only, as varConstProp's prop, shape (k,)."""
+    """Row parameters (k,) of which only the absolute value counts, such as varConstProp's prop."""
     out, bound = np.zeros(problem.size, dtype=bool), problem.variance
     if bound is None:
         return out
@@ -84,7 +84,7 @@ def by_size(problem: Problem, theta: np.ndarray) -> np.ndarray:
 def _coordinate_searches(
     problem: Problem, theta: np.ndarray, even: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Points (s, k) along each coordinate, theta among them, in order."""
+    """Return points (s, k) along each coordinate axis through theta, in order."""
     for j, others in enumerate([*_factor_values(problem, theta), *_row_values(problem, theta)]):
         there = np.copysign(others, theta[j]) if even[j] else others
         values = np.unique(np.append(there, theta[j]))
@@ -94,7 +94,7 @@ def _coordinate_searches(
 
 
 def _factor_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
-    """Other values of every entry of the random effects' factors."""
+    """Return other values of every entry of the random effects' relative factors."""
     signed = _signed(problem)
     for j in range(problem.theta_correlation.start):
         values = np.concatenate(
@@ -104,7 +104,7 @@ def _factor_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
-    """Other values of every parameter of the correlation and of the variance function."""
+    """Return other values of every parameter of the correlation and the variance function."""
     steps = np.array([*SEARCH.row_offsets, *(-step for step in SEARCH.row_offsets)])
     for _, bound, place in problem.row_structures:
         for i, here in enumerate(theta[place]):
@@ -115,7 +115,7 @@ def _row_values(problem: Problem, theta: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _signed(problem: Problem) -> np.ndarray:
-    """Whether an entry of a factor is off its diagonal, so that its sign matters, shape (k,)."""
+    """Whether an entry of a factor (k,) lies off its diagonal, so that its sign matters."""
     out = np.ones(problem.size, dtype=bool)
     for stage in problem.stages:
         each = stage.structure.factor(np.eye(stage.theta.stop - stage.theta.start), stage.basis)
@@ -124,20 +124,20 @@ def _signed(problem: Problem) -> np.ndarray:
 
 
 def _line_searches(theta: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
-    """Points (s, k) from each start to theta."""
+    """Return points (s, k) on the straight lines from each starting value to theta."""
     for start in starts:
         yield start + np.array(SEARCH.line_fractions)[:, None] * (theta - start)
 
 
 def _mirror(problem: Problem, theta: np.ndarray, even: np.ndarray) -> np.ndarray:
-    """Points (s, k) towards the opposite of the row parameters, and beyond it."""
+    """Return points (s, k) on the line to the row parameters of opposite sign, and beyond."""
     rows = np.arange(problem.size) >= problem.theta_correlation.start
     opposite = np.where(rows & ~even, -theta, theta)
     return np.asarray(theta + np.array(SEARCH.mirror_fractions)[:, None] * (opposite - theta))
 
 
 def _local_maxima(values: np.ndarray, home: int) -> list[int]:
-    """Places of local maxima of the values (s,) with lower ground between them and ``home``."""
+    """Return places where the values (s,) have a local maximum apart from that at ``home``."""
     padded = np.concatenate([[-np.inf], values, [-np.inf]])
     tops = (values >= padded[:-2]) & (values >= padded[2:]) & np.isfinite(values)
     lowest = np.concatenate(  # between a place and home
@@ -147,7 +147,7 @@ def _local_maxima(values: np.ndarray, home: int) -> list[int]:
 
 
 def unseen(problem: Problem, starts: np.ndarray) -> np.ndarray:
-    """Starts (m, k) to climb from, whatever is seen from the top.
+    """Return starting values (m, k) that are always climbed from.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def unseen(problem: Problem, starts: np.ndarray) -> np.ndarray:
 
 
 def _rows(problem: Problem, starts: np.ndarray) -> np.ndarray:
-    """The best start of every set of those row parameters that often have several local maxima."""
+    """Return the best start of each set of row parameters that often have several maxima."""
     columns = several_maxima(problem)
     if not columns.any():
         return starts[:0]
@@ -168,7 +168,7 @@ def _rows(problem: Problem, starts: np.ndarray) -> np.ndarray:
 
 
 def _sizes(problem: Problem) -> np.ndarray:
-    """Nlme's start (1, k), where many sizes of effects are free.
+    """Return nlme's start (1, k), where many standard deviations of effects are free.
 
     The candidates have equal sizes at each level, and lines move one size at a time.
     """
@@ -179,7 +179,7 @@ def _sizes(problem: Problem) -> np.ndarray:
 
 
 def _range(problem: Problem) -> np.ndarray:
-    """A start (1, k) with a range far beyond the data, where random slopes may stand in for it."""
+    """Return a start (1, k) with a range far beyond the data, which random slopes may imitate."""
     bound, place = problem.correlation, problem.theta_correlation
     none = np.zeros((0, problem.size))
     if bound is None or 0 not in bound.free or place.start < SEARCH.min_parameters_for_long_range:

@@ -1,21 +1,20 @@
-"""Likelihoods without a maximum, where a search finds nothing to settle at.
+"""Likelihoods without a maximum, on which a search does not converge.
 
-Random effects that can reproduce the response take up the residual variance, and the density of a
-fit without residuals has no bound; so has that of rows with a variance of their own that are fitted
-exactly.
+Three kinds are recognised. First, random effects that reproduce the response: the residual variance
+goes to zero, and the density has no bound.
 
-Rows that coefficients reproduce exactly, and whose standard deviation can go to zero alone. The
-density of such rows has no bound, whatever local maximum a search ends on: responses that are all
-equal in one stratum of varIdent, or where the covariate of varConstPower is zero. Rows of which
-there are no more than coefficients are not meant: under ML these can always be reproduced, REML
-integrates them out, and a search comes to a top of its own or it does not.
+Second, rows that the coefficients reproduce exactly and that have a standard deviation of their
+own, such as responses that are all equal in one stratum of varIdent, or rows where the covariate of
+varConstPower is zero. The density of such rows has no bound, at whichever local maximum a search
+ends. Rows that are not more than the coefficients are left out of this: under ML they can always be
+reproduced, while REML integrates the coefficients out, and a search converges or not.
 
-Unstructured correlations of more positions than there are groups to estimate them from. With m
-positions and g groups that have all of them there are vectors v in R^m orthogonal to the g
+Third, unstructured correlations of more positions than there are groups to estimate them from. With
+m positions and g groups that have all of them there are vectors v in R^m orthogonal to the g
 residuals. If a correlation matrix can have v in its null space, as some can where two dimensions
-are left, the likelihood grows without bound on the way to it: log|C| falls, the squares do not
-rise. REML integrates the coefficients out, which takes as much back as the X'v of the groups have
-rank, unless v is orthogonal to X as well.
+are left, the likelihood grows without bound on the way to it: log|C| falls, and the sum of squares
+does not rise. REML integrates the coefficients out, which takes back as much as the X'v of the
+groups have rank, unless v is orthogonal to X as well.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from bayeslme.structures import Bound, CorrelationGroups
 
 
 def exact_rows(problem: Problem) -> np.ndarray | None:
-    """Sorted places (m,) of rows that make the likelihood grow without bound; None without them.
+    """Return sorted places (m,) of rows that make the likelihood unbounded; None without any.
 
     Parameters
     ----------
@@ -53,7 +52,7 @@ def exact_rows(problem: Problem) -> np.ndarray | None:
 
 
 def vanishing(bound: Bound, n: int) -> Iterator[np.ndarray]:
-    """Sets (n,) of rows whose standard deviation over that of all others can go to zero."""
+    """Return sets (n,) of rows whose standard deviation can go to zero relative to all others."""
     k = len(bound.free)
     moves = (
         np.concatenate([-np.eye(k), np.eye(k), np.ones((int(k > 1), k))])
@@ -134,7 +133,7 @@ def require_bound(likelihood: Likelihood, end: Optimum) -> None:
 
 
 def _require_scatter(likelihood: Likelihood, end: Optimum) -> None:
-    """Some rows' standard deviation has gone to zero, others' has not."""
+    """Raise where the standard deviation of some rows has gone to zero and of others has not."""
     problem = likelihood.problem
     bound = problem.variance
     if bound is None or not len(bound.free):
@@ -174,7 +173,7 @@ def _grows_with_low_rows(
     log_sd: Callable[[np.ndarray], np.ndarray],
     low: np.ndarray,
 ) -> bool:
-    """Whether larger standard deviations of the low rows lose; random effects make up for them."""
+    """Whether the likelihood grows as the standard deviation of these rows falls."""
     place = likelihood.problem.theta_variance
     moves = np.eye(len(end.theta))[place]
     slopes = [log_sd(end.theta + move) - log_sd(end.theta - move) for move in moves]
@@ -186,7 +185,7 @@ def _grows_with_low_rows(
 
 
 def _require_residuals(likelihood: Likelihood, end: Optimum) -> None:
-    """Random effects have taken up the residuals."""
+    """Raise where the random effects have replaced the residuals."""
     problem = likelihood.problem
     sigma = float(likelihood.profile(end.theta).sigma)
     gone = sigma * np.sqrt(problem.n) < DEGENERACY.exact_sd * problem.source.rest()

@@ -1,9 +1,9 @@
 """Maximisation by quasi-Newton steps, with derivatives from batches of values.
 
-The gradient is by central differences, all coordinates at once; the line search asks for several
-step lengths at once where evaluations are cheap. BFGS in the sense of Nocedal and Wright (2006),
-chapter 6, with the inverse Hessian started from second differences, so that coordinates of very
-different scale need no tuning.
+The gradient is computed by central differences, all coordinates in one batch; the line search
+evaluates several step lengths at once where evaluations are cheap. The method is BFGS (Nocedal and
+Wright 2006, chapter 6). The inverse Hessian starts from second differences, so that coordinates of
+very different scale need no tuning.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOO_LONG = "iteration limit: raise control['max_iter'], or centre and scale cova
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """Where the search ended.
+    """The end of a search.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ def _polish(
     inverse: np.ndarray,
     scale: np.ndarray,
 ) -> tuple[np.ndarray, float, np.ndarray, float]:
-    """Steps judged by the gradient, past the point where values differ only by rounding."""
+    """Take steps that are judged by the gradient, once values differ only by rounding."""
     gain = float(g @ inverse @ g)
     for _ in range(OPTIMISER.max_polish_steps):
         new = theta + inverse @ g
@@ -299,7 +299,7 @@ def _newton(
 def _shorter(
     f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> np.ndarray | None:
-    """The best point of shorter steps, asked in one batch; None where none gains its share."""
+    """Return the best point of shorter steps, evaluated in one batch; None where none gains."""
     lengths = np.array(OPTIMISER.shorter_lengths)
     lines = theta + lengths[:, None] * step
     along = f(lines)
@@ -314,7 +314,7 @@ def _shorter(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where a line search ends: theta, its value, and its gradient where that came with it."""
+    """The end of a line search: theta, its value, and its gradient where that is known."""
 
     theta: np.ndarray
     value: float
@@ -324,7 +324,7 @@ class Step:
 def _many_lengths(
     f: Objective, theta: np.ndarray, value: float, step: np.ndarray, scale: np.ndarray
 ) -> Step:
-    """The best of several lengths, in one batch with the gradient at the full one."""
+    """Return the best of several step lengths, in one batch with the gradient at the full one."""
     lines = theta + np.array(OPTIMISER.step_lengths)[:, None] * step
     around, h = _stencil(lines[0], scale)
     values = f(np.concatenate([lines, around]))
@@ -345,7 +345,7 @@ def _line_search(
     *,
     wide: bool,
 ) -> Step:
-    """Where one of several lengths of a step ends."""
+    """Evaluate a step at several lengths and return where it ends."""
     if _differentiable(f):
         return _full_length_first(f, theta, value, step, gain)
     if wide:
@@ -356,7 +356,7 @@ def _line_search(
 def _full_length_first(
     f: Differentiable, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> Step:
-    """The full length where it gains a fair share of the slope and no longer one is in sight.
+    """Take the full step where it gains enough and no longer one promises more.
 
     Otherwise the best of others, asked in one batch.
     """
@@ -379,7 +379,7 @@ def _full_length_first(
 def _one_length(
     f: Objective, theta: np.ndarray, value: float, step: np.ndarray, gain: float
 ) -> Step:
-    """The first length that gains a fair share of the slope."""
+    """Return the first step length that gains enough, by Armijo's rule."""
     for length in (1.0, 0.3, 0.1, 0.01, 0.001):
         new = theta + length * step
         got = float(f(new[None])[0])
@@ -419,7 +419,7 @@ def second_differences(f: Objective, m: int, step: float) -> np.ndarray:
 
 
 def stencil(moves: np.ndarray) -> np.ndarray:
-    """Points (1 + 2 m + m (m - 1), k): here, moves (m, k) and their pairs, each to both sides."""
+    """Return points (1 + 2 m + m (m - 1), k): here, moves (m, k) and their pairs, to both sides."""
     i, j = np.triu_indices(len(moves), 1)
     both = moves[i] + moves[j]
     return np.concatenate([np.zeros((1, moves.shape[1])), moves, -moves, both, -both])
@@ -440,7 +440,7 @@ def curvature(values: np.ndarray, m: int) -> np.ndarray:
 
 
 def extrapolated(near: np.ndarray, far: np.ndarray) -> np.ndarray:
-    """Richardson's extrapolation from steps of one and two lengths, where the longer has a value.
+    """Extrapolate (Richardson) from steps of one and two lengths where the longer has a value.
 
     The error of central differences is then of fourth order in the step.
     """

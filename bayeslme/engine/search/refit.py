@@ -1,12 +1,10 @@
-"""The same model for other responses: what does not depend on them is kept.
+"""Fits of the same model to other responses, with everything kept that does not depend on them.
 
-Where residuals are independent and of one variance, the Gram matrices of many responses differ in
-their last column only, and an evaluation for all of them is one batched call. The quasi-Newton
-steps are those of `optimise`, taken by all responses side by side.
-
-The same model for another response: what does not depend on it is kept. Sorting, standardising and
-binding are done; only the last of the problem's columns, and what least squares took out of it,
-belong to the response.
+Sorting, standardising and binding are done once: only the last of the problem's columns, and what
+least squares has subtracted from it, belong to the response. Where residuals are independent and
+have one variance, the Gram matrices of many responses differ in their last column only, and one
+batched call evaluates all of them. The quasi-Newton steps are those of `optimise`, taken by all
+responses side by side.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ Objective = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Several(Protocol):
-    """Several likelihoods of one theta, which are climbed side by side."""
+    """Several likelihoods of the same parameters, which are maximised side by side."""
 
     @property
     def problem(self) -> Problem:
@@ -137,7 +135,7 @@ def _split(level: np.ndarray, s: int) -> np.ndarray:
 
 @dataclass
 class _Climb:
-    """Where the responses are on their way up; arrays with a first axis of responses (m, ...)."""
+    """The state of the responses' searches; arrays have a first axis of responses (m, ...)."""
 
     f: Objective
     scale: np.ndarray
@@ -150,7 +148,7 @@ class _Climb:
     gain: np.ndarray
 
     def step(self, rows: np.ndarray) -> None:
-        """One step, or one look with fresh curvature, of the responses ``rows``."""
+        """Take one step of the responses ``rows``, or compute their curvature anew."""
         direction = np.einsum("mij,mj->mi", self.inverse[rows], self.slope[rows])
         gain = np.einsum("mi,mi->m", self.slope[rows], direction)
         self.gain[rows] = gain
@@ -219,7 +217,7 @@ def _updated(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def maximise_many(f: Objective, start: np.ndarray, scale: np.ndarray, max_iter: int) -> _Climb:
-    """Climb from start (m, k), response by row, all at once."""
+    """Maximise from start (m, k), a row for each response, all responses at once."""
     m = len(start)
     rows = np.arange(m)
     value, slope, curve = differences(f, start, rows, scale)
@@ -244,7 +242,7 @@ def maximise_many(f: Objective, start: np.ndarray, scale: np.ndarray, max_iter: 
 
 
 def optima(responses: Several, own: np.ndarray, max_iter: int) -> list[Optimum]:
-    """The highest end of climbs from a given start and from each response's best candidates.
+    """Return the best end of searches from a given start and from the best candidates.
 
     Parameters
     ----------
@@ -318,7 +316,7 @@ def with_response(problem: Problem, y: np.ndarray) -> Problem:
 
 
 def bumped(found: Estimate) -> np.ndarray:
-    """The fit's own theta, factors that are near zero moved off it: there the slope is zero."""
+    """Return the fit's theta with factors near zero moved away from it, where the slope is zero."""
     theta = found.theta.copy()
     for stage in found.problem.stages:
         if np.linalg.norm(theta[stage.theta]) < REFIT.min_start_factor:
@@ -446,7 +444,7 @@ class Refitter:
         return Likelihood(problem, kind, sigma)  # type: ignore[arg-type]
 
     def _search(self, problem: Problem, method: str | None = None) -> Optimum:
-        """From the fit's own theta, and a look around from the top of its local maximum."""
+        """Search from the fit's theta, and look for other local maxima from its end."""
         likelihood, own = self._likelihood(problem, method), bumped(self.found)
         require_rest(likelihood)
         usable = problem.size > 0 and bool(np.isfinite(likelihood(own[None])[0]))

@@ -1,10 +1,10 @@
-"""Responses that fixed and random effects reproduce: their likelihood has no bound.
+"""Responses that fixed and random effects reproduce, for which the likelihood is unbounded.
 
-Whether they do is asked of the rows, before any search: what is left of the response beside the
-span of X and of the Z's of some levels, relative to what X alone leaves. That does not depend on
-the order of rows, nor on a unit. Elimination with effects that dwarf the residuals leaves that rest
-and a small share of the response; eliminating what it leaves once more, and again, makes the share
-as small as rounding.
+This is decided from the rows before any search: from what the span of X and of the Z's of some
+levels leaves of the response, relative to what X alone leaves. The answer depends neither on the
+order of the rows nor on a unit. Elimination with effects that are much larger than the residuals
+leaves this rest and a small share of the response; repeating the elimination on what it leaves
+makes the share as small as rounding.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def fixed_reproduce(problem: Problem) -> bool:
 
 
 def require_rest(likelihood: Likelihood) -> None:
-    """Raise where the effects reproduce the response, so that the likelihood has no maximum.
+    """Raise where the effects reproduce the response, so that the likelihood is unbounded.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def require_rest(likelihood: Likelihood) -> None:
 
 
 def _asked(problem: Problem, grams: Grams) -> Iterator[tuple[int, ...]]:
-    """Sets of levels whose effects may reproduce the response.
+    """Return sets of levels whose effects may reproduce the response.
 
     What the effects of all levels leave, those of some leave as well: that is asked first where
     an elimination is expensive.
@@ -115,7 +115,7 @@ def _with_levels(problem: Problem, starts: np.ndarray) -> Problem:
 
 
 def without_rest(problem: Problem, k: int) -> FitError:
-    """What is said where the effects of level ``k`` (innermost 0) leave no residuals."""
+    """Return the message for effects of level ``k`` (innermost 0) that leave no residuals."""
     stage = problem.stages[k]
     rows = problem.group_sizes(k)
     return FitError(
@@ -136,14 +136,14 @@ def _plain(problem: Problem) -> Problem:
 
 
 def choices(problem: Problem) -> Iterator[tuple[int, ...]]:
-    """Sets of levels, few first; none whose effects reproduce any response."""
+    """Return sets of levels, small ones first, without those that reproduce any response."""
     levels = [k for k, stage in enumerate(problem.stages) if stage.filled is None]
     for count in range(1, len(levels) + 1):
         yield from itertools.combinations(levels, count)
 
 
 def dwarfing(problem: Problem, chosen: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Relative factors beside which residuals are nothing; zero at levels that are not chosen."""
+    """Return relative factors so large that residuals are negligible; zero at other levels."""
     return tuple(
         DEGENERACY.dwarfing_factor * float(k in chosen) * np.eye(stage.q)
         for k, stage in enumerate(problem.stages)
@@ -151,7 +151,7 @@ def dwarfing(problem: Problem, chosen: tuple[int, ...]) -> tuple[np.ndarray, ...
 
 
 def _suspect(problem: Problem, grams: Grams, chosen: tuple[int, ...]) -> bool:
-    """Whether elimination leaves next to nothing, or too little to tell."""
+    """Whether elimination leaves almost nothing, or too little to decide."""
     none = np.zeros(0)
     rows = grams.at(none, none)
     e = grams.reduce(rows, dwarfing(problem, chosen))
@@ -161,7 +161,7 @@ def _suspect(problem: Problem, grams: Grams, chosen: tuple[int, ...]) -> bool:
 
 
 def _reproduced(problem: Problem, chosen: tuple[int, ...]) -> bool:
-    """Whether the rows leave nothing of the response, though they would of another one."""
+    """Whether the rows leave nothing of this response, though they would of another."""
     y = problem.columns[-1]
     other = np.random.default_rng(0).standard_normal(problem.n)
     return bool(
@@ -171,7 +171,7 @@ def _reproduced(problem: Problem, chosen: tuple[int, ...]) -> bool:
 
 
 def _rest(problem: Problem, y: np.ndarray, chosen: tuple[int, ...]) -> float:
-    """Norm of what X and the Z's of the chosen levels leave of sorted rows y (n,)."""
+    """Return the norm of what X and the Z's of the chosen levels leave of sorted rows y (n,)."""
     columns, factors, p = problem.columns, dwarfing(problem, chosen), problem.p
     norm, rest = np.linalg.norm(y), y
     none = np.zeros(0)

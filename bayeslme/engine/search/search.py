@@ -1,8 +1,9 @@
-"""The search for the highest local maximum of a likelihood.
+"""The search for the global maximum of a likelihood.
 
-From the best of the candidate starts to the top of its local maximum; then, until there is none,
-from what proves that there is another local maximum. What the end is does not depend on which
-candidate was first.
+The search starts from the best of the built-in starting values and ends at a local maximum. It is
+then asked whether the likelihood has another one (`local_maxima`), and every one that is found is
+climbed, until there is no further. So the result does not depend on which starting value was the
+best.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def search(
 
 
 def _near(likelihood: Likelihood, max_iter: int, *, around: bool) -> Optimum | None:
-    """The end of a search on some of very many groups; None where it cannot be relied on.
+    """Search on a sample of very many groups; None where its end cannot be relied on.
 
     A variance that some groups do not tell from zero may be one that all of them do, and zero is a
     point from which no climb gets away.
@@ -100,7 +101,7 @@ def _highest(
     *,
     around: bool,
 ) -> Optimum:
-    """The end of a climb from the best start, or of one from another local maximum."""
+    """Return the higher end of two searches: from the best start, and from another maximum."""
     looks = (
         around
         and likelihood.problem.size > 0
@@ -121,7 +122,7 @@ def _highest(
 
 
 def _better(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
-    """The start, or what scoring makes of it where that is higher."""
+    """Return the start, or what Fisher scoring makes of it where that is higher."""
     scored = likelihood.scored(start)
     if scored is start:
         return start
@@ -130,7 +131,7 @@ def _better(likelihood: Likelihood, start: np.ndarray) -> np.ndarray:
 
 
 def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum:
-    """The point to which nlme's start leads, where the likelihood is flat along a line."""
+    """Return the point that nlme's start leads to where the likelihood is flat along a line."""
     moves = flat_moves(likelihood, best)
     if not len(moves):
         return best
@@ -142,7 +143,7 @@ def _off_ridges(likelihood: Likelihood, best: Optimum, max_iter: int) -> Optimum
 
 
 def _candidates(likelihood: Likelihood) -> np.ndarray:
-    """Built-in starts (s, k), best first."""
+    """Return the built-in starting values (s, k), best first."""
     problem = likelihood.problem
     if problem.crossed is None:
         return _ranked(likelihood, candidates(problem))
@@ -152,7 +153,7 @@ def _candidates(likelihood: Likelihood) -> np.ndarray:
 
 
 def _ranked(likelihood: Likelihood, starts: np.ndarray) -> np.ndarray:
-    """Starts (s, k), best first; drawn towards zero until the likelihood is defined somewhere."""
+    """Sort starting values (s, k), best first, after shrinking them until one is defined."""
     for _ in range(SEARCH.max_shrinkings):
         values = likelihood(starts)
         if np.isfinite(values).any():
@@ -169,7 +170,7 @@ def climb(
     tol: float = 1e-9,
     inverse: np.ndarray | None = None,
 ) -> Optimum:
-    """Maximise from one start, on its own local maximum."""
+    """Maximise from one starting value, to the local maximum that it belongs to."""
     scale = scales(likelihood.problem)
     if likelihood.problem.crossed is not None and len(start):
         return _ascend(likelihood, start, scale, max_iter, tol, inverse)
@@ -205,7 +206,7 @@ def _ascend(
 def _look_around(
     likelihood: Likelihood, best: Optimum, starts: np.ndarray, max_iter: int
 ) -> Optimum:
-    """The top of the highest local maximum in sight.
+    """Look for other local maxima, and return the highest that is found.
 
     A sound end is better than one that is not; among ends of one kind the higher one is better. So
     an end at which nothing is defined never takes the place of one with a likelihood.
@@ -240,7 +241,7 @@ def _look_around(
 
 
 def _same_maximum(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool:
-    """Whether the way from the end of a first climb to the top seen so far never goes down."""
+    """Whether the likelihood never falls on the line between two ends of searches."""
     if rough.value > best.value:
         return False
     way = rough.theta + np.array(SEARCH.path_fractions)[:, None] * (best.theta - rough.theta)
@@ -249,7 +250,7 @@ def _same_maximum(likelihood: Likelihood, best: Optimum, rough: Optimum) -> bool
 
 
 def _sound(likelihood: Likelihood, end: Optimum) -> bool:
-    """Whether the value is more than rounding, which is all there is beside a singular matrix."""
+    """Whether a value is more than rounding, which is all there is beside a singular matrix."""
     signs = (-1.0) ** np.arange(len(end.theta))
     near = likelihood(
         end.theta * (1 + SEARCH.soundness_step * np.stack([signs, -signs, 2 * signs, -2 * signs]))
@@ -267,7 +268,7 @@ def _sound(likelihood: Likelihood, end: Optimum) -> bool:
 
 
 def _inside(likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
-    """The same with correlations drawn back from the ends of their ranges, where they are there."""
+    """Return theta with correlations moved inwards where they are at an end of their range."""
     out, place = theta.copy(), likelihood.problem.theta_correlation
     out[place] = np.clip(out[place], -SEARCH.max_free_correlation, SEARCH.max_free_correlation)
     return out

@@ -1,7 +1,4 @@
-"""Starting values.
-
-A small grid that covers the usual orders of magnitude, evaluated in one batch.
-"""
+"""Starting values: a small grid over the usual orders of magnitude, evaluated in one batch."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ def candidates(problem: Problem) -> np.ndarray:
 
 
 def starting_points(bound: Bound, i: int) -> np.ndarray:
-    """Values of free parameter i near which a maximum may be: around its start and zero."""
+    """Return values of free parameter i near which a maximum may lie: its start and zero."""
     start, near = bound.start[i], np.array(SEARCH.start_shifts) * min(1.0, bound.scale[i])
     if i == 0 and bound.structure.spatial:
         bends = kinks(bound)
@@ -101,7 +98,7 @@ def _unit_start(stage: Stage) -> np.ndarray:
 
 
 def several_maxima(problem: Problem) -> np.ndarray:
-    """Row parameters (k,) that often have several maxima: each of their starts is climbed."""
+    """Row parameters (k,) that often have several maxima, from whose starts all are climbed."""
     out = np.zeros(problem.size, bool)
     for _, bound, place in problem.row_structures:
         out[place] = bound.several_maxima
